@@ -1,0 +1,192 @@
+"""The array backend: the one place that knows whether arrays live in main memory (NumPy) or on a GPU (CuPy).
+
+Everything above this file is written once, against `xp`, a stand-in for either module: `xp = xp_of(x)` asks an array where
+it lives, and the rest of the function uses `xp.exp`, `xp.empty` and so on. There is no global switch; the arrays decide.
+Data come in from the host through `Backend.asarray` and go back through `Backend.to_host`, and nowhere else, so that a
+reader can see every transfer.
+
+>>> import numpy as np
+>>> xp_of(np.zeros(3)) is np
+True
+>>> get_backend("numpy").name
+'numpy'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from minigan.errors import UserError
+
+Array: TypeAlias = npt.NDArray[Any]
+"""An array of either backend. CuPy's arrays are not NumPy's, but behave alike; the annotation is for the reader."""
+
+Shape: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Where arrays live and how they get there.
+
+    Parameters
+    ----------
+    name : str
+        "numpy" or "cupy".
+    xp : module
+        The array module, `numpy` or `cupy`.
+    array_type : type
+        The module's array class; `xp_of` recognises arrays by it.
+    asarray : callable
+        Host array to this backend: ``asarray(a, dtype=None)``.
+    to_host : callable
+        This backend's array to a NumPy array. On a GPU it waits for everything queued before it.
+    synchronize : callable
+        Wait until all queued work is done (nothing to do on NumPy).
+    device_name : str
+        What a person calls the device, for config.json.
+    read_every : int
+        Steps between two readings of the losses: a reading stalls a GPU, so there it is rare.
+    """
+
+    name: str
+    xp: ModuleType
+    array_type: type
+    asarray: Callable[..., Array]
+    to_host: Callable[[Array], Array]
+    synchronize: Callable[[], None]
+    device_name: str
+    read_every: int
+
+
+NUMPY = Backend(
+    name="numpy",
+    xp=np,
+    array_type=np.ndarray,
+    asarray=np.asarray,
+    to_host=np.asarray,
+    synchronize=lambda: None,
+    device_name="CPU",
+    read_every=1,
+)
+
+BACKENDS = ("numpy", "cupy")
+_known: dict[str, Backend] = {"numpy": NUMPY}
+
+
+def register(backend: Backend) -> None:
+    """Make a backend known to `xp_of` and `get_backend`; CuPy is registered when first asked for.
+
+    Parameters
+    ----------
+    backend : Backend
+        Replaces an earlier one of the same name.
+    """
+    _known[backend.name] = backend
+
+
+def get_backend(name: str) -> Backend:
+    """The backend of a name, loading CuPy if need be.
+
+    Parameters
+    ----------
+    name : str
+        "numpy" or "cupy".
+
+    Returns
+    -------
+    Backend
+
+    Raises
+    ------
+    UserError
+        If the name is unknown, CuPy is not installed, or there is no CUDA device; says what to install.
+    """
+    if name in _known:
+        return _known[name]
+    if name == "cupy":
+        register(_load_cupy())
+        return _known[name]
+    raise UserError(f"--backend: must be one of {', '.join(BACKENDS)}, got {name!r}")
+
+
+def _load_cupy() -> Backend:
+    try:
+        import cupy
+    except ImportError as error:
+        raise UserError(
+            "--backend cupy: CuPy is not installed; for CUDA 12: pip install 'minigan[cuda12]' (or cupy-cuda12x), "
+            f"for CUDA 13: pip install 'minigan[cuda13]' (or cupy-cuda13x) ({error})"
+        ) from None
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        count, reason = 0, str(error)
+    else:
+        reason = "no CUDA device is visible"
+    if count < 1:
+        raise UserError(
+            f"--backend cupy: CuPy {cupy.__version__} is installed but finds no usable GPU ({reason}); "
+            "install an NVIDIA driver for a CUDA GPU, or use --backend numpy"
+        )
+    properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
+    return Backend(
+        name="cupy",
+        xp=cupy,
+        array_type=cupy.ndarray,
+        asarray=cupy.asarray,
+        to_host=cupy.asnumpy,
+        synchronize=lambda: cupy.cuda.get_current_stream().synchronize(),
+        device_name=properties["name"].decode(),
+        read_every=50,
+    )
+
+
+def backend_of(*arrays: object) -> Backend:
+    """The backend that all arrays belong to; anything that is no array (numbers, None) is passed over.
+
+    Parameters
+    ----------
+    *arrays : Array
+        At least one array.
+
+    Returns
+    -------
+    Backend
+
+    Raises
+    ------
+    TypeError
+        If there is no array among them, or arrays of two backends are mixed.
+    """
+    found: Backend | None = None
+    for position, array in enumerate(arrays):
+        for backend in _known.values():
+            if isinstance(array, backend.array_type):
+                if found is not None and backend is not found:
+                    raise TypeError(
+                        f"argument {position} is a {backend.name} array but an earlier one is a {found.name} array; "
+                        f"move one of them: get_backend({found.name!r}).asarray(a), or get_backend({backend.name!r}).to_host(a)"
+                    )
+                found = backend
+                break
+    if found is None:
+        kinds = ", ".join(type(a).__name__ for a in arrays) or "nothing"
+        raise TypeError(f"expected an array of one of the backends {', '.join(_known)}, got {kinds}")
+    return found
+
+
+def xp_of(*arrays: object) -> Any:
+    """The array module (`numpy` or `cupy`) that all arrays belong to.
+
+    Raises
+    ------
+    TypeError
+        As `backend_of`.
+    """
+    return backend_of(*arrays).xp

@@ -1,0 +1,185 @@
+"""The three convolution primitives that serve both networks, and the choice of the kernel that computes them.
+
+Convolution here is cross-correlation (the kernel is not flipped), as in every deep-learning library:
+
+    y[n,i,j,o] = sum over p, q, c of  x[n, S*i+p-P, S*j+q-P, c] * w[p,q,c,o]
+
+It is linear in x and linear in w, so it has two adjoints:
+
+* `conv_input_grad` carries a gradient dy back to x. It is also the *forward* pass of a transposed convolution: the
+  generator's layer is the discriminator's backward pass.
+* `conv_weight_grad` carries dy back to w, for both kinds of layer with the roles of x and dy swapped.
+
+Legend, used in all of minigan:
+
+    N batch    H, W height, width (Ho, Wo: of the output)    C channels in    O channels out
+    K kernel size (Kh, Kw)    S stride    P padding    i, j output position    p, q kernel tap
+    images (N, H, W, C)    Conv2D kernel (Kh, Kw, C, O)    Conv2DTranspose kernel (Kh, Kw, O, C)
+
+References
+----------
+V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from minigan.backend import Array, backend_of
+from minigan.kernels import im2col, loops
+from minigan.kernels.geometry import Pad, Size, output_size
+
+KERNELS: dict[str, ModuleType] = {"loops": loops, "im2col": im2col}
+"""The algorithms by name; "im2col" is the default everywhere."""
+
+
+def conv_forward(x: Array, w: Array, *, stride: int = 1, pad: int | Pad = 0, kernel: str = "im2col") -> Array:
+    """Convolve images with a bank of kernels.
+
+    Parameters
+    ----------
+    x : Array of shape (N, H, W, C)
+    w : Array of shape (Kh, Kw, C, O)
+    stride : int
+        Step between neighbouring output positions, in pixels.
+    pad : int or ((top, bottom), (left, right))
+        Zeros around x.
+    kernel : str
+        Algorithm, a key of `KERNELS`.
+
+    Returns
+    -------
+    Array of shape (N, Ho, Wo, O)
+        Ho = floor((H + top + bottom - Kh) / S) + 1, Wo likewise.
+
+    Raises
+    ------
+    ValueError
+        If shapes, stride or padding do not fit, or the kernel's name is unknown.
+    TypeError
+        If arrays of two backends or two dtypes are mixed.
+
+    Notes
+    -----
+    N * Ho * Wo * Kh * Kw * C * O multiply-adds.
+    """
+    _check_arrays("conv_forward", x=x, w=w)
+    pad = _check_geometry("conv_forward", stride, pad)
+    if x.shape[3] != w.shape[2]:
+        raise ValueError(
+            f"conv_forward: x has {x.shape[3]} channels but w expects {w.shape[2]} (x.shape={x.shape}, w.shape={w.shape})"
+        )
+    _check_fits("conv_forward", x.shape[1:3], w.shape[:2], stride, pad)
+    return _kernel(kernel).conv_forward(x, w, stride, pad)  # type: ignore[no-any-return]
+
+
+def conv_input_grad(
+    dy: Array, w: Array, *, stride: int = 1, pad: int | Pad = 0, size: Size, kernel: str = "im2col"
+) -> Array:
+    """Gradient of `conv_forward` for x; equally, the forward pass of a transposed convolution.
+
+    Parameters
+    ----------
+    dy : Array of shape (N, Ho, Wo, O)
+        Gradient for the convolution's output.
+    w : Array of shape (Kh, Kw, C, O)
+    stride, pad, kernel
+        As in `conv_forward`.
+    size : (H, W)
+        Size of x; several sizes can lead to the same (Ho, Wo), so it has to be told.
+
+    Returns
+    -------
+    Array of shape (N, H, W, C)
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `conv_forward`; also if `size` would not give dy's height and width.
+    """
+    _check_arrays("conv_input_grad", dy=dy, w=w)
+    pad = _check_geometry("conv_input_grad", stride, pad)
+    if dy.shape[3] != w.shape[3]:
+        raise ValueError(
+            f"conv_input_grad: dy has {dy.shape[3]} channels but w gives {w.shape[3]} (dy.shape={dy.shape}, w.shape={w.shape})"
+        )
+    _check_output("conv_input_grad", dy, size, w.shape[:2], stride, pad)
+    return _kernel(kernel).conv_input_grad(dy, w, stride, pad, size)  # type: ignore[no-any-return]
+
+
+def conv_weight_grad(
+    x: Array, dy: Array, *, stride: int = 1, pad: int | Pad = 0, kernel_size: Size, kernel: str = "im2col"
+) -> Array:
+    """Gradient of `conv_forward` for w, summed over the batch.
+
+    Parameters
+    ----------
+    x : Array of shape (N, H, W, C)
+    dy : Array of shape (N, Ho, Wo, O)
+    stride, pad, kernel
+        As in `conv_forward`.
+    kernel_size : (Kh, Kw)
+
+    Returns
+    -------
+    Array of shape (Kh, Kw, C, O)
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `conv_forward`; also if x and dy do not belong together.
+    """
+    _check_arrays("conv_weight_grad", x=x, dy=dy)
+    pad = _check_geometry("conv_weight_grad", stride, pad)
+    if x.shape[0] != dy.shape[0]:
+        raise ValueError(
+            f"conv_weight_grad: x and dy must have one batch size, got {x.shape[0]} and {dy.shape[0]} "
+            f"(x.shape={x.shape}, dy.shape={dy.shape})"
+        )
+    _check_output("conv_weight_grad", dy, x.shape[1:3], kernel_size, stride, pad)
+    return _kernel(kernel).conv_weight_grad(x, dy, stride, pad, kernel_size)  # type: ignore[no-any-return]
+
+
+def _kernel(name: str) -> ModuleType:
+    if name not in KERNELS:
+        raise ValueError(f"kernel must be one of {', '.join(KERNELS)}, got {name!r}")
+    return KERNELS[name]
+
+
+def _check_arrays(where: str, **arrays: Array) -> None:
+    backend_of(*arrays.values())
+    for name, a in arrays.items():
+        if a.ndim != 4:
+            raise ValueError(f"{where}: {name} must have 4 axes, got {a.ndim} ({name}.shape={a.shape})")
+    dtypes = {name: a.dtype for name, a in arrays.items()}
+    if len(set(dtypes.values())) > 1:
+        told = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
+        raise TypeError(f"{where}: arrays must have one dtype, but {told}; convert one with a.astype(...)")
+
+
+def _check_geometry(where: str, stride: int, pad: int | Pad) -> Pad:
+    if stride < 1:
+        raise ValueError(f"{where}: stride must be at least 1, got {stride}")
+    full: Pad = ((pad, pad), (pad, pad)) if isinstance(pad, int) else pad
+    if min(full[0][0], full[1][0]) < 0:
+        raise ValueError(f"{where}: padding at the top and on the left must be 0 or more, got {full}")
+    return full
+
+
+def _check_fits(where: str, size: Size, kernel_size: Size, stride: int, pad: Pad) -> Size:
+    output = output_size(size, kernel_size, stride, pad)
+    if min(output) < 1:
+        raise ValueError(
+            f"{where}: a {kernel_size[0]} x {kernel_size[1]} kernel does not fit into {size[0]} x {size[1]} pixels "
+            f"with padding {pad}"
+        )
+    return output
+
+
+def _check_output(where: str, dy: Array, size: Size, kernel_size: Size, stride: int, pad: Pad) -> None:
+    output = _check_fits(where, size, kernel_size, stride, pad)
+    if dy.shape[1:3] != output:
+        raise ValueError(
+            f"{where}: {size[0]} x {size[1]} pixels give an output of {output}, but dy is {dy.shape[1:3]} "
+            f"(kernel {kernel_size}, stride {stride}, padding {pad}, dy.shape={dy.shape})"
+        )

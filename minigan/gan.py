@@ -1,0 +1,229 @@
+"""One training step of the GAN, in the order of the article's listing.
+
+1. The generator makes fakes in inference mode.
+2. The discriminator takes a step on the real batch, then one on the fake batch: two batches, so batch normalization never
+   mixes the two.
+3. The generator takes a step through the frozen discriminator, with fresh noise and the *real* labels: it is trained to be
+   taken for real.
+
+Everything random comes in as an argument (`draw_inputs` makes it), so this file holds no surprise: the same inputs give
+the same weights. Losses stay on the device; who wants to print them reads them when it suits.
+
+| phase            | G normalises with | G moving  | D normalises with       | D moving  | updated |
+|------------------|-------------------|-----------|-------------------------|-----------|---------|
+| make fakes       | moving            | unchanged | -                       | -         | nothing |
+| D on real, fake  | -                 | -         | batch, each on its own  | updated   | D       |
+| G step           | batch             | updated   | batch of fakes          | unchanged | G       |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from minigan.backend import NUMPY, Array, Backend, xp_of
+from minigan.losses import bce_with_logits_backward, bce_with_logits_forward
+from minigan.models import NOISE_SIZE, discriminator, generator
+from minigan.network import Sequential
+from minigan.ops import LIBRARY, Ops, sigmoid_forward
+from minigan.optimizers import Adam
+from minigan.rng import stream
+
+D_LEARNING_RATE = 2e-4
+G_LEARNING_RATE = 1.5e-4
+LABEL_NOISE = 0.2
+"""Soft labels: a real one is 1 - 0.2*U[0, 1), a fake one 0.2*U[0, 1)."""
+
+METRICS = ("d_real", "d_fake", "g", "d_x", "d_g_z", "accuracy")
+"""What a step reports, in this order: the three losses, mean D(x), mean D(G(z)), and the share of the two batches that D
+put on the right side of 0.5. All are taken before the update they belong to."""
+
+
+@dataclass
+class GAN:
+    """Both networks with their optimizers: all that training changes."""
+
+    generator: Sequential
+    discriminator: Sequential
+    g_optimizer: Adam
+    d_optimizer: Adam
+
+    def to(self, backend: Backend) -> GAN:
+        """Move everything to a backend, in place; returns itself."""
+        self.generator.to(backend)
+        self.discriminator.to(backend)
+        self.g_optimizer.to(backend, self.generator.params())
+        self.d_optimizer.to(backend, self.discriminator.params())
+        return self
+
+
+class StepInputs(NamedTuple):
+    """Everything that is random about one step.
+
+    real : pictures (B, S, S, 3) in [-1, 1]; noise and generator_noise : (B, 1, 1, 100), N(0, 1);
+    real_labels, fake_labels : (B, 1).
+    """
+
+    real: Array
+    noise: Array
+    generator_noise: Array
+    real_labels: Array
+    fake_labels: Array
+
+
+class Phase(NamedTuple):
+    """Outcome of one network's step: the loss, of shape (), and D's logits (B, 1), both before the update."""
+
+    loss: Array
+    logits: Array
+
+
+class StepResult(NamedTuple):
+    """Outcome of a training step: `METRICS` as one device array of shape (6,), and the fakes D was shown (B, S, S, 3)."""
+
+    metrics: Array
+    fakes: Array
+
+
+def build_gan(
+    *,
+    image_size: int = 64,
+    width: int = 64,
+    seed: int = 1337,
+    init: str = "glorot",
+    ops: Ops = LIBRARY,
+    backend: Backend = NUMPY,
+) -> GAN:
+    """Both networks and their optimizers, ready for the first step.
+
+    Parameters
+    ----------
+    image_size, width, seed, init, ops
+        As `minigan.models.discriminator`.
+    backend : Backend
+        Where the arrays are to live.
+
+    Returns
+    -------
+    GAN
+    """
+    D = discriminator(image_size=image_size, width=width, seed=seed, init=init, ops=ops)
+    G = generator(image_size=image_size, width=width, seed=seed, init=init, ops=ops)
+    return GAN(
+        generator=G,
+        discriminator=D,
+        g_optimizer=Adam(G.params(), learning_rate=G_LEARNING_RATE),
+        d_optimizer=Adam(D.params(), learning_rate=D_LEARNING_RATE),
+    ).to(backend)
+
+
+def draw_inputs(real: Array, seed: int, step: int, backend: Backend = NUMPY) -> StepInputs:
+    """Noise and labels of one step, a pure function of (seed, step), beside a batch of real pictures.
+
+    Parameters
+    ----------
+    real : numpy.ndarray of shape (B, S, S, 3)
+        Pixels in [-1, 1], float32, on the host.
+    seed : int
+    step : int
+    backend : Backend
+        Where the arrays are to go.
+
+    Returns
+    -------
+    StepInputs
+    """
+    B = len(real)
+    noise = stream(seed, "noise", step).standard_normal((2, B, 1, 1, NOISE_SIZE), np.float32)
+    soft = LABEL_NOISE * stream(seed, "labels", step).random((2, B, 1), np.float32)
+    return StepInputs(*map(backend.asarray, (real, noise[0], noise[1], 1 - soft[0], soft[1])))
+
+
+def train_step(gan: GAN, inputs: StepInputs) -> StepResult:
+    """One complete step: fakes, D on reals, D on fakes, G through the frozen D.
+
+    Parameters
+    ----------
+    gan : GAN
+        Changed in place.
+    inputs : StepInputs
+
+    Returns
+    -------
+    StepResult
+    """
+    fakes = gan.generator.predict(inputs.noise, batch_size=len(inputs.noise))
+    on_real = discriminator_step(gan.discriminator, gan.d_optimizer, inputs.real, inputs.real_labels)
+    on_fake = discriminator_step(gan.discriminator, gan.d_optimizer, fakes, inputs.fake_labels)
+    on_generator = generator_step(
+        gan.generator, gan.discriminator, gan.g_optimizer, inputs.generator_noise, inputs.real_labels
+    )
+    return StepResult(_metrics(on_real, on_fake, on_generator), fakes)
+
+
+def discriminator_step(D: Sequential, optimizer: Adam, x: Array, labels: Array) -> Phase:
+    """Teach D to give pictures x these labels: one Adam update from one batch.
+
+    Parameters
+    ----------
+    D : Sequential
+        Changed in place, with its moving statistics.
+    optimizer : Adam
+        Holds D's parameters.
+    x : Array of shape (B, S, S, 3)
+        All real or all fake; pixels in [-1, 1].
+    labels : Array of shape (B, 1)
+
+    Returns
+    -------
+    Phase
+    """
+    logits, caches = D.forward(x, training=True)
+    loss, loss_cache = bce_with_logits_forward(logits, labels)
+    D.zero_grads()
+    D.backward(bce_with_logits_backward(1.0, loss_cache), caches)
+    optimizer.step(D.grads())
+    return Phase(loss, logits)
+
+
+def generator_step(G: Sequential, D: Sequential, optimizer: Adam, noise: Array, labels: Array) -> Phase:
+    """Teach G to make pictures that D gives these labels; D is a fixed measuring instrument meanwhile.
+
+    Parameters
+    ----------
+    G : Sequential
+        Changed in place, with its moving statistics.
+    D : Sequential
+        Left as it is. It normalises with the statistics of this batch of fakes, as when it was trained.
+    optimizer : Adam
+        Holds G's parameters.
+    noise : Array of shape (B, 1, 1, 100)
+    labels : Array of shape (B, 1)
+        The labels of real pictures.
+
+    Returns
+    -------
+    Phase
+    """
+    fakes, g_caches = G.forward(noise, training=True)
+    logits, d_caches = D.forward(fakes, training=True, update_stats=False)
+    loss, loss_cache = bce_with_logits_forward(logits, labels)
+    dfakes = D.backward(
+        bce_with_logits_backward(1.0, loss_cache), d_caches, input_grad=True, param_grads=False
+    )
+    assert dfakes is not None
+    G.zero_grads()
+    G.backward(dfakes, g_caches)
+    optimizer.step(G.grads())
+    return Phase(loss, logits)
+
+
+def _metrics(on_real: Phase, on_fake: Phase, on_generator: Phase) -> Array:
+    xp = xp_of(on_real.loss)
+    d_x = sigmoid_forward(on_real.logits)[0].mean()
+    d_g_z = sigmoid_forward(on_fake.logits)[0].mean()
+    right = (on_real.logits > 0).mean() + (on_fake.logits < 0).mean()
+    metrics = [on_real.loss, on_fake.loss, on_generator.loss, d_x, d_g_z, 0.5 * right]
+    return xp.stack([m.astype(on_real.loss.dtype) for m in metrics])  # type: ignore[no-any-return]
