@@ -70,7 +70,7 @@ def conv_forward(x: Array, w: Array, *, stride: int = 1, pad: int | Pad = 0, ker
             f"conv_forward: x has {x.shape[3]} channels but w expects {w.shape[2]} (x.shape={x.shape}, w.shape={w.shape})"
         )
     _check_fits("conv_forward", x.shape[1:3], w.shape[:2], stride, pad)
-    return _kernel(kernel).conv_forward(x, w, stride, pad)  # type: ignore[no-any-return]
+    return _kernel(kernel).conv_forward(x, w, stride, pad)
 
 
 def conv_input_grad(
@@ -104,7 +104,7 @@ def conv_input_grad(
             f"conv_input_grad: dy has {dy.shape[3]} channels but w gives {w.shape[3]} (dy.shape={dy.shape}, w.shape={w.shape})"
         )
     _check_output("conv_input_grad", dy, size, w.shape[:2], stride, pad)
-    return _kernel(kernel).conv_input_grad(dy, w, stride, pad, size)  # type: ignore[no-any-return]
+    return _kernel(kernel).conv_input_grad(dy, w, stride, pad, size)
 
 
 def conv_weight_grad(
@@ -137,7 +137,7 @@ def conv_weight_grad(
             f"(x.shape={x.shape}, dy.shape={dy.shape})"
         )
     _check_output("conv_weight_grad", dy, x.shape[1:3], kernel_size, stride, pad)
-    return _kernel(kernel).conv_weight_grad(x, dy, stride, pad, kernel_size)  # type: ignore[no-any-return]
+    return _kernel(kernel).conv_weight_grad(x, dy, stride, pad, kernel_size)
 
 
 def _kernel(name: str) -> ModuleType:

@@ -210,9 +210,7 @@ def generator_step(G: Sequential, D: Sequential, optimizer: Adam, noise: Array, 
     fakes, g_caches = G.forward(noise, training=True)
     logits, d_caches = D.forward(fakes, training=True, update_stats=False)
     loss, loss_cache = bce_with_logits_forward(logits, labels)
-    dfakes = D.backward(
-        bce_with_logits_backward(1.0, loss_cache), d_caches, input_grad=True, param_grads=False
-    )
+    dfakes = D.backward(bce_with_logits_backward(1.0, loss_cache), d_caches, input_grad=True, param_grads=False)
     assert dfakes is not None
     G.zero_grads()
     G.backward(dfakes, g_caches)
@@ -221,9 +219,9 @@ def generator_step(G: Sequential, D: Sequential, optimizer: Adam, noise: Array, 
 
 
 def _metrics(on_real: Phase, on_fake: Phase, on_generator: Phase) -> Array:
-    xp = xp_of(on_real.loss)
+    xp = xp_of(on_real.logits)
     d_x = sigmoid_forward(on_real.logits)[0].mean()
     d_g_z = sigmoid_forward(on_fake.logits)[0].mean()
     right = (on_real.logits > 0).mean() + (on_fake.logits < 0).mean()
     metrics = [on_real.loss, on_fake.loss, on_generator.loss, d_x, d_g_z, 0.5 * right]
-    return xp.stack([m.astype(on_real.loss.dtype) for m in metrics])  # type: ignore[no-any-return]
+    return xp.stack([m.astype(on_real.loss.dtype) for m in metrics])

@@ -41,9 +41,7 @@ class Layer:
         Saved, not trained.
     """
 
-    def __init__(
-        self, params: dict[str, Array] | None = None, buffers: dict[str, Array] | None = None
-    ) -> None:
+    def __init__(self, params: dict[str, Array] | None = None, buffers: dict[str, Array] | None = None) -> None:
         self.params = params or {}
         self.grads = {name: xp_of(p).zeros_like(p) for name, p in self.params.items()}
         self.buffers = buffers or {}
@@ -67,9 +65,7 @@ class Layer:
         """
         raise NotImplementedError
 
-    def backward(
-        self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True
-    ) -> Array | None:
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
         """Gradient for x; adds the parameters' gradients into `grads`.
 
         Parameters
@@ -104,9 +100,7 @@ class _Parametric(Layer):
     names: tuple[str, str] = ("kernel", "bias")
     _backward: Callable[..., Any]
 
-    def backward(
-        self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True
-    ) -> Array | None:
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
         return self._run(self._backward, dy, cache, input_grad, param_grads)
 
     def _run(
@@ -137,15 +131,13 @@ class Dense(_Parametric):
     ops : Ops
     """
 
-    def __init__(
-        self, channels: int, units: int, *, kernel_initializer: Initializer, ops: Ops = LIBRARY
-    ) -> None:
+    def __init__(self, channels: int, units: int, *, kernel_initializer: Initializer, ops: Ops = LIBRARY) -> None:
         kernel = kernel_initializer((channels, units))
         super().__init__({"kernel": kernel, "bias": np.zeros(units, kernel.dtype)})
         self._forward, self._backward = ops.dense_forward, ops.dense_backward
 
     def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
-        return self._forward(x, self.params["kernel"], self.params["bias"])  # type: ignore[no-any-return]
+        return self._forward(x, self.params["kernel"], self.params["bias"])
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return (self.params["kernel"].shape[1],)
@@ -217,7 +209,7 @@ class Conv2D(_Convolution):
         self._check(x)
         kernel, bias = self.params["kernel"], self.params["bias"]
         pad = self._pad(x.shape[1:3])
-        return self._forward(x, kernel, bias, stride=self.strides, pad=_simplest(pad))  # type: ignore[no-any-return]
+        return self._forward(x, kernel, bias, stride=self.strides, pad=_simplest(pad))
 
     def output_shape(self, input_shape: Shape) -> Shape:
         H, W, _ = input_shape
@@ -267,7 +259,7 @@ class Conv2DTranspose(_Convolution):
         self._check(x)
         kernel, bias = self.params["kernel"], self.params["bias"]
         _, pad = transpose_size(x.shape[1:3], kernel.shape[:2], self.strides, self.padding)
-        return self._forward(x, kernel, bias, stride=self.strides, pad=_simplest(pad))  # type: ignore[no-any-return]
+        return self._forward(x, kernel, bias, stride=self.strides, pad=_simplest(pad))
 
     def output_shape(self, input_shape: Shape) -> Shape:
         H, W, _ = input_shape
@@ -355,9 +347,7 @@ class BatchNormalization(_Parametric):
             self._update(x, *((cache.mean, cache.variance) if known else batch_moments(x)))
         return y, cache
 
-    def backward(
-        self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True
-    ) -> Array | None:
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
         inference = isinstance(cache, _InferenceCache)
         backward = self._inference_backward if inference else self._ops.batch_norm_backward
         return self._run(backward, dy, cache, input_grad, param_grads)
@@ -401,11 +391,9 @@ class _Activation(Layer):
         self._forward, self._backward = forward, backward
 
     def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
-        return self._forward(x)  # type: ignore[no-any-return]
+        return self._forward(x)
 
-    def backward(
-        self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True
-    ) -> Array | None:
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
         return self._backward(dy, cache) if input_grad else None
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -429,7 +417,7 @@ class LeakyReLU(_Activation):
         self.alpha = alpha
 
     def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
-        return self._forward(x, self.alpha)  # type: ignore[no-any-return]
+        return self._forward(x, self.alpha)
 
     def describe(self) -> str:
         return f"alpha {self.alpha}"

@@ -75,4 +75,4 @@ def bce_with_logits_backward(dloss: Array | float, cache: BCECache) -> Array:
     z, target = cache
     probability, _ = sigmoid_forward(z)
     inside = (z >= LOGIT_MIN) & (z <= LOGIT_MAX)
-    return (probability - target) * inside * (dloss / z.size)  # type: ignore[no-any-return]
+    return (probability - target) * inside * (dloss / z.size)

@@ -97,9 +97,7 @@ def discriminator(
         layers.append(LeakyReLU(0.2, ops=ops))
         channels = filters
     layers.append(Flatten(ops=ops))
-    layers.append(
-        Dense(4 * 4 * channels, 1, kernel_initializer=kernels, ops=ops)
-    )  # the sigmoid is in the loss
+    layers.append(Dense(4 * 4 * channels, 1, kernel_initializer=kernels, ops=ops))  # the sigmoid is in the loss
     return Sequential(layers, input_shape=(image_size, image_size, 3), name="discriminator")
 
 
@@ -153,9 +151,7 @@ def generator(
     return Sequential(layers, input_shape=(1, 1, NOISE_SIZE), name="generator")
 
 
-def _initializer(
-    init: str, image_size: int, width: int, seed: int, dtype: Any, *, is_generator: bool
-) -> Initializer:
+def _initializer(init: str, image_size: int, width: int, seed: int, dtype: Any, *, is_generator: bool) -> Initializer:
     if image_size not in IMAGE_SIZES:
         raise ValueError(f"image_size must be one of {', '.join(map(str, IMAGE_SIZES))}, got {image_size}")
     if not 1 <= width <= MAX_WIDTH:

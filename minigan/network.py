@@ -79,7 +79,7 @@ class Sequential:
             for layer in self.layers:
                 y, _ = layer.forward(y, training=False)
             outputs.append(y)
-        return outputs[0] if len(outputs) == 1 else backend_of(x).xp.concatenate(outputs)  # type: ignore[no-any-return]
+        return outputs[0] if len(outputs) == 1 else backend_of(x).xp.concatenate(outputs)
 
     def backward(
         self, dy: Array, caches: Caches, *, input_grad: bool = False, param_grads: bool = True

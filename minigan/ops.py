@@ -85,9 +85,7 @@ class ConvCache(NamedTuple):
     pad: int | Pad
 
 
-def conv2d_forward(
-    x: Array, w: Array, b: Array, stride: int = 1, pad: int | Pad = 0
-) -> tuple[Array, ConvCache]:
+def conv2d_forward(x: Array, w: Array, b: Array, stride: int = 1, pad: int | Pad = 0) -> tuple[Array, ConvCache]:
     """Convolution (cross-correlation) with a bias per output channel.
 
     Parameters
@@ -238,7 +236,7 @@ def leaky_relu_forward(x: Array, alpha: float = 0.2) -> tuple[Array, tuple[Array
 def leaky_relu_backward(dy: Array, cache: tuple[Array, float]) -> Array:
     """``dx = dy where x > 0, else alpha * dy``: the slope at exactly 0 is alpha."""
     y, alpha = cache
-    return xp_of(dy, y).where(y > 0, dy, alpha * dy)  # type: ignore[no-any-return]
+    return xp_of(dy, y).where(y > 0, dy, alpha * dy)
 
 
 def tanh_forward(x: Array) -> tuple[Array, Array]:
@@ -330,9 +328,7 @@ def batch_moments(x: Array) -> tuple[Array, Array]:
     return mean, _channel_mean(centred)
 
 
-def batch_norm_forward(
-    x: Array, gamma: Array, beta: Array, eps: float = 1e-3
-) -> tuple[Array, BatchNormCache]:
+def batch_norm_forward(x: Array, gamma: Array, beta: Array, eps: float = 1e-3) -> tuple[Array, BatchNormCache]:
     """Batch normalization with the batch's own statistics: ``y = gamma * xhat + beta``, ``xhat = (x - mean) / std``.
 
     Parameters
@@ -410,9 +406,7 @@ def batch_norm_backward(
     return (dx, dgamma, dbeta) if param_grads else (dx, None, None)
 
 
-def batch_norm_inference(
-    x: Array, gamma: Array, beta: Array, mean: Array, var: Array, eps: float = 1e-3
-) -> Array:
+def batch_norm_inference(x: Array, gamma: Array, beta: Array, mean: Array, var: Array, eps: float = 1e-3) -> Array:
     """Batch normalization with given (moving) statistics: an affine map per channel.
 
     Parameters
@@ -481,7 +475,7 @@ def _check_batch_norm(x: Array, gamma: Array) -> None:
 def _channel_sum(x: Array) -> Array:
     """Sum over all axes but the last, as ones @ x."""
     rows = x.reshape(-1, x.shape[-1])
-    return xp_of(x).ones(rows.shape[0], x.dtype) @ rows  # type: ignore[no-any-return]
+    return xp_of(x).ones(rows.shape[0], x.dtype) @ rows
 
 
 def _channel_mean(x: Array) -> Array:

@@ -1,0 +1,29 @@
+"""List the commands: ``python -m minigan``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import minigan
+from minigan.cli import Parser, run_command
+
+COMMANDS = {
+    "minigan.train": "train the DCGAN on drawn faces or on a folder of images",
+    "minigan.sample": "draw faces, or the way from one face to another, with a trained generator",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the list, or the version."""
+    listing = "\n".join(f"  python -m {name:<16}{what}" for name, what in COMMANDS.items())
+    text = f"commands (each has --help):\n{listing}"
+    parser = Parser("minigan", f"{minigan.__doc__}\n\n{text}")
+    parser.add_argument("--version", action="version", version=f"minigan {minigan.__version__}")
+    parser.parse_args(argv)
+    print(f"{minigan.__doc__}\n\n{text}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

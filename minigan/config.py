@@ -1,0 +1,201 @@
+"""What a run is: the settings that decide its outcome, their ranges, and the two presets.
+
+A `RunConfig` together with the images determines every number of a run. It is written to config.json when the run begins
+and read again when it is resumed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from minigan.backend import BACKENDS
+from minigan.errors import UserError
+from minigan.models import IMAGE_SIZES, INITS, MAX_WIDTH
+from minigan.rng import MAX_SEED
+
+MAX_CONFIG_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Settings of a run.
+
+    Parameters
+    ----------
+    preset : str
+        Name of the preset it started from.
+    data : str or None
+        Folder of images; None for drawn faces.
+    faces : int
+        How many drawn faces to train on.
+    steps : int
+        Training steps in all.
+    batch_size : int
+        Pictures per batch.
+    image_size, width : int
+        Side of a picture in pixels, and channels of the largest feature map.
+    seed : int
+    init : str
+        "glorot" or "original".
+    backend : str
+        "numpy" or "cupy"; the only setting here that does not decide the outcome (up to rounding).
+    sample_every, save_every : int
+        Steps between pictures, and between saved networks.
+    """
+
+    preset: str = "article"
+    data: str | None = None
+    faces: int = 20_000
+    steps: int = 10_000
+    batch_size: int = 64
+    image_size: int = 64
+    width: int = 64
+    seed: int = 1337
+    init: str = "glorot"
+    backend: str = "numpy"
+    sample_every: int = 100
+    save_every: int = 500
+
+    def check(self) -> RunConfig:
+        """Return self if every setting is in range.
+
+        Raises
+        ------
+        UserError
+            Names the option, the rule and the value.
+        """
+        ranges = {
+            "faces": (1, 1_000_000),
+            "steps": (1, 100_000_000),
+            "batch_size": (1, 4096),
+            "width": (1, MAX_WIDTH),
+            "seed": (0, MAX_SEED),
+            "sample_every": (1, 100_000_000),
+            "save_every": (1, 100_000_000),
+        }
+        for name, (low, high) in ranges.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise UserError(f"{option(name)}: must be between {low} and {high}, got {value}")
+        choices: dict[str, tuple[Any, ...]] = {
+            "preset": tuple(PRESETS),
+            "image_size": IMAGE_SIZES,
+            "init": INITS,
+            "backend": BACKENDS,
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                told = ", ".join(map(str, allowed))
+                raise UserError(f"{option(name)}: must be one of {told}, got {getattr(self, name)!r}")
+        if self.init == "original" and (self.image_size, self.width) != (64, 64):
+            raise UserError(
+                "--init original: exists for image size 64 and width 64 only, "
+                f"got image size {self.image_size} and width {self.width}"
+            )
+        return self
+
+
+PRESETS: dict[str, RunConfig] = {
+    "article": RunConfig(),
+    "quick": RunConfig(
+        preset="quick", faces=4_000, steps=600, batch_size=32, width=32, sample_every=25, save_every=200
+    ),
+}
+"""Starting points: the article's run, and a few minutes' worth that already shows faces."""
+
+FIXED_ON_RESUME = ("preset", "faces", "batch_size", "image_size", "width", "seed", "init", "sample_every", "save_every")
+"""What a resumed run cannot change without becoming another run."""
+
+
+def option(name: str) -> str:
+    """Spelling of a setting on the command line.
+
+    >>> option("batch_size")
+    '--batch-size'
+    """
+    return "--" + name.replace("_", "-")
+
+
+def resumed_config(saved: RunConfig, given: dict[str, Any]) -> RunConfig:
+    """Settings of a run that goes on: the saved ones, with more steps, another backend or a moved folder if given.
+
+    Parameters
+    ----------
+    saved : RunConfig
+    given : dict
+        Settings named on the command line.
+
+    Returns
+    -------
+    RunConfig
+
+    Raises
+    ------
+    UserError
+        If a setting was given that would make it another run.
+    """
+    for name in FIXED_ON_RESUME:
+        if name in given and given[name] != getattr(saved, name):
+            raise UserError(
+                f"{option(name)}: a resumed run keeps its own value, {getattr(saved, name)}, got {given[name]}; "
+                "start a new run for another"
+            )
+    return replace(saved, **{name: given[name] for name in ("steps", "backend", "data") if name in given}).check()
+
+
+def to_json(config: RunConfig, about: dict[str, Any]) -> str:
+    """Text of config.json: the settings, and facts about where they ran.
+
+    Parameters
+    ----------
+    config : RunConfig
+    about : dict
+        Further top-level entries.
+
+    Returns
+    -------
+    str
+    """
+    return json.dumps({"settings": asdict(config), **about}, indent=2, ensure_ascii=False) + "\n"
+
+
+def read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
+    """Read config.json.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    config : RunConfig
+    about : dict
+        The other entries.
+
+    Raises
+    ------
+    UserError
+        If it is missing, too large to be one, or not what `to_json` writes.
+    """
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise ValueError(f"it is larger than {MAX_CONFIG_BYTES} bytes")
+        about = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(about, dict) or not isinstance(about.get("settings"), dict):
+            raise ValueError("it has no settings")
+        settings = about.pop("settings")
+        for field in fields(RunConfig):
+            if field.name not in settings:
+                raise ValueError(f"{field.name} is missing")
+            expected = (str, type(None)) if field.name == "data" else type(field.default)
+            if not isinstance(settings[field.name], expected) or isinstance(settings[field.name], bool):
+                raise ValueError(f"{field.name} is {settings[field.name]!r}")
+        unknown = set(settings) - {field.name for field in fields(RunConfig)}
+        if unknown:
+            raise ValueError(f"{min(unknown)} is not known")
+        return RunConfig(**settings).check(), about
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: no run's configuration ({' '.join(str(error).split())})") from None

@@ -1,0 +1,422 @@
+"""The run folder: everything a training run leaves behind, and how it is cut back when the run is resumed.
+
+    config.json                     settings, versions, machine
+    training_log.txt                one line per step, in the article's very format
+    log.csv                         the same with all metrics and all digits
+    images/0100_image.png           16 of that step's fakes (inference mode)
+    images/0100fixed_image.png      16 faces from noise that never changes
+    models/499_GENERATOR_...        both networks every so many steps; these are kept
+    checkpoints/step-000500...      all that is needed to go on; the last two are kept
+    losses.png  faces.png  faces.gif    pictures of the whole run, made when it stops
+
+Steps are numbered from 0. A checkpoint named 500 was taken when steps 0 to 499 were finished; a run resumed from it drops
+every log line and picture of step 500 and later, and makes them again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+import minigan
+from minigan import checkpoint, files, plots
+from minigan.backend import NUMPY, Array, Backend
+from minigan.config import RunConfig, read_config, to_json
+from minigan.errors import RunError, UserError
+from minigan.gan import GAN, METRICS
+
+LOG_NAME, CSV_NAME, CONFIG_NAME = "training_log.txt", "log.csv", "config.json"
+PICTURE_FACES = 16
+_OF_A_STEP = {
+    "images": re.compile(r"(\d+)(?:_image|fixed_image)\.png"),
+    "models": re.compile(r"(\d+)_(?:GENERATOR|DISCRIMINATOR)_weights_and_arch\.safetensors"),
+}
+_FIXED = re.compile(r"(\d+)fixed_image\.png")
+_SUMMARIES = ("losses.png", "faces.png", "faces.gif")
+
+
+class Run:
+    """An open run folder.
+
+    Use `create` or `resume`; both give a folder that can be resumed from whatever moment the process dies at.
+
+    Attributes
+    ----------
+    path : Path
+    config : RunConfig
+    """
+
+    def __init__(self, path: Path, config: RunConfig) -> None:
+        self.path, self.config = path, config
+        self._log: IO[str] | None = None
+        self._csv: IO[str] | None = None
+        self._steps: list[int] = []
+        self._rows: list[list[float]] = []
+
+    # ------------------------------------------------------------------------------------------------ open and close
+    @classmethod
+    def create(cls, path: Path, config: RunConfig, gan: GAN, about: dict[str, Any], backend: Backend = NUMPY) -> Run:
+        """Make a new run folder that already holds a checkpoint of step 0.
+
+        Parameters
+        ----------
+        path : Path
+            Must not exist.
+        config : RunConfig
+        gan : GAN
+            Before its first step.
+        about : dict
+            Facts for config.json.
+        backend : Backend
+            Where it runs, for config.json.
+
+        Returns
+        -------
+        Run
+
+        Raises
+        ------
+        UserError
+            If the path exists or cannot be written to.
+        RunError
+            If the disk is full.
+        """
+        check_new_folder(path)
+        temporary = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Built under another name first: a run folder, once it can be seen, can be resumed.
+            temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+            temporary.chmod(0o777 & ~files.umask())
+            for folder in ("images", "models", "checkpoints"):
+                (temporary / folder).mkdir()
+            files.write_text(temporary / CONFIG_NAME, to_json(config, {**about, "sessions": [session(0, backend)]}))
+            (temporary / LOG_NAME).touch()
+            files.write_text(temporary / CSV_NAME, ",".join(("step", *METRICS)) + "\n")
+            run = cls(temporary, config)
+            run.save_checkpoint(gan, 0)
+            temporary.rename(path)
+        except BaseException as error:
+            if temporary is not None:
+                shutil.rmtree(temporary, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise RunError(f"cannot make the run folder {path}: {error.strerror or error}") from None
+            raise
+        run.path = path
+        run._open()
+        return run
+
+    @classmethod
+    def resume(
+        cls, path: Path, config: RunConfig, gan: GAN, about: dict[str, Any], backend: Backend = NUMPY
+    ) -> tuple[Run, int, list[str]]:
+        """Open a run folder at its newest good checkpoint, and cut away what is beyond it.
+
+        Parameters
+        ----------
+        path : Path
+        config : RunConfig
+            The saved settings, perhaps with more steps.
+        gan : GAN
+            Brought to the checkpoint's state.
+        about : dict
+            What config.json said besides the settings.
+        backend : Backend
+            Where it goes on, for config.json.
+
+        Returns
+        -------
+        run : Run
+        step : int
+            Finished steps.
+        warnings : list of str
+            One line for every damaged checkpoint that was passed over.
+
+        Raises
+        ------
+        UserError
+            If no checkpoint is readable, or they belong to networks of another size.
+        """
+        warnings = []
+        damaged = []
+        for _, candidate in checkpoint.list_checkpoints(path / "checkpoints"):
+            try:
+                step = checkpoint.load_checkpoint(candidate, gan, image_size=config.image_size, width=config.width)
+                break
+            except checkpoint.DamagedFileError as error:
+                warnings.append(f"{error}; going back to the checkpoint before it")
+                damaged.append(candidate)
+        else:
+            reason = f": {warnings[-1].split(';')[0]}" if warnings else ""
+            raise UserError(f"--resume: no checkpoint in {path / 'checkpoints'} is readable{reason}")
+        run = cls(path, config)
+        try:
+            for file in damaged:
+                file.unlink(missing_ok=True)
+            run._cut(step)
+            sessions = [*_sessions(about), session(step, backend)]
+            files.write_text(path / CONFIG_NAME, to_json(config, {**about, "sessions": sessions}))
+            run._open()
+        except OSError as error:
+            raise RunError(f"cannot write to the run folder {path}: {error.strerror or error}") from None
+        return run, step, warnings
+
+    def _open(self) -> None:
+        self._log = (self.path / LOG_NAME).open("a", encoding="utf-8", newline="\n")
+        self._csv = (self.path / CSV_NAME).open("a", encoding="utf-8", newline="\n")
+
+    def close(self) -> None:
+        """Close the logs."""
+        for file in (self._log, self._csv):
+            if file is not None:
+                with contextlib.suppress(OSError):  # a full disk has been reported by then
+                    file.close()
+
+    # ------------------------------------------------------------------------------------------------------- the logs
+    def log(self, step: int, metrics: Sequence[float]) -> None:
+        """Append one step to both logs.
+
+        Parameters
+        ----------
+        step : int
+        metrics : sequence of 6 float
+            `minigan.gan.METRICS`.
+        """
+        assert self._log is not None
+        assert self._csv is not None
+        d_real, d_fake, g = metrics[:3]
+        self._log.write(f"Step: {step} Disc: real loss: {d_real:f} fake loss: {d_fake:f} GAN loss: {g:f}\n")
+        self._csv.write(f"{step}," + ",".join(f"{value:.9g}" for value in metrics) + "\n")
+        self._log.flush()
+        self._csv.flush()
+        self._steps.append(step)
+        self._rows.append([float(value) for value in metrics])
+
+    def history(self) -> tuple[Array, Array]:
+        """Steps of shape (T,) and their metrics of shape (T, 6), from the beginning of the run."""
+        return np.array(self._steps, np.int64), np.array(self._rows, np.float64).reshape(-1, len(METRICS))
+
+    def averages(self, count: int = 250) -> Array:
+        """Means of the last `count` values of every metric, shape (6,)."""
+        return self.history()[1][-count:].mean(axis=0)
+
+    # ------------------------------------------------------------------------------------------- pictures and networks
+    def save_picture(self, step: int, fakes: Array, *, fixed: bool) -> None:
+        """Write 16 faces under the article's name for that step.
+
+        Parameters
+        ----------
+        step : int
+        fakes : numpy.ndarray of shape (N, S, S, 3)
+            In [-1, 1]; the first 16 are shown.
+        fixed : bool
+            Whether they come from the fixed noise.
+        """
+        name = f"{step:04d}fixed_image.png" if fixed else f"{step:04d}_image.png"
+        plots.save_grid(self.path / "images" / name, fakes[:PICTURE_FACES], columns=4)
+
+    def save_networks(self, gan: GAN, step: int) -> None:
+        """Save both networks after step number `step`, under the article's names."""
+        for network in (gan.generator, gan.discriminator):
+            checkpoint.save_network(
+                self.path / "models" / f"{step}_{network.name.upper()}_weights_and_arch.safetensors",
+                network,
+                image_size=self.config.image_size,
+                width=self.config.width,
+                step=step + 1,
+            )
+
+    def save_checkpoint(self, gan: GAN, step: int) -> None:
+        """Save all that a run is after `step` finished steps; the logs reach the disk first."""
+        for file in (self._log, self._csv):
+            if file is not None:
+                file.flush()
+                os.fsync(file.fileno())
+        checkpoint.save_checkpoint(
+            self.path / "checkpoints", gan, step=step, image_size=self.config.image_size, width=self.config.width
+        )
+
+    def last_checkpoint(self) -> int | None:
+        """Finished steps of the newest checkpoint, None if there is none."""
+        found = checkpoint.list_checkpoints(self.path / "checkpoints")
+        return found[0][0] if found else None
+
+    def save_loss_plot(self) -> None:
+        """Draw losses.png."""
+        steps, rows = self.history()
+        if len(steps):
+            plots.save_loss_plot(self.path / "losses.png", steps, rows)
+
+    def save_summary(self, faces: Array) -> None:
+        """Make the pictures of the whole run: losses.png, faces.png from `faces`, and the film faces.gif."""
+        self.save_loss_plot()
+        plots.save_grid(self.path / "faces.png", faces)
+        film = self._pictures(_FIXED)
+        if film:
+            plots.save_film(self.path / "faces.gif", film)
+
+    # ---------------------------------------------------------------------------------------------------------- resume
+    def _pictures(self, pattern: re.Pattern[str]) -> list[Path]:
+        """Pictures whose name fits, by step."""
+        found = [(int(m[1]), p) for p in (self.path / "images").iterdir() if (m := pattern.fullmatch(p.name))]
+        return [path for _, path in sorted(found)]
+
+    def _cut(self, step: int) -> None:
+        """Drop all that belongs to step number `step` or a later one, and half-written files."""
+        for folder, pattern in _OF_A_STEP.items():
+            (self.path / folder).mkdir(exist_ok=True)
+            for file in (self.path / folder).iterdir():
+                match = pattern.fullmatch(file.name)
+                if match and int(match[1]) >= step:
+                    file.unlink()
+        for finished, file in checkpoint.list_checkpoints(self.path / "checkpoints"):
+            if finished > step:
+                file.unlink()
+        for name in _SUMMARIES:
+            (self.path / name).unlink(missing_ok=True)
+        for folder in (self.path, *(self.path / f for f in ("images", "models", "checkpoints"))):
+            files.remove_temporaries(folder)
+        self._cut_log(step)
+        self._cut_csv(step)
+
+    def _cut_log(self, step: int) -> None:
+        line_of_step = re.compile(r"Step: (\d+) Disc: .* GAN loss: \S+\n")
+        lines = _lines(self.path / LOG_NAME)
+        kept = [line for line in lines if (m := line_of_step.fullmatch(line)) and int(m[1]) < step]
+        if kept != lines:
+            files.write_text(self.path / LOG_NAME, "".join(kept))
+
+    def _cut_csv(self, step: int) -> None:
+        header = ",".join(("step", *METRICS)) + "\n"
+        lines = _lines(self.path / CSV_NAME)
+        kept = [header]
+        for line in lines[1:]:
+            row = _parse_row(line)
+            if row is not None and row[0] < step:
+                kept.append(line)
+                self._steps.append(int(row[0]))
+                self._rows.append(row[1:])
+        if kept != lines:
+            files.write_text(self.path / CSV_NAME, "".join(kept))
+
+
+def _lines(path: Path) -> list[str]:
+    """Lines of a text file with their ends; none if it is missing. Whatever is no text is no line we wrote."""
+    try:
+        with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+            return list(file)
+    except FileNotFoundError:
+        return []
+
+
+def _parse_row(line: str) -> list[float] | None:
+    """Numbers of a line of log.csv; None if it is cut short."""
+    if not line.endswith("\n"):
+        return None
+    try:
+        row = [float(cell) for cell in line.split(",")]
+    except ValueError:
+        return None
+    return row if len(row) == 1 + len(METRICS) else None
+
+
+def _sessions(about: dict[str, Any]) -> list[Any]:
+    sessions = about.get("sessions")
+    return sessions if isinstance(sessions, list) else []
+
+
+def open_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
+    """Settings of a run folder.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    config : RunConfig
+    about : dict
+
+    Raises
+    ------
+    UserError
+        If it is no run folder.
+    """
+    if not path.exists():
+        raise UserError(f"no such run folder: {path}")
+    if not (path / CONFIG_NAME).is_file():
+        raise UserError(f"{path} is no run folder: it has no {CONFIG_NAME}")
+    return read_config(path / CONFIG_NAME)
+
+
+def check_new_folder(path: Path) -> None:
+    """Raise UserError unless a new folder can be made at `path`.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    if path.is_dir():
+        raise UserError(f"--out: {path} exists already and is never overwritten; go on with it by --resume {path}")
+    if path.exists() or path.is_symlink():
+        raise UserError(f"--out: must be a new folder, but {path} is a file")
+    parent = path.parent
+    while not parent.exists() and parent != parent.parent:
+        parent = parent.parent
+    if not parent.is_dir():
+        raise UserError(f"--out: {path} cannot be made: {parent} is a file")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise UserError(f"--out: {path} cannot be made: the folder {parent} is read-only")
+
+
+def fresh_folder(preset: str, now: datetime, root: Path = Path("runs")) -> Path:
+    """A path under runs/ that does not exist yet, named by the time and the preset."""
+    base = f"{now:%Y-%m-%d_%H%M%S}-{preset}"
+    path, k = root / base, 1
+    while path.exists():
+        k += 1
+        path = root / f"{base}-{k}"
+    return path
+
+
+def session(step: int, backend: Backend) -> dict[str, Any]:
+    """Facts about one sitting of a run, for config.json: when, from which step, with what, and on which machine.
+
+    Parameters
+    ----------
+    step : int
+        Finished steps at its beginning.
+    backend : Backend
+
+    Returns
+    -------
+    dict
+    """
+    from importlib.metadata import PackageNotFoundError, version
+
+    versions = {"minigan": minigan.__version__, "python": platform.python_version()}
+    for package in ("numpy", "pillow", "matplotlib", "safetensors", "cupy-cuda12x", "cupy-cuda13x"):
+        with contextlib.suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return {
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "from_step": step,
+        "backend": backend.name,
+        "device": backend.device_name,
+        "versions": versions,
+        "machine": {
+            "system": platform.platform(),
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+        },
+    }

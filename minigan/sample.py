@@ -1,0 +1,204 @@
+"""Draw faces with a trained generator: ``python -m minigan.sample RUN``.
+
+The generator runs in inference mode, from noise that is a function of the seed, so the same command draws the same faces.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from minigan.backend import BACKENDS, Array, get_backend
+from minigan.checkpoint import DamagedFileError, list_checkpoints, load_checkpoint, load_network
+from minigan.cli import Parser, run_command, whole
+from minigan.errors import RunError, UserError
+from minigan.gan import build_gan
+from minigan.models import NOISE_SIZE
+from minigan.network import Sequential
+from minigan.plots import image_format, save_grid
+from minigan.rng import MAX_SEED, stream
+from minigan.run import open_config
+
+MAX_FACES = 10_000
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, call, print.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments, by default the process's own.
+
+    Returns
+    -------
+    int
+        Exit status.
+
+    Raises
+    ------
+    UserError, RunError
+        See `minigan.cli.run_command`.
+    """
+    arguments = _parser().parse_args(argv)
+    source = Path(arguments.run)
+    count = arguments.n if arguments.n is not None else (10 if arguments.interpolate else 64)
+    least = 2 if arguments.interpolate else 1
+    if not least <= count <= MAX_FACES:
+        raise UserError(f"--n: must be between {least} and {MAX_FACES}, got {count}")
+    if not 0 <= arguments.seed <= MAX_SEED:
+        raise UserError(f"--seed: must be between 0 and {MAX_SEED}, got {arguments.seed}")
+    backend = get_backend(arguments.backend)
+    generator, step = load_generator(source)
+    out = Path(arguments.out) if arguments.out else _default_out(source, arguments.interpolate, count, arguments.seed)
+    _check_out(out)
+    noise = interpolation(arguments.seed, count) if arguments.interpolate else random_noise(arguments.seed, count)
+    faces = draw(generator.to(backend), backend.asarray(noise))
+    try:
+        save_grid(out, faces, columns=count if arguments.interpolate else None)
+    except OSError as error:
+        raise RunError(f"cannot write {out}: {error.strerror or error}") from None
+    print(f"{out}: {count} faces after {step:,} training steps")
+    return 0
+
+
+def random_noise(seed: int, count: int) -> Array:
+    """Noise for `count` independent faces.
+
+    Parameters
+    ----------
+    seed : int
+    count : int
+
+    Returns
+    -------
+    numpy.ndarray of shape (count, 1, 1, 100), float32
+        N(0, 1); the first faces of a seed are the same whatever the count.
+    """
+    return stream(seed, "pictures", 1).standard_normal((count, 1, 1, NOISE_SIZE), np.float32)
+
+
+def interpolation(seed: int, count: int) -> Array:
+    """Noise on the way from one random face to another.
+
+    Parameters
+    ----------
+    seed : int
+    count : int
+        Stops on the way, both ends included; at least 2.
+
+    Returns
+    -------
+    numpy.ndarray of shape (count, 1, 1, 100), float32
+
+    Notes
+    -----
+    The way is the great circle (slerp) rather than the straight line: N(0, 1) noise in 100 dimensions has length near
+    10 almost always, and the middle of a straight line would be too short to look like any noise G has seen.
+
+    References
+    ----------
+    T. White, "Sampling generative networks", arXiv:1609.04468.
+    """
+    a, b = random_noise(seed, 2).reshape(2, NOISE_SIZE).astype(np.float64)
+    cosine = a @ b / (np.linalg.norm(a) * np.linalg.norm(b))
+    angle = np.arccos(np.clip(cosine, -1, 1))
+    t = np.linspace(0, 1, count)[:, None]
+    path = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
+    return path.astype(np.float32).reshape(count, 1, 1, NOISE_SIZE)
+
+
+def draw(generator: Sequential, noise: Array, *, batch_size: int = 64) -> Array:
+    """Faces for noise, a batch at a time with a progress bar when there are many.
+
+    Parameters
+    ----------
+    generator : Sequential
+    noise : Array of shape (N, 1, 1, 100)
+    batch_size : int
+
+    Returns
+    -------
+    numpy.ndarray of shape (N, S, S, 3)
+        In (-1, 1), on the host.
+    """
+    from minigan.backend import backend_of
+
+    to_host = backend_of(noise).to_host
+    starts = range(0, len(noise), batch_size)
+    batches = tqdm(starts, desc="Drawing", unit="batch", disable=len(starts) < 8)
+    return np.concatenate([to_host(generator.predict(noise[a : a + batch_size])) for a in batches])
+
+
+def load_generator(source: Path) -> tuple[Sequential, int]:
+    """The newest generator of a run, or the one in a file.
+
+    Parameters
+    ----------
+    source : Path
+        A run folder, or a ``..._GENERATOR_weights_and_arch.safetensors`` file of one.
+
+    Returns
+    -------
+    generator : Sequential
+        On the NumPy backend.
+    step : int
+        Training steps it has had.
+
+    Raises
+    ------
+    UserError
+        If it is neither, or cannot be read.
+    """
+    if source.is_file():
+        try:
+            network, step = load_network(source)
+        except DamagedFileError as error:
+            raise UserError(str(error)) from None
+        if network.name != "generator":
+            raise UserError(f"{source} holds a {network.name}, but faces are drawn by a generator")
+        return network, step
+    config, _ = open_config(source)
+    gan = build_gan(image_size=config.image_size, width=config.width)
+    for _, path in list_checkpoints(source / "checkpoints"):
+        try:
+            step = load_checkpoint(path, gan, image_size=config.image_size, width=config.width)
+            return gan.generator, step
+        except DamagedFileError as error:
+            print(f"minigan: warning: {error}; going back to the checkpoint before it", file=sys.stderr)
+    raise UserError(f"{source} holds no readable checkpoint to draw faces with")
+
+
+def _default_out(source: Path, interpolate: bool, count: int, seed: int) -> Path:
+    folder = source if source.is_dir() else source.parent
+    return folder / f"{'interpolation' if interpolate else 'sample'}-seed{seed}-n{count}.png"
+
+
+def _check_out(out: Path) -> None:
+    if image_format(out) is None:
+        raise UserError(f"--out: must end in a picture's suffix such as .png or .webp, got {out.name!r}")
+    if out.is_dir():
+        raise UserError(f"--out: must be a file, but {out} is a folder")
+    if not out.parent.is_dir():
+        raise UserError(f"--out: the folder {out.parent} does not exist")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser("minigan.sample", "Draw faces with the newest generator of a run.")
+    add = parser.add_argument
+    add("run", metavar="RUN", help="run folder, or a saved generator in its models/")
+    add("--n", type=whole, metavar="N", help="number of faces (default: 64; 10 with --interpolate)")
+    add("--seed", type=whole, default=0, metavar="N", help="seed of the noise (default: 0)")
+    add("--out", metavar="FILE", help="picture to write (default: one in RUN named by the options)")
+    add("--interpolate", action="store_true", help="a strip of faces on the way from one to another")
+    add("--backend", choices=BACKENDS, default="numpy", help="numpy (default) or cupy")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

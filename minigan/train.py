@@ -1,0 +1,202 @@
+"""Train the DCGAN: ``python -m minigan.train``.
+
+Without arguments this is the article's run, 10,000 steps of 64 pictures, on drawn faces. This file reads the command line,
+opens what it names, and hands over to `minigan.trainer`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from minigan.backend import BACKENDS, Backend, get_backend
+from minigan.cli import Parser, run_command, whole
+from minigan.config import PRESETS, RunConfig, resumed_config
+from minigan.data.dataset import ImageSet, open_images
+from minigan.data.folder import describe_skipped
+from minigan.errors import UserError
+from minigan.gan import build_gan
+from minigan.models import IMAGE_SIZES, INITS, discriminator, generator
+from minigan.run import Run, check_new_folder, fresh_folder, open_config
+from minigan.trainer import Trainer, resume_line
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, call, print.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments, by default the process's own.
+
+    Returns
+    -------
+    int
+        Exit status.
+
+    Raises
+    ------
+    UserError, RunError
+        See `minigan.cli.run_command`.
+    """
+    arguments = _parser().parse_args(argv)
+    given = {
+        name: value
+        for name, value in vars(arguments).items()
+        if value is not None and name not in ("out", "resume", "dry_run")
+    }
+    if "data" in given:
+        given["data"] = str(Path(given["data"]).expanduser().resolve())
+    if arguments.resume is not None:
+        if arguments.out is not None:
+            raise UserError(f"--out: a resumed run stays in its folder, {arguments.resume}, got {arguments.out}")
+        return _resume(Path(arguments.resume), given, arguments.dry_run)
+    return _begin(given, arguments.out, arguments.dry_run)
+
+
+def _begin(given: dict[str, Any], out: str | None, dry_run: bool) -> int:
+    preset = given.get("preset", "article")
+    config = replace(PRESETS[preset], **given).check()
+    path = Path(out) if out is not None else fresh_folder(preset, datetime.now())
+    check_new_folder(path)
+    backend = get_backend(config.backend)
+    if dry_run:
+        return _describe(config, path)
+    images = _open_images(config)
+    gan = build_gan(
+        image_size=config.image_size, width=config.width, seed=config.seed, init=config.init, backend=backend
+    )
+    run = Run.create(path, config, gan, _data_facts(images), backend)
+    print(f"Run folder: {path}")
+    return _train(Trainer(run, gan, images, backend))
+
+
+def _resume(path: Path, given: dict[str, Any], dry_run: bool) -> int:
+    saved, about = open_config(path)
+    config = resumed_config(saved, given)
+    backend = get_backend(config.backend)
+    if dry_run:
+        return _describe(config, path)
+    images = _open_images(config)
+    _warn_if_changed(images, about)
+    gan = build_gan(image_size=config.image_size, width=config.width, backend=backend)
+    run, step, warnings = Run.resume(path, config, gan, about, backend)
+    for warning in warnings:
+        _warn(warning)
+    if step >= config.steps:
+        run.close()
+        print(f"{path} is finished: {step} of {config.steps} steps are done; --steps N goes further")
+        return 0
+    print(f"Run folder: {path}, going on after {step} of {config.steps} steps")
+    return _train(Trainer(run, gan, images, backend, step=step))
+
+
+def _train(trainer: Trainer) -> int:
+    status = trainer.train()
+    path = trainer.run.path
+    if status:
+        print(f"Stopped after {trainer.step} of {trainer.run.config.steps} steps; all is saved. To go on:")
+        print(f"  {resume_line(path)}")
+    else:
+        print(f"Done: {trainer.step} steps. Look at {path / 'faces.png'}, {path / 'faces.gif'}, {path / 'losses.png'}")
+        print(f"More faces: python -m minigan.sample {path}")
+    return status
+
+
+def _open_images(config: RunConfig) -> ImageSet:
+    images = open_images(config.data, image_size=config.image_size, count=config.faces if config.data is None else None)
+    if images.skipped:
+        _warn(describe_skipped(images.skipped, len(images)))
+    if len(images) < config.batch_size:
+        _warn(
+            f"{images.source} holds {len(images)} images, fewer than one batch of {config.batch_size}: "
+            "every batch repeats some"
+        )
+    return images
+
+
+def _data_facts(images: ImageSet) -> dict[str, Any]:
+    return {"images": {"source": images.source, "count": len(images), "fingerprint": images.fingerprint}}
+
+
+def _warn_if_changed(images: ImageSet, about: dict[str, Any]) -> None:
+    before = about.get("images")
+    if isinstance(before, dict) and before.get("fingerprint") != images.fingerprint:
+        _warn(
+            f"the images have changed since the run began (then {before.get('count')}, now {len(images)}): "
+            "the run goes on, but not as it would have"
+        )
+
+
+def _describe(config: RunConfig, path: Path) -> int:
+    """Say what would happen; write nothing."""
+    sizes = {"image_size": config.image_size, "width": config.width}
+    print(discriminator(**sizes).summary())
+    print()
+    print(generator(**sizes).summary())
+    print()
+    source = config.data or f"{config.faces:,} drawn faces"
+    print(f"Would train {config.steps:,} steps of {config.batch_size} pictures ({source}) in {path}")
+    for name, value in vars(config).items():
+        print(f"  {name:<13}{value}")
+    print("Nothing was written (--dry-run).")
+    return 0
+
+
+def _warn(message: str) -> None:
+    print(f"minigan: warning: {message}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        "minigan.train",
+        "Train the DCGAN. Without arguments: the article's run (10,000 steps of 64 pictures) on drawn faces.",
+        "exit status: 0 done, 1 disk full, 2 a mistake in the call, 3 a loss is no longer finite,\n"
+        "130 stopped by Ctrl-C (everything is saved; the last line printed goes on with it)",
+    )
+    add = parser.add_argument
+    article, quick = PRESETS["article"], PRESETS["quick"]
+    add("--preset", choices=tuple(PRESETS), help="where the other options start from (default: article)")
+    add("--data", metavar="DIR", help="folder of images to learn from (default: drawn faces)")
+    add("--steps", type=whole, metavar="N", help=f"training steps ({article.steps}; quick: {quick.steps})")
+    add(
+        "--batch-size",
+        type=whole,
+        metavar="N",
+        help=f"pictures per batch ({article.batch_size}; quick: {quick.batch_size})",
+    )
+    add(
+        "--width",
+        type=whole,
+        metavar="N",
+        help=f"channels of the largest feature map ({article.width}; quick: {quick.width})",
+    )
+    add("--image-size", type=whole, metavar="N", help=f"side of a picture: {', '.join(map(str, IMAGE_SIZES))} (64)")
+    add("--seed", type=whole, metavar="N", help=f"seed of every random draw ({article.seed})")
+    add("--backend", choices=BACKENDS, help="numpy for the processor (default), cupy for an NVIDIA GPU")
+    add("--init", choices=INITS, help="first weights: drawn from the seed, or the original program's very own")
+    add(
+        "--sample-every",
+        type=whole,
+        metavar="N",
+        help=f"steps between pictures ({article.sample_every}; quick: {quick.sample_every})",
+    )
+    add(
+        "--save-every",
+        type=whole,
+        metavar="N",
+        help=f"steps between saved networks ({article.save_every}; quick: {quick.save_every})",
+    )
+    add("--out", metavar="RUN", help="new folder for the run (default: a fresh one under runs/)")
+    add("--resume", metavar="RUN", help="go on with a run; --steps, --backend and --data may change")
+    add("--dry-run", action="store_true", help="say what would be done; write nothing")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,235 @@
+"""The training loop: the article's schedule around `minigan.gan.train_step`.
+
+At every `sample_every`-th step two pictures are taken before the step's updates: 16 of the fakes it shows the
+discriminator, and 16 faces from noise that never changes. At the end of every `save_every`-th step the averages of the last
+250 losses are printed, the fixed faces are drawn again, and both networks and a checkpoint are saved. Everything else here
+is about not losing work: a checkpoint at least every five minutes, an orderly stop on Ctrl-C, and a clear word when the
+disk is full or a loss is no longer a number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+from tqdm import tqdm
+
+from minigan.backend import Array, Backend
+from minigan.checkpoint import NotFiniteError
+from minigan.data.dataset import ImageSet, Prefetcher
+from minigan.errors import RunError
+from minigan.gan import GAN, METRICS, draw_inputs, train_step
+from minigan.models import NOISE_SIZE
+from minigan.rng import stream
+from minigan.run import PICTURE_FACES, Run
+
+CHECKPOINT_SECONDS = 300.0
+"""Longest time between two checkpoints: what a crash can cost."""
+
+SUMMARY_FACES = 64
+AVERAGED = 250
+
+
+class MetricRing:
+    """Metrics of the latest steps, kept on the device until they are read together.
+
+    Reading a number from a GPU waits for everything before it, so a loop that prints every loss runs at half speed.
+
+    Parameters
+    ----------
+    backend : Backend
+        Says how many steps fit.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._rows = backend.xp.empty((backend.read_every, len(METRICS)), np.float32)
+        self._steps: list[int] = []
+
+    def append(self, step: int, metrics: Array) -> bool:
+        """Keep the metrics of a step; True if the ring is full and has to be read."""
+        self._rows[len(self._steps)] = metrics
+        self._steps.append(step)
+        return len(self._steps) == len(self._rows)
+
+    def read(self) -> list[tuple[int, list[float]]]:
+        """Every (step, metrics) since the last reading; the ring is then empty."""
+        rows = self._backend.to_host(self._rows[: len(self._steps)]).tolist()
+        steps, self._steps = self._steps, []
+        return list(zip(steps, rows, strict=True))
+
+
+class Trainer:
+    """A run in progress.
+
+    Parameters
+    ----------
+    run : Run
+    gan : GAN
+    images : ImageSet
+    backend : Backend
+    step : int
+        Finished steps.
+    progress : bool
+        Whether to show a progress bar on stderr.
+    """
+
+    def __init__(
+        self, run: Run, gan: GAN, images: ImageSet, backend: Backend, *, step: int = 0, progress: bool = True
+    ) -> None:
+        self.run, self.gan, self.images, self.backend, self.step = run, gan, images, backend, step
+        self._progress = progress
+        self._ring = MetricRing(backend)
+        self._saved_at = time.monotonic()
+        config = run.config
+        noise = stream(config.seed, "pictures").standard_normal((SUMMARY_FACES, 1, 1, NOISE_SIZE), np.float32)
+        self._fixed_noise = backend.asarray(noise)
+
+    def train(self) -> int:
+        """Run to the last step, or until told to stop.
+
+        Returns
+        -------
+        int
+            0 when all steps are done, 130 or 143 after Ctrl-C or a request to terminate; everything is saved then.
+
+        Raises
+        ------
+        RunError
+            On a full disk (status 1) or a loss that is no longer finite (status 3); the last checkpoint is kept.
+        """
+        config = self.run.config
+        bar = tqdm(
+            total=config.steps,
+            initial=self.step,
+            desc="Training",
+            unit=" steps",
+            disable=not self._progress,
+            dynamic_ncols=True,
+            mininterval=0.2 if sys.stderr.isatty() else 15,  # a log file wants few lines
+            bar_format="{desc} {percentage:3.0f}% {bar} {n_fmt}/{total_fmt} {rate_noinv_fmt} {remaining} left {postfix}",
+        )
+        try:
+            with (
+                bar,
+                Prefetcher(self.images, config.seed, config.batch_size) as batches,
+                _stop_requests() as requests,
+            ):
+                while self.step < config.steps and not requests:
+                    self._one_step(batches, bar)
+                    bar.update()
+                self._read_metrics(bar)
+                self._save_checkpoint()
+                self._summarise()
+                return 128 + requests[0] if requests else 0
+        except OSError as error:
+            raise RunError(f"{self._where(error)}; {self._what_is_kept()}") from None
+        except NotFiniteError as error:
+            raise RunError(f"after step {self.step - 1} {error}; {self._what_is_kept()}", exit_status=3) from None
+        finally:
+            self.run.close()
+
+    def _one_step(self, batches: Prefetcher, bar: tqdm[None]) -> None:
+        config, step = self.run.config, self.step
+        is_sample, is_save = step % config.sample_every == 0, (step + 1) % config.save_every == 0
+        if is_sample:
+            self._save_fixed_picture(step)
+        inputs = draw_inputs(batches.batch(step), config.seed, step, self.backend)
+        result = train_step(self.gan, inputs)
+        if is_sample:
+            self.run.save_picture(step, self.backend.to_host(result.fakes[:PICTURE_FACES]), fixed=False)
+        self.step += 1
+        if self._ring.append(step, result.metrics) or is_save:
+            self._read_metrics(bar)
+        if is_save:
+            self._print_averages(bar)
+            self._save_fixed_picture(step)
+            self.run.save_networks(self.gan, step)
+            self.run.save_loss_plot()
+        if is_save or time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
+            self._read_metrics(bar)
+            self._save_checkpoint()
+
+    def _read_metrics(self, bar: tqdm[None]) -> None:
+        """Bring the metrics to the host, log them, and make sure that they are numbers."""
+        values = None
+        for step, values in self._ring.read():
+            if not np.isfinite(values).all():
+                told = ", ".join(f"{name} {value:g}" for name, value in zip(METRICS[:3], values[:3], strict=True))
+                raise RunError(
+                    f"the losses of step {step} are no longer finite ({told}); {self._what_is_kept()}", exit_status=3
+                )
+            self.run.log(step, values)
+        if values is not None:
+            d_real, d_fake, g, d_x, d_g_z, _ = values
+            bar.set_postfix_str(
+                f"D {d_real:.3f} real {d_fake:.3f} fake, G {g:.3f}, D(x) {d_x:.2f}, D(G(z)) {d_g_z:.2f}", refresh=False
+            )
+
+    def _print_averages(self, bar: tqdm[None]) -> None:
+        d_real, d_fake, g = self.run.averages(AVERAGED)[:3]
+        bar.write(
+            f"Step {self.step - 1}: averages of the last {AVERAGED} steps: "
+            f"D fake {d_fake:f}, D real {d_real:f}, GAN {g:f}",
+            file=sys.stdout,
+        )
+
+    def _faces(self, count: int) -> Array:
+        """Faces from the fixed noise, on the host."""
+        return self.backend.to_host(self.gan.generator.predict(self._fixed_noise[:count]))
+
+    def _save_fixed_picture(self, step: int) -> None:
+        self.run.save_picture(step, self._faces(PICTURE_FACES), fixed=True)
+
+    def _save_checkpoint(self) -> None:
+        if self.run.last_checkpoint() != self.step:
+            self.run.save_checkpoint(self.gan, self.step)
+        self._saved_at = time.monotonic()
+
+    def _summarise(self) -> None:
+        self.run.save_summary(self._faces(SUMMARY_FACES))
+
+    def _what_is_kept(self) -> str:
+        kept = self.run.last_checkpoint()
+        if kept is None:
+            return "no checkpoint had been written"
+        return f"the checkpoint of step {kept} is kept: {resume_line(self.run.path)}"
+
+    @staticmethod
+    def _where(error: OSError) -> str:
+        name = Path(error.filename).name if isinstance(error.filename, str) else "a file"
+        return f"cannot write {name}: {error.strerror or error}"
+
+
+def resume_line(path: Path) -> str:
+    """The command that goes on with a run."""
+    return f"python -m minigan.train --resume {path}"
+
+
+@contextlib.contextmanager
+def _stop_requests() -> Iterator[list[int]]:
+    """Collect requests to stop (Ctrl-C, SIGTERM) in a list instead of dying; a second Ctrl-C does interrupt."""
+    requests: list[int] = []
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if requests:
+            raise KeyboardInterrupt
+        requests.append(number)
+        print("\nStopping after this step (once more: stop at once) ...", file=sys.stderr, flush=True)
+
+    try:
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not in the main thread, as in a test or a notebook's worker
+        yield requests
+        return
+    try:
+        yield requests
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
