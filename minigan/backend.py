@@ -1,9 +1,9 @@
 """The array backend: the one place that knows whether arrays live in main memory (NumPy) or on a GPU (CuPy).
 
-Everything above this file is written once, against `xp`, a stand-in for either module: `xp = xp_of(x)` asks an array where
-it lives, and the rest of the function uses `xp.exp`, `xp.empty` and so on. There is no global switch; the arrays decide.
-Data come in from the host through `Backend.asarray` and go back through `Backend.to_host`, and nowhere else, so that a
-reader can see every transfer.
+Everything above this file is written once, against `xp`, a stand-in for either module: `xp = xp_of(x)` asks an array
+where it lives, and the rest of the function uses `xp.exp`, `xp.empty` and so on. There is no global switch; the
+arrays decide. Data come in from the host through `Backend.asarray` and go back through `Backend.to_host`, and nowhere
+else, so that a reader can see every transfer.
 
 >>> import numpy as np
 >>> xp_of(np.zeros(3)) is np
@@ -171,7 +171,7 @@ def backend_of(*arrays: object) -> Backend:
                 if found is not None and backend is not found:
                     raise TypeError(
                         f"argument {position} is a {backend.name} array but an earlier one is a {found.name} array; "
-                        f"move one of them: get_backend({found.name!r}).asarray(a), or get_backend({backend.name!r}).to_host(a)"
+                        f"move one of them with get_backend({backend.name!r}).to_host(a) or .asarray(a)"
                     )
                 found = backend
                 break

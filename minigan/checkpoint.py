@@ -1,9 +1,9 @@
 """Saving and loading: networks for keeps, and checkpoints that hold all that a run is.
 
 Both are safetensors files (Hugging Face's format: a JSON header, then raw numbers), so that opening one can never run
-code. A checkpoint holds weights, moving statistics with their debiasing state, both optimizers' moments and counts, and
-the number of finished steps; random draws are functions of the step, so nothing else is needed for a resumed run to equal
-an uninterrupted one bit for bit.
+code. A checkpoint holds weights, moving statistics with their debiasing state, both optimizers' moments and counts,
+and the number of finished steps; random draws are functions of the step, so nothing else is needed for a resumed run
+to equal an uninterrupted one bit for bit.
 
 Each file carries a SHA-256 over everything in it. A file whose sum does not fit, or that cannot be read at all, is
 *damaged*: the loader says so and goes back to the one before.

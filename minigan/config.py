@@ -1,7 +1,7 @@
 """What a run is: the settings that decide its outcome, their ranges, and the two presets.
 
-A `RunConfig` together with the images determines every number of a run. It is written to config.json when the run begins
-and read again when it is resumed.
+A `RunConfig` together with the images determines every number of a run. It is written to config.json when the run
+begins and read again when it is resumed.
 """
 
 from __future__ import annotations

@@ -67,7 +67,8 @@ def conv_forward(x: Array, w: Array, *, stride: int = 1, pad: int | Pad = 0, ker
     pad = _check_geometry("conv_forward", stride, pad)
     if x.shape[3] != w.shape[2]:
         raise ValueError(
-            f"conv_forward: x has {x.shape[3]} channels but w expects {w.shape[2]} (x.shape={x.shape}, w.shape={w.shape})"
+            f"conv_forward: x has {x.shape[3]} channels but w expects {w.shape[2]} "
+            f"(x.shape={x.shape}, w.shape={w.shape})"
         )
     _check_fits("conv_forward", x.shape[1:3], w.shape[:2], stride, pad)
     return _kernel(kernel).conv_forward(x, w, stride, pad)
@@ -101,7 +102,8 @@ def conv_input_grad(
     pad = _check_geometry("conv_input_grad", stride, pad)
     if dy.shape[3] != w.shape[3]:
         raise ValueError(
-            f"conv_input_grad: dy has {dy.shape[3]} channels but w gives {w.shape[3]} (dy.shape={dy.shape}, w.shape={w.shape})"
+            f"conv_input_grad: dy has {dy.shape[3]} channels but w gives {w.shape[3]} "
+            f"(dy.shape={dy.shape}, w.shape={w.shape})"
         )
     _check_output("conv_input_grad", dy, size, w.shape[:2], stride, pad)
     return _kernel(kernel).conv_input_grad(dy, w, stride, pad, size)

@@ -1,8 +1,9 @@
 """Mistakes a user can make, told in one line.
 
-Library code raises `UserError` where the message is meant for the person at the keyboard: it names the argument, the rule
-and the value. The command lines turn it into that one line on stderr and exit status 2; nobody sees a traceback for a
-mistyped folder. Programming mistakes (a wrong shape handed to a layer) stay ordinary `ValueError` / `TypeError`.
+Library code raises `UserError` where the message is meant for the person at the keyboard: it names the argument, the
+rule and the value. The command lines turn it into that one line on stderr and exit status 2; nobody sees a traceback
+for a mistyped folder. Programming mistakes (a wrong shape handed to a layer) stay ordinary `ValueError` /
+`TypeError`.
 """
 
 from __future__ import annotations

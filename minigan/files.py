@@ -96,6 +96,7 @@ def _flush_folder(folder: Path) -> None:
 
 
 def umask() -> int:
+    """Permissions that this process's new files are not to have."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -1,9 +1,10 @@
 """One training step of the GAN, in the order of the article's listing.
 
-1. The generator makes fakes in inference mode.
-2. The discriminator takes a step on the real batch, then one on the fake batch: two batches, so batch normalization never
+1. The generator makes fakes in inference mode. 2. The discriminator takes a step on the real batch, then one on the
+fake batch: two batches, so batch normalization never
    mixes the two.
-3. The generator takes a step through the frozen discriminator, with fresh noise and the *real* labels: it is trained to be
+3. The generator takes a step through the frozen discriminator, with fresh noise and the *real* labels: it is trained
+to be
    taken for real.
 
 Everything random comes in as an argument (`draw_inputs` makes it), so this file holds no surprise: the same inputs give
@@ -37,8 +38,8 @@ LABEL_NOISE = 0.2
 """Soft labels: a real one is 1 - 0.2*U[0, 1), a fake one 0.2*U[0, 1)."""
 
 METRICS = ("d_real", "d_fake", "g", "d_x", "d_g_z", "accuracy")
-"""What a step reports, in this order: the three losses, mean D(x), mean D(G(z)), and the share of the two batches that D
-put on the right side of 0.5. All are taken before the update they belong to."""
+"""What a step reports, in this order: the three losses, mean D(x), mean D(G(z)), and the share of the two batches
+that D put on the right side of 0.5. All are taken before the update they belong to."""
 
 
 @dataclass
@@ -81,7 +82,7 @@ class Phase(NamedTuple):
 
 
 class StepResult(NamedTuple):
-    """Outcome of a training step: `METRICS` as one device array of shape (6,), and the fakes D was shown (B, S, S, 3)."""
+    """Outcome of a training step: `METRICS` as one array (6,), and the fakes that D was shown (B, S, S, 3)."""
 
     metrics: Array
     fakes: Array

@@ -1,13 +1,14 @@
 """First values of the kernels: Glorot's uniform distribution, and the original program's very numbers.
 
-`GlorotUniform` draws from minigan's own streams. `OriginalGlorotUniform` rebuilds, bit for bit and without TensorFlow, what
-Keras 2.2.4 on TensorFlow 1.8 drew after ``np.random.seed(1337)``: Keras asks NumPy's global generator for one "op seed"
-per kernel, and TensorFlow turns graph seed and op seed into a Philox4x32-10 key and counter.
+`GlorotUniform` draws from minigan's own streams. `OriginalGlorotUniform` rebuilds, bit for bit and without
+TensorFlow, what Keras 2.2.4 on TensorFlow 1.8 drew after ``np.random.seed(1337)``: Keras asks NumPy's global
+generator for one "op seed" per kernel, and TensorFlow turns graph seed and op seed into a Philox4x32-10 key and
+counter.
 
 References
 ----------
-X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010, eq. 16.
-J. K. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010,
+eq. 16. J. K. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ def glorot_limit(shape: Shape) -> float:
     Parameters
     ----------
     shape : tuple of int
-        Kernel shape: (..., in, out) with the receptive field in front. Keras counts a transposed kernel (K, K, O, C) the
-        same way; only the sum of the fans matters.
+        Kernel shape: (..., in, out) with the receptive field in front. Keras counts a transposed kernel (K, K, O, C)
+        the same way; only the sum of the fans matters.
 
     Returns
     -------
@@ -109,8 +110,8 @@ def tf_random_uniform(count: int, op_seed: int, graph_seed: int = _TF_GRAPH_SEED
 
     Notes
     -----
-    Philox4x32-10 with the graph seed as key; group i of four numbers has counter (i, op seed), each 64 bits wide. Of each
-    32-bit word the low 23 bits become the mantissa of a float in [1, 2), and 1 is taken away.
+    Philox4x32-10 with the graph seed as key; group i of four numbers has counter (i, op seed), each 64 bits wide. Of
+    each 32-bit word the low 23 bits become the mantissa of a float in [1, 2), and 1 is taken away.
     """
     groups = -(-count // 4)
     i = np.arange(groups, dtype=np.uint64)

@@ -1,8 +1,8 @@
 """Layers: thin objects that own parameters and call the functions of `minigan.ops`.
 
-A layer never remembers a call. `forward` returns what `backward` will need as an explicit cache, so the same layer can be
-run twice before going back (the discriminator sees reals, then fakes) and can be run *through* without collecting
-gradients (the generator's step goes through a frozen discriminator: ``param_grads=False``).
+A layer never remembers a call. `forward` returns what `backward` will need as an explicit cache, so the same layer
+can be run twice before going back (the discriminator sees reals, then fakes) and can be run *through* without
+collecting gradients (the generator's step goes through a frozen discriminator: ``param_grads=False``).
 
 Three dictionaries say all there is to know: `params` (trained), `grads` (same keys; backward ADDS into them), and
 `buffers` (saved but not trained: moving statistics). Optimizers write into `params` in place, and a training forward of
@@ -300,7 +300,8 @@ class BatchNormalization(_Parametric):
     (``update_stats=False``: how the generator's step runs the frozen discriminator).
 
     The moving averages are zero-debiased, so after the first update they *equal* the batch's statistics. The variance
-    fed to them is corrected for bias twice, v * N/(N-1) * N/(N-1.001): once by TensorFlow's fused kernel, once by Keras.
+    fed to them is corrected for bias twice, v * N/(N-1) * N/(N-1.001): once by TensorFlow's fused kernel, once by
+    Keras.
 
     Buffers: moving_mean, moving_variance (count as Keras's non-trainable weights), and the averages' own state:
     biased_mean, biased_variance, and updates (a count, kept in the layer's dtype so that it lives on the device).

@@ -1,8 +1,8 @@
 """The one loss of this program: binary cross-entropy, computed from the logit.
 
 The discriminator says how sure it is that a picture is real, as a logit z; sigmoid(z) is the probability. Taking
-log(sigmoid(z)) literally overflows or loses all digits when D is sure of itself, so the two are combined into a form that
-never does.
+log(sigmoid(z)) literally overflows or loses all digits when D is sure of itself, so the two are combined into a form
+that never does.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def bce_with_logits_forward(z: Array, target: Array) -> tuple[Array, BCECache]:
 
     Notes
     -----
-    With l = clip(z, LOGIT_MIN, LOGIT_MAX): mean of ``max(l, 0) - l*target + log1p(exp(-|l|))``. The clip is Keras's, which
-    bounds probabilities to [1e-7, 1 - 1e-7].
+    With l = clip(z, LOGIT_MIN, LOGIT_MAX): mean of ``max(l, 0) - l*target + log1p(exp(-|l|))``. The clip is Keras's,
+    which bounds probabilities to [1e-7, 1 - 1e-7].
     """
     if z.shape != target.shape:
         raise ValueError(

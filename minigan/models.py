@@ -1,14 +1,14 @@
 """The two networks of the article, and their rule for other sizes.
 
-The discriminator halves a picture down to 4x4 with strided convolutions and answers with one logit; the generator starts
-at 4x4 and doubles up to the picture with transposed ones. A feature map of side r has ``min(8w, w*S/(2r))`` channels, for
-image size S and width w: half the side, twice the channels. S = 64 and w = 64 are the article's networks, with 2,768,321
-and 3,616,771 parameters.
+The discriminator halves a picture down to 4x4 with strided convolutions and answers with one logit; the generator
+starts at 4x4 and doubles up to the picture with transposed ones. A feature map of side r has ``min(8w, w*S/(2r))``
+channels, for image size S and width w: half the side, twice the channels. S = 64 and w = 64 are the article's
+networks, with 2,768,321 and 3,616,771 parameters.
 
 References
 ----------
-A. Radford, L. Metz and S. Chintala, "Unsupervised representation learning with deep convolutional generative adversarial
-networks", arXiv:1511.06434.
+A. Radford, L. Metz and S. Chintala, "Unsupervised representation learning with deep convolutional generative
+adversarial networks", arXiv:1511.06434.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A network is a list of layers: forward runs down it, backward runs up it.
 
-`Sequential` adds three things to the list: the caches of a forward pass gathered into one, every parameter under its path
-("3.kernel" is the kernel of layer 3), and a table for people, `summary`.
+`Sequential` adds three things to the list: the caches of a forward pass gathered into one, every parameter under its
+path ("3.kernel" is the kernel of layer 3), and a table for people, `summary`.
 """
 
 from __future__ import annotations
@@ -212,7 +212,8 @@ class Sequential:
     def _check(self, x: Array) -> None:
         if x.shape[1:] != self.input_shape or len(x) == 0:
             raise ValueError(
-                f"{self.name}: x must be (N, {', '.join(map(str, self.input_shape))}) with N at least 1, got x.shape={x.shape}"
+                f"{self.name}: x must be (N, {', '.join(map(str, self.input_shape))}) with N at least 1, "
+                f"got x.shape={x.shape}"
             )
 
 
@@ -227,5 +228,6 @@ def check_state(where: str, own: Mapping[str, Any], given: Mapping[str, Any]) ->
         saved = given[name]
         if saved.shape != array.shape or saved.dtype != array.dtype:
             raise ValueError(
-                f"{where}: {name} must be {array.dtype} of shape {array.shape}, got {saved.dtype} of shape {saved.shape}"
+                f"{where}: {name} must be {array.dtype} of shape {array.shape}, "
+                f"got {saved.dtype} of shape {saved.shape}"
             )

@@ -1,9 +1,9 @@
-"""Pure functions in pairs: a forward that returns (y, cache), and a backward that turns dy and the cache into gradients.
+"""Pure functions in pairs: forward returns (y, cache), backward turns dy and the cache into gradients.
 
 Nothing here owns a parameter or remembers a call. What backward needs, forward puts into the cache and hands to the
-caller; so the discriminator can run on reals and on fakes before either goes backward, and a test can call any pair with
-any numbers. `Ops` collects the pairs into the set that a network is built from: replace one with a function of your own,
-``generator(ops=replace(LIBRARY, batch_norm_backward=mine))``, and it stands in the real network.
+caller; so the discriminator can run on reals and on fakes before either goes backward, and a test can call any pair
+with any numbers. `Ops` collects the pairs into the set that a network is built from: replace one with a function of
+your own, ``generator(ops=replace(LIBRARY, batch_norm_backward=mine))``, and it stands in the real network.
 
 Every function keeps the dtype of its input: float32 to train, float64 to check gradients. Legend: `minigan.conv`.
 """
@@ -77,7 +77,7 @@ def dense_backward(
 
 # ---------------------------------------------------------------------------------------------------------- convolution
 class ConvCache(NamedTuple):
-    """What the backward pass of either convolution needs. The patch matrix is rebuilt, not kept: it is 4 to 16 times x."""
+    """What the backward pass of either convolution needs; the patch matrix, up to 16 times x, is made anew."""
 
     x: Array
     w: Array
@@ -175,7 +175,7 @@ def conv2d_transpose_forward(
 def conv2d_transpose_backward(
     dy: Array, cache: ConvCache, *, input_grad: bool = True, param_grads: bool = True
 ) -> tuple[Array | None, Array | None, Array | None]:
-    """Gradients of `conv2d_transpose_forward`: the convolution's forward pass, and its weight gradient with roles swapped.
+    """Gradients of `conv2d_transpose_forward`: a convolution, and its weight gradient with the roles swapped.
 
     Parameters
     ----------

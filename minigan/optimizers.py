@@ -1,7 +1,7 @@
 """Adam: the step that turns gradients into new weights.
 
-It holds on to the parameters it was given and writes into them in place. "Frozen" in minigan means nothing more than not
-being in the optimizer that is stepped.
+It holds on to the parameters it was given and writes into them in place. "Frozen" in minigan means nothing more than
+not being in the optimizer that is stepped.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Every random number in minigan, as a pure function of (seed, purpose, step).
 
-A conventional program has one stream of random numbers that everything draws from, so that saving one more picture changes
-the rest of the training. Here there is no stream to disturb. Philox (Salmon et al. 2011) is a *counter-based* generator: it
-turns a key and a counter into random bits, the way a cipher turns a key and a message number into noise. The key is made
-of the seed and the purpose; the counter starts at the step. Draw number 7 of step 300 is therefore the same whether
-step 299 was ever run or not, which is why a checkpoint holds the step and no generator state, and why a resumed run equals
-an uninterrupted one.
+A conventional program has one stream of random numbers that everything draws from, so that saving one more picture
+changes the rest of the training. Here there is no stream to disturb. Philox (Salmon et al. 2011) is a *counter-based*
+generator: it turns a key and a counter into random bits, the way a cipher turns a key and a message number into
+noise. The key is made of the seed and the purpose; the counter starts at the step. Draw number 7 of step 300 is
+therefore the same whether step 299 was ever run or not, which is why a checkpoint holds the step and no generator
+state, and why a resumed run equals an uninterrupted one.
 
 Draws happen on the host in NumPy, so a CuPy run sees the same numbers.
 

@@ -9,8 +9,8 @@
     checkpoints/step-000500...      all that is needed to go on; the last two are kept
     losses.png  faces.png  faces.gif    pictures of the whole run, made when it stops
 
-Steps are numbered from 0. A checkpoint named 500 was taken when steps 0 to 499 were finished; a run resumed from it drops
-every log line and picture of step 500 and later, and makes them again.
+Steps are numbered from 0. A checkpoint named 500 was taken when steps 0 to 499 were finished; a run resumed from it
+drops every log line and picture of step 500 and later, and makes them again.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from minigan.config import RunConfig, read_config, to_json
 from minigan.errors import RunError, UserError
 from minigan.gan import GAN, METRICS
 
+FOLDERS = ("images", "models", "checkpoints")
 LOG_NAME, CSV_NAME, CONFIG_NAME = "training_log.txt", "log.csv", "config.json"
 PICTURE_FACES = 16
 _OF_A_STEP = {
@@ -98,7 +99,7 @@ class Run:
             # Built under another name first: a run folder, once it can be seen, can be resumed.
             temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
             temporary.chmod(0o777 & ~files.umask())
-            for folder in ("images", "models", "checkpoints"):
+            for folder in FOLDERS:
                 (temporary / folder).mkdir()
             files.write_text(temporary / CONFIG_NAME, to_json(config, {**about, "sessions": [session(0, backend)]}))
             (temporary / LOG_NAME).touch()
@@ -284,8 +285,8 @@ class Run:
                 file.unlink()
         for name in _SUMMARIES:
             (self.path / name).unlink(missing_ok=True)
-        for folder in (self.path, *(self.path / f for f in ("images", "models", "checkpoints"))):
-            files.remove_temporaries(folder)
+        for place in (self.path, *(self.path / name for name in FOLDERS)):
+            files.remove_temporaries(place)
         self._cut_log(step)
         self._cut_csv(step)
 

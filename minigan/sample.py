@@ -1,6 +1,7 @@
 """Draw faces with a trained generator: ``python -m minigan.sample RUN``.
 
-The generator runs in inference mode, from noise that is a function of the seed, so the same command draws the same faces.
+The generator runs in inference mode, from noise that is a function of the seed, so the same command draws the same
+faces.
 """
 
 from __future__ import annotations

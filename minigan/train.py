@@ -1,7 +1,7 @@
 """Train the DCGAN: ``python -m minigan.train``.
 
-Without arguments this is the article's run, 10,000 steps of 64 pictures, on drawn faces. This file reads the command line,
-opens what it names, and hands over to `minigan.trainer`.
+Without arguments this is the article's run, 10,000 steps of 64 pictures, on drawn faces. This file reads the command
+line, opens what it names, and hands over to `minigan.trainer`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from minigan.backend import BACKENDS, Backend, get_backend
+from minigan.backend import BACKENDS, get_backend
 from minigan.cli import Parser, run_command, whole
 from minigan.config import PRESETS, RunConfig, resumed_config
 from minigan.data.dataset import ImageSet, open_images
@@ -135,11 +135,8 @@ def _warn_if_changed(images: ImageSet, about: dict[str, Any]) -> None:
 
 def _describe(config: RunConfig, path: Path) -> int:
     """Say what would happen; write nothing."""
-    sizes = {"image_size": config.image_size, "width": config.width}
-    print(discriminator(**sizes).summary())
-    print()
-    print(generator(**sizes).summary())
-    print()
+    for build in (discriminator, generator):
+        print(build(image_size=config.image_size, width=config.width).summary(), end="\n\n")
     source = config.data or f"{config.faces:,} drawn faces"
     print(f"Would train {config.steps:,} steps of {config.batch_size} pictures ({source}) in {path}")
     for name, value in vars(config).items():

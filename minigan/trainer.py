@@ -1,10 +1,10 @@
 """The training loop: the article's schedule around `minigan.gan.train_step`.
 
 At every `sample_every`-th step two pictures are taken before the step's updates: 16 of the fakes it shows the
-discriminator, and 16 faces from noise that never changes. At the end of every `save_every`-th step the averages of the last
-250 losses are printed, the fixed faces are drawn again, and both networks and a checkpoint are saved. Everything else here
-is about not losing work: a checkpoint at least every five minutes, an orderly stop on Ctrl-C, and a clear word when the
-disk is full or a loss is no longer a number.
+discriminator, and 16 faces from noise that never changes. At the end of every `save_every`-th step the averages of
+the last 250 losses are printed, the fixed faces are drawn again, and both networks and a checkpoint are saved.
+Everything else here is about not losing work: a checkpoint at least every five minutes, an orderly stop on Ctrl-C,
+and a clear word when the disk is full or a loss is no longer a number.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 import numpy as np
 from tqdm import tqdm
@@ -33,6 +34,7 @@ CHECKPOINT_SECONDS = 300.0
 """Longest time between two checkpoints: what a crash can cost."""
 
 SUMMARY_FACES = 64
+BAR_FORMAT = "{desc} {percentage:3.0f}% {bar} {n_fmt}/{total_fmt}, {rate_noinv_fmt}, {remaining} left{postfix}"
 AVERAGED = 250
 
 
@@ -60,6 +62,8 @@ class MetricRing:
 
     def read(self) -> list[tuple[int, list[float]]]:
         """Every (step, metrics) since the last reading; the ring is then empty."""
+        if not self._steps:
+            return []
         rows = self._backend.to_host(self._rows[: len(self._steps)]).tolist()
         steps, self._steps = self._steps, []
         return list(zip(steps, rows, strict=True))
@@ -105,7 +109,7 @@ class Trainer:
             On a full disk (status 1) or a loss that is no longer finite (status 3); the last checkpoint is kept.
         """
         config = self.run.config
-        bar = tqdm(
+        bar: tqdm[NoReturn] = tqdm(
             total=config.steps,
             initial=self.step,
             desc="Training",
@@ -113,7 +117,7 @@ class Trainer:
             disable=not self._progress,
             dynamic_ncols=True,
             mininterval=0.2 if sys.stderr.isatty() else 15,  # a log file wants few lines
-            bar_format="{desc} {percentage:3.0f}% {bar} {n_fmt}/{total_fmt} {rate_noinv_fmt} {remaining} left {postfix}",
+            bar_format=BAR_FORMAT,
         )
         try:
             with (
@@ -135,7 +139,7 @@ class Trainer:
         finally:
             self.run.close()
 
-    def _one_step(self, batches: Prefetcher, bar: tqdm[None]) -> None:
+    def _one_step(self, batches: Prefetcher, bar: tqdm[NoReturn]) -> None:
         config, step = self.run.config, self.step
         is_sample, is_save = step % config.sample_every == 0, (step + 1) % config.save_every == 0
         if is_sample:
@@ -156,7 +160,7 @@ class Trainer:
             self._read_metrics(bar)
             self._save_checkpoint()
 
-    def _read_metrics(self, bar: tqdm[None]) -> None:
+    def _read_metrics(self, bar: tqdm[NoReturn]) -> None:
         """Bring the metrics to the host, log them, and make sure that they are numbers."""
         values = None
         for step, values in self._ring.read():
@@ -172,10 +176,11 @@ class Trainer:
                 f"D {d_real:.3f} real {d_fake:.3f} fake, G {g:.3f}, D(x) {d_x:.2f}, D(G(z)) {d_g_z:.2f}", refresh=False
             )
 
-    def _print_averages(self, bar: tqdm[None]) -> None:
+    def _print_averages(self, bar: tqdm[NoReturn]) -> None:
         d_real, d_fake, g = self.run.averages(AVERAGED)[:3]
+        count = min(AVERAGED, self.step)
         bar.write(
-            f"Step {self.step - 1}: averages of the last {AVERAGED} steps: "
+            f"Step {self.step - 1}: averages of the last {count} steps: "
             f"D fake {d_fake:f}, D real {d_real:f}, GAN {g:f}",
             file=sys.stdout,
         )

@@ -1,8 +1,9 @@
 """minigan against numbers recorded from Keras 2.2.4 on TensorFlow 1.8: three steps, 16 pictures a batch.
 
-The file holds what the original computed (losses, norms and first values of gradients and weights, moving statistics); its
-inputs are regenerated here. Tolerances are those a correct float32 implementation meets: Adam's first step is +-lr whatever
-the size of the gradient, so a weight whose gradient is nearly 0 may move the other way, and a LeakyReLU may flip.
+The file holds what the original computed (losses, norms and first values of gradients and weights, moving
+statistics); its inputs are regenerated here. Tolerances are those a correct float32 implementation meets: Adam's
+first step is +-lr whatever the size of the gradient, so a weight whose gradient is nearly 0 may move the other way,
+and a LeakyReLU may flip.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ KERAS_NAMES = {
 
 BEFORE_BN = {"conv2d_2", "conv2d_3", "conv2d_4", "conv2d_transpose_1", "conv2d_transpose_2", "conv2d_transpose_3",
              "conv2d_transpose_4", "conv2d_5"}  # fmt: skip
-"""Layers whose bias the next batch normalization subtracts again: its true gradient is 0, what is recorded is rounding."""
+"""Layers whose bias the next batch normalization subtracts again: its true gradient is 0, the record is rounding."""
 
 SHA1 = {
     "D": {
@@ -87,7 +88,7 @@ def golden():
 
 @pytest.fixture(scope="module")
 def replay():
-    """Three steps of minigan, every phase apart: losses, fakes, and a snapshot of the trained network after each phase."""
+    """Three steps of minigan, phase by phase: losses, fakes, and a snapshot of the trained network after each."""
     gan = build_gan(init="original")
     record = {"losses": np.zeros((3, 3)), "fakes": [], "pred_real": []}
     for k, inputs in enumerate(golden_inputs()):
@@ -112,9 +113,7 @@ def relative(a, b):
     return np.linalg.norm(np.asarray(a, np.float64) - b) / np.linalg.norm(np.asarray(b, np.float64))
 
 
-@pytest.mark.parametrize(
-    ("which", "path", "expected"), [(n, path, sha) for n in "DG" for path, sha in SHA1[n].items()]
-)
+@pytest.mark.parametrize(("which", "path", "expected"), [(n, path, sha) for n in "DG" for path, sha in SHA1[n].items()])
 def test_original_weights_are_bit_exact(which, path, expected):
     network = {"D": discriminator, "G": generator}[which](init="original")
     assert hashlib.sha1(network.params()[path].tobytes()).hexdigest() == expected
@@ -138,9 +137,7 @@ def test_losses_while_running_free(golden, replay, step):
 def test_inference_fakes(golden, replay, step, tolerance):
     fakes = replay["fakes"][step]
     np.testing.assert_allclose(fakes[0], golden[f"s{step}.fake0"], rtol=0, atol=tolerance)
-    np.testing.assert_allclose(
-        fakes.mean(axis=(1, 2, 3)), golden[f"s{step}.fakemean"], rtol=0, atol=tolerance
-    )
+    np.testing.assert_allclose(fakes.mean(axis=(1, 2, 3)), golden[f"s{step}.fakemean"], rtol=0, atol=tolerance)
 
 
 def test_discriminator_in_inference_mode(golden, replay):

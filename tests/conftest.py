@@ -1,0 +1,46 @@
+"""Shared by all tests: hypothesis profiles, a cache of their own, and a GPU if there is one."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from minigan import backend
+
+quiet = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]}
+settings.register_profile("dev", max_examples=30, **quiet)
+settings.register_profile("ci", max_examples=60, derandomize=True, **quiet)
+settings.register_profile("thorough", max_examples=1000, **quiet)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_our_own(tmp_path_factory):
+    """Tests neither read nor fill the user's cache; drawn faces are drawn once per session."""
+    before = os.environ.get("MINIGAN_CACHE")
+    os.environ["MINIGAN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["MINIGAN_CACHE"]
+    else:
+        os.environ["MINIGAN_CACHE"] = before
+
+
+@pytest.fixture
+def double(monkeypatch):
+    """The strict device double in CuPy's place."""
+    from device_double import COUNTER, make_backend
+
+    made = make_backend()
+    monkeypatch.setitem(backend._known, "cupy", made)
+    COUNTER.syncs = COUNTER.calls = 0
+    return made
+
+
+@pytest.fixture
+def gpu():
+    """The real CuPy backend; skips where there is none."""
+    try:
+        return backend.get_backend("cupy")
+    except backend.UserError as error:
+        pytest.skip(str(error))

@@ -1,0 +1,154 @@
+"""The backend: arrays decide, mixtures are refused, and the whole step runs on a device that is not NumPy."""
+
+import builtins
+import sys
+import types
+
+import numpy as np
+import pytest
+from device_double import COUNTER, NAMES, DeviceArray
+
+from minigan import backend
+from minigan.backend import NUMPY, backend_of, get_backend, xp_of
+from minigan.errors import UserError
+from minigan.gan import build_gan, draw_inputs, train_step
+from minigan.trainer import MetricRing
+
+
+def inputs_for(where, step, B=4, S=32):
+    real = np.random.default_rng(step).uniform(-1, 1, (B, S, S, 3)).astype(np.float32)
+    return draw_inputs(real, 5, step, where)
+
+
+def test_xp_of_passes_over_what_is_no_array():
+    assert xp_of(None, 3, np.zeros(1)) is np
+
+
+def test_no_array_is_refused():
+    with pytest.raises(TypeError, match="expected an array of one of the backends numpy.*got list, int"):
+        xp_of([1, 2], 3)
+
+
+def test_unknown_backend():
+    with pytest.raises(UserError, match="must be one of numpy, cupy, got 'torch'"):
+        get_backend("torch")
+
+
+def test_cupy_not_installed(monkeypatch):
+    real_import = builtins.__import__
+
+    def no_cupy(name, *args, **kwargs):
+        if name == "cupy":
+            raise ImportError("No module named 'cupy'")
+        return real_import(name, *args, **kwargs)
+
+    monkeypatch.delitem(backend._known, "cupy", raising=False)
+    monkeypatch.setattr(builtins, "__import__", no_cupy)
+    with pytest.raises(UserError, match=r"CuPy is not installed; for CUDA 12: pip install 'minigan\[cuda12\]'"):
+        get_backend("cupy")
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_cupy_without_a_gpu(monkeypatch, fails):
+    class CUDARuntimeError(RuntimeError):
+        pass
+
+    def count():
+        if fails:
+            raise CUDARuntimeError("cudaErrorNoDevice: no CUDA-capable device is detected")
+        return 0
+
+    runtime = types.SimpleNamespace(getDeviceCount=count, CUDARuntimeError=CUDARuntimeError)
+    cupy = types.SimpleNamespace(__version__="14.2.0", cuda=types.SimpleNamespace(runtime=runtime))
+    monkeypatch.delitem(backend._known, "cupy", raising=False)
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    with pytest.raises(UserError, match="CuPy 14.2.0 is installed but finds no usable GPU .*install an NVIDIA driver"):
+        get_backend("cupy")
+
+
+# --------------------------------------------------------------------------------------------------- the double itself
+def test_double_is_strict(double):
+    a = double.asarray(np.ones(3, np.float32))
+    with pytest.raises(TypeError):
+        np.add(a, np.ones(3))
+    with pytest.raises(TypeError):
+        a + np.ones(3)
+    with pytest.raises(TypeError):
+        np.ones(3) * a
+    with pytest.raises(TypeError):
+        a[...] = np.zeros(3)
+    with pytest.raises(TypeError):
+        np.asarray(a)
+    with pytest.raises(AttributeError, match="no attribute 'einsum_path_of_glory'"):
+        double.xp.einsum_path_of_glory  # noqa: B018
+    with pytest.raises(TypeError, match="no keyword argument 'where'"):
+        double.xp.maximum(a, a, where=a > 0)
+    assert isinstance(a.sum(), DeviceArray)
+    assert COUNTER.syncs == 0
+    assert float(a.sum()) == 3
+    assert COUNTER.syncs == 1
+
+
+def test_mixture_says_how_to_convert(double):
+    with pytest.raises(TypeError, match=r"move one of them with get_backend\('cupy'\).to_host\(a\)"):
+        backend_of(np.zeros(1), double.asarray(np.zeros(1)))
+
+
+# ----------------------------------------------------------------------------------------------- the step on the double
+def test_whole_step_on_the_double_equals_numpy(double):
+    """Same numbers as on NumPy, only functions that CuPy has, no NumPy array in between, and not one value read back."""
+    host, device = build_gan(image_size=32, width=4), build_gan(image_size=32, width=4, backend=double)
+    for step in range(3):
+        expected = train_step(host, inputs_for(NUMPY, step))
+        result = train_step(device, inputs_for(double, step))
+        assert isinstance(result.metrics, DeviceArray)
+        if step:
+            assert COUNTER.syncs == 0
+        else:
+            assert COUNTER.calls > 100
+            COUNTER.syncs = 0
+        metrics = result.metrics._data  # looked at without asking the device
+        np.testing.assert_allclose(metrics, expected.metrics, rtol=2e-3)
+        assert metrics.dtype == np.float32
+    for name, array in device.generator.state().items():
+        assert isinstance(array, DeviceArray), name
+        assert array.dtype == np.float32
+        np.testing.assert_allclose(array._data, host.generator.state()[name], atol=5e-3)
+
+
+def test_building_on_the_double_reads_nothing_back(double):
+    build_gan(image_size=32, width=2, backend=double)
+    assert COUNTER.syncs == 0
+
+
+def test_metric_ring_reads_once_in_fifty_steps(double):
+    ring = MetricRing(double)
+    full = [ring.append(step, double.asarray(np.full(6, step, np.float32))) for step in range(50)]
+    assert full == [False] * 49 + [True]
+    assert COUNTER.syncs == 0
+    rows = ring.read()
+    assert COUNTER.syncs == 1
+    assert [step for step, _ in rows] == list(range(50))
+    assert rows[7][1] == [7.0] * 6
+    assert ring.read() == []
+
+
+def test_names_are_those_of_the_installed_cupy():
+    """Where CuPy can be imported (no GPU needed), the recorded names are still true of it."""
+    pytest.importorskip("cupy", reason="CuPy is not installed")
+    from cupy_names import collect
+
+    real = collect()
+    used = {name for name in NAMES["functions"] if name in real["functions"]}
+    assert len(used) > 0.95 * len(NAMES["functions"])
+    for name in ("as_strided", "sliding_window_view"):
+        assert real["lib.stride_tricks"][name] == NAMES["lib.stride_tricks"][name]
+
+
+@pytest.mark.gpu
+def test_whole_step_on_a_gpu_equals_numpy(gpu):
+    host, device = build_gan(image_size=32, width=8), build_gan(image_size=32, width=8, backend=gpu)
+    for step in range(3):
+        expected = train_step(host, inputs_for(NUMPY, step))
+        result = train_step(device, inputs_for(gpu, step))
+        np.testing.assert_allclose(gpu.to_host(result.metrics), expected.metrics, rtol=5e-3)

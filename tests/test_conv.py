@@ -1,0 +1,151 @@
+"""The convolution primitives: every kernel against the loops, the adjoint identities, and what is refused."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minigan.conv import KERNELS, conv_forward, conv_input_grad, conv_weight_grad
+from minigan.kernels import im2col
+from minigan.kernels.geometry import output_size, same_padding, transpose_size
+
+FAST = [name for name in KERNELS if name != "loops"]
+
+
+@st.composite
+def geometries(draw):
+    """Sizes by axis: N, H, W, C, O, Kh, Kw, stride and padding, such that the kernel fits."""
+    N, C, O = (draw(st.integers(1, 4), label=axis) for axis in ("N", "C", "O"))
+    Kh, Kw = draw(st.integers(1, 5), label="Kh"), draw(st.integers(1, 5), label="Kw")
+    S = draw(st.integers(1, 4), label="S")
+    top, left = draw(st.integers(0, 3), label="top"), draw(st.integers(0, 3), label="left")
+    bottom, right = draw(st.integers(-2, 3), label="bottom"), draw(st.integers(-2, 3), label="right")
+    H = draw(st.integers(max(1, Kh - top - bottom, 1 - bottom), 9 + Kh), label="H")
+    W = draw(st.integers(max(1, Kw - left - right, 1 - right), 9 + Kw), label="W")
+    return N, H, W, C, O, (Kh, Kw), S, ((top, bottom), (left, right)), draw(st.integers(0, 2**32 - 1), label="seed")
+
+
+def case(geometry, dtype=np.float64):
+    N, H, W, C, O, K, S, pad, seed = geometry
+    rng = np.random.default_rng(seed)
+    x, w = rng.standard_normal((N, H, W, C)), rng.standard_normal((*K, C, O))
+    dy = rng.standard_normal((N, *output_size((H, W), K, S, pad), O))
+    return x.astype(dtype), w.astype(dtype), dy.astype(dtype), {"stride": S, "pad": pad}
+
+
+@pytest.mark.parametrize("kernel", FAST)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 2e-5)])
+@given(geometry=geometries())
+def test_kernels_agree_with_the_loops(kernel, dtype, tolerance, geometry):
+    x, w, dy, where = case(geometry, dtype)
+    for function, arguments, extra in (
+        (conv_forward, (x, w), {}),
+        (conv_input_grad, (dy, w), {"size": x.shape[1:3]}),
+        (conv_weight_grad, (x, dy), {"kernel_size": w.shape[:2]}),
+    ):
+        ours = function(*arguments, **where, **extra, kernel=kernel)
+        truth = function(*(a.astype(np.float64) for a in arguments), **where, **extra, kernel="loops")
+        assert ours.dtype == dtype
+        assert ours.shape == truth.shape
+        scale = max(1.0, float(np.abs(truth).max()))
+        assert np.abs(ours - truth).max() / scale < tolerance, function.__name__
+
+
+@given(geometry=geometries())
+def test_adjoint_identities(geometry):
+    """<conv(x, w), dy> = <x, input_grad> = <w, weight_grad>: true of the exact adjoints and of nothing else."""
+    x, w, dy, where = case(geometry)
+    product = np.vdot(conv_forward(x, w, **where), dy)
+    assert np.isclose(np.vdot(x, conv_input_grad(dy, w, **where, size=x.shape[1:3])), product, rtol=1e-9, atol=1e-9)
+    dw = conv_weight_grad(x, dy, **where, kernel_size=w.shape[:2])
+    assert np.isclose(np.vdot(w, dw), product, rtol=1e-9, atol=1e-9)
+
+
+def test_the_loops_on_an_example_worked_by_hand():
+    """1 2 3 / 4 5 6 / 7 8 9 under the kernel 1 0 / 0 -1: every output is x[i,j] - x[i+1,j+1] = -4."""
+    x = np.arange(1.0, 10.0).reshape(1, 3, 3, 1)
+    w = np.array([[1.0, 0.0], [0.0, -1.0]]).reshape(2, 2, 1, 1)
+    np.testing.assert_array_equal(conv_forward(x, w, kernel="loops")[0, :, :, 0], [[-4, -4], [-4, -4]])
+    # SAME padding of an even kernel puts the zero after: the last row and column see the picture's edge.
+    padded = conv_forward(x, w, pad=((0, 1), (0, 1)), kernel="loops")[0, :, :, 0]
+    np.testing.assert_array_equal(padded, [[-4, -4, 3], [-4, -4, 6], [7, 8, 9]])
+
+
+def test_loops_are_the_formula():
+    """Seven plain loops, straight from the definition; nothing shared with the package but the numbers."""
+    x, w, _, _ = case((2, 5, 4, 3, 2, (3, 2), 2, ((1, 0), (0, 1)), 0))
+    S, top, left = 2, 1, 0
+    y = np.zeros((2, 2, 2, 2))
+    for n, i, j, o, p, q, c in np.ndindex(2, 2, 2, 2, 3, 2, 3):
+        r, s = S * i + p - top, S * j + q - left
+        if 0 <= r < 5 and 0 <= s < 4:
+            y[n, i, j, o] += x[n, r, s, c] * w[p, q, c, o]
+    np.testing.assert_allclose(
+        conv_forward(x, w, stride=2, pad=((1, 0), (0, 1)), kernel="loops"), y, rtol=0, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    ("H", "K", "S", "expected"),
+    [(64, 4, 2, (1, 1)), (7, 4, 2, (1, 2)), (8, 3, 1, (1, 1)), (5, 1, 2, (0, 0)), (4, 1, 3, (0, 0)), (8, 5, 2, (1, 2))],
+)
+def test_same_padding(H, K, S, expected):
+    assert same_padding((H, H), (K, K), S) == (expected, expected)
+    assert output_size((H, H), (K, K), S, (expected, expected))[0] == -(-H // S)
+
+
+@given(h=st.integers(1, 9), K=st.integers(1, 6), S=st.integers(1, 4), padding=st.sampled_from(["same", "valid"]))
+def test_transposed_size_belongs_to_a_convolution(h, K, S, padding):
+    """The padding returned is that of the convolution which takes the output back to the input's size."""
+    size, pad = transpose_size((h, h), (K, K), S, padding)
+    assert size[0] == (S * h if padding == "same" else h * S + max(K - S, 0))
+    assert output_size(size, (K, K), S, pad) == (h, h)
+    assert pad[0][0] == (same_padding(size, (K, K), S)[0][0] if padding == "same" else 0)
+
+
+def test_chunks_cover_the_batch_whatever_their_size(monkeypatch):
+    x, w, dy, where = case((4, 6, 6, 2, 3, (4, 4), 2, ((1, 1), (1, 1)), 1))
+    whole = conv_forward(x, w, **where), conv_weight_grad(x, dy, **where, kernel_size=(4, 4))
+    monkeypatch.setattr(im2col, "CHUNK_BYTES", 1)
+    np.testing.assert_allclose(conv_forward(x, w, **where), whole[0], atol=1e-12)
+    np.testing.assert_allclose(conv_weight_grad(x, dy, **where, kernel_size=(4, 4)), whole[1], atol=1e-12)
+
+
+def test_non_finite_values_go_where_the_definition_sends_them():
+    x, w, _, where = case((2, 6, 7, 2, 3, (3, 3), 2, ((1, 1), (1, 1)), 2))
+    x[0, 2, 3, 1], x[1, 0, 0, 0] = np.inf, np.nan
+    with np.errstate(invalid="ignore"):
+        ours, truth = (conv_forward(x, w, **where, kernel=k) for k in ("im2col", "loops"))
+    np.testing.assert_array_equal(np.isfinite(ours), np.isfinite(truth))
+
+
+X, W = np.zeros((2, 6, 6, 3)), np.zeros((4, 4, 3, 5))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: conv_forward(X, W[:, :, :2]), r"x has 3 channels but w expects 2 \(x.shape=\(2, 6, 6, 3\)"),
+        (lambda: conv_forward(X[0], W), "x must have 4 axes, got 3"),
+        (lambda: conv_forward(X, W, stride=0), "stride must be at least 1, got 0"),
+        (lambda: conv_forward(X, W, pad=-1), "must be 0 or more"),
+        (lambda: conv_forward(X[:, :2], W), "4 x 4 kernel does not fit into 2 x 6 pixels"),
+        (lambda: conv_forward(X, W, kernel="fft"), "kernel must be one of loops, im2col, got 'fft'"),
+        (lambda: conv_input_grad(np.zeros((2, 3, 3, 4)), W, size=(6, 6)), "dy has 4 channels but w gives 5"),
+        (lambda: conv_input_grad(np.zeros((2, 3, 3, 5)), W, size=(7, 6)), r"an output of \(4, 3\), but dy is \(3, 3\)"),
+        (lambda: conv_weight_grad(X, np.zeros((1, 3, 3, 5)), kernel_size=(4, 4)), "one batch size, got 2 and 1"),
+    ],
+)
+def test_refused_shapes(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_mixed_dtypes_are_refused():
+    with pytest.raises(TypeError, match="x is float64, w is float32"):
+        conv_forward(X, W.astype(np.float32))
+
+
+def test_mixed_backends_are_refused(double):
+    with pytest.raises(TypeError, match="is a cupy array but an earlier one is a numpy array"):
+        conv_forward(X, double.asarray(W))

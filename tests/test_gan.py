@@ -1,0 +1,246 @@
+"""The training step: every cell of the phase table, what is drawn for a step, and that a step is a pure function."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from minigan import ops
+from minigan.gan import METRICS, build_gan, discriminator_step, draw_inputs, generator_step, train_step
+from minigan.layers import BatchNormalization
+from minigan.losses import bce_with_logits_forward
+
+B = 4
+
+
+def small_gan(**options):
+    return build_gan(image_size=32, width=4, **options)
+
+
+def some_inputs(step=0, seed=5):
+    real = np.random.default_rng(step).uniform(-1, 1, (B, 32, 32, 3)).astype(np.float32)
+    return draw_inputs(real, seed, step)
+
+
+def copy_of(gan):
+    """Everything that training can change, by part and name."""
+    parts = {"G params": gan.generator.params(), "D params": gan.discriminator.params(),
+             "G moving": gan.generator.buffers(), "D moving": gan.discriminator.buffers(),
+             "G adam": gan.g_optimizer.state(), "D adam": gan.d_optimizer.state()}  # fmt: skip
+    return {part: {name: a.copy() for name, a in arrays.items()} for part, arrays in parts.items()}
+
+
+def changed(before, after):
+    """Parts in which any array changed."""
+    return {part for part in before if any(not np.array_equal(before[part][n], after[part][n]) for n in before[part])}
+
+
+def wholly_changed(before, after, part):
+    return all(not np.array_equal(before[part][n], after[part][n]) for n in before[part])
+
+
+@pytest.fixture
+def gan():
+    """A GAN after two steps, so that moving statistics differ from every batch's."""
+    made = small_gan()
+    for step in range(2):
+        train_step(made, some_inputs(step))
+    return made
+
+
+@pytest.fixture
+def spied(monkeypatch):
+    """Record how each batch-norm call normalises: "moving", "batch" or "batch, no update"."""
+    calls = []
+    original = BatchNormalization.forward
+
+    def forward(self, x, *, training, update_stats=True):
+        y, cache = original(self, x, training=training, update_stats=update_stats)
+        gamma, beta = self.params["gamma"], self.params["beta"]
+        rows = x.reshape(-1, x.shape[-1]).astype(np.float64)
+        xhat = ((y - beta) / gamma).reshape(rows.shape)
+        by_batch = (rows - rows.mean(0)) / np.sqrt(rows.var(0) + 1e-3)
+        by_moving = (rows - self.buffers["moving_mean"]) / np.sqrt(self.buffers["moving_variance"] + 1e-3)
+        # Looked at from the numbers, not from the arguments.
+        kind = "batch" if np.abs(xhat - by_batch).max() < np.abs(xhat - by_moving).max() else "moving"
+        calls.append((id(self), kind))
+        return y, cache
+
+    monkeypatch.setattr(BatchNormalization, "forward", forward)
+
+    def kinds(network):
+        own = [id(layer) for layer in network.layers]
+        return {kind for layer, kind in calls if layer in own}
+
+    return kinds
+
+
+# ------------------------------------------------------------------------------------------------ phase "make fakes"
+def test_fakes_normalise_with_moving_statistics(gan, spied):
+    gan.generator.predict(some_inputs(2).noise)
+    assert spied(gan.generator) == {"moving"}
+    assert spied(gan.discriminator) == set()
+
+
+def test_fakes_change_nothing(gan):
+    before = copy_of(gan)
+    gan.generator.predict(some_inputs(2).noise)
+    assert changed(before, copy_of(gan)) == set()
+
+
+# ---------------------------------------------------------------------------------------------- phase "D on real, fake"
+def test_discriminator_step_normalises_with_the_batch(gan, spied):
+    inputs = some_inputs(2)
+    discriminator_step(gan.discriminator, gan.d_optimizer, inputs.real, inputs.real_labels)
+    assert spied(gan.discriminator) == {"batch"}
+    assert spied(gan.generator) == set()
+
+
+def test_discriminator_step_updates_d_and_its_moving_statistics_only(gan):
+    before = copy_of(gan)
+    inputs = some_inputs(2)
+    discriminator_step(gan.discriminator, gan.d_optimizer, inputs.real, inputs.real_labels)
+    after = copy_of(gan)
+    assert changed(before, after) == {"D params", "D moving", "D adam"}
+    assert wholly_changed(before, after, "D params")
+    assert wholly_changed(before, after, "D moving")
+
+
+def test_reals_and_fakes_are_normalised_apart(gan):
+    """D's answer to the reals does not depend on the fakes of the step: two batches, not one of both."""
+    inputs = some_inputs(2)
+    loss, logits = discriminator_step(gan.discriminator, gan.d_optimizer, inputs.real, inputs.real_labels)
+    twin = small_gan()
+    for step in range(2):
+        train_step(twin, some_inputs(step))
+    result = train_step(twin, inputs._replace(noise=inputs.noise * 3))
+    assert result.metrics[0] == loss
+
+
+def test_discriminator_takes_two_steps_and_generator_one(gan):
+    assert (gan.d_optimizer.t, gan.g_optimizer.t) == (4, 2)
+    for layer in gan.discriminator.layers:
+        if isinstance(layer, BatchNormalization):
+            assert layer.buffers["updates"] == 4
+    for layer in gan.generator.layers:
+        if isinstance(layer, BatchNormalization):
+            assert layer.buffers["updates"] == 2
+
+
+# ----------------------------------------------------------------------------------------------------- phase "G step"
+def test_generator_step_normalises_both_networks_with_the_batch(gan, spied):
+    inputs = some_inputs(2)
+    generator_step(gan.generator, gan.discriminator, gan.g_optimizer, inputs.generator_noise, inputs.real_labels)
+    assert spied(gan.generator) == {"batch"}
+    assert spied(gan.discriminator) == {"batch"}
+
+
+def test_generator_step_updates_g_and_its_moving_statistics_only(gan):
+    before = copy_of(gan)
+    inputs = some_inputs(2)
+    gradients = {path: g.copy() for path, g in gan.discriminator.grads().items()}
+    generator_step(gan.generator, gan.discriminator, gan.g_optimizer, inputs.generator_noise, inputs.real_labels)
+    after = copy_of(gan)
+    assert changed(before, after) == {"G params", "G moving", "G adam"}
+    assert wholly_changed(before, after, "G params")
+    assert wholly_changed(before, after, "G moving")
+    for path, g in gan.discriminator.grads().items():
+        np.testing.assert_array_equal(g, gradients[path], err_msg="D's gradients were computed for nothing")
+
+
+def test_generator_is_trained_towards_the_real_labels(gan):
+    """The reported loss is the cross-entropy of D's answers against the labels given."""
+    inputs = some_inputs(2)
+    phase = generator_step(
+        gan.generator, gan.discriminator, gan.g_optimizer, inputs.generator_noise, inputs.real_labels
+    )
+    assert phase.loss == bce_with_logits_forward(phase.logits, inputs.real_labels)[0]
+
+
+# --------------------------------------------------------------------------------------------------------- whole step
+def test_order_of_the_phases():
+    """A step is exactly: fakes first, D on reals, D on fakes, G; done by hand it gives the same bits."""
+    whole, by_hand, inputs = small_gan(), small_gan(), some_inputs()
+    result = train_step(whole, inputs)
+    fakes = by_hand.generator.predict(inputs.noise)
+    D, G = by_hand.discriminator, by_hand.generator
+    real = discriminator_step(D, by_hand.d_optimizer, inputs.real, inputs.real_labels)
+    fake = discriminator_step(D, by_hand.d_optimizer, fakes, inputs.fake_labels)
+    g = generator_step(G, D, by_hand.g_optimizer, inputs.generator_noise, inputs.real_labels)
+    np.testing.assert_array_equal(result.fakes, fakes)
+    np.testing.assert_array_equal(result.metrics[:3], [real.loss, fake.loss, g.loss])
+    assert changed(copy_of(whole), copy_of(by_hand)) == set()
+
+
+def test_metrics_are_what_their_names_say():
+    gan, inputs = small_gan(), some_inputs()
+    twin = small_gan()
+    metrics = dict(zip(METRICS, train_step(gan, inputs).metrics, strict=True))
+    logits, _ = twin.discriminator.forward(inputs.real, training=True)
+    assert metrics["d_x"] == pytest.approx(np.mean(1 / (1 + np.exp(-logits))), rel=1e-5)
+    assert 0 <= metrics["d_g_z"] <= 1
+    assert metrics["accuracy"] * 2 * B == pytest.approx(round(metrics["accuracy"] * 2 * B))
+
+
+def test_steps_repeat_bit_for_bit():
+    first, second = small_gan(), small_gan()
+    for step in range(3):
+        a, b = (train_step(gan, some_inputs(step)) for gan in (first, second))
+        np.testing.assert_array_equal(a.metrics, b.metrics)
+    assert changed(copy_of(first), copy_of(second)) == set()
+
+
+def test_no_float64_creeps_in(gan):
+    result = train_step(gan, some_inputs(2))
+    arrays = [result.metrics, result.fakes, *some_inputs()]
+    for part in copy_of(gan).values():
+        arrays += part.values()
+    arrays += [*gan.generator.grads().values(), *gan.discriminator.grads().values()]
+    assert {a.dtype for a in arrays} == {np.dtype(np.float32)}
+
+
+def test_inputs_are_functions_of_seed_and_step():
+    real = np.zeros((B, 32, 32, 3), np.float32)
+    a, b = draw_inputs(real, 1, 7), draw_inputs(real, 1, 7)
+    for x, y in zip(a, b, strict=True):
+        np.testing.assert_array_equal(x, y)
+    assert not np.array_equal(a.noise, draw_inputs(real, 1, 8).noise)
+    assert not np.array_equal(a.noise, draw_inputs(real, 2, 7).noise)
+    assert not np.array_equal(a.noise, a.generator_noise)
+
+
+def test_labels_and_noise_have_the_right_distributions():
+    real = np.zeros((4000, 1, 1, 3), np.float32)
+    inputs = draw_inputs(real, 0, 0)
+    assert inputs.real_labels.shape == inputs.fake_labels.shape == (4000, 1)
+    assert 0.8 < inputs.real_labels.min() < 0.801
+    assert 0.999 < inputs.real_labels.max() <= 1
+    assert 0 <= inputs.fake_labels.min() < 0.001
+    assert 0.199 < inputs.fake_labels.max() < 0.2
+    assert abs(inputs.real_labels.mean() - 0.9) < 0.003
+    assert abs(inputs.noise.mean()) < 0.01
+    assert abs(inputs.noise.std() - 1) < 0.01
+
+
+def test_discriminator_learns_to_tell_a_fixed_pair_of_batches_apart():
+    gan, inputs = small_gan(), some_inputs()
+    fakes = gan.generator.predict(inputs.noise)
+    for _ in range(30):
+        real = discriminator_step(gan.discriminator, gan.d_optimizer, inputs.real, inputs.real_labels)
+        fake = discriminator_step(gan.discriminator, gan.d_optimizer, fakes, inputs.fake_labels)
+    assert (real.logits > 0).all()
+    assert (fake.logits < 0).all()
+
+
+def test_a_students_op_runs_in_the_training_step():
+    count = {"leaky": 0}
+
+    def leaky_relu_forward(x, alpha=0.2):
+        count["leaky"] += 1
+        return ops.leaky_relu_forward(x, alpha)
+
+    mine = replace(ops.LIBRARY, leaky_relu_forward=leaky_relu_forward)
+    result = train_step(small_gan(ops=mine), some_inputs())
+    np.testing.assert_array_equal(result.metrics, train_step(small_gan(), some_inputs()).metrics)
+    # D has 3 and G 4 at 32 pixels: fakes G, two D steps, and the G step through both.
+    assert count["leaky"] == 4 + 2 * 3 + (4 + 3)
