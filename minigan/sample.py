@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         save_grid(out, faces, columns=count if arguments.interpolate else None)
     except OSError as error:
         raise RunError(f"cannot write {out}: {error.strerror or error}") from None
-    print(f"{out}: {count} faces after {step:,} training steps")
+    print(f"{out}: {count} face{'s' if count > 1 else ''} after {step:,} training steps")
     return 0
 
 

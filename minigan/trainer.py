@@ -121,6 +121,7 @@ class Trainer:
         )
         try:
             with (
+                np.errstate(all="ignore"),  # what is no number is found in the losses, and told in plain words there
                 bar,
                 Prefetcher(self.images, config.seed, config.batch_size) as batches,
                 _stop_requests() as requests,
@@ -153,8 +154,8 @@ class Trainer:
             self._read_metrics(bar)
         if is_save:
             self._print_averages(bar)
-            self._save_fixed_picture(step)
             self.run.save_networks(self.gan, step)
+            self._save_fixed_picture(step)
             self.run.save_loss_plot()
         if is_save or time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
             self._read_metrics(bar)

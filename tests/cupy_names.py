@@ -1,7 +1,7 @@
 """Write tests/cupy_names.json: what CuPy offers, so that the device double offers no more.
 
-Run by hand where CuPy is installed (no GPU needed): ``python tests/cupy_names.py``. For a plain function the names of its
-parameters are kept, for a ufunc the word "ufunc".
+Run by hand where CuPy is installed (no GPU needed): ``python tests/cupy_names.py``. For a plain function the names of
+its parameters are kept, for a ufunc the word "ufunc".
 """
 
 import inspect

@@ -1,10 +1,10 @@
 """A stand-in for CuPy on machines without a GPU, stricter than the real thing.
 
-`DeviceArray` keeps its numbers in a NumPy array that nobody else can reach. It refuses to meet NumPy arrays, refuses to
-become one by accident, keeps reductions on the "device" as arrays of shape (), and counts every time a value crosses to the
-host (`syncs`), because on a GPU each crossing waits for all the work queued before it. `DeviceModule` offers exactly the
-functions, keyword arguments and methods that the real CuPy has (tests/cupy_names.json), so that code that runs on the double
-asks nothing of CuPy that is not there.
+`DeviceArray` keeps its numbers in a NumPy array that nobody else can reach. It refuses to meet NumPy arrays, refuses
+to become one by accident, keeps reductions on the "device" as arrays of shape (), and counts every time a value
+crosses to the host (`syncs`), because on a GPU each crossing waits for all the work queued before it. `DeviceModule`
+offers exactly the functions, keyword arguments and methods that the real CuPy has (tests/cupy_names.json), so that
+code that runs on the double asks nothing of CuPy that is not there.
 """
 
 import json
@@ -145,10 +145,7 @@ def _operator(name):
     return apply
 
 
-for _name in (
-    "add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv pow rpow ipow matmul rmatmul neg abs invert "
-    "and or xor lt le gt ge eq ne floordiv mod"
-).split():
+for _name in ["add", "radd", "iadd", "sub", "rsub", "isub", "mul", "rmul", "imul", "truediv", "rtruediv", "itruediv", "pow", "rpow", "ipow", "matmul", "rmatmul", "neg", "abs", "invert", "and", "or", "xor", "lt", "le", "gt", "ge", "eq", "ne", "floordiv", "mod"]:
     setattr(DeviceArray, f"__{_name}__", _operator(f"__{_name}__"))
 
 

@@ -6,8 +6,8 @@ import numpy as np
 def directional_error(f, arguments, gradients, dy, rng, *, h=1e-5, probes=3):
     """Largest disagreement between given and numeric derivatives, one argument and direction at a time.
 
-    f takes the arguments and returns y. The scalar whose slope is compared is sum(y * dy), with dy random: a sum of ones
-    would hide any error that sums to zero, and all of batch normalization's dx does.
+    f takes the arguments and returns y. The scalar whose slope is compared is sum(y * dy), with dy random: a sum of
+    ones would hide any error that sums to zero, and all of batch normalization's dx does.
     """
     worst = 0.0
     for k, gradient in enumerate(gradients):

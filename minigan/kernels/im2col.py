@@ -1,8 +1,8 @@
 """Convolution as a matrix product: copy every patch of the picture into one row of a matrix, then multiply once.
 
-Matrix multiplication is what processors do best, so the trick of every early deep-learning library was to turn the loops
-of `minigan.kernels.loops` into one. `im2col` ("image to columns") writes the K x K x C patch under each output position as
-a row; the kernel, flattened the same way, is the other factor:
+Matrix multiplication is what processors do best, so the trick of every early deep-learning library was to turn the
+loops of `minigan.kernels.loops` into one. `im2col` ("image to columns") writes the K x K x C patch under each output
+position as a row; the kernel, flattened the same way, is the other factor:
 
     y  = im2col(x) @ w            (N*Ho*Wo, K*K*C) @ (K*K*C, O)
     dw = im2col(x).T @ dy         the same matrix, transposed

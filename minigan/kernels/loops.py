@@ -4,10 +4,10 @@ A convolution is a list of products. Output position (i, j) meets kernel tap (p,
 
     r = S*i + p - P_top,    s = S*j + q - P_left
 
-and there contributes  ``y[:, i, j] += x[:, r, s] @ w[p, q]``  (a product over channels), unless (r, s) lies outside the
-picture, where the padding's zeros contribute nothing. All three functions below run over *the same list*; each solves it
-for another letter. Whoever has read one has read all three, and a transposed convolution needs no fourth: it is
-`conv_input_grad`.
+and there contributes  ``y[:, i, j] += x[:, r, s] @ w[p, q]``  (a product over channels), unless (r, s) lies outside
+the picture, where the padding's zeros contribute nothing. All three functions below run over *the same list*; each
+solves it for another letter. Whoever has read one has read all three, and a transposed convolution needs no fourth:
+it is `conv_input_grad`.
 
 Legend: `minigan.conv`.
 """

@@ -1,0 +1,54 @@
+# Every command of the project; CI calls these and nothing else. Windows: see "Without make" in README.md.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+RUN    ?=
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help train test test-thorough lint type format bench clean
+
+help:  ## list these targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+train: $(VENV)/.core  ## train the quick preset on drawn faces, a few minutes; pictures in runs/
+	$(BIN)/python -m minigan.train --preset quick $(ARGS)
+
+test: $(VENV)/.dev  ## run the tests, a few minutes
+	$(BIN)/python -m pytest -q $(ARGS)
+
+test-thorough: $(VENV)/.dev  ## run all tests with many more examples, seeds and kills
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q -m "thorough or not thorough" $(ARGS)
+
+lint: $(VENV)/.dev  ## check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type: $(VENV)/.dev  ## check types
+	$(BIN)/mypy
+
+format: $(VENV)/.dev  ## mend style and formatting
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.core  ## seconds per training step, and the ratio to PyTorch where torch is installed
+	$(BIN)/python benchmarks/train_step.py $(ARGS)
+
+clean:  ## remove the virtual environment and caches, not runs/
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+
+# One virtual environment; a stamp file for each level of what is installed in it.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "minigan needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 2; }
+
+$(VENV)/.core: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.core
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,107 @@
+"""Pictures: rounding, grids, films, plots, and files that are written all or nothing."""
+
+import errno
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from minigan import files, plots
+
+
+@given(st.integers(0, 255))
+def test_pixels_survive_the_round_trip(p):
+    """uint8 to [-1, 1] and back, in float32: rounding, where truncating would lose one in places."""
+    x = np.array([p], np.uint8).astype(np.float32) / np.float32(127.5) - np.float32(1)
+    assert plots.to_uint8(x)[0] == p
+
+
+def test_beyond_the_range_is_clipped():
+    assert plots.to_uint8(np.array([-1.5, 1.5])).tolist() == [0, 255]
+
+
+def test_grid_places_faces_row_by_row():
+    faces = np.linspace(-1, 0.9, 5).reshape(5, 1, 1, 1) * np.ones((5, 4, 4, 3))
+    sheet = plots.grid(faces, columns=3)
+    assert sheet.shape == (2 * 6 + 2, 3 * 6 + 2, 3)
+    for k in range(5):
+        top, left = 2 + k // 3 * 6, 2 + k % 3 * 6
+        np.testing.assert_array_equal(sheet[top : top + 4, left : left + 4], plots.to_uint8(faces[k]))
+    assert (sheet[8:12, 14:18] == 255).all()  # the sixth place is empty
+
+
+def test_grid_is_square_by_default():
+    assert plots.grid(np.zeros((10, 4, 4, 3))).shape == (3 * 6 + 2, 4 * 6 + 2, 3)
+
+
+def make_pictures(folder, count):
+    paths = []
+    for k in range(count):
+        path = folder / f"{k}.png"
+        Image.new("RGB", (20, 10), (k * 2 % 256, 255 - k * 2 % 256, 40)).save(path)
+        paths.append(path)
+    return paths
+
+
+def test_film(tmp_path):
+    plots.save_film(tmp_path / "f.gif", make_pictures(tmp_path, 5))
+    with Image.open(tmp_path / "f.gif") as film:
+        assert film.n_frames == 5
+        assert film.info["loop"] == 0
+        film.seek(4)
+        assert film.info["duration"] > 2000
+        assert np.abs(np.asarray(film.convert("RGB"))[0, 0].astype(int) - [8, 247, 40]).max() < 3
+
+
+def test_long_film_is_thinned_but_keeps_its_ends(tmp_path):
+    plots.save_film(tmp_path / "f.gif", make_pictures(tmp_path, 100))
+    with Image.open(tmp_path / "f.gif") as film:
+        assert film.n_frames == plots.MAX_FRAMES
+        assert abs(int(np.asarray(film.convert("RGB"))[0, 0, 0]) - 0) < 3
+        film.seek(film.n_frames - 1)
+        assert abs(int(np.asarray(film.convert("RGB"))[0, 0, 0]) - 198) < 3
+
+
+@pytest.mark.parametrize("T", [1, 2, 30, 700])
+def test_loss_plot(tmp_path, T):
+    history = np.random.default_rng(0).uniform(0, 3, (T, 6))
+    plots.save_loss_plot(tmp_path / "l.png", np.arange(T), history)
+    with Image.open(tmp_path / "l.png") as picture:
+        assert picture.size == (1080, 780)
+
+
+def test_running_median_ignores_an_outlier():
+    values = np.ones(50)
+    values[20] = 1000
+    np.testing.assert_array_equal(plots.running_median(values, 5), np.ones(50))
+
+
+def test_an_interrupted_write_keeps_the_old_file(tmp_path):
+    path = tmp_path / "x.txt"
+    files.write_text(path, "old")
+    with pytest.raises(RuntimeError, match="power"), files.replacing(path) as temporary:
+        temporary.write_text("ne")
+        raise RuntimeError("power cut")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
+
+
+def test_a_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "x.txt"
+    files.write_text(path, "old")
+
+    def full(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "flush_to_disk", full)
+    with pytest.raises(OSError, match="No space left"):
+        files.write_text(path, "new")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
+
+
+def test_text_has_unix_line_ends_everywhere(tmp_path):
+    files.write_text(tmp_path / "x.txt", "a\nb\n")
+    assert (tmp_path / "x.txt").read_bytes() == b"a\nb\n"

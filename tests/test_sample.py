@@ -1,0 +1,112 @@
+"""`python -m minigan.sample`: grids, interpolation strips, and what is refused."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minigan import sample, train
+from minigan.cli import run_command
+
+
+def call(*arguments):
+    return run_command(sample.main, [str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sample")
+    data = folder / "data"
+    data.mkdir()
+    for k in range(8):
+        Image.new("RGB", (32, 32), (30 * k, 99, 0)).save(data / f"{k}.png")
+    out = folder / "run"
+    small = ["--image-size", "32", "--width", "2", "--batch-size", "4", "--save-every", "2", "--steps", "4"]
+    assert run_command(train.main, ["--data", str(data), *small, "--out", str(out)]) == 0
+    return out
+
+
+def size(columns, rows, S=32):
+    return 2 * (columns * (S + 2) + 2), 2 * (rows * (S + 2) + 2)
+
+
+def test_default_grid(run, capsys):
+    assert call(run) == 0
+    picture = run / "sample-seed0-n64.png"
+    assert f"{picture}: 64 faces after 4 training steps" in capsys.readouterr().out
+    with Image.open(picture) as image:
+        assert image.size == size(8, 8)
+
+
+def test_same_seed_same_picture(run, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert call(run, "--n", 5, "--seed", seed, "--out", tmp_path / f"{name}.png") == 0
+    a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
+    assert a == b
+    assert a != c
+
+
+def test_saved_generator_and_run_draw_alike(run, tmp_path):
+    saved = run / "models" / "3_GENERATOR_weights_and_arch.safetensors"
+    assert call(run, "--n", 4, "--out", tmp_path / "a.png") == 0
+    assert call(saved, "--n", 4, "--out", tmp_path / "b.png") == 0
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_interpolation_strip(run, tmp_path):
+    assert call(run, "--interpolate", "--n", 7, "--out", tmp_path / "strip.png") == 0
+    with Image.open(tmp_path / "strip.png") as image:
+        assert image.size == size(7, 1)
+
+
+def test_interpolation_goes_from_one_face_to_the_other_at_full_length():
+    path = sample.interpolation(3, 9).reshape(9, 100)
+    ends = sample.random_noise(3, 2).reshape(2, 100)
+    np.testing.assert_allclose(path[[0, -1]], ends, atol=1e-5)
+    lengths = np.linalg.norm(path, axis=1)
+    assert lengths.min() > 0.95 * np.linalg.norm(ends, axis=1).min()  # a straight line would sink to about 0.7
+    steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
+    assert steps.max() < 1.3 * steps.min()
+
+
+def test_damaged_checkpoint_falls_back(run, tmp_path, capsys):
+    import shutil
+
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    (copy / "checkpoints" / "step-000004.safetensors").write_bytes(b"x")
+    assert call(copy, "--n", 1) == 0
+    captured = capsys.readouterr()
+    assert "going back" in captured.err
+    assert "1 face after 2 training steps" in captured.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--n", 0], "--n: must be between 1 and 10000, got 0"),
+        (["--n", 10**9], "got 1000000000"),
+        (["--interpolate", "--n", 1], "--n: must be between 2 and 10000, got 1"),
+        (["--seed", -1], "--seed: must be between 0 and 4294967295, got -1"),
+        (["--out", "faces.txt"], "must end in a picture's suffix such as .png or .webp, got 'faces.txt'"),
+        (["--out", "no/such/folder/x.png"], "does not exist"),
+    ],
+)
+def test_bad_arguments(run, arguments, message, capsys):
+    assert call(run, *arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("kind", ["missing", "no run", "discriminator", "text"])
+def test_bad_sources(run, tmp_path, capsys, kind):
+    source = {
+        "missing": tmp_path / "nothing",
+        "no run": tmp_path,
+        "discriminator": run / "models" / "3_DISCRIMINATOR_weights_and_arch.safetensors",
+        "text": run / "training_log.txt",
+    }[kind]
+    assert call(source) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert source.name in error

@@ -1,0 +1,577 @@
+"""`python -m minigan.train`: what a run leaves behind, that a resumed run equals an uninterrupted one, and what is refused."""
+
+import csv
+import errno
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minigan import checkpoint, config, files, train, trainer
+from minigan.cli import run_command
+from minigan.gan import METRICS
+from minigan.run import Run
+
+SMALL = ["--image-size", "32", "--width", "2", "--batch-size", "4", "--sample-every", "2", "--save-every", "3"]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder of 20 small pictures."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for k in range(20):
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(folder / f"{k:02d}.png")
+    return folder
+
+
+def call(*arguments):
+    return run_command(train.main, [str(a) for a in arguments])
+
+
+def start(pictures, out, *arguments):
+    return call("--data", pictures, *SMALL, "--out", out, *arguments)
+
+
+def arrays_of(run):
+    """Every array and word in every saved file of a run."""
+    return {
+        str(path.relative_to(run)): checkpoint.load_tensors(path)
+        for path in sorted(run.rglob("*.safetensors"))
+    }
+
+
+def assert_equal_runs(a, b, *, checkpoints_of=None):
+    """Two run folders agree in every array of every saved file, in both logs, and in every picture's bytes."""
+    saved_a, saved_b = arrays_of(a), arrays_of(b)
+    if checkpoints_of is not None:  # a stop leaves a checkpoint where the other run had none
+        saved_a, saved_b = (
+            {k: v for k, v in saved.items() if "checkpoints" not in k or checkpoints_of in k}
+            for saved in (saved_a, saved_b)
+        )
+    assert saved_a.keys() == saved_b.keys()
+    for name, (tensors, words) in saved_a.items():
+        assert words == saved_b[name][1]
+        assert tensors.keys() == saved_b[name][0].keys()
+        for key, array in tensors.items():
+            assert array.tobytes() == saved_b[name][0][key].tobytes(), (name, key)
+    for name in ("training_log.txt", "log.csv", "faces.png", "faces.gif", "losses.png"):
+        assert (a / name).read_bytes() == (b / name).read_bytes(), name
+    images = sorted(p.name for p in (a / "images").iterdir())
+    assert images == sorted(p.name for p in (b / "images").iterdir())
+    for name in images:
+        assert (a / "images" / name).read_bytes() == (b / "images" / name).read_bytes(), name
+
+
+@pytest.fixture(scope="module")
+def six(pictures, tmp_path_factory):
+    """An uninterrupted run of 6 steps."""
+    out = tmp_path_factory.mktemp("runs") / "six"
+    assert start(pictures, out, "--steps", 6) == 0
+    return out
+
+
+# ------------------------------------------------------------------------------------------------- what a run leaves
+def test_run_folder(six):
+    names = sorted(p.relative_to(six).as_posix() for p in six.rglob("*") if p.is_file())
+    assert names == sorted(
+        [
+            "config.json",
+            "training_log.txt",
+            "log.csv",
+            "losses.png",
+            "faces.png",
+            "faces.gif",
+            *(f"images/{s:04d}_image.png" for s in (0, 2, 4)),
+            *(f"images/{s:04d}fixed_image.png" for s in (0, 2, 4, 5)),
+            *(f"models/{s}_{n}_weights_and_arch.safetensors" for s in (2, 5) for n in ("GENERATOR", "DISCRIMINATOR")),
+            "checkpoints/step-000003.safetensors",
+            "checkpoints/step-000006.safetensors",
+        ]
+    )
+
+
+def test_log_has_the_articles_format(six):
+    lines = (six / "training_log.txt").read_text().splitlines()
+    assert len(lines) == 6
+    for step, line in enumerate(lines):
+        assert re.fullmatch(
+            rf"Step: {step} Disc: real loss: \d+\.\d{{6}} fake loss: \d+\.\d{{6}} GAN loss: \d+\.\d{{6}}", line
+        )
+
+
+def test_csv_agrees_with_the_log(six):
+    rows = list(csv.DictReader((six / "log.csv").read_text().splitlines()))
+    assert list(rows[0]) == ["step", *METRICS]
+    for row, line in zip(rows, (six / "training_log.txt").read_text().splitlines(), strict=True):
+        numbers = [float(n) for n in re.findall(r"\d+\.\d{6}", line)]
+        assert [round(float(row[k]), 6) for k in ("d_real", "d_fake", "g")] == pytest.approx(numbers, abs=1.1e-6)
+        for name in METRICS:  # all digits of a float32
+            assert f"{np.float32(row[name]):.9g}" == row[name]
+
+
+def test_config_tells_settings_versions_and_machine(six):
+    about = json.loads((six / "config.json").read_text())
+    assert about["settings"]["width"] == 2
+    assert about["settings"]["steps"] == 6
+    assert about["images"]["count"] == 20
+    (session,) = about["sessions"]
+    assert session["versions"]["numpy"] == np.__version__
+    assert session["machine"]["cores"] == os.cpu_count()
+
+
+def test_pictures_are_sixteen_faces(six):
+    side = 2 * (4 * (32 + 2) + 2)
+    with Image.open(six / "images" / "0000fixed_image.png") as picture:
+        assert picture.size == (side, side)
+    with Image.open(six / "images" / "0000_image.png") as picture:
+        assert picture.size == (side, 2 * (32 + 2 + 2))  # this batch has only four faces: one row
+    with Image.open(six / "faces.gif") as film:
+        assert film.n_frames == 4
+
+
+def test_first_picture_is_made_before_the_first_update(pictures, six, tmp_path):
+    """The fixed faces of step 0 are the untrained generator's: the same whatever the data."""
+    other = tmp_path / "other"
+    for k in range(4):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        Image.new("RGB", (32, 32), (k * 60, 0, 0)).save(tmp_path / "data" / f"{k}.png")
+    assert start(tmp_path / "data", other, "--steps", 1) == 0
+    first = "images/0000fixed_image.png"
+    assert (other / first).read_bytes() == (six / first).read_bytes()
+
+
+# --------------------------------------------------------------------------------------------------------------- resume
+def test_resumed_run_equals_an_uninterrupted_one(pictures, six, tmp_path):
+    out = tmp_path / "three"
+    assert start(pictures, out, "--steps", 3) == 0
+    assert call("--resume", out, "--steps", 6) == 0
+    assert_equal_runs(six, out)
+
+
+def test_resume_from_a_step_between_saves(pictures, six, tmp_path):
+    out = tmp_path / "four"
+    assert start(pictures, out, "--steps", 4) == 0
+    assert call("--resume", out, "--steps", 6) == 0
+    assert_equal_runs(six, out, checkpoints_of="000006")
+
+
+def test_what_is_beyond_the_checkpoint_is_cut(pictures, six, tmp_path):
+    out = tmp_path / "cut"
+    assert start(pictures, out, "--steps", 3) == 0
+    # What a process would leave that died in step 5, two steps after its last checkpoint.
+    for name in ("0004_image.png", "0004fixed_image.png", "0005fixed_image.png"):
+        (out / "images" / name).write_bytes(b"from a future that did not happen")
+    (out / "models" / "5_GENERATOR_weights_and_arch.safetensors").write_bytes(b"half")
+    (out / "checkpoints" / ".step-000006-x.safetensors.tmp").write_bytes(b"half")
+    with (out / "training_log.txt").open("a") as log, (out / "log.csv").open("a") as table:
+        log.write("Step: 3 Disc: real loss: 9.000000 fake loss: 9.000000 GAN loss: 9.000000\nStep: 4 Di")
+        table.write("3,9,9,9,9,9,9\n4,9,9")
+    assert call("--resume", out, "--steps", 6) == 0
+    assert_equal_runs(six, out)
+    assert not list(out.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "garbage"])
+def test_damaged_checkpoint_falls_back(pictures, six, tmp_path, capsys, damage):
+    out = tmp_path / "damaged"
+    assert start(pictures, out, "--steps", 6) == 0
+    last = out / "checkpoints" / "step-000006.safetensors"
+    data = bytearray(last.read_bytes())
+    data[len(data) // 2] ^= 1
+    last.write_bytes({"cut": data[: len(data) // 2], "flipped": data, "empty": b"", "garbage": b"x" * 999}[damage])
+    assert call("--resume", out) == 0
+    assert "step-000006.safetensors" in capsys.readouterr().err
+    assert_equal_runs(six, out)
+
+
+def test_every_flipped_bit_is_noticed(six):
+    """A sample of positions, all of the header among them."""
+    path = six / "checkpoints" / "step-000006.safetensors"
+    data = path.read_bytes()
+    header = 8 + int.from_bytes(data[:8], "little")
+    positions = [*range(0, header, 41), *range(header, len(data), len(data) // 60)]
+    copy = six.parent / "flipped.safetensors"
+    for position in positions:
+        broken = bytearray(data)
+        broken[position] ^= 1 << (position % 8)
+        copy.write_bytes(broken)
+        with pytest.raises(checkpoint.DamagedFileError):
+            checkpoint.load_tensors(copy)
+
+
+def test_all_checkpoints_damaged(pictures, tmp_path, capsys):
+    out = tmp_path / "hopeless"
+    assert start(pictures, out, "--steps", 3) == 0
+    for path in (out / "checkpoints").iterdir():
+        path.write_bytes(b"")
+    assert call("--resume", out, "--steps", 6) == 2
+    assert "no checkpoint in" in capsys.readouterr().err
+
+
+def test_finished_run_has_nothing_to_do(pictures, six, tmp_path, capsys):
+    out = tmp_path / "done"
+    assert start(pictures, out, "--steps", 3) == 0
+    assert call("--resume", out) == 0
+    assert "is finished: 3 of 3 steps" in capsys.readouterr().out
+
+
+def test_changed_images_are_noticed(pictures, tmp_path, capsys):
+    data = tmp_path / "data"
+    data.mkdir()
+    for path in pictures.iterdir():
+        (data / path.name).write_bytes(path.read_bytes())
+    out = tmp_path / "run"
+    assert start(data, out, "--steps", 1) == 0
+    (data / "00.png").unlink()
+    capsys.readouterr()
+    assert call("--resume", out, "--steps", 2) == 0
+    assert "the images have changed since the run began (then 20, now 19)" in capsys.readouterr().err
+
+
+def test_moved_images_are_not_changed_images(pictures, tmp_path, capsys):
+    data = tmp_path / "data"
+    data.mkdir()
+    for path in pictures.iterdir():
+        (data / path.name).write_bytes(path.read_bytes())
+    out = tmp_path / "run"
+    assert start(data, out, "--steps", 1) == 0
+    capsys.readouterr()
+    assert call("--resume", out, "--steps", 2, "--data", pictures) == 0
+    assert "changed" not in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------------------------------ stops of all kinds
+ENDLESS = [*SMALL, "--steps", "100000"]
+
+
+def spawn(pictures, out, *arguments):
+    command = [sys.executable, "-m", "minigan.train", *map(str, arguments)]
+    if not arguments:
+        command += ["--data", str(pictures), *ENDLESS, "--out", str(out)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_steps(out, steps, process):
+    log = out / "training_log.txt"
+    for _ in range(3000):
+        if log.exists() and log.read_text().count("\n") >= steps:
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    raise AssertionError("the run does not get on")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no way to send Ctrl-C to one process only")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_run_saves_and_says_how_to_go_on(pictures, tmp_path, number, status):
+    out = tmp_path / "run"
+    process = spawn(pictures, out)
+    wait_for_steps(out, 5, process)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == status, stderr
+    assert f"python -m minigan.train --resume {out}" in stdout
+    assert "Traceback" not in stderr
+    done = len((out / "training_log.txt").read_text().splitlines())
+    assert checkpoint.list_checkpoints(out / "checkpoints")[0][0] == done
+    assert (out / "faces.gif").exists()
+    assert call("--resume", out, "--steps", done + 1) == 0
+
+
+def kill_and_resume(pictures, tmp_path, kills, seed):
+    """Kill a run at random moments again and again; then finish it, and compare it with one that was left in peace."""
+    rng = np.random.default_rng(seed)
+    out, done = tmp_path / f"killed-{seed}", 0
+    process = spawn(pictures, out)
+    wait_for_steps(out, 1, process)
+    for _ in range(kills):
+        time.sleep(rng.uniform(0, 0.4))
+        process.kill()
+        process.communicate()
+        done = checkpoint.list_checkpoints(out / "checkpoints")[0][0]
+        process = spawn(pictures, out, "--resume", out)
+        time.sleep(rng.uniform(0.3, 1.2))
+    process.kill()
+    process.communicate()
+    done = max(done, checkpoint.list_checkpoints(out / "checkpoints")[0][0])
+    end = done + 7
+    assert call("--resume", out, "--steps", end) == 0
+    peaceful = tmp_path / f"peaceful-{seed}"
+    assert start(pictures, peaceful, "--steps", end) == 0
+    assert_equal_runs(peaceful, out, checkpoints_of=f"{end:06d}")
+
+
+def test_killed_run_equals_one_left_in_peace(pictures, tmp_path):
+    kill_and_resume(pictures, tmp_path, kills=2, seed=0)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("seed", range(1, 11))
+def test_killed_often(pictures, tmp_path, seed):
+    kill_and_resume(pictures, tmp_path, kills=5, seed=seed)
+
+
+@pytest.mark.parametrize("where", ["checkpoint", "picture", "log"])
+def test_full_disk(pictures, tmp_path, capsys, monkeypatch, where):
+    """After step 3 nothing more fits: exit 1, one line, and the checkpoint of step 3 is good."""
+    out = tmp_path / "full"
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", "somewhere")
+
+    original = Run.log
+
+    def log(self, step, metrics):
+        original(self, step, metrics)
+        if step == 3:
+            if where == "checkpoint":
+                monkeypatch.setattr(files, "flush_to_disk", full)
+            elif where == "picture":
+                monkeypatch.setattr(Run, "save_picture", full)
+            else:
+                monkeypatch.setattr(Run, "log", full)
+
+    monkeypatch.setattr(Run, "log", log)
+    assert start(pictures, out, "--steps", 9) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "No space left on device" in error
+    assert f"the checkpoint of step 3 is kept: python -m minigan.train --resume {out}" in error
+    assert not list(out.rglob("*.tmp"))
+    monkeypatch.undo()
+    assert call("--resume", out, "--steps", 6) == 0
+
+
+def test_loss_that_is_no_number(pictures, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "nan"
+    original = trainer.train_step
+
+    def poisoned(gan, inputs):
+        if gan.g_optimizer.t == 4:
+            gan.generator.params()["0.kernel"].fill(np.nan)
+        with np.errstate(all="ignore"):
+            return original(gan, inputs)
+
+    monkeypatch.setattr(trainer, "train_step", poisoned)
+    assert start(pictures, out, "--steps", 9) == 3
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "the losses of step 4 are no longer finite (d_real " in error
+    assert "the checkpoint of step 3 is kept" in error
+    assert len((out / "training_log.txt").read_text().splitlines()) == 4
+
+
+def test_a_checkpoint_that_is_no_number_is_not_written(pictures, tmp_path, capsys, monkeypatch):
+    """The losses of the step were still finite, but its update broke a weight."""
+    out = tmp_path / "nan"
+    original = trainer.train_step
+
+    def poisoned(gan, inputs):
+        result = original(gan, inputs)
+        if gan.g_optimizer.t == 6:
+            gan.generator.params()["0.bias"][0] = np.inf
+        return result
+
+    monkeypatch.setattr(trainer, "train_step", poisoned)
+    assert start(pictures, out, "--steps", 9) == 3
+    assert "after step 5 " in capsys.readouterr().err
+    assert [step for step, _ in checkpoint.list_checkpoints(out / "checkpoints")] == [3, 0]
+
+
+# ----------------------------------------------------------------------------------------------------- what is refused
+def refused(capsys, *arguments):
+    """One line on stderr, exit status 2."""
+    assert call(*arguments) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1, error
+    assert error.startswith("minigan: error: ")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--colour", "red"], "unrecognized arguments: --colour red"),
+        (["--step", "5"], "unrecognized arguments: --step 5"),
+        (["--steps", "many"], "argument --steps: must be a whole number, got 'many'"),
+        (["--steps", "0"], "--steps: must be between 1 and 100000000, got 0"),
+        (["--steps", "1.5"], "must be a whole number, got '1.5'"),
+        (["--batch-size", "0"], "--batch-size: must be between 1 and 4096, got 0"),
+        (["--batch-size", "-3"], "--batch-size: must be between 1 and 4096, got -3"),
+        (["--width", "0"], "--width: must be between 1 and 512, got 0"),
+        (["--width", "100000"], "--width: must be between 1 and 512, got 100000"),
+        (["--image-size", "48"], "--image-size: must be one of 32, 64, 128, got 48"),
+        (["--seed", "-1"], "--seed: must be between 0 and 4294967295, got -1"),
+        (["--sample-every", "0"], "--sample-every: must be between 1"),
+        (["--save-every", "0"], "--save-every: must be between 1"),
+        (["--init", "original", "--width", "32"], "--init original: exists for image size 64 and width 64 only"),
+        (["--init", "original", "--preset", "quick"], "got image size 64 and width 32"),
+        (["--init", "zeros"], "argument --init: invalid choice: 'zeros'"),
+        (["--preset", "slow"], "argument --preset: invalid choice: 'slow'"),
+        (["--backend", "torch"], "argument --backend: invalid choice: 'torch'"),
+        (["extra"], "unrecognized arguments: extra"),
+        (["--data", "no/such/folder"], "no/such/folder"),
+    ],
+)
+def test_bad_arguments(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert message in refused(capsys, *arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_cupy_without_a_gpu_says_what_to_install(tmp_path, monkeypatch, capsys):
+    from minigan.backend import UserError, get_backend
+
+    try:
+        get_backend("cupy")
+    except UserError:
+        pass
+    else:
+        pytest.skip("there is a GPU here")
+    monkeypatch.chdir(tmp_path)
+    assert "install" in refused(capsys, "--backend", "cupy")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("what", ["folder", "empty folder", "file", "below a file"])
+def test_output_that_exists_is_never_touched(pictures, tmp_path, capsys, what):
+    out = tmp_path / "out"
+    if what == "folder":
+        out.mkdir()
+        (out / "thesis.txt").write_text("mine")
+    elif what == "empty folder":
+        out.mkdir()
+    else:
+        out.write_text("mine")
+    target = out / "run" if what == "below a file" else out
+    before = sorted(str(p) for p in tmp_path.rglob("*"))
+    error = refused(capsys, "--data", pictures, *SMALL, "--out", target)
+    assert "--out" in error
+    assert str(out) in error
+    assert sorted(str(p) for p in tmp_path.rglob("*")) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write anywhere")
+def test_read_only_parent(pictures, tmp_path, capsys):
+    tmp_path.chmod(0o555)
+    try:
+        assert "read-only" in refused(capsys, "--data", pictures, *SMALL, "--out", tmp_path / "run")
+    finally:
+        tmp_path.chmod(0o755)
+
+
+def test_read_only_parent_as_the_system_tells_it(pictures, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert f"the folder {tmp_path} is read-only" in refused(
+        capsys, "--data", pictures, *SMALL, "--out", tmp_path / "run"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["missing", "file", "no run", "broken json", "not an object", "wild settings"])
+def test_resume_of_what_is_no_run(tmp_path, capsys, kind):
+    path = tmp_path / "run"
+    if kind == "file":
+        path.write_text("x")
+    elif kind != "missing":
+        path.mkdir()
+        text = {"broken json": "{", "not an object": "[1]", "wild settings": '{"settings": {"width": "wide"}}'}.get(kind)
+        if text is not None:
+            (path / "config.json").write_text(text)
+    before = sorted(tmp_path.rglob("*"))
+    assert str(path) in refused(capsys, "--resume", path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "own"), [("--width", 4, 2), ("--image-size", 64, 32), ("--seed", 1, 1337), ("--batch-size", 8, 4)]
+)
+def test_resume_keeps_what_makes_the_run(six, capsys, option, value, own):
+    error = refused(capsys, "--resume", six, option, value)
+    assert f"{option}: a resumed run keeps its own value, {own}, got {value}" in error
+
+
+def test_resume_of_another_topology(pictures, tmp_path, capsys):
+    """config.json and checkpoint disagree."""
+    out = tmp_path / "run"
+    assert start(pictures, out, "--steps", 1) == 0
+    text = (out / "config.json").read_text()
+    (out / "config.json").write_text(text.replace('"width": 2', '"width": 3'))
+    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    capsys.readouterr()
+    error = refused(capsys, "--resume", out, "--steps", 2)
+    assert "is of image size 32 and width 2, but this run has image size 32 and width 3" in error
+    assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
+
+
+def test_resume_and_out_exclude_each_other(six, tmp_path, capsys):
+    assert "stays in its folder" in refused(capsys, "--resume", six, "--out", tmp_path / "x")
+
+
+def test_fewer_images_than_a_batch(tmp_path, capsys):
+    data = tmp_path / "data"
+    data.mkdir()
+    Image.new("RGB", (32, 32)).save(data / "only.png")
+    assert call("--data", data, *SMALL, "--steps", 1, "--out", tmp_path / "run") == 0
+    assert "holds 1 images, fewer than one batch of 4" in capsys.readouterr().err
+
+
+def test_unreadable_files_are_told(pictures, tmp_path, capsys):
+    data = tmp_path / "data"
+    data.mkdir()
+    for path in pictures.iterdir():
+        (data / path.name).write_bytes(path.read_bytes())
+    (data / "broken.png").write_bytes(b"no picture")
+    (data / "folder.png").mkdir()
+    assert call("--data", data, *SMALL, "--steps", 1, "--out", tmp_path / "run") == 0
+    error = capsys.readouterr().err
+    assert "minigan: warning: Skipped 2 of 22 files" in error
+
+
+def test_dry_run_writes_nothing(pictures, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert call("--dry-run") == 0
+    output = capsys.readouterr().out
+    assert "2,768,321 parameters" in output
+    assert "3,616,771 parameters" in output
+    assert "10,000 steps of 64 pictures (20,000 drawn faces)" in output
+    assert not list(tmp_path.iterdir())
+
+
+def test_drawn_faces_are_the_default(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(config.PRESETS, "quick", replace(config.PRESETS["quick"], faces=12))
+    assert call("--preset", "quick", *SMALL, "--steps", 2) == 0
+    (run,) = Path("runs").iterdir()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d{6}-quick", run.name)
+    assert json.loads((run / "config.json").read_text())["images"]["count"] == 12
+
+
+def test_a_checkpoint_at_least_every_five_minutes(pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
+    saved = []
+    original = Run.save_checkpoint
+    monkeypatch.setattr(Run, "save_checkpoint", lambda self, gan, step: (saved.append(step), original(self, gan, step)))
+    assert start(pictures, tmp_path / "run", "--steps", 4, "--save-every", 100) == 0
+    assert saved == [0, 1, 2, 3, 4]
+
+
+def test_whole_run_on_the_device_double(pictures, six, tmp_path, double):
+    """The command line end to end, with losses read only when due."""
+    from device_double import COUNTER
+
+    out = tmp_path / "device"
+    assert start(pictures, out, "--steps", 6, "--backend", "cupy", "--sample-every", 100, "--save-every", 100) == 0
+    log = np.loadtxt(out / "log.csv", delimiter=",", skiprows=1)
+    expected = np.loadtxt(six / "log.csv", delimiter=",", skiprows=1)
+    np.testing.assert_allclose(log[:3], expected[:3], rtol=5e-3)
+    assert len(log) == 6
+    assert COUNTER.syncs > 0
