@@ -341,6 +341,20 @@ def test_workers_draw_the_same_faces(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(images.images[[0, 7, 8, 49]], expected)
 
 
+@pytest.mark.usefixtures("plain_faces")
+def test_a_worker_that_is_told_to_stop_draws_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = threading.Event()
+
+    def then_stop(index: int, **kwargs: Any) -> Any:
+        if index == 2:
+            stop.set()
+        return plain_face(index, **kwargs)
+
+    monkeypatch.setattr(drawn, "_stop", stop)
+    monkeypatch.setattr(faces, "draw_face", then_stop)
+    assert drawn._draw(range(1, 5), 0, 4)[:, 0, 0, 0].tolist() == [1, 2, 0, 0]
+
+
 class NoPool:
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise OSError("no semaphores")
@@ -426,7 +440,7 @@ def test_ctrl_c_stops_workers_without_a_storm(tmp_path: Path, cache_folder: Path
     )
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        (half,) = list(cache_folder.glob("*.tmp")) if cache_folder.exists() else [None]
+        half = next(cache_folder.glob("*.tmp"), None)
         if half is not None and half.stat().st_size > 1000:
             break
         time.sleep(0.02)

@@ -1,0 +1,365 @@
+"""Where decoded images are kept, so that only the first opening of a data set is slow.
+
+Images come in from `minigan.data.folder` (a user's own pictures) or `minigan.data.drawn` (the built-in
+faces), already square and of one size, and go to two files in the user's cache directory: a ``.npy`` with
+every image, which later runs map into memory and read like an array, and a small ``.json`` with what else is
+worth remembering. A cache is written under a temporary name and renamed when it is complete, so a
+half-written one is never opened; and because disks fill up, cables are pulled and files get copied badly, an
+existing one is checked byte for byte against its SHA-256 before it is believed. Whatever is wrong with it,
+the answer is the same: build it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+
+from minigan.errors import RunError, UserError
+
+ENVIRONMENT_VARIABLE = "MINIGAN_CACHE"
+TEMPORARY_PATTERN = "minigan-*.tmp"
+"""What unfinished files are called: distinctive, for MINIGAN_CACHE may be a folder that others use too."""
+
+STALE_SECONDS = 24 * 3600
+"""A temporary file that nobody has written to for so long was left behind by a run that was killed."""
+
+_BLOCK = 256
+_DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+@dataclass(frozen=True, eq=False)
+class Cached:
+    """A complete, verified cache.
+
+    Attributes
+    ----------
+    images : numpy.ndarray
+        (N, S, S, 3) uint8, a read-only memory map.
+    fingerprint : str
+        `fingerprint` of the images.
+    notes : dict
+        What the builder was given to remember.
+    """
+
+    images: npt.NDArray[np.uint8]
+    fingerprint: str
+    notes: dict[str, Any]
+
+
+def cache_directory() -> Path:
+    """Directory of the caches: the environment variable MINIGAN_CACHE, or the platform's usual place.
+
+    Returns
+    -------
+    pathlib.Path
+        The directory, which may not exist yet.
+    """
+    chosen = os.environ.get(ENVIRONMENT_VARIABLE)
+    if chosen:
+        return Path(os.path.expanduser(chosen))  # noqa: PTH111 -- Path.expanduser raises where there is no home
+    return Path(platformdirs.user_cache_dir("minigan", appauthor=False))
+
+
+def printable(text: object) -> str:
+    r"""Text for a one-line message: file names may hold line breaks, terminal commands and undecodable bytes.
+
+    >>> print(printable("two\nlines.png"))
+    two\nlines.png
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))
+
+
+def fingerprint(images: npt.NDArray[np.uint8]) -> str:
+    """SHA-256 of images: equal for equal images in equal order, whatever files they came from.
+
+    Parameters
+    ----------
+    images : numpy.ndarray
+        (N, S, S, 3) uint8.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for start in range(0, len(images), _BLOCK):
+        digest.update(np.ascontiguousarray(images[start : start + _BLOCK]).data)
+    return _sealed(digest, images.shape)
+
+
+def load(stem: str) -> Cached | None:
+    """Open a cache, or return None where there is none that can be trusted.
+
+    Every byte is read once and compared with the recorded fingerprint. That costs about a second per
+    gigabyte, and is not lost: it leaves the images in the operating system's page cache, where training is
+    about to look for them.
+
+    Parameters
+    ----------
+    stem : str
+        The cache's name, without directory and suffix.
+
+    Returns
+    -------
+    Cached or None
+        None if the cache is missing, truncated, damaged or belongs to another version of this file format.
+    """
+    directory = cache_directory()
+    try:
+        record = json.loads((directory / f"{stem}.json").read_text(encoding="ascii"))
+        path = directory / _images_name(stem, record["fingerprint"])
+        images = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not _is_image_stack(images) or images.offset + images.nbytes != path.stat().st_size:
+            return None
+        if fingerprint(images) != record["fingerprint"]:
+            return None
+        return Cached(images, record["fingerprint"], dict(record["notes"]))
+    except Exception:  # garbage makes json and NumPy raise almost anything, and none of it matters: build again
+        return None
+
+
+def remove_others(prefix: str, keep: str) -> None:
+    """Delete the caches whose name starts with `prefix`, except the one called `keep`; errors are ignored.
+
+    Another run may be using an old cache: on Linux and macOS its memory map outlives the name, on Windows the
+    deletion fails and the next call tries again.
+    """
+    with contextlib.suppress(OSError):
+        for path in list(cache_directory().iterdir()):
+            ours = path.name.startswith(prefix) and path.suffix in {".npy", ".json"}
+            if ours and not path.name.startswith((f"{keep}.", f"{keep}-")):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+
+class Builder:
+    """Writes one cache, image after image; leaves nothing behind unless `finish` is reached.
+
+    A context manager. The file is written front to back rather than through a memory map: the number of images
+    is not known before the last one has been read, and a full disk then raises an error where a store into a
+    sparse map would kill the process.
+
+    Parameters
+    ----------
+    stem : str
+        The cache's name, without directory and suffix.
+    image_size : int
+        Side length S of the images.
+
+    Raises
+    ------
+    UserError
+        On entering, if the cache directory cannot be written to.
+    RunError
+        Here or later, if the disk is full.
+    """
+
+    def __init__(self, stem: str, image_size: int) -> None:
+        self.stem = stem
+        self.count = 0
+        self._shape = (image_size, image_size, 3)
+        self._digest = hashlib.sha256()
+        self._directory = cache_directory()
+        self._temporary = self._directory / _temporary_name(stem)
+        self._file: IO[bytes] | None = None
+
+    def __enter__(self) -> Builder:
+        with _explained(self._directory):
+            self._directory.mkdir(parents=True, exist_ok=True)
+            _remove_stale(self._directory)
+            self._file = self._temporary.open("xb")
+        try:
+            with _explained(self._directory):
+                self._write_header()
+        except BaseException:
+            self._discard()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._discard()
+
+    def append(self, images: npt.NDArray[np.uint8]) -> None:
+        """Add images at the end.
+
+        Parameters
+        ----------
+        images : numpy.ndarray
+            (n, S, S, 3) uint8.
+
+        Raises
+        ------
+        RunError
+            If the disk is full or fails.
+        ValueError
+            If the shape or dtype is another.
+        """
+        if images.shape[1:] != self._shape or images.dtype != np.uint8:
+            raise ValueError(f"append: expected (n, {self._shape}) uint8, got {images.shape} {images.dtype}")
+        raw = np.ascontiguousarray(images).data
+        with _explained(self._directory):
+            self._opened().write(raw)
+        self._digest.update(raw)
+        self.count += len(images)
+
+    def finish(self, notes: dict[str, Any]) -> Cached:
+        """Put the cache in place and open it.
+
+        The images' file carries the start of its fingerprint in its name, and the ``.json``, written last,
+        says which fingerprint is meant. Two processes that build the same cache at once therefore replace
+        files by equal ones, or, if they saw different images, leave a pair that belongs together.
+
+        Parameters
+        ----------
+        notes : dict
+            JSON-serialisable, returned by every later `load`.
+
+        Returns
+        -------
+        Cached
+            The cache, read back from disk and verified.
+
+        Raises
+        ------
+        RunError
+            If the disk is full or fails.
+        """
+        with _explained(self._directory):
+            file = self._opened()
+            seal = _sealed(self._digest, (self.count, *self._shape))
+            file.seek(0)
+            self._write_header()
+            _flush_to_disk(file)
+            file.close()
+            _rename(self._temporary, self._directory / _images_name(self.stem, seal))
+            record = {"fingerprint": seal, "notes": notes}
+            _write_text(self._directory / f"{self.stem}.json", json.dumps(record, indent=1), self.stem)
+        cached = load(self.stem)
+        if cached is None:
+            raise RunError(f"the cache just written to {printable(self._directory)} reads back differently: try again")
+        return cached
+
+    def _opened(self) -> IO[bytes]:
+        if self._file is None:
+            raise RuntimeError("Builder is a context manager: use it in a with statement")
+        return self._file
+
+    def _write_header(self) -> None:
+        # NumPy pads the header so that the first dimension can grow: this one and the final one have equal lengths.
+        header = {"descr": "|u1", "fortran_order": False, "shape": (self.count, *self._shape)}
+        np.lib.format.write_array_header_1_0(self._opened(), header)
+
+    def _discard(self) -> None:
+        with contextlib.suppress(OSError):
+            if self._file is not None:
+                self._file.close()
+        with contextlib.suppress(OSError):
+            self._temporary.unlink()
+
+
+def _sealed(digest: hashlib._Hash, shape: tuple[int, ...]) -> str:
+    """Finish a digest with the shape, which is known only at the end and tells apart equal bytes."""
+    sealed = digest.copy()
+    sealed.update(str(tuple(int(n) for n in shape)).encode("ascii"))
+    return sealed.hexdigest()
+
+
+def _images_name(stem: str, seal: str) -> str:
+    return f"{stem}-{seal[:16]}.npy"
+
+
+def _temporary_name(stem: str) -> str:
+    return f"minigan-{stem}-{os.getpid()}-{secrets.token_hex(4)}.tmp"
+
+
+def _is_image_stack(images: object) -> bool:
+    return (
+        isinstance(images, np.memmap)
+        and images.dtype == np.uint8
+        and images.ndim == 4
+        and images.shape[0] > 0
+        and images.shape[1] == images.shape[2]
+        and images.shape[3] == 3
+        and bool(images.flags.c_contiguous)
+    )
+
+
+def _flush_to_disk(file: IO[Any]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _write_text(path: Path, text: str, stem: str) -> None:
+    """Write a small ASCII file so that it is either the old one or the new one, never a part."""
+    temporary = path.with_name(_temporary_name(stem))
+    try:
+        with temporary.open("x", encoding="ascii") as file:
+            file.write(text)
+            _flush_to_disk(file)
+        _rename(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _rename(temporary: Path, target: Path) -> None:
+    """Rename over `target`. Windows refuses while another process has the target open.
+
+    For a ``.json`` that lasts a moment. A ``.npy`` may be mapped by another run for days, but then it has the
+    same name and so the same content as ours, and can stay; `Builder.finish` verifies what lies there.
+    """
+    for _ in range(10):
+        try:
+            temporary.replace(target)
+            return
+        except PermissionError:
+            if os.name != "nt":
+                raise
+            time.sleep(0.05)
+
+
+def _remove_stale(directory: Path) -> None:
+    for path in list(directory.glob(TEMPORARY_PATTERN)):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                path.unlink()
+
+
+@contextlib.contextmanager
+def _explained(directory: Path) -> Iterator[None]:
+    """Turn the operating system's errors into one line that says which folder and what to do."""
+    try:
+        yield
+    except OSError as error:
+        where, why = printable(directory), error.strerror or str(error)
+        if error.errno in _DISK_FULL:
+            raise RunError(
+                f"no space left for the image cache in {where}: the unfinished cache was removed; free some space, or "
+                f"set {ENVIRONMENT_VARIABLE} to a folder on another disk",
+                exit_status=1,
+            ) from error
+        if error.errno == errno.EIO:
+            raise RunError(f"the disk of the image cache in {where} failed: {why}", exit_status=1) from error
+        raise UserError(
+            f"the image cache needs a folder it can write to, and cannot write to {where} ({why}): set the environment "
+            f"variable {ENVIRONMENT_VARIABLE} to one that is writable"
+        ) from error

@@ -1,0 +1,250 @@
+"""The images a run trains on, and how batches are taken from them.
+
+Images come from a folder (`minigan.data.folder`) or from the built-in painter (`minigan.data.drawn`); either
+way they arrive here as one memory-mapped array, and leave as batches of float32 between -1 and 1 for the
+discriminator. Which images make up a batch depends on the run's seed and the step and on nothing else: a
+resumed run sees the batches that an uninterrupted one would have seen, and reading ahead in a second thread
+changes no result.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from minigan.errors import UserError
+from minigan.rng import stream
+
+MAX_IMAGE_SIZE = 1024
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Something in the user's folder that was not read.
+
+    Attributes
+    ----------
+    path : str
+        Relative to the folder, with forward slashes. May hold undecodable bytes as surrogates: see
+        `minigan.data.folder.describe_skipped` for text that can be printed.
+    reason : str
+        In plain words.
+    """
+
+    path: str
+    reason: str
+
+
+@dataclass(eq=False)
+class ImageSet:
+    """Images of one size, ready to train on.
+
+    Attributes
+    ----------
+    images : numpy.ndarray
+        (N, S, S, 3) uint8, usually a read-only memory map.
+    source : str
+        Where they come from: ``"drawn faces (seed 0)"`` or the folder's path.
+    fingerprint : str
+        Hexadecimal; equal for equal images in equal order. A resumed run compares it to notice that its data changed.
+    skipped : list of Skipped
+        What was not read, and why.
+    """
+
+    images: npt.NDArray[np.uint8]
+    source: str
+    fingerprint: str
+    skipped: list[Skipped] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batch(self, seed: int, step: int, batch_size: int) -> npt.NDArray[np.float32]:
+        """Batch of one step: images drawn with replacement, a pure function of the arguments.
+
+        With replacement, because a permutation would be state to save: which images of this pass are still to
+        come. At thousands of images a batch holds a duplicate so seldom that training does not notice.
+
+        Parameters
+        ----------
+        seed : int
+            The run's seed.
+        step : int
+            Training step, 0 or more.
+        batch_size : int
+            Number of images B, 1 or more.
+
+        Returns
+        -------
+        numpy.ndarray
+            (B, S, S, 3) float32 between -1 and 1: ``pixel / 127.5 - 1``.
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of range.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch: batch_size must be 1 or more, got {batch_size}")
+        indices = stream(seed, "data", step).integers(0, len(self.images), batch_size)
+        batch = np.divide(self.images[indices], np.float32(127.5), dtype=np.float32)
+        batch -= np.float32(1)
+        return batch
+
+
+class Prefetcher:
+    """Prepares the next step's batch while the present step is computed.
+
+    A batch is quick to make once its images are in memory, but the first touch of a page may wait for a disk.
+    One background thread takes that wait; NumPy and the operating system release the interpreter for most of
+    it.
+
+    Parameters
+    ----------
+    images : ImageSet
+        Where batches come from.
+    seed : int
+        The run's seed.
+    batch_size : int
+        Number of images B.
+
+    Examples
+    --------
+    >>> faces = ImageSet(np.zeros((10, 2, 2, 3), np.uint8), "example", "00")
+    >>> with Prefetcher(faces, seed=0, batch_size=4) as prefetcher:
+    ...     prefetcher.batch(0).shape
+    (4, 2, 2, 3)
+    """
+
+    def __init__(self, images: ImageSet, seed: int, batch_size: int) -> None:
+        self._images = images
+        self._seed = seed
+        self._batch_size = batch_size
+        self._thread: ThreadPoolExecutor | None = None
+        self._ahead: tuple[int, Future[npt.NDArray[np.float32]]] | None = None
+
+    def __enter__(self) -> Prefetcher:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="minigan-prefetch")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._thread is not None:
+            self._thread.shutdown(wait=True, cancel_futures=True)
+        self._thread = self._ahead = None
+
+    def batch(self, step: int) -> npt.NDArray[np.float32]:
+        """Batch of `step`, equal to ``images.batch(seed, step, batch_size)``; starts on that of ``step + 1``.
+
+        Steps may be asked for in any order; only consecutive ones gain time.
+
+        Parameters
+        ----------
+        step : int
+            Training step, 0 or more.
+
+        Returns
+        -------
+        numpy.ndarray
+            (B, S, S, 3) float32 between -1 and 1.
+
+        Raises
+        ------
+        RuntimeError
+            If called outside the ``with`` statement.
+        Exception
+            Whatever preparing this step's batch raised in the background thread.
+        """
+        if self._thread is None:
+            raise RuntimeError("Prefetcher is a context manager: use it in a with statement")
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[0] == step:
+            batch = ahead[1].result()
+        else:
+            batch = self._images.batch(self._seed, step, self._batch_size)
+        following = self._thread.submit(self._images.batch, self._seed, step + 1, self._batch_size)
+        self._ahead = (step + 1, following)
+        return batch
+
+
+def open_images(
+    data: Path | str | None, *, image_size: int, count: int | None = None, progress: bool = True
+) -> ImageSet:
+    """Open a data set, building its cache if this is the first time.
+
+    Parameters
+    ----------
+    data : path or None
+        A folder of images, or None for the built-in drawn faces.
+    image_size : int
+        Side length S to which images are brought, 1 to 1,024.
+    count : int, optional
+        How many faces to draw; only with ``data=None``.
+    progress : bool
+        Show a progress bar on stderr while the cache is built.
+
+    Returns
+    -------
+    ImageSet
+        At least one image. ``skipped`` says what in the folder was not read.
+
+    Raises
+    ------
+    UserError
+        If the folder or an argument cannot be used.
+    RunError
+        If the disk is full.
+    """
+    # Imported here: these two build on ImageSet, and bring Pillow, which a reader of batches does not need.
+    if not 1 <= image_size <= MAX_IMAGE_SIZE:
+        raise UserError(f"image_size must be between 1 and {MAX_IMAGE_SIZE}, got {image_size}")
+    if data is None:
+        from minigan.data.drawn import DEFAULT_COUNT, open_drawn_faces
+
+        return open_drawn_faces(DEFAULT_COUNT if count is None else count, image_size, progress=progress)
+    if count is not None:
+        raise UserError(f"count is the number of faces to draw and cannot go with a folder, got {count}")
+    from minigan.data.folder import open_folder
+
+    return open_folder(data, image_size, progress=progress)
+
+
+def in_order(submit: Callable[[Item], Future[Result]], items: Iterable[Item], ahead: int) -> Iterator[Result]:
+    """Results of work done by others, in the order of the items; at most `ahead` wait in memory.
+
+    Parameters
+    ----------
+    submit : callable
+        Hands one item to a pool and returns its future.
+    items : iterable
+        What to work on.
+    ahead : int
+        How many items may be under way or finished and not yet taken.
+
+    Yields
+    ------
+    object
+        One result per item.
+    """
+    pending: deque[Future[Result]] = deque()
+    for item in items:
+        pending.append(submit(item))
+        if len(pending) >= ahead:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
