@@ -110,7 +110,7 @@ def _cap(s: Sketch) -> None:
 
 def _nape(s: Sketch) -> None:
     """Hair gathered low, for styles that tie it at the neck."""
-    _mass(s, "0,0.02 0.2,0.05 0.345,0.17 0.41,0.38 0.405,0.56", "0.335,0.79 0.2,0.70 0.1,0.76", 0.82)
+    _mass(s, "0,0.02 0.2,0.05 0.345,0.17 0.41,0.38 0.405,0.56", "0.335,0.79 0.2,0.70 0.1,0.76", 0.72)
 
 
 def _spiky(s: Sketch) -> None:
