@@ -1,8 +1,9 @@
 """Seconds per training step of the article's configuration, beside PyTorch's where torch is installed.
 
-Each program runs in a process of its own and waits; this script lets them take one step each in turn (A B A B ...), so that
-whatever else the machine does meanwhile hits both alike. Before anything is timed, both take one step from the same weights
-and inputs, and their losses have to agree. What counts is the median of the ratios of neighbouring steps.
+Each program runs in a process of its own and waits; this script lets them take one step each in turn (A B A B ...),
+so that whatever else the machine does meanwhile hits both alike. Before anything is timed, both take one step from
+the same weights and inputs, and their losses have to agree. What counts is the median of the ratios of neighbouring
+steps.
 
     python benchmarks/train_step.py [--pairs 12] [--batch-size 64] [--width 64] [--torch-python OTHER/bin/python]
 

@@ -145,7 +145,11 @@ def _operator(name):
     return apply
 
 
-for _name in ["add", "radd", "iadd", "sub", "rsub", "isub", "mul", "rmul", "imul", "truediv", "rtruediv", "itruediv", "pow", "rpow", "ipow", "matmul", "rmatmul", "neg", "abs", "invert", "and", "or", "xor", "lt", "le", "gt", "ge", "eq", "ne", "floordiv", "mod"]:
+OPERATORS = """
+    add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv floordiv mod pow rpow ipow matmul rmatmul
+    neg abs invert and or xor lt le gt ge eq ne
+"""
+for _name in OPERATORS.split():
     setattr(DeviceArray, f"__{_name}__", _operator(f"__{_name}__"))
 
 

@@ -25,7 +25,7 @@ def test_xp_of_passes_over_what_is_no_array():
 
 
 def test_no_array_is_refused():
-    with pytest.raises(TypeError, match="expected an array of one of the backends numpy.*got list, int"):
+    with pytest.raises(TypeError, match=r"expected an array of one of the backends numpy.*got list, int"):
         xp_of([1, 2], 3)
 
 
@@ -62,7 +62,7 @@ def test_cupy_without_a_gpu(monkeypatch, fails):
     cupy = types.SimpleNamespace(__version__="14.2.0", cuda=types.SimpleNamespace(runtime=runtime))
     monkeypatch.delitem(backend._known, "cupy", raising=False)
     monkeypatch.setitem(sys.modules, "cupy", cupy)
-    with pytest.raises(UserError, match="CuPy 14.2.0 is installed but finds no usable GPU .*install an NVIDIA driver"):
+    with pytest.raises(UserError, match=r"CuPy 14.2.0 is installed but finds no usable GPU .*install an NVIDIA driver"):
         get_backend("cupy")
 
 
@@ -96,7 +96,7 @@ def test_mixture_says_how_to_convert(double):
 
 # ----------------------------------------------------------------------------------------------- the step on the double
 def test_whole_step_on_the_double_equals_numpy(double):
-    """Same numbers as on NumPy, only functions that CuPy has, no NumPy array in between, and not one value read back."""
+    """Same numbers as on NumPy, only what CuPy has, no NumPy array in between, and not one value read back."""
     host, device = build_gan(image_size=32, width=4), build_gan(image_size=32, width=4, backend=double)
     for step in range(3):
         expected = train_step(host, inputs_for(NUMPY, step))

@@ -109,7 +109,7 @@ def test_discriminator_step_updates_d_and_its_moving_statistics_only(gan):
 def test_reals_and_fakes_are_normalised_apart(gan):
     """D's answer to the reals does not depend on the fakes of the step: two batches, not one of both."""
     inputs = some_inputs(2)
-    loss, logits = discriminator_step(gan.discriminator, gan.d_optimizer, inputs.real, inputs.real_labels)
+    loss, _ = discriminator_step(gan.discriminator, gan.d_optimizer, inputs.real, inputs.real_labels)
     twin = small_gan()
     for step in range(2):
         train_step(twin, some_inputs(step))

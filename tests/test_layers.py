@@ -213,7 +213,7 @@ def test_batch_norm_has_three_modes():
 
 
 def test_a_students_functions_stand_in():
-    """Plain signatures, a cache of their own, no keyword switches: the layer copes, and the moving statistics still move."""
+    """Plain signatures, a cache of their own, no keyword switches: the layer copes, moving statistics still move."""
     calls = []
 
     def forward(x, gamma, beta, eps=1e-3):
@@ -258,7 +258,8 @@ def test_a_student_sees_one_number_for_the_padding():
     [
         (
             lambda: Conv2D(64, 128, 4, kernel_initializer=normal(0)).forward(np.zeros((64, 32, 32, 3)), training=True),
-            r"Conv2D: x has 3 channels but kernel expects 64 \(x.shape=\(64, 32, 32, 3\), kernel.shape=\(4, 4, 64, 128\)\)",
+            r"Conv2D: x has 3 channels but kernel expects 64 "
+            r"\(x.shape=\(64, 32, 32, 3\), kernel.shape=\(4, 4, 64, 128\)\)",
         ),
         (
             lambda: Conv2DTranspose(3, 2, 4, kernel_initializer=normal(0)).forward(np.zeros((5, 3)), training=True),

@@ -93,7 +93,7 @@ def test_refused_arguments(build, arguments, message):
 
 @pytest.mark.parametrize("build", [discriminator, generator])
 def test_whole_networks_gradient(build):
-    """Every parameter of a narrow network, in float64, along random directions; kinks are rare enough to miss at h = 1e-6."""
+    """Every parameter of a narrow network, in float64; kinks are rare enough to miss at h = 1e-6."""
     network = build(image_size=32, width=2, dtype=np.float64)
     rng = np.random.default_rng(0)
     for layer in network.layers:

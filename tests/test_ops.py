@@ -1,4 +1,4 @@
-"""The op pairs: numeric gradients with random upstream gradients, values worked by hand, and mutants that must be caught."""
+"""The op pairs: numeric gradients with random dy, values worked by hand, and mutants that must be caught."""
 
 import numpy as np
 import pytest

@@ -81,9 +81,14 @@ def test_running_median_ignores_an_outlier():
 def test_an_interrupted_write_keeps_the_old_file(tmp_path):
     path = tmp_path / "x.txt"
     files.write_text(path, "old")
-    with pytest.raises(RuntimeError, match="power"), files.replacing(path) as temporary:
-        temporary.write_text("ne")
-        raise RuntimeError("power cut")
+
+    def interrupted():
+        with files.replacing(path) as temporary:
+            temporary.write_text("ne")
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power"):
+        interrupted()
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
 

@@ -1,4 +1,4 @@
-"""`python -m minigan.train`: what a run leaves behind, that a resumed run equals an uninterrupted one, and what is refused."""
+"""`python -m minigan.train`: what a run leaves, that a resumed run equals an uninterrupted one, what is refused."""
 
 import csv
 import errno
@@ -44,10 +44,7 @@ def start(pictures, out, *arguments):
 
 def arrays_of(run):
     """Every array and word in every saved file of a run."""
-    return {
-        str(path.relative_to(run)): checkpoint.load_tensors(path)
-        for path in sorted(run.rglob("*.safetensors"))
-    }
+    return {str(path.relative_to(run)): checkpoint.load_tensors(path) for path in sorted(run.rglob("*.safetensors"))}
 
 
 def assert_equal_runs(a, b, *, checkpoints_of=None):
@@ -250,7 +247,7 @@ def test_moved_images_are_not_changed_images(pictures, tmp_path, capsys):
     assert "changed" not in capsys.readouterr().err
 
 
-# ------------------------------------------------------------------------------------------------------ stops of all kinds
+# -------------------------------------------------------------------------------------------------- stops of all kinds
 ENDLESS = [*SMALL, "--steps", "100000"]
 
 
@@ -483,7 +480,9 @@ def test_resume_of_what_is_no_run(tmp_path, capsys, kind):
         path.write_text("x")
     elif kind != "missing":
         path.mkdir()
-        text = {"broken json": "{", "not an object": "[1]", "wild settings": '{"settings": {"width": "wide"}}'}.get(kind)
+        text = {"broken json": "{", "not an object": "[1]", "wild settings": '{"settings": {"width": "wide"}}'}.get(
+            kind
+        )
         if text is not None:
             (path / "config.json").write_text(text)
     before = sorted(tmp_path.rglob("*"))
@@ -492,7 +491,8 @@ def test_resume_of_what_is_no_run(tmp_path, capsys, kind):
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "own"), [("--width", 4, 2), ("--image-size", 64, 32), ("--seed", 1, 1337), ("--batch-size", 8, 4)]
+    ("option", "value", "own"),
+    [("--width", 4, 2), ("--image-size", 64, 32), ("--seed", 1, 1337), ("--batch-size", 8, 4)],
 )
 def test_resume_keeps_what_makes_the_run(six, capsys, option, value, own):
     error = refused(capsys, "--resume", six, option, value)

@@ -1,0 +1,1 @@
+"""Where pictures come from: drawn by minigan itself, or read from a user's folder."""
