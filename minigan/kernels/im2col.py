@@ -21,7 +21,7 @@ from typing import Any
 from minigan.backend import Array, xp_of
 from minigan.kernels.geometry import Pad, Size, output_size
 
-CHUNK_BYTES = 8 << 20
+CHUNK_BYTES = 4 << 20
 """About how large one patch matrix may be: a compromise between cache size and the length of a matrix product."""
 
 
