@@ -45,6 +45,19 @@ def whole(text: str) -> int:
         raise argparse.ArgumentTypeError(f"must be a whole number, got {text[:40]!r}") from None
 
 
+def path_name(text: str) -> str:
+    """A path that says something: the empty one would mean the current folder.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is empty.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"must be a path, got {text!r}")
+    return text
+
+
 def run_command(command: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
     """Call a command and turn what it raises into one line on stderr and an exit status.
 
@@ -66,13 +79,15 @@ def run_command(command: Callable[[Sequence[str] | None], int], argv: Sequence[s
         return _say(error, 2)
     except RunError as error:
         return _say(error, error.exit_status)
+    except BrokenPipeError:
+        sys.stderr.close()  # or Python complains once more while it exits
+        return 1
+    except OSError as error:
+        return _say(error, 1)
     except MemoryError as error:
         return _say(f"out of memory ({error}); try a smaller --batch-size or --width", 1)
     except KeyboardInterrupt:
         return _say("stopped", 130)
-    except BrokenPipeError:
-        sys.stderr.close()  # or Python complains once more while it exits
-        return 1
 
 
 def _say(message: object, status: int) -> int:

@@ -110,6 +110,8 @@ class Run:
         except BaseException as error:
             if temporary is not None:
                 shutil.rmtree(temporary, ignore_errors=True)
+            if isinstance(error, PermissionError):
+                raise UserError(f"--out: {path} cannot be made: {error.strerror}") from None
             if isinstance(error, OSError):
                 raise RunError(f"cannot make the run folder {path}: {error.strerror or error}") from None
             raise
@@ -353,10 +355,13 @@ def open_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
     UserError
         If it is no run folder.
     """
-    if not path.exists():
-        raise UserError(f"no such run folder: {path}")
-    if not (path / CONFIG_NAME).is_file():
-        raise UserError(f"{path} is no run folder: it has no {CONFIG_NAME}")
+    try:
+        if not path.exists():
+            raise UserError(f"no such run folder: {path}")
+        if not (path / CONFIG_NAME).is_file():
+            raise UserError(f"{path} is no run folder: it has no {CONFIG_NAME}")
+    except OSError as error:
+        raise UserError(f"{path} cannot be opened: {error.strerror or error}") from None
     return read_config(path / CONFIG_NAME)
 
 
@@ -367,13 +372,16 @@ def check_new_folder(path: Path) -> None:
     ----------
     path : Path
     """
-    if path.is_dir():
-        raise UserError(f"--out: {path} exists already and is never overwritten; go on with it by --resume {path}")
-    if path.exists() or path.is_symlink():
-        raise UserError(f"--out: must be a new folder, but {path} is a file")
-    parent = path.parent
-    while not parent.exists() and parent != parent.parent:
-        parent = parent.parent
+    try:
+        if path.is_dir():
+            raise UserError(f"--out: {path} exists already and is never overwritten; go on with it by --resume {path}")
+        if path.exists() or path.is_symlink():
+            raise UserError(f"--out: must be a new folder, but {path} is a file")
+        parent = path.absolute().parent
+        while not parent.exists():
+            parent = parent.parent
+    except OSError as error:  # a name too long, a loop of links
+        raise UserError(f"--out: {path} cannot be made: {error.strerror or error}") from None
     if not parent.is_dir():
         raise UserError(f"--out: {path} cannot be made: {parent} is a file")
     if not os.access(parent, os.W_OK | os.X_OK):

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from minigan.backend import BACKENDS, Array, get_backend
 from minigan.checkpoint import DamagedFileError, list_checkpoints, load_checkpoint, load_network
-from minigan.cli import Parser, run_command, whole
+from minigan.cli import Parser, path_name, run_command, whole
 from minigan.errors import RunError, UserError
 from minigan.gan import build_gan
 from minigan.models import NOISE_SIZE
@@ -192,10 +192,10 @@ def _check_out(out: Path) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser("minigan.sample", "Draw faces with the newest generator of a run.")
     add = parser.add_argument
-    add("run", metavar="RUN", help="run folder, or a saved generator in its models/")
+    add("run", type=path_name, metavar="RUN", help="run folder, or a saved generator in its models/")
     add("--n", type=whole, metavar="N", help="number of faces (default: 64; 10 with --interpolate)")
     add("--seed", type=whole, default=0, metavar="N", help="seed of the noise (default: 0)")
-    add("--out", metavar="FILE", help="picture to write (default: one in RUN named by the options)")
+    add("--out", type=path_name, metavar="FILE", help="picture to write (default: one in RUN named by the options)")
     add("--interpolate", action="store_true", help="a strip of faces on the way from one to another")
     add("--backend", choices=BACKENDS, default="numpy", help="numpy (default) or cupy")
     return parser

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from minigan.backend import BACKENDS, get_backend
-from minigan.cli import Parser, run_command, whole
+from minigan.cli import Parser, path_name, run_command, whole
 from minigan.config import PRESETS, RunConfig, resumed_config
 from minigan.data.dataset import ImageSet, open_images
 from minigan.data.folder import describe_skipped
@@ -159,7 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     article, quick = PRESETS["article"], PRESETS["quick"]
     add("--preset", choices=tuple(PRESETS), help="where the other options start from (default: article)")
-    add("--data", metavar="DIR", help="folder of images to learn from (default: drawn faces)")
+    add("--data", type=path_name, metavar="DIR", help="folder of images to learn from (default: drawn faces)")
     add("--steps", type=whole, metavar="N", help=f"training steps ({article.steps}; quick: {quick.steps})")
     add(
         "--batch-size",
@@ -189,8 +189,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help=f"steps between saved networks ({article.save_every}; quick: {quick.save_every})",
     )
-    add("--out", metavar="RUN", help="new folder for the run (default: a fresh one under runs/)")
-    add("--resume", metavar="RUN", help="go on with a run; --steps, --backend and --data may change")
+    add("--out", type=path_name, metavar="RUN", help="new folder for the run (default: a fresh one under runs/)")
+    add("--resume", type=path_name, metavar="RUN", help="go on with a run; --steps, --backend and --data may change")
     add("--dry-run", action="store_true", help="say what would be done; write nothing")
     return parser
 

@@ -416,6 +416,11 @@ def refused(capsys, *arguments):
         (["--backend", "torch"], "argument --backend: invalid choice: 'torch'"),
         (["extra"], "unrecognized arguments: extra"),
         (["--data", "no/such/folder"], "no/such/folder"),
+        (["--data", ""], "argument --data: must be a path, got ''"),
+        (["--out", " "], "argument --out: must be a path, got ' '"),
+        (["--resume", ""], "argument --resume: must be a path, got ''"),
+        (["--out", 300 * "x"], 300 * "x"),
+        (["--resume", 300 * "x"], 300 * "x"),
     ],
 )
 def test_bad_arguments(arguments, message, tmp_path, monkeypatch, capsys):
