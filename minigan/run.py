@@ -365,6 +365,18 @@ def open_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
     return read_config(path / CONFIG_NAME)
 
 
+def finished_steps(path: Path) -> int | None:
+    """How many steps a run folder has behind it, if it is complete up to its last picture; None if there is work left.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    found = checkpoint.list_checkpoints(path / "checkpoints")
+    complete = found and all((path / name).exists() for name in _SUMMARIES)
+    return found[0][0] if complete else None
+
+
 def check_new_folder(path: Path) -> None:
     """Raise UserError unless a new folder can be made at `path`.
 

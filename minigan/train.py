@@ -22,7 +22,7 @@ from minigan.data.folder import describe_skipped
 from minigan.errors import UserError
 from minigan.gan import build_gan
 from minigan.models import IMAGE_SIZES, INITS, discriminator, generator
-from minigan.run import Run, check_new_folder, fresh_folder, open_config
+from minigan.run import Run, check_new_folder, finished_steps, fresh_folder, open_config
 from minigan.trainer import Trainer, resume_line
 
 
@@ -82,16 +82,16 @@ def _resume(path: Path, given: dict[str, Any], dry_run: bool) -> int:
     backend = get_backend(config.backend)
     if dry_run:
         return _describe(config, path)
+    done = finished_steps(path)
+    if done is not None and done >= config.steps:
+        print(f"{path} is finished: {done} of {config.steps} steps are done; --steps N goes further")
+        return 0
     images = _open_images(config)
     _warn_if_changed(images, about)
     gan = build_gan(image_size=config.image_size, width=config.width, backend=backend)
     run, step, warnings = Run.resume(path, config, gan, about, backend)
     for warning in warnings:
         _warn(warning)
-    if step >= config.steps:
-        run.close()
-        print(f"{path} is finished: {step} of {config.steps} steps are done; --steps N goes further")
-        return 0
     print(f"Run folder: {path}, going on after {step} of {config.steps} steps")
     return _train(Trainer(run, gan, images, backend, step=step))
 

@@ -10,6 +10,7 @@ and a clear word when the disk is full or a loss is no longer a number.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -227,7 +228,8 @@ def _stop_requests() -> Iterator[list[int]]:
         if requests:
             raise KeyboardInterrupt
         requests.append(number)
-        print("\nStopping after this step (once more: stop at once) ...", file=sys.stderr, flush=True)
+        # Not print: the signal may have come while the progress bar was in the middle of printing.
+        os.write(2, b"\nStopping after this step (once more: stop at once) ...\n")
 
     try:
         before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -218,8 +218,18 @@ def test_all_checkpoints_damaged(pictures, tmp_path, capsys):
 def test_finished_run_has_nothing_to_do(pictures, six, tmp_path, capsys):
     out = tmp_path / "done"
     assert start(pictures, out, "--steps", 3) == 0
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     assert call("--resume", out) == 0
     assert "is finished: 3 of 3 steps" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_run_killed_before_its_last_picture_is_completed(pictures, six, tmp_path):
+    out = tmp_path / "almost"
+    assert start(pictures, out, "--steps", 6) == 0
+    (out / "faces.gif").unlink()
+    assert call("--resume", out) == 0
+    assert_equal_runs(six, out)
 
 
 def test_changed_images_are_noticed(pictures, tmp_path, capsys):
