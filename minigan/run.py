@@ -373,8 +373,14 @@ def finished_steps(path: Path) -> int | None:
     path : Path
     """
     found = checkpoint.list_checkpoints(path / "checkpoints")
-    complete = found and all((path / name).exists() for name in _SUMMARIES)
-    return found[0][0] if complete else None
+    if not found or not all((path / name).exists() for name in _SUMMARIES):
+        return None
+    step, newest = found[0]
+    try:
+        checkpoint.load_tensors(newest)
+    except checkpoint.DamagedFileError:
+        return None
+    return step
 
 
 def check_new_folder(path: Path) -> None:
