@@ -1,7 +1,7 @@
 """What the checker says: outcomes, findings and their codes, as plain data.
 
-The engine (`minigan.check.engine`) makes one `Outcome` for each exercise; reports, the pytest plugin and JSON files only
-pass it on. Everything here turns into JSON and back, because a student's file is checked in another process.
+The engine (`minigan.check.engine`) makes one `Outcome` for each exercise; reports, the pytest plugin and JSON files
+only pass it on. Everything here turns into JSON and back, because a student's file is checked in another process.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ class Outcome:
     seconds : float
         Time the check took.
     picture : dict or None
-        For failures of a gradient: ``{"name": "dx", "index": [...], "yours": 2-D list, "numeric": 2-D list}``, one slice
-        of the smallest failing case.
+        For failures of a gradient: ``{"name": "dx", "index": [...], "yours": 2-D list, "numeric": 2-D list}``, one
+        slice of the smallest failing case.
     """
 
     exercise: str
@@ -96,7 +96,7 @@ class Outcome:
         """The reverse of `to_dict`."""
         finding = data.get("finding")
         if finding is not None:
-            finding = Finding(**{k: tuple(v) if isinstance(v, list) else v for k, v in finding.items()})
+            finding = Finding(**{k: tuple(v) if isinstance(v, list) else v for k, v in finding.items()})  # type: ignore[arg-type]
         return Outcome(**{**data, "finding": finding})
 
 

@@ -1,0 +1,374 @@
+"""Training steps of a GAN: mistakes that no gradient check can see.
+
+A student's step is run on minigan's own networks beside the right one, from equal weights, for two steps, and
+everything that may have changed is compared: the parameters of both networks, their moving statistics, the loss that
+comes back. If something differs, the step is compared with wrong steps that people write, and the one it equals is
+named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minigan.backend import Array
+from minigan.check.model import Finding
+from minigan.gan import discriminator_step, generator_step
+from minigan.losses import bce_with_logits_backward, bce_with_logits_forward
+from minigan.models import discriminator, generator
+from minigan.network import Sequential
+
+B, SIZE, WIDTH, STEPS = 5, 32, 2, 2
+RATE = 0.05
+TOLERANCE = 1e-5
+
+Step = Callable[..., Any]
+
+
+class PlainDescent:
+    """The simplest optimizer: unlike Adam it shows whether a gradient has the right size."""
+
+    def __init__(self, params: dict[str, Array]) -> None:
+        self.params = params
+
+    def step(self, grads: dict[str, Array]) -> None:
+        """Move every parameter against its gradient."""
+        for name, p in self.params.items():
+            p -= RATE * grads[name]
+
+
+@dataclass
+class World:
+    """Both networks, an optimizer, and the inputs of each step, always from the same seed."""
+
+    G: Sequential
+    D: Sequential
+    optimizer: PlainDescent
+    inputs: list[Array]
+    labels: list[Array]
+    G_learns: bool
+
+    def state(self) -> dict[str, dict[str, Array]]:
+        """Copies of all that a step can change, by part."""
+        parts = {
+            "G's parameters": self.G.params(),
+            "G's moving statistics": self.G.buffers(),
+            "D's parameters": self.D.params(),
+            "D's moving statistics": self.D.buffers(),
+            "D's gradients": self.D.grads() if self.G_learns else {},
+            "G's gradients": {} if self.G_learns else self.G.grads(),
+        }
+        return {part: {name: a.copy() for name, a in arrays.items()} for part, arrays in parts.items()}
+
+
+def make_world(name: str, seed: int) -> World:
+    """A small GAN for a step, after a little training so that nothing is at its initial value."""
+    G = generator(image_size=SIZE, width=WIDTH, seed=seed)
+    D = discriminator(image_size=SIZE, width=WIDTH, seed=seed)
+    rng = np.random.default_rng(seed)
+    noise = rng.standard_normal((STEPS + 1, B, 1, 1, 100)).astype(np.float32)
+    pictures = rng.uniform(-1, 1, (STEPS + 1, B, SIZE, SIZE, 3)).astype(np.float32)
+    labels = rng.uniform(0.8, 1, (STEPS + 1, B, 1)).astype(np.float32)
+    for network, x in ((G, noise[-1]), (D, pictures[-1])):
+        network.forward(x, training=True)
+    learner = D if name == "discriminator_step" else G
+    optimizer = PlainDescent(learner.params())
+    inputs = pictures if name == "discriminator_step" else noise
+    return World(G, D, optimizer, list(inputs[:STEPS]), list(labels[:STEPS]), name == "generator_step")
+
+
+def check_step(name: str, step: Step, rng: np.random.Generator) -> Finding | None:
+    """Compare a student's step with the right one.
+
+    Parameters
+    ----------
+    name : str
+        "discriminator_step" or "generator_step".
+    step : callable
+        As the exercise asks for.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Finding or None
+    """
+    seed = int(rng.integers(2**31))
+    right: Step = {"discriminator_step": discriminator_step, "generator_step": generator_step}[name]  # type: ignore[assignment]
+    world = make_world(name, seed)
+    before = world.state()
+    losses, expected_losses = _run(name, step, world), None
+    for loss in losses:
+        problem = _bad_loss(name, loss)
+        if problem is not None:
+            return problem
+    truth = make_world(name, seed)
+    expected_losses = _run(name, lambda *a: right(*a).loss, truth)
+    numbers = [float(np.asarray(loss)) for loss in losses]
+    if _same(world.state(), truth.state()) and np.allclose(numbers, expected_losses, rtol=1e-4):
+        return None
+    for code, cause, wrong in _wrong_steps(name):
+        other = make_world(name, seed)
+        other_losses = _run(name, wrong, other)
+        if _same(world.state(), other.state()) and np.allclose(numbers, other_losses, rtol=1e-4):
+            return Finding(
+                code,
+                "behaviour",
+                f"{name} does not do what it should",
+                _told(numbers, expected_losses, world, truth),
+                cause,
+                where=name,
+            )
+    return _describe(name, before, world, truth, numbers, expected_losses)
+
+
+def _run(name: str, step: Step, world: World) -> list[Any]:
+    losses = []
+    with np.errstate(all="ignore"):
+        for x, labels in zip(world.inputs, world.labels, strict=True):
+            if name == "discriminator_step":
+                losses.append(step(world.D, world.optimizer, x.copy(), labels.copy()))
+            else:
+                losses.append(step(world.G, world.D, world.optimizer, x.copy(), labels.copy()))
+    return losses
+
+
+def _bad_loss(name: str, loss: Any) -> Finding | None:
+    if loss is None:
+        return Finding("E11", "contract", f"{name} must return the loss, got None", where=name)
+    if isinstance(loss, tuple) and len(loss) == 2 and hasattr(loss, "loss"):
+        loss = loss.loss  # minigan's own steps return the logits too
+    if not isinstance(loss, int | float | np.number | np.ndarray):
+        return Finding("E12", "contract", f"{name} must return one number, got a {type(loss).__name__}", where=name)
+    if np.shape(loss) != ():
+        return Finding("E13", "contract", f"{name} must return one number, got shape {np.shape(loss)}", where=name)
+    if not np.isfinite(loss):
+        return Finding("E15", "contract", f"{name}: the loss is {float(loss)}", where=name)
+    return None
+
+
+def _same(a: dict[str, dict[str, Array]], b: dict[str, dict[str, Array]]) -> bool:
+    return not _different_parts(a, b)
+
+
+def _different_parts(a: dict[str, dict[str, Array]], b: dict[str, dict[str, Array]]) -> list[str]:
+    """Parts that differ; biases before a batch normalization are passed over: their gradient is only rounding."""
+    out = []
+    for part, arrays in a.items():
+        for name, array in arrays.items():
+            if name.endswith(".bias") and _feeds_batch_norm(part, name, arrays):
+                continue
+            if np.abs(array - b[part][name]).max() > TOLERANCE:
+                out.append(part)
+                break
+    return out
+
+
+def _feeds_batch_norm(part: str, name: str, arrays: dict[str, Array]) -> bool:
+    return f"{int(name.split('.')[0]) + 1}.gamma" in arrays
+
+
+def _told(losses: list[float], expected: list[float], world: World, truth: World) -> tuple[str, ...]:
+    parts = _different_parts(world.state(), truth.state())
+    return (
+        "losses of two steps: yours "
+        + ", ".join(f"{v:.5f}" for v in losses)
+        + "; right "
+        + ", ".join(f"{v:.5f}" for v in expected),
+        "differ after two steps: " + (", ".join(parts) or "nothing but the losses"),
+    )
+
+
+def _describe(
+    name: str,
+    before: dict[str, dict[str, Array]],
+    world: World,
+    truth: World,
+    losses: list[float],
+    expected: list[float],
+) -> Finding:
+    """No known mistake: say what is different."""
+    after, right = world.state(), truth.state()
+    learner, other = ("D", "G") if name == "discriminator_step" else ("G", "D")
+    changed, should = set(_different_parts(before, after)), set(_different_parts(before, right))
+    evidence = _told(losses, expected, world, truth)
+    if f"{learner}'s parameters" not in changed:
+        code, title = "E81", f"{learner}'s parameters do not change"
+    elif f"{other}'s parameters" in changed:
+        code, title = "E82", f"{other}'s parameters change; only {learner} may learn here"
+    elif f"{other}'s gradients" in changed:
+        code, title = "E82", f"gradients are collected in {other}, whose next step would find them there"
+    elif {p for p in changed ^ should if "moving" in p}:
+        part = min(p for p in changed ^ should if "moving" in p)
+        code, title = "E84", f"{part} {'change, and must not' if part in changed else 'do not change, and should'}"
+    elif not np.allclose(losses, expected, rtol=1e-4) and _same(after, right):
+        code, title = "E87", "the loss that is returned is not the one before the update"
+    elif np.isclose(losses[0], expected[0], rtol=1e-4):
+        code, title = "E88", "the loss is right, but the update is not"
+    else:
+        code, title = "E80", "loss and update are wrong"
+    return Finding(code, "behaviour", f"{name}: {title}", evidence, where=name)
+
+
+# ---------------------------------------------------------------------------------------------------- steps gone wrong
+def _wrong_steps(name: str) -> Iterator[tuple[str, str, Step]]:
+    """Steps that people write: code, what is said, and the step."""
+    make = _d_step if name == "discriminator_step" else _g_step
+    yield (
+        "E85",
+        "gradients are not set to 0 before backward, so those of the step before are still in them.",
+        make(zero=False),
+    )
+    yield "E83", "labels and 1 - labels are exchanged.", make(labels=lambda t: 1 - t)
+    yield "E83", "the labels are ignored: 1 is used for all.", make(labels=np.ones_like)
+    yield "E83", "the labels are ignored: 0 is used for all.", make(labels=np.zeros_like)
+    yield "E83", "the labels are rounded.", make(labels=np.round)
+    yield "E88", "the gradient has the wrong sign: the step goes uphill.", make(scale=-1)
+    yield "E88", "the gradient is that of the sum over the batch, not of the mean.", make(scale=B)
+    yield "E87", "the loss is measured again after the update.", make(late=True)
+    yield "E87", "the loss is the sum over the batch, not the mean.", make(loss_scale=B)
+    yield "E87", "the loss has the wrong sign.", make(loss_scale=-1)
+    yield "E86", "the network runs in inference mode: training=False uses the moving statistics.", make(training=False)
+    yield (
+        "E84",
+        "the moving statistics are not updated: update_stats=False belongs to the frozen network only.",
+        make(update=False),
+    )
+    yield "E84", "forward is run twice, so the moving statistics are updated twice.", make(twice=True)
+    yield "E81", "optimizer.step is not called.", make(step=False)
+    yield "E88", "optimizer.step is called twice.", make(steps=2)
+    yield "E81", "backward is not called: the gradients are 0.", make(backward=False)
+    yield "E85", "gradients are set to 0 after backward: nothing is left for the optimizer.", make(zero_late=True)
+    yield "E85", "the optimizer steps before backward: with the gradients of the step before.", make(early=True)
+    yield "E88", "backward is run twice, and gradients add up.", make(backwards=2)
+    if name == "generator_step":
+        minimax = (
+            "the loss is that of minimax, log(1 - D(G(z))), which saturates while D wins; it asks for real labels."
+        )
+        for sign in (1, -1):
+            yield "E83", minimax, _g_step(labels=np.zeros_like, scale=-1, loss_scale=sign)
+            yield "E83", minimax, _g_step(labels=lambda t: 1 - t, scale=-1, loss_scale=sign)
+        yield (
+            "E86",
+            "the pictures come from inference mode, the caches from training mode: they do not belong together.",
+            _g_step(mixed=True),
+        )
+        yield "E82", "D's gradients are computed too: param_grads=False is missing.", _g_step(d_grads=True)
+        yield (
+            "E86",
+            "D runs in inference mode; frozen means no update, not moving statistics.",
+            _g_step(d_training=False),
+        )
+        yield "E84", "D's moving statistics are updated: D's forward needs update_stats=False.", _g_step(d_update=True)
+        yield (
+            "E84",
+            "D's moving statistics are updated and G's are not: update_stats=False is at the wrong forward.",
+            _g_step(d_update=True, update=False),
+        )
+        yield "E86", "both networks run in inference mode.", _g_step(training=False, d_training=False)
+        yield (
+            "E86",
+            "G runs in inference mode, and D's moving statistics are updated.",
+            _g_step(training=False, d_update=True),
+        )
+        yield (
+            "E83",
+            "labels and 1 - labels are exchanged, and D's moving statistics are updated.",
+            _g_step(labels=lambda t: 1 - t, d_update=True),
+        )
+
+
+def _d_step(
+    *,
+    zero: bool = True,
+    labels: Callable[[Array], Array] = lambda t: t,
+    scale: float = 1,
+    late: bool = False,
+    loss_scale: float = 1,
+    training: bool = True,
+    update: bool = True,
+    twice: bool = False,
+    step: bool = True,
+    steps: int = 1,
+    backward: bool = True,
+    backwards: int = 1,
+    early: bool = False,
+    zero_late: bool = False,
+) -> Step:
+    """D's step with one thing changed."""
+
+    def wrong(D: Sequential, optimizer: PlainDescent, x: Array, target: Array) -> Any:
+        if twice:
+            D.forward(x, training=True)
+        logits, caches = D.forward(x, training=training, update_stats=update)
+        loss, cache = bce_with_logits_forward(logits, labels(target))
+        if early:
+            optimizer.step(D.grads())
+        if zero:
+            D.zero_grads()
+        for _ in range(backwards if backward else 0):
+            D.backward(bce_with_logits_backward(scale, cache), caches)
+        if zero_late:
+            D.zero_grads()
+        for _ in range(steps if step and not early else 0):
+            optimizer.step(D.grads())
+        if late:
+            loss, _ = bce_with_logits_forward(D.forward(x, training=True, update_stats=False)[0], labels(target))
+        return loss_scale * loss
+
+    return wrong
+
+
+def _g_step(
+    *,
+    zero: bool = True,
+    labels: Callable[[Array], Array] = lambda t: t,
+    scale: float = 1,
+    late: bool = False,
+    loss_scale: float = 1,
+    training: bool = True,
+    update: bool = True,
+    twice: bool = False,
+    step: bool = True,
+    steps: int = 1,
+    backward: bool = True,
+    backwards: int = 1,
+    early: bool = False,
+    zero_late: bool = False,
+    mixed: bool = False,
+    d_grads: bool = False,
+    d_training: bool = True,
+    d_update: bool = False,
+) -> Step:
+    """G's step with one thing changed."""
+
+    def wrong(G: Sequential, D: Sequential, optimizer: PlainDescent, noise: Array, target: Array) -> Any:
+        if twice:
+            G.forward(noise, training=True)
+        fakes, g_caches = G.forward(noise, training=training, update_stats=update)
+        if mixed:
+            fakes = G.predict(noise)
+        logits, d_caches = D.forward(fakes, training=d_training, update_stats=d_update)
+        loss, cache = bce_with_logits_forward(logits, labels(target))
+        if early:
+            optimizer.step(G.grads())
+        if zero:
+            G.zero_grads()
+        for _ in range(backwards if backward else 0):
+            dlogits = bce_with_logits_backward(scale, cache)
+            dfakes = D.backward(dlogits, d_caches, input_grad=True, param_grads=d_grads)
+            assert dfakes is not None
+            G.backward(dfakes, g_caches)
+        if zero_late:
+            G.zero_grads()
+        for _ in range(steps if step and not early else 0):
+            optimizer.step(G.grads())
+        if late:
+            fakes, _ = G.forward(noise, training=True, update_stats=False)
+            logits, _ = D.forward(fakes, training=True, update_stats=False)
+            loss, _ = bce_with_logits_forward(logits, labels(target))
+        return loss_scale * loss
+
+    return wrong
