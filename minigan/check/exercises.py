@@ -239,7 +239,7 @@ def _inference_cases(rng: Rng) -> list[Case]:
     out = []
     for case in _batch_norm_cases(rng):
         C = case.arrays["x"].shape[-1]
-        statistics = {"mean": rng.standard_normal(C), "var": rng.uniform(0.2, 3, C)}
+        statistics = {"mean": rng.standard_normal((C,)), "var": rng.uniform(0.2, 3, (C,))}
         out.append(Case({**case.arrays, **statistics}, case.settings))
     return out
 

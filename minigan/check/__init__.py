@@ -1,0 +1,98 @@
+"""The teaching checker: says what is wrong with a layer, and why it is probably wrong.
+
+Three ways in, one engine:
+
+* in a notebook, ``check("conv2d", my_forward, my_backward)``;
+* for a file, ``python -m minigan.check my_layers.py``;
+* for a class, ``pytest --minigan-impl=my_layers.py -m lesson10``.
+
+Importing this package is cheap; the engine is loaded by the first check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from minigan.check.model import Outcome
+    from minigan.network import Sequential
+
+__all__ = ["check", "check_network"]
+
+
+def check(exercise: str, *functions: Callable[..., Any], layout: str = "NHWC", seed: int = 0, hint: int = 1) -> Outcome:
+    """Check a student's functions and print what was found.
+
+    Parameters
+    ----------
+    exercise : str
+        Name of the exercise, such as "conv2d"; ``python -m minigan.check --list`` lists them.
+    *functions : callable
+        The exercise's functions in order: forward and backward, or the single one. Backward may be left out while it is
+        not written yet.
+    layout : "NHWC" or "NCHW"
+        Order of the axes of pictures in these functions.
+    seed : int
+        For the random cases, 0 or more.
+    hint : int
+        How many of the hints to print, 1 to 3.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    ValueError
+        If the exercise is unknown, or the number of functions, the layout or the hint does not fit.
+    """
+    from minigan.check.engine import run_exercise
+    from minigan.check.exercises import EXERCISES
+    from minigan.check.text import render_finding
+
+    if exercise not in EXERCISES:
+        raise ValueError(f"check: exercise must be one of {', '.join(EXERCISES)}, got {exercise!r}")
+    names = EXERCISES[exercise].functions
+    if not 1 <= len(functions) <= len(names):
+        raise ValueError(f"check: {exercise} is {' and '.join(names)}, got {len(functions)} functions")
+    if layout not in ("NHWC", "NCHW"):
+        raise ValueError(f'check: layout must be "NHWC" or "NCHW", got {layout!r}')
+    if hint not in (1, 2, 3):
+        raise ValueError(f"check: hint must be 1, 2 or 3, got {hint!r}")
+    outcome = run_exercise(exercise, dict(zip(names, functions, strict=False)), layout=layout, seed=seed)
+    if outcome.finding is None:
+        told = f" ({', '.join(outcome.passed)})" if outcome.passed else ""
+        print(f"{exercise}   {outcome.status}{told}")
+    else:
+        print(render_finding(outcome, "", hint=hint))
+    return outcome
+
+
+def check_network(network: Sequential, *, batch_size: int = 3, seed: int = 0, probes: int = 2) -> dict[str, float]:
+    """Compare every gradient of a whole network with the slope of its output, kinks taken into account.
+
+    Parameters
+    ----------
+    network : Sequential
+        Built with ``dtype=numpy.float64``; its parameters are moved a little and put back.
+    batch_size : int
+        At least 2.
+    seed : int
+    probes : int
+        Random directions for each parameter.
+
+    Returns
+    -------
+    dict of str to float
+        Largest relative error of each gradient by path, and of "input". Below 1e-5 is right. A direction along which
+        the slope is not to be trusted, because a LeakyReLU's kink lies within the step, is replaced by another one.
+
+    Raises
+    ------
+    ValueError
+        If the network is not float64: in float32 a right gradient cannot be told from a slightly wrong one.
+    """
+    from minigan.check.network_check import network_errors
+
+    return network_errors(network, batch_size=batch_size, seed=seed, probes=probes)

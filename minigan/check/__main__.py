@@ -1,0 +1,221 @@
+"""Check files of layers: ``python -m minigan.check my_layers.py``.
+
+This file reads the command line, makes sure that what is to be written can be written, has each file checked in a
+process of its own (`minigan.check.sandbox`), and prints and writes what came out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import json
+import math
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from minigan import __version__
+from minigan.check.exercises import EXERCISES
+from minigan.check.model import FileReport
+from minigan.check.sandbox import TIME_LIMIT, check_file, chosen, student_file
+from minigan.check.template import write_template
+from minigan.check.text import render_class, render_text
+from minigan.cli import Parser, path_name, run_command, whole
+from minigan.errors import UserError
+from minigan.files import write_text
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, check, print.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments, by default the process's own.
+
+    Returns
+    -------
+    int
+        0: all that is implemented passes. 1: something failed.
+
+    Raises
+    ------
+    UserError
+        If the call itself is wrong; nothing has been checked then.
+    """
+    arguments = _parser().parse_args(argv)
+    if arguments.list:
+        _print(_list())
+        return 0
+    if arguments.zoo:
+        return _zoo()
+    if arguments.template is not None:
+        path = Path(arguments.template).expanduser()
+        write_template(path)
+        _print(f"Wrote {path}. Fill in a function, then: python -m minigan.check {path}")
+        return 0
+    names = chosen(arguments.only)
+    files = _files(arguments.files)
+    outputs = [_writable(option, getattr(arguments, option)) for option in ("report", "json")]
+    if outputs[0] is not None and outputs[0] == outputs[1]:
+        raise UserError(f"--report and --json name the same file, {outputs[0]}")
+    if clash := {path.resolve() for path in outputs if path} & {Path(file).resolve() for file in files}:
+        raise UserError(f"{clash.pop()} is to be checked; a report would replace it")
+    reports = _check(files, names, arguments.time_limit, arguments.seed)
+    try:
+        _write(reports, *outputs, hint=arguments.hint, seed=arguments.seed)
+    finally:  # a full disk does not swallow what was found
+        _tell(reports, arguments.hint)
+    if outputs[0] is not None:
+        _print(f"\nReport: {outputs[0]}")
+    return 0 if all(report.ok for report in reports) else 1
+
+
+def _check(files: Sequence[str], names: Sequence[str], time_limit: float, seed: int) -> list[FileReport]:
+    bar = tqdm(files, desc="checking", unit="file", file=sys.stderr, leave=False, disable=len(files) == 1 or None)
+    return [check_file(file, exercises=names, time_limit=time_limit, seed=seed) for file in bar]
+
+
+def _write(reports: list[FileReport], page: Path | None, data: Path | None, *, hint: int, seed: int) -> None:
+    if data is not None:
+        write_text(data, _json(reports, seed))
+    if page is not None:
+        from minigan.check.html import render_html
+
+        html = render_html(reports, hint=hint)
+        write_text(page, html.encode("utf-8", "backslashreplace").decode("utf-8"))
+
+
+def _tell(reports: Sequence[FileReport], hint: int) -> None:
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    if len(reports) == 1:
+        _print(render_text(reports[0], hint=hint, colour=colour))
+    else:
+        _print(render_class(reports, colour=colour))
+
+
+def _files(given: Sequence[str]) -> list[str]:
+    """The files to check, each once; patterns that the shell has left alone (Windows) are filled in."""
+    files: dict[str, None] = {}
+    for name in given:
+        pattern = glob.has_magic(name) and not Path(name).exists()
+        matches = sorted(glob.glob(name)) if pattern else []  # noqa: PTH207 (a pattern may be absolute)
+        for match in matches or [name]:
+            student_file(match)
+            files[match] = None
+    if not files:
+        raise UserError("name a file to check; --template my_layers.py writes one to start from (see --help)")
+    return list(files)
+
+
+def _writable(option: str, name: str | None) -> Path | None:
+    """The path an option names, if a file can go there."""
+    if name is None:
+        return None
+    path = Path(name).expanduser()
+    if path.is_dir():
+        raise UserError(f"--{option}: {path} is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise UserError(f"--{option}: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise UserError(f"--{option}: cannot write into {path.parent}")
+    return path
+
+
+def _json(reports: Sequence[FileReport], seed: int) -> str:
+    data = {
+        "minigan": __version__,
+        "seed": seed,
+        "ok": all(report.ok for report in reports),
+        "files": [{**report.to_dict(), "ok": report.ok} for report in reports],
+    }
+    return json.dumps(_finite(data), indent=1, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no word for NaN and infinity: they become text."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+def _list() -> str:
+    width = max(map(len, EXERCISES))
+    lines = [f"{'exercise':<{width}}  lesson  functions"]
+    for exercise in EXERCISES.values():
+        first, *others = exercise.signatures
+        lines.append(f"{exercise.name:<{width}}  {exercise.lesson:>6}  {first}")
+        lines += [f"{'':<{width}}  {'':>6}  {signature}" for signature in others]
+    return "\n".join(lines)
+
+
+def _zoo() -> int:
+    try:
+        from minigan.check import zoo_score
+    except ImportError as error:
+        raise UserError(f"--zoo: the bug zoo is not part of this installation ({error})") from None
+    return int(zoo_score.print_score() or 0)
+
+
+def _print(text: str) -> None:
+    """Print, also where the terminal's encoding lacks a letter."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError(
+            f"must be a number of seconds, more than 0 and at most 3600, got {text[:40]!r}"
+        )
+    return seconds
+
+
+def _seed(text: str) -> int:
+    seed = whole(text)
+    if seed < 0:
+        raise argparse.ArgumentTypeError(f"must be at least 0, got {seed}")
+    return seed
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        "minigan.check",
+        "Check layers, losses, update rules and training steps that you have written; say what is wrong, and why.",
+        "exit status: 0 all that is implemented passes, 1 something failed, 2 a mistake in the call",
+    )
+    add = parser.add_argument
+    add("files", nargs="*", type=path_name, metavar="FILE", help="Python files; several make a table of the class")
+    add("--only", nargs="+", action="extend", metavar="NAME", help="these exercises only (see --list)")
+    add("--hint", type=int, choices=(1, 2, 3), default=1, help="how many hints to show (1)")
+    add("--report", type=path_name, metavar="OUT.html", help="write a page with pictures of the gradients")
+    add("--json", type=path_name, metavar="OUT.json", help="write everything as data")
+    add("--seed", type=_seed, default=0, metavar="N", help="seed of the random test cases (0)")
+    add(
+        "--time-limit",
+        type=_seconds,
+        default=TIME_LIMIT,
+        metavar="S",
+        help=f"seconds for each exercise ({TIME_LIMIT:g})",
+    )
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--template", type=path_name, metavar="FILE", help="write a file to start from, and stop")
+    instead.add_argument("--list", action="store_true", help="list the exercises, and stop")
+    instead.add_argument("--zoo", action="store_true", help="try the checker on known wrong layers, and stop")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,32 @@
+"""One test for each exercise, on the file that ``pytest --minigan-impl`` names; see `minigan.check.plugin`."""
+
+from __future__ import annotations
+
+import pytest
+
+from minigan.check.exercises import EXERCISES
+from minigan.check.model import FAILED, NOT_CHECKED, NOT_IMPLEMENTED, PASSED, FileReport
+from minigan.check.text import render_finding, render_problem
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make one test of each exercise, marked with its lesson."""
+    if "exercise" in metafunc.fixturenames:
+        cases = [
+            pytest.param(name, id=name, marks=getattr(pytest.mark, f"lesson{exercise.lesson}"))
+            for name, exercise in EXERCISES.items()
+        ]
+        metafunc.parametrize("exercise", cases)
+
+
+def test_exercise(exercise: str, minigan_report: FileReport) -> None:
+    """Pass, skip, or fail with what the checker says."""
+    outcome = next(outcome for outcome in minigan_report.outcomes if outcome.exercise == exercise)
+    if outcome.status == PASSED:
+        return
+    if outcome.status == NOT_IMPLEMENTED:
+        pytest.skip("not implemented yet")
+    if outcome.status == NOT_CHECKED:
+        pytest.fail(render_problem(minigan_report), pytrace=False)
+    text = render_finding(outcome, minigan_report.path)
+    pytest.fail(text if outcome.status == FAILED else f"{text}\n  This is a mistake of minigan's.", pytrace=False)
