@@ -120,8 +120,8 @@ def _load_cupy() -> Backend:
         import cupy
     except ImportError as error:
         raise UserError(
-            "--backend cupy: CuPy is not installed; for CUDA 12: pip install 'minigan[cuda12]' (or cupy-cuda12x), "
-            f"for CUDA 13: pip install 'minigan[cuda13]' (or cupy-cuda13x) ({error})"
+            f"--backend cupy: CuPy is not installed ({error}); for CUDA 12: python -m pip install cupy-cuda12x, "
+            "for CUDA 13: python -m pip install cupy-cuda13x (nvidia-smi shows the version)"
         ) from None
     try:
         count = cupy.cuda.runtime.getDeviceCount()

@@ -1,11 +1,10 @@
 """One training step of the GAN, in the order of the article's listing.
 
-1. The generator makes fakes in inference mode. 2. The discriminator takes a step on the real batch, then one on the
-fake batch: two batches, so batch normalization never
-   mixes the two.
+1. The generator makes fakes in inference mode.
+2. The discriminator takes a step on the real batch, then one on the fake batch: two batches, so that batch
+   normalization never mixes the two.
 3. The generator takes a step through the frozen discriminator, with fresh noise and the *real* labels: it is trained
-to be
-   taken for real.
+   to be taken for real.
 
 Everything random comes in as an argument (`draw_inputs` makes it), so this file holds no surprise: the same inputs give
 the same weights. Losses stay on the device; who wants to print them reads them when it suits.

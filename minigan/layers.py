@@ -6,7 +6,7 @@ collecting gradients (the generator's step goes through a frozen discriminator: 
 
 Three dictionaries say all there is to know: `params` (trained), `grads` (same keys; backward ADDS into them), and
 `buffers` (saved but not trained: moving statistics). Optimizers write into `params` in place, and a training forward of
-`BatchNormalization` into `buffers`; nothing else changes either.
+`BatchNormalization` into `buffers`; no forward or backward changes anything else.
 
 Class and parameter names are Keras's.
 """

@@ -13,7 +13,10 @@ from minigan.backend import Array, xp_of
 from minigan.ops import sigmoid_forward
 
 LOGIT_MIN, LOGIT_MAX = -16.118096, 15.942385
-"""Where float32's sigmoid meets Keras's clip of probabilities at 1e-7."""
+"""Where float32's sigmoid meets Keras's clip of probabilities to [1e-7, 1 - 1e-7].
+
+They are not opposite numbers because float32 has no 1 - 1e-7: the nearest is 1 - 2**-23, which is sigmoid(15.942385).
+"""
 
 
 class BCECache(NamedTuple):

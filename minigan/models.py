@@ -36,9 +36,8 @@ IMAGE_SIZES = (32, 64, 128)
 MAX_WIDTH = 512
 NOISE_SIZE = 100
 INITS = ("glorot", "original")
-_GENERATOR_STREAM = (
-    1000  # the generator's kernels count from here, so that neither network's weights depend on the other
-)
+# The generator's kernels count from here, so that neither network's weights depend on the other's.
+_GENERATOR_STREAM = 1000
 
 
 def channels_at(side: int, *, image_size: int, width: int) -> int:

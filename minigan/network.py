@@ -84,7 +84,7 @@ class Sequential:
     def backward(
         self, dy: Array, caches: Caches, *, input_grad: bool = False, param_grads: bool = True
     ) -> Array | None:
-        """Gradient of the input, if wanted; parameter gradients are added into each layer's `grads`.
+        """Add parameter gradients into each layer's `grads`; return the gradient of the input only if `input_grad`.
 
         Parameters
         ----------

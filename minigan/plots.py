@@ -192,7 +192,8 @@ def save_loss_plot(path: Path, steps: Array, history: Array) -> None:
     for axes in (top, bottom):
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(loc="upper right", frameon=False, ncols=3)
+    top.legend(loc="upper right", frameon=False, ncols=3)
+    bottom.legend(loc="center right", frameon=False)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
 

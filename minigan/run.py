@@ -266,6 +266,8 @@ class Run:
         plots.save_grid(self.path / "faces.png", faces)
         film = self._pictures(_FIXED)
         if film:
+            # The fixed faces after a save are those before the next step: one of two equal pictures is enough.
+            film = [p for k, p in enumerate(film) if k == 0 or p.read_bytes() != film[k - 1].read_bytes()]
             plots.save_film(self.path / "faces.gif", film)
 
     # ---------------------------------------------------------------------------------------------------------- resume
@@ -381,6 +383,12 @@ def finished_steps(path: Path) -> int | None:
     except checkpoint.DamagedFileError:
         return None
     return step
+
+
+def newest_step(path: Path) -> int:
+    """Finished steps of a run folder's newest checkpoint, 0 if it has none; not whether that can be read."""
+    found = checkpoint.list_checkpoints(path / "checkpoints")
+    return found[0][0] if found else 0
 
 
 def check_new_folder(path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from minigan.backend import BACKENDS, Array, get_backend
+from minigan.backend import BACKENDS, Array, backend_of, get_backend
 from minigan.checkpoint import DamagedFileError, list_checkpoints, load_checkpoint, load_network
 from minigan.cli import Parser, path_name, run_command, whole
 from minigan.errors import RunError, UserError
@@ -128,8 +128,6 @@ def draw(generator: Sequential, noise: Array, *, batch_size: int = 64) -> Array:
     numpy.ndarray of shape (N, S, S, 3)
         In (-1, 1), on the host.
     """
-    from minigan.backend import backend_of
-
     to_host = backend_of(noise).to_host
     starts = range(0, len(noise), batch_size)
     batches = tqdm(starts, desc="Drawing", unit="batch", disable=len(starts) < 8)

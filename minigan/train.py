@@ -18,11 +18,11 @@ from minigan.backend import BACKENDS, get_backend
 from minigan.cli import Parser, path_name, run_command, whole
 from minigan.config import PRESETS, RunConfig, resumed_config
 from minigan.data.dataset import ImageSet, open_images
-from minigan.data.folder import describe_skipped
+from minigan.data.folder import check_folder, describe_skipped
 from minigan.errors import UserError
 from minigan.gan import build_gan
 from minigan.models import IMAGE_SIZES, INITS, discriminator, generator
-from minigan.run import Run, check_new_folder, finished_steps, fresh_folder, open_config
+from minigan.run import Run, check_new_folder, finished_steps, fresh_folder, newest_step, open_config
 from minigan.trainer import Trainer, resume_line
 
 
@@ -66,7 +66,7 @@ def _begin(given: dict[str, Any], out: str | None, dry_run: bool) -> int:
     check_new_folder(path)
     backend = get_backend(config.backend)
     if dry_run:
-        return _describe(config, path)
+        return _describe(config, path, 0)
     images = _open_images(config)
     gan = build_gan(
         image_size=config.image_size, width=config.width, seed=config.seed, init=config.init, backend=backend
@@ -81,10 +81,14 @@ def _resume(path: Path, given: dict[str, Any], dry_run: bool) -> int:
     config = resumed_config(saved, given)
     backend = get_backend(config.backend)
     if dry_run:
-        return _describe(config, path)
+        return _describe(config, path, newest_step(path))
     done = finished_steps(path)
     if done is not None and done >= config.steps:
-        print(f"{path} is finished: {done} of {config.steps} steps are done; --steps N goes further")
+        if "steps" in given and config.steps < done:
+            raise UserError(
+                f"--steps: the run has {done} steps behind it already, so there is no stopping at {config.steps}"
+            )
+        print(f"{path} is finished: all {done} steps are done; --steps N goes further")
         return 0
     images = _open_images(config)
     _warn_if_changed(images, about)
@@ -133,14 +137,18 @@ def _warn_if_changed(images: ImageSet, about: dict[str, Any]) -> None:
         )
 
 
-def _describe(config: RunConfig, path: Path) -> int:
+def _describe(config: RunConfig, path: Path, done: int) -> int:
     """Say what would happen; write nothing."""
+    if config.data is not None:
+        check_folder(config.data)
     for build in (discriminator, generator):
         print(build(image_size=config.image_size, width=config.width).summary(), end="\n\n")
     source = config.data or f"{config.faces:,} drawn faces"
-    print(f"Would train {config.steps:,} steps of {config.batch_size} pictures ({source}) in {path}")
+    left = f" ({done:,} of them are done)" if done else ""
+    print(f"Would train {config.steps:,} steps{left} of {config.batch_size} pictures ({source}) in {path}")
     for name, value in vars(config).items():
-        print(f"  {name:<13}{value}")
+        if name not in ("data", "faces"):
+            print(f"  {name:<13}{value}")
     print("Nothing was written (--dry-run).")
     return 0
 
@@ -153,8 +161,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         "minigan.train",
         "Train the DCGAN. Without arguments: the article's run (10,000 steps of 64 pictures) on drawn faces.",
-        "exit status: 0 done, 1 disk full, 2 a mistake in the call, 3 a loss is no longer finite,\n"
-        "130 stopped by Ctrl-C (everything is saved; the last line printed goes on with it)",
+        "exit status: 0 done, 1 stopped by the system (disk full, out of memory), 2 a mistake in the call,\n"
+        "3 a loss is no longer finite, 130 stopped by Ctrl-C, 143 asked to terminate (both after saving\n"
+        "everything; the last line printed goes on with the run)",
     )
     add = parser.add_argument
     article, quick = PRESETS["article"], PRESETS["quick"]
@@ -174,7 +183,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"channels of the largest feature map ({article.width}; quick: {quick.width})",
     )
     add("--image-size", type=whole, metavar="N", help=f"side of a picture: {', '.join(map(str, IMAGE_SIZES))} (64)")
-    add("--seed", type=whole, metavar="N", help=f"seed of every random draw ({article.seed})")
+    add("--seed", type=whole, metavar="N", help=f"seed of weights, batches, noise and labels ({article.seed})")
     add("--backend", choices=BACKENDS, help="numpy for the processor (default), cupy for an NVIDIA GPU")
     add("--init", choices=INITS, help="first weights: drawn from the seed, or the original program's very own")
     add(

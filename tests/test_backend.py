@@ -44,7 +44,7 @@ def test_cupy_not_installed(monkeypatch):
 
     monkeypatch.delitem(backend._known, "cupy", raising=False)
     monkeypatch.setattr(builtins, "__import__", no_cupy)
-    with pytest.raises(UserError, match=r"CuPy is not installed; for CUDA 12: pip install 'minigan\[cuda12\]'"):
+    with pytest.raises(UserError, match=r"CuPy is not installed .*for CUDA 12: python -m pip install cupy-cuda12x"):
         get_backend("cupy")
 
 

@@ -494,6 +494,8 @@ def test_hints_come_one_by_one():
     assert "--hint 3" in second
     assert "the way out" in last
     assert "Next hint" not in last
+    assert 'Next hint: check("batch_norm", ..., hint=2)' in text.render_finding(REPORT.outcomes[0], "")
+    assert "check {a}.py --only" in text.render_finding(REPORT.outcomes[0], "{a}.py")
 
 
 def test_lines_are_aligned_and_counted():

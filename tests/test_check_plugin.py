@@ -1,4 +1,4 @@
-"""`pytest --minigan-impl=FILE`: tests from the package on a student's file, from any folder; nothing without the option."""
+"""`pytest --minigan-impl=FILE`: the package's tests on a student's file, from any folder; nothing without it."""
 
 import importlib.metadata
 import re

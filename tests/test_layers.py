@@ -1,4 +1,4 @@
-"""The contract of DESIGN's layer protocol, kept by every layer, and what each layer refuses."""
+"""The contract of `minigan.layers.Layer`, kept by every layer, and what each layer refuses."""
 
 from dataclasses import replace
 

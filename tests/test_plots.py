@@ -72,6 +72,32 @@ def test_loss_plot(tmp_path, T):
         assert picture.size == (1080, 780)
 
 
+def test_loss_plot_draws_what_its_labels_say(tmp_path, monkeypatch):
+    from matplotlib.axes import Axes
+
+    drawn = {}
+    original = Axes.plot
+
+    def plot(self, x, y, *arguments, label=None, **options):
+        if label:
+            drawn[label] = y
+        return original(self, x, y, *arguments, label=label, **options)
+
+    monkeypatch.setattr(Axes, "plot", plot)
+    history = np.tile(np.arange(1.0, 7.0) / 10, (5, 1))  # every metric is one constant
+    plots.save_loss_plot(tmp_path / "l.png", np.arange(5), history)
+    means = {label: float(np.mean(y)) for label, y in drawn.items()}
+    assert means == pytest.approx(
+        {
+            "discriminator, real": 0.1,
+            "discriminator, fake": 0.2,
+            "generator": 0.3,
+            "D(x): reals": 0.4,
+            "D(G(z)): fakes": 0.5,
+        }
+    )
+
+
 def test_running_median_ignores_an_outlier():
     values = np.ones(50)
     values[20] = 1000

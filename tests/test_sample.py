@@ -45,6 +45,21 @@ def test_same_seed_same_picture(run, tmp_path):
     assert a != c
 
 
+def test_more_faces_than_one_batch(run, tmp_path):
+    assert call(run, "--n", 70, "--out", tmp_path / "all.png") == 0
+    with Image.open(tmp_path / "all.png") as image:
+        assert image.size == size(9, 8)
+        left, top = 2 * (69 % 9 * 34 + 2), 2 * (69 // 9 * 34 + 2)
+        last = np.asarray(image.convert("RGB"))[top : top + 64, left : left + 64]
+    assert (last != 255).any()  # the seventieth face is there
+
+
+def test_interpolation_depends_on_the_seed(run, tmp_path):
+    for seed in (0, 1):
+        assert call(run, "--interpolate", "--seed", seed, "--out", tmp_path / f"{seed}.png") == 0
+    assert (tmp_path / "0.png").read_bytes() != (tmp_path / "1.png").read_bytes()
+
+
 def test_saved_generator_and_run_draw_alike(run, tmp_path):
     saved = run / "models" / "3_GENERATOR_weights_and_arch.safetensors"
     assert call(run, "--n", 4, "--out", tmp_path / "a.png") == 0

@@ -16,9 +16,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minigan import checkpoint, config, files, train, trainer
+from minigan import checkpoint, config, files, plots, train, trainer
 from minigan.cli import run_command
-from minigan.gan import METRICS
+from minigan.data.dataset import open_images
+from minigan.gan import METRICS, build_gan, draw_inputs, train_step
+from minigan.models import generator
+from minigan.rng import stream
 from minigan.run import Run
 
 SMALL = ["--image-size", "32", "--width", "2", "--batch-size", "4", "--sample-every", "2", "--save-every", "3"]
@@ -136,6 +139,84 @@ def test_pictures_are_sixteen_faces(six):
         assert film.n_frames == 4
 
 
+def picture(path):
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def shown(images):
+    """What save_picture makes of faces."""
+    return np.repeat(np.repeat(plots.grid(images[:16], columns=4), 2, axis=0), 2, axis=1)
+
+
+def test_pictures_show_that_steps_fakes_and_the_fixed_faces(pictures, six):
+    """Steps 0 to 2 done again by hand."""
+    gan = build_gan(image_size=32, width=2, seed=1337)
+    images = open_images(pictures, image_size=32, progress=False)
+    fixed = stream(1337, "pictures").standard_normal((64, 1, 1, 100), np.float32)
+    for step in range(3):
+        if step == 0:
+            first = shown(gan.generator.predict(fixed))
+            np.testing.assert_array_equal(picture(six / "images" / "0000fixed_image.png"), first)
+        result = train_step(gan, draw_inputs(images.batch(1337, step, 4), 1337, step))
+        if step % 2 == 0:
+            np.testing.assert_array_equal(picture(six / "images" / f"{step:04d}_image.png"), shown(result.fakes))
+    network, done = checkpoint.load_network(six / "models" / "2_GENERATOR_weights_and_arch.safetensors")
+    assert done == 3
+    after_save = shown(network.predict(fixed))
+    np.testing.assert_array_equal(picture(six / "images" / "0002fixed_image.png"), after_save)
+
+
+def test_film_runs_forward_and_ends_with_the_last_picture(six):
+    with Image.open(six / "faces.gif") as film:
+        frames = [np.asarray(film.convert("RGB")).astype(int)]
+        film.seek(film.n_frames - 1)
+        frames.append(np.asarray(film.convert("RGB")).astype(int))
+    for frame, name in zip(frames, ("0000fixed_image.png", "0005fixed_image.png"), strict=True):
+        assert np.abs(frame - picture(six / "images" / name)).mean() < 6
+
+
+def test_averages_are_those_of_the_last_steps(pictures, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(trainer, "AVERAGED", 2)
+    out = tmp_path / "run"
+    assert start(pictures, out, "--steps", 3) == 0
+    rows = np.loadtxt(out / "log.csv", delimiter=",", skiprows=1)
+    d_real, d_fake, g = rows[-2:, 1:4].mean(axis=0)
+    expected = f"Step 2: averages of the last 2 steps: D fake {d_fake:f}, D real {d_real:f}, GAN {g:f}"
+    assert expected in capsys.readouterr().out
+
+
+def test_init_and_seed_reach_the_weights(pictures, tmp_path):
+    def first_kernel(name, *arguments):
+        out = tmp_path / name
+        assert call("--data", pictures, "--steps", 1, "--batch-size", 2, "--out", out, *arguments) == 0
+        return checkpoint.load_tensors(out / "checkpoints" / "step-000000.safetensors")[0]["generator.0.kernel"]
+
+    original = first_kernel("original", "--init", "original")
+    np.testing.assert_array_equal(original, generator(init="original").params()["0.kernel"])
+    small = ("--image-size", 32, "--width", 2)
+    one, two = first_kernel("one", *small, "--seed", 1), first_kernel("two", *small, "--seed", 2)
+    assert not np.array_equal(one, two)
+
+
+def test_seed_reaches_the_batches(pictures, tmp_path):
+    """With seed 7 the first loss is that of the batch which seed 7 draws."""
+    assert start(pictures, tmp_path / "run", "--steps", 1, "--seed", 7) == 0
+    gan = build_gan(image_size=32, width=2, seed=7)
+    images = open_images(pictures, image_size=32, progress=False)
+    metrics = train_step(gan, draw_inputs(images.batch(7, 0, 4), 7, 0)).metrics
+    logged = np.loadtxt(tmp_path / "run" / "log.csv", delimiter=",", skiprows=1)
+    np.testing.assert_allclose(logged[1:], metrics, rtol=1e-7)
+
+
+def test_fewer_steps_than_done_are_refused(six, capsys):
+    assert "the run has 6 steps behind it already" in refused(capsys, "--resume", six, "--steps", 3)
+
+
+def test_dry_run_looks_at_the_folder(tmp_path, capsys):
+    assert "there is no" in refused(capsys, "--dry-run", "--data", tmp_path / "nothing")
+
+
 def test_first_picture_is_made_before_the_first_update(pictures, six, tmp_path):
     """The fixed faces of step 0 are the untrained generator's: the same whatever the data."""
     other = tmp_path / "other"
@@ -220,7 +301,7 @@ def test_finished_run_has_nothing_to_do(pictures, six, tmp_path, capsys):
     assert start(pictures, out, "--steps", 3) == 0
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     assert call("--resume", out) == 0
-    assert "is finished: 3 of 3 steps" in capsys.readouterr().out
+    assert "is finished: all 3 steps are done" in capsys.readouterr().out
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 

@@ -136,10 +136,9 @@ def _run(name: str, step: Step, world: World) -> list[Any]:
 
 
 def _bad_loss(name: str, loss: Any) -> Finding | None:
-    if loss is None:
-        return Finding("E11", "contract", f"{name} must return the loss, got None", where=name)
-    if isinstance(loss, tuple) and len(loss) == 2 and hasattr(loss, "loss"):
-        loss = loss.loss  # minigan's own steps return the logits too
+    if loss is None or isinstance(loss, tuple | list | dict):
+        got = "None" if loss is None else f"a {type(loss).__name__} of {len(loss)}"
+        return Finding("E11", "contract", f"{name} must return the loss alone, got {got}", where=name)
     if not isinstance(loss, int | float | np.number | np.ndarray):
         return Finding("E12", "contract", f"{name} must return one number, got a {type(loss).__name__}", where=name)
     if np.shape(loss) != ():
@@ -242,7 +241,9 @@ def _wrong_steps(name: str) -> Iterator[tuple[str, str, Step]]:
     yield "E81", "backward is not called: the gradients are 0.", make(backward=False)
     yield "E85", "gradients are set to 0 after backward: nothing is left for the optimizer.", make(zero_late=True)
     yield "E85", "the optimizer steps before backward: with the gradients of the step before.", make(early=True)
+    yield "E85", "the optimizer steps first, with the gradients of the step before.", make(first=True)
     yield "E88", "backward is run twice, and gradients add up.", make(backwards=2)
+    yield "E87", "loss and gradient are those of the sum over the batch, not of the mean.", make(scale=B, loss_scale=B)
     if name == "generator_step":
         minimax = (
             "the loss is that of minimax, log(1 - D(G(z))), which saturates while D wins; it asks for real labels."
@@ -295,11 +296,14 @@ def _d_step(
     backward: bool = True,
     backwards: int = 1,
     early: bool = False,
+    first: bool = False,
     zero_late: bool = False,
 ) -> Step:
     """D's step with one thing changed."""
 
     def wrong(D: Sequential, optimizer: PlainDescent, x: Array, target: Array) -> Any:
+        if first:
+            optimizer.step(D.grads())
         if twice:
             D.forward(x, training=True)
         logits, caches = D.forward(x, training=training, update_stats=update)
@@ -312,7 +316,7 @@ def _d_step(
             D.backward(bce_with_logits_backward(scale, cache), caches)
         if zero_late:
             D.zero_grads()
-        for _ in range(steps if step and not early else 0):
+        for _ in range(steps if step and not early and not first else 0):
             optimizer.step(D.grads())
         if late:
             loss, _ = bce_with_logits_forward(D.forward(x, training=True, update_stats=False)[0], labels(target))
@@ -336,6 +340,7 @@ def _g_step(
     backward: bool = True,
     backwards: int = 1,
     early: bool = False,
+    first: bool = False,
     zero_late: bool = False,
     mixed: bool = False,
     d_grads: bool = False,
@@ -345,6 +350,8 @@ def _g_step(
     """G's step with one thing changed."""
 
     def wrong(G: Sequential, D: Sequential, optimizer: PlainDescent, noise: Array, target: Array) -> Any:
+        if first:
+            optimizer.step(G.grads())
         if twice:
             G.forward(noise, training=True)
         fakes, g_caches = G.forward(noise, training=training, update_stats=update)
@@ -363,7 +370,7 @@ def _g_step(
             G.backward(dfakes, g_caches)
         if zero_late:
             G.zero_grads()
-        for _ in range(steps if step and not early else 0):
+        for _ in range(steps if step and not early and not first else 0):
             optimizer.step(G.grads())
         if late:
             fakes, _ = G.forward(noise, training=True, update_stats=False)

@@ -54,7 +54,7 @@ CODES: dict[str, str] = {
     "E52": "the gradient is all zeros",
     "E53": "axes are swapped, or the array is transposed or reordered",
     "E54": "the kernel is flipped",
-    "E55": "the gradient is shifted, or cropped at the wrong side",
+    "E55": "stride, padding or crop are wrong: the gradient is shifted",
     "E56": "dy is ignored",
     "E57": "a mean where a sum belongs, or a sum over the wrong axes",
     "E58": "the path through the batch mean is missing",

@@ -171,8 +171,8 @@ def _dense_forwards(exercise: Exercise, x: Array, w: Array, b: Array) -> Iterato
 def _activation_forwards(exercise: Exercise, x: Array, alpha: float = 0.2) -> Iterator[tuple[Idea, Any]]:
     sigmoid = 1 / (1 + np.exp(-x))
     if exercise.name == "leaky_relu":
-        yield Idea("E34", "the slope is 0.01 whatever alpha says."), np.where(x > 0, x, 0.01 * x)
-        yield Idea("E34", "alpha is ignored: the slope is always 0.2."), np.where(x > 0, x, 0.2 * x)
+        yield Idea("E3B", "the slope is 0.01 whatever alpha says."), np.where(x > 0, x, 0.01 * x)
+        yield Idea("E3B", "alpha is ignored: the slope is always 0.2."), np.where(x > 0, x, 0.2 * x)
         yield Idea("E3B", "this is a plain ReLU: the negative side is 0."), np.maximum(x, 0)
         yield Idea("E3A", "the two sides are exchanged."), np.where(x > 0, alpha * x, x)
         yield Idea("E3A", "the negative side has the wrong sign."), np.where(x > 0, x, -alpha * x)
@@ -559,7 +559,7 @@ def _momentum_variants(
     yield Idea("E74", "1 - beta where beta belongs."), (p - lr * ((1 - beta) * v + g), (1 - beta) * v + g)
     yield Idea("E74", "beta is missing: v never forgets."), (p - lr * (v + g), v + g)
     yield Idea("E74", "beta is always 0.9, whatever is passed."), (p - lr * (0.9 * v + g), 0.9 * v + g)
-    yield Idea("E78", "p moves by the old v."), (p - lr * v, new)
+    yield Idea("E70", "p moves by the old v."), (p - lr * v, new)
     yield Idea("E78", "p moves by the gradient alone."), (p - lr * g, new)
     yield Idea("E77", "the learning rate is missing."), (p - new, new)
     inside = beta * v + lr * g
@@ -617,7 +617,7 @@ def _adam_variants(
         if d1 > 0:
             yield Idea("E75", cause), (moved(m1, v1, lr * math.sqrt(d2) / d1), m1, v1)
     yield (
-        Idea("E75", "beta * t instead of beta ** t."),
+        Idea("E72", "beta * t instead of beta ** t."),
         (moved(m1, v1, lr * math.sqrt(abs(1 - beta2 * t)) / (1 - beta1 * t or 1)), m1, v1),
     )
     if t != 1:
@@ -639,15 +639,15 @@ def _adam_variants(
         ("v takes |g| instead of g*g.", beta2 * v + (1 - beta2) * np.abs(g)),
         ("v takes the square of m, not of g.", beta2 * v + (1 - beta2) * m1**2),
     ):
-        yield Idea("E76", what), (moved(m1, w), m1, w)
+        yield Idea("E76" if "m, not" not in what else "E70", what), (moved(m1, w), m1, w)
     yield Idea("E76", "v is not put under the root."), (p - rate * m1 / (v1 + eps), m1, v1)
     yield Idea("E71", _UPHILL.cause, _UPHILL.hints), (p + rate * m1 / (np.sqrt(v1) + eps), m1, v1)
     yield Idea("E77", "the learning rate is missing."), (moved(m1, v1, rate / lr), m1, v1)
     yield Idea("E77", "the learning rate is used twice."), (moved(m1, v1, rate * lr), m1, v1)
-    yield Idea("E78", "p moves by g, not by m."), (moved(g, v1), m1, v1)
-    yield Idea("E78", "p moves by the old m."), (moved(m, v1), m1, v1)
-    yield Idea("E78", "p moves by the old v."), (moved(m1, v), m1, v1)
-    yield Idea("E78", "p moves by the old moments."), (moved(m, v), m1, v1)
+    yield Idea("E70", "p moves by g, not by m."), (moved(g, v1), m1, v1)
+    yield Idea("E70", "p moves by the old m."), (moved(m, v1), m1, v1)
+    yield Idea("E70", "p moves by the old v."), (moved(m1, v), m1, v1)
+    yield Idea("E70", "p moves by the old moments."), (moved(m, v), m1, v1)
 
 
 def _inference_variants(
@@ -784,7 +784,7 @@ def explain_gradient(
         "algebra" if idea.code in _LAWS else "gradient",
         f"{function}: {name} is wrong {cases}",
         (
-            "forward right" + (f", {', '.join(right)} right" if right else ""),
+            *([f"{', '.join(right)} right"] if right else []),
             f"{share:.0%} of {name} wrong; " + _evidence(small.yours, small.numeric, "numeric")[0],
             f"on {small.forward.case.label}",
         ),

@@ -636,7 +636,14 @@ def _structure(function: str, expected: str, result: Any) -> Finding:
         got, cause = f"a {type(result).__name__} of {len(result)}", ""
     else:
         got, cause = f"a {type(result).__name__}", ""
-    return Finding("E11", "contract", f"{function} must return {expected}, got {got}", cause=cause, where=function)
+    return Finding(
+        "E11",
+        "contract",
+        f"{function} must return {expected}, got {got}",
+        cause=cause,
+        hints=(f"The last line: return {expected.strip('()')}.",),
+        where=function,
+    )
 
 
 def _modified(function: str, argument: str, case: Case, code: str = "E20") -> Finding:

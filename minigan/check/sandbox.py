@@ -177,7 +177,7 @@ def _check(child: Child, job: dict[str, Any], todo: list[str], report: FileRepor
         said = answer.value if isinstance(answer, Stopped) else answer[1]
         report.outcomes += [_checker_error(name, said) for name in todo]
         return []
-    answer = child.receive(job["import_limit"])
+    answer = child.ask(job["import_limit"])
     if isinstance(answer, Stopped):
         finding = _finding_of(answer, child, job["import_limit"], importing=True)
         report.problem = replace(finding, where=Path(job["path"]).name)
@@ -190,7 +190,7 @@ def _check(child: Child, job: dict[str, Any], todo: list[str], report: FileRepor
     report.layout = value
     for done, name in enumerate(todo, start=1):
         began = time.monotonic()
-        answer = child.receive(job["time_limit"])
+        answer = child.ask(job["time_limit"])
         if isinstance(answer, Stopped):
             finding = _finding_of(answer, child, job["time_limit"])
             outcome = Outcome(name, FAILED, finding, lesson=EXERCISES[name].lesson, seconds=time.monotonic() - began)
@@ -263,9 +263,8 @@ class Child:
         self.token = f"{secrets.token_hex(16)} "
         self.path = str(job["path"])
         self._lock = threading.Lock()
-        # Since the latest message: bytes printed, their beginning, and lines of the channel that are no messages (where
-        # Python was, or garbage). When a message is read, the process is at the next exercise already: so the thread
-        # that reads it starts these anew, not the one that waits for it.
+        # Of the latest step: bytes printed, their beginning, and lines of the channel that are no messages (where
+        # Python was, or garbage).
         self._printed = 0
         self._first = b""
         self._stray: list[str] = []
@@ -279,8 +278,7 @@ class Child:
             thread.start()
         paths = [os.path.abspath(p) for p in sys.path if isinstance(p, str)]  # noqa: PTH100 ("" is this folder)
         line = json.dumps({**job, "token": self.token, "sys_path": paths})
-        with contextlib.suppress(OSError):  # already dead: the next message says so
-            cast(BinaryIO, self._process.stdin).write(line.encode("ascii") + b"\n")
+        self._write(line.encode("ascii") + b"\n")
 
     def __enter__(self) -> Child:
         return self
@@ -289,6 +287,23 @@ class Child:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.kill()
+
+    def ask(self, seconds: float) -> tuple[str, Any] | Stopped:
+        """Have the next step taken, the import or an exercise, and wait for what comes of it.
+
+        Parameters
+        ----------
+        seconds : float
+
+        Returns
+        -------
+        (kind, value), or Stopped
+        """
+        with self._lock:
+            self._printed, self._first = 0, b""
+        self._stray.clear()
+        self._write(b"\n")
+        return self.receive(seconds)
 
     def receive(self, seconds: float) -> tuple[str, Any] | Stopped:
         """Wait for the next message.
@@ -309,20 +324,28 @@ class Child:
             self.kill()
         return answer
 
+    def _write(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):  # already dead: what is received says so
+            cast(BinaryIO, self._process.stdin).write(data)
+
     def _wait(self, deadline: float) -> tuple[str, Any] | Stopped:
         while True:
             left = deadline - time.monotonic()
-            try:
-                return self._received.get(timeout=min(max(left, 0), 0.1))
-            except queue.Empty:
-                if left <= 0:
-                    return Stopped.LATE
+            answer = self._next(min(max(left, 0), 0.1))
+            if self._printed > PRINT_LIMIT:
+                return Stopped.FLOOD
+            if answer is not None:
+                return answer
+            if left <= 0:
+                return Stopped.LATE
             # Usually its end closes the channel. A process that it has started may hold that open.
             if self._process.poll() is not None:
-                try:
-                    return self._received.get(timeout=0.5)
-                except queue.Empty:
-                    return Stopped.GONE
+                return self._next(0.5) or Stopped.GONE
+
+    def _next(self, seconds: float) -> tuple[str, Any] | Stopped | None:
+        with contextlib.suppress(queue.Empty):
+            return self._received.get(timeout=seconds)
+        return None
 
     def kill(self) -> None:
         """End the process and all that it has started, and wait for it."""
@@ -385,7 +408,7 @@ class Child:
             for line in lines:
                 _, found, message = line.partition(token)
                 if found:
-                    self._take(message)
+                    self._received.put(_message(message))
                 elif line:
                     self._stray.append(line.decode("ascii", "replace"))
                     self._add(line)
@@ -394,18 +417,6 @@ class Child:
                 rest = b""
         self._received.put(Stopped.GONE)
 
-    def _take(self, message: bytes) -> None:
-        try:
-            kind, value = json.loads(message)
-        except ValueError:  # somebody wrote into the middle of it
-            self._received.put(Stopped.GONE)
-            return
-        with self._lock:
-            if self._printed <= PRINT_LIMIT:  # or it has been told already
-                self._received.put((kind, value))
-            self._printed, self._first = 0, b""
-            self._stray.clear()
-
     def _count(self, stream: BinaryIO) -> None:
         """Count what is printed, and keep only its beginning."""
         while chunk := _read(stream):
@@ -413,10 +424,16 @@ class Child:
 
     def _add(self, printed: bytes) -> None:
         with self._lock:
-            before, self._printed = self._printed, self._printed + len(printed)
+            self._printed += len(printed)
             self._first = (self._first + printed[:200])[:200]
-            if before <= PRINT_LIMIT < self._printed:
-                self._received.put(Stopped.FLOOD)
+
+
+def _message(line: bytes) -> tuple[str, Any] | Stopped:
+    try:
+        kind, value = json.loads(line)
+    except ValueError:  # somebody has written into the middle of it
+        return Stopped.GONE
+    return kind, value
 
 
 def _start(folder: Path) -> subprocess.Popen[bytes]:

@@ -77,7 +77,7 @@ def render_finding(outcome: Outcome, path: str, *, hint: int = 1, colour: bool =
     outcome : Outcome
         With a finding.
     path : str
-        The student's file, for the command that gives the next hint.
+        The student's file, for the command that gives the next hint; "" in a notebook.
     hint : int
     colour : bool
 
@@ -176,7 +176,7 @@ def _paragraph(finding: Finding, hint: int, passed: Sequence[str], command: str,
     lines += [f"Hint {k}{many}: {text}" if many else f"Hint: {text}" for k, text in enumerate(shown, start=1)]
     last = [f"Lesson {lesson}."] if lesson else []
     if len(shown) < len(finding.hints):
-        last.append(f"Next hint: {command} --hint {len(shown) + 1}")
+        last.append(f"Next hint: {command.format(hint=len(shown) + 1)}")
     return _wrapped([*lines, *(["  ".join(last)] if last else [])])
 
 
@@ -192,9 +192,12 @@ def _wrapped(lines: Iterable[str]) -> list[str]:
 
 
 def _command(path: str, exercise: str = "") -> str:
-    name = printable(path)
+    """What to type for the next hint, with a place for its number."""
+    if not path:
+        return f'check("{exercise}", ..., hint={{hint}})'
+    name = printable(path).replace("{", "{{").replace("}", "}}")
     quoted = f'"{name}"' if any(c in name for c in " &;()'$") else name
-    return f"python -m minigan.check {quoted}" + (f" --only {exercise}" if exercise else "")
+    return f"python -m minigan.check {quoted}" + (f" --only {exercise}" if exercise else "") + " --hint {hint}"
 
 
 # -------------------------------------------------------------------------------------------------------------- a class

@@ -1,7 +1,8 @@
 """The process in which a student's file runs: import it, check one exercise after the other, report each at once.
 
 `minigan.check.sandbox` starts this file as a script and talks to it over the three standard streams. Standard input
-brings one line of JSON, the job; when it ends, whoever asked is gone, and so is this process. Standard output is taken
+brings one line of JSON, the job, and then a byte for each step that is to be taken: the import, and every exercise.
+When it ends, whoever asked is gone, and so is this process. Standard output is taken
 away from the student before the file is imported and becomes the channel for results, one line of JSON each. Whatever
 is printed, by `print` or straight into a file descriptor, goes down the error stream, where it is counted and thrown
 away. Lines of the channel begin with a random word from the job, so that nothing a file writes into it by accident
@@ -33,6 +34,8 @@ NOT_INSTALLED_HINT = "The exercises need NumPy only. Install the module in the s
 AT_IMPORT_HINT = (
     'The checker imports the file to find its functions. Put code that runs under if __name__ == "__main__":'
 )
+
+_steps = threading.Semaphore(0)  # to be taken now
 
 
 class Channel:
@@ -101,6 +104,7 @@ def main() -> NoReturn:
 
 
 def _work(job: Mapping[str, Any], channel: Channel) -> None:
+    _steps.acquire()
     try:
         with _watched(job["import_limit"], channel):
             module = load(Path(job["path"]))
@@ -110,6 +114,7 @@ def _work(job: Mapping[str, Any], channel: Channel) -> None:
         return
     channel.send("imported", layout)
     for name in job["exercises"]:
+        _steps.acquire()
         with _watched(job["time_limit"], channel):
             outcome = check_one(name, module, layout, job["seed"])
         channel.send("outcome", outcome.to_dict())
@@ -336,15 +341,15 @@ def _take_over_streams() -> int:
     os.close(nothing)
     os.dup2(2, 1)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 (empty: input() raises EOFError)
-    threading.Thread(target=_end_with, args=(asker,), daemon=True).start()
+    threading.Thread(target=_obey, args=(asker,), daemon=True).start()
     return channel
 
 
-def _end_with(descriptor: int) -> None:
-    """End when the other side closes, or dies: nobody would stop an endless loop then."""
+def _obey(descriptor: int) -> None:
+    """Allow a step for each byte; end when the other side closes, or dies: nobody would stop an endless loop then."""
     with contextlib.suppress(OSError):
-        while os.read(descriptor, 1024):
-            pass
+        while steps := os.read(descriptor, 1024):
+            _steps.release(len(steps))
     os._exit(1)
 
 

@@ -455,7 +455,7 @@ def _leaky_backward(dy: Any, cache: Any) -> Any:
 leaky_relu = Shelf("leaky_relu", _leaky_forward, _leaky_backward)
 
 
-@leaky_relu.forward("the slope is 0.01 whatever alpha says", "E30")
+@leaky_relu.forward("the slope is 0.01 whatever alpha says", "E3B", "E30")
 def _(x: Any, alpha: float = 0.2) -> Any:
     """The usual default of other libraries, written into the formula."""
     return np.where(x > 0, x, 0.01 * x), (x, alpha)
@@ -909,7 +909,7 @@ def _(z: Any, target: Any) -> Any:
     return loss.mean(), (z, target)
 
 
-@bce.forward("the half for fakes is forgotten", "E30")
+@bce.forward("the half for fakes is forgotten", "E3B", "E30")
 def _(z: Any, target: Any) -> Any:
     """``-target * log(p)`` alone: a categorical cross-entropy of one class."""
     log_p = np.minimum(z, 0) - np.log1p(np.exp(-abs(z)))
@@ -931,7 +931,7 @@ def _(z: Any, target: Any) -> Any:
     return loss.mean(), (z, target)
 
 
-@bce.forward("the target is exchanged for its opposite", "E3A", "E30")
+@bce.forward("the target is exchanged for its opposite", "E3B", "E3A")
 def _(z: Any, target: Any) -> Any:
     """Real and fake are mixed up: ``+`` where ``-`` belongs, and a min for the max."""
     loss = z * target - np.minimum(z, 0) + np.log1p(np.exp(-abs(z)))

@@ -208,7 +208,7 @@ conv2d.backward("dx is right for square pictures only", "E13", "E68")(
     _conv_backward_with(crop=lambda d, pad: d[:, pad : d.shape[1] - pad, pad : d.shape[1] - pad])
 )
 # Written and tried with stride 1.
-conv2d.backward("the stride is ignored", "E68", "E33")(
+conv2d.backward("the stride is ignored", "E55", "E68")(
     _conv_backward_with(window=lambda i, j, K, stride: _window(i, j, K, 1))
 )
 # The batch axis was indexed away while looking for another mistake.
@@ -260,7 +260,7 @@ def _(dy: Any, cache: Any) -> Any:
     return _cropped(dbig, pad), dw, dy.sum(axis=(0, 1, 2))
 
 
-@conv2d.backward("overlapping patches are averaged in dx", "E50", "E43")
+@conv2d.backward("overlapping patches are averaged in dx", "E50", "E68")
 def _(dy: Any, cache: Any) -> Any:
     """As when patches of a picture are put together again: every pixel is divided by the number of its patches."""
     x, w, stride, pad = cache
@@ -644,7 +644,7 @@ conv2d_transpose.backward("dy is put back at the wrong corner", "E55")(
     _transpose_backward_with(enlarge=lambda dy, pad: np.pad(dy, ((0, 0), (0, 2 * pad), (0, 2 * pad), (0, 0))))
 )
 # Written and tried with stride 1.
-conv2d_transpose.backward("the stride is ignored", "E68", "E33")(
+conv2d_transpose.backward("the stride is ignored", "E55", "E68")(
     _transpose_backward_with(window=lambda i, j, K, stride: _window(i, j, K, 1))
 )
 # mean where sum belongs.

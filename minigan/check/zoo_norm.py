@@ -339,7 +339,7 @@ def _(dy: Any, cache: Any) -> Any:
     return dx, (dy * cache.xhat).sum(axis=axes), dy.sum(axis=axes)
 
 
-@batch_norm.backward("in steps, dmean is not divided by N", "E58", "E50")
+@batch_norm.backward("in steps, dmean is not divided by N", "E57", "E58")
 def _(dy: Any, cache: Any) -> Any:
     """The mean spreads its gradient over N values."""
     x, gamma, mean, _var, _eps = cache

@@ -93,7 +93,7 @@ def open_folder(path: Path | str, image_size: int, progress: bool = True) -> Ima
     RunError
         If the disk is full.
     """
-    folder = _checked(path)
+    folder = check_folder(path)
     files, skipped = _list_files(folder)
     if not files:
         first = f" (skipped: {printable(skipped[0].path)}, {skipped[0].reason})" if skipped else ""
@@ -168,7 +168,22 @@ class _File:
         return _has_image_suffix(self.name)
 
 
-def _checked(path: Path | str) -> Path:
+def check_folder(path: Path | str) -> Path:
+    """Insist that a path is a folder that can be opened, without looking into it.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    UserError
+        If it is missing, no folder, or the cache's own folder.
+    """
     if path == "":
         raise UserError("the data folder must have a name, got an empty one")
     folder = Path(path)

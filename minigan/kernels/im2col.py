@@ -85,7 +85,7 @@ def im2col(x: Array, kernel_size: Size, stride: int, pad: Pad) -> Array:
     N, H, W, C = x.shape
     Kh, Kw = kernel_size
     Ho, Wo = output_size((H, W), kernel_size, stride, pad)
-    padded = _pad(xp, x, pad)  # (N, H+2P, W+2P, C)
+    padded = _pad(xp, x, pad)  # (N, H+top+bottom, W+left+right, C)
     n, h, w, c = padded.strides
     patches = xp.lib.stride_tricks.as_strided(  # a view: the same numbers seen as overlapping patches
         padded, (N, Ho, Wo, Kh, Kw, C), (n, stride * h, stride * w, h, w, c)
