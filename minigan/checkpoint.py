@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save as safetensors_save
 
 from minigan.backend import Array, backend_of
@@ -32,7 +32,8 @@ KEPT = 2
 """Checkpoints that stay; the second to last is there in case the last is damaged."""
 
 _FORMAT = "minigan-1"
-_CHECKPOINT_NAME = re.compile(r"step-(\d{6,12})\.safetensors")
+_CHECKPOINT_NAME = re.compile(r"step-(\d{6,12})\.safetensors", re.ASCII)
+_MAX_COUNT = 10**10  # of steps and updates: more is damage, not diligence
 
 
 class DamagedFileError(ValueError):
@@ -90,7 +91,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
         with safe_open(path, framework="numpy") as file:
             words = dict(file.metadata() or {})
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:
+    except Exception as error:  # whatever bytes there are, safetensors and NumPy may raise almost anything
         raise DamagedFileError(f"{path.name} cannot be read ({_one_line(error)})") from None
     if words.get("format") != _FORMAT:
         raise DamagedFileError(f"{path.name} is no file of minigan's (format {words.get('format')!r}, not {_FORMAT!r})")
@@ -145,7 +146,7 @@ def load_network(path: Path) -> tuple[Sequential, int]:
     try:
         network = build(image_size=int(words["image_size"]), width=int(words["width"]))
         network.load_state(tensors)
-        return network, int(words["step"])
+        return network, _count(words, "step")
     except (KeyError, ValueError) as error:
         raise DamagedFileError(f"{path.name} does not fit together ({_one_line(error)})") from None
 
@@ -157,7 +158,11 @@ def checkpoint_path(folder: Path, step: int) -> Path:
 
 def list_checkpoints(folder: Path) -> list[tuple[int, Path]]:
     """(finished steps, path) of every checkpoint in a folder, the newest first."""
-    found = [(match, path) for path in folder.glob("step-*") if (match := _CHECKPOINT_NAME.fullmatch(path.name))]
+    found = [
+        (match, path)
+        for path in folder.glob("step-*")
+        if (match := _CHECKPOINT_NAME.fullmatch(path.name)) and path.is_file()
+    ]
     return sorted(((int(match[1]), path) for match, path in found), reverse=True)
 
 
@@ -223,8 +228,10 @@ def load_checkpoint(path: Path, gan: GAN, *, image_size: int, width: int) -> int
     tensors, words = load_tensors(path)
     try:
         step, saved_size, saved_width, g_t, d_t = (
-            int(words[key]) for key in ("step", "image_size", "width", "g_optimizer.t", "d_optimizer.t")
+            _count(words, key) for key in ("step", "image_size", "width", "g_optimizer.t", "d_optimizer.t")
         )
+        if path.name != checkpoint_path(path.parent, step).name:
+            raise ValueError(f"its contents are those of step {step}")
     except (KeyError, ValueError) as error:
         raise DamagedFileError(f"{path.name} is no checkpoint ({_one_line(error)})") from None
     if (saved_size, saved_width) != (image_size, width):
@@ -246,6 +253,14 @@ def load_checkpoint(path: Path, gan: GAN, *, image_size: int, width: int) -> int
     except ValueError as error:
         raise DamagedFileError(f"{path.name} does not fit together ({_one_line(error)})") from None
     return step
+
+
+def _count(words: Mapping[str, str], key: str) -> int:
+    """A number of things among a file's words."""
+    value = words[key]
+    if not (value.isascii() and value.isdigit() and len(value) < 12 and int(value) <= _MAX_COUNT):
+        raise ValueError(f"{key} is {value[:20]!r}")
+    return int(value)
 
 
 def _parts(gan: GAN) -> dict[str, dict[str, Array]]:

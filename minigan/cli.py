@@ -7,10 +7,16 @@ longer finite. 130: stopped by Ctrl-C, everything saved.
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Sequence
+import contextlib
+import re
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
+from minigan.console import complain, mend_streams, one_line
 from minigan.errors import RunError, UserError
 
 
@@ -39,10 +45,9 @@ def whole(text: str) -> int:
     argparse.ArgumentTypeError
         If it is none.
     """
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a whole number, got {text[:40]!r}") from None
+    if not re.fullmatch(r"[+-]?[0-9][0-9_]*", text, re.ASCII) or len(text) > 40 or "__" in text or text.endswith("_"):
+        raise argparse.ArgumentTypeError(f"must be a whole number, got {text[:40]!r}")
+    return int(text)
 
 
 def path_name(text: str) -> str:
@@ -55,7 +60,10 @@ def path_name(text: str) -> str:
     """
     if not text.strip():
         raise argparse.ArgumentTypeError(f"must be a path, got {text!r}")
-    return text
+    try:
+        return str(Path(text).expanduser())
+    except RuntimeError as error:  # ~somebody who has no home here
+        raise argparse.ArgumentTypeError(f"cannot be found: {text!r} ({error})") from None
 
 
 def run_command(command: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
@@ -73,15 +81,14 @@ def run_command(command: Callable[[Sequence[str] | None], int], argv: Sequence[s
     int
         Exit status.
     """
+    mend_streams()
     try:
-        return command(argv)
+        with _termination_as_exit():
+            return command(argv)
     except UserError as error:
         return _say(error, 2)
     except RunError as error:
         return _say(error, error.exit_status)
-    except BrokenPipeError:
-        sys.stderr.close()  # or Python complains once more while it exits
-        return 1
     except OSError as error:
         return _say(error, 1)
     except MemoryError as error:
@@ -91,9 +98,22 @@ def run_command(command: Callable[[Sequence[str] | None], int], argv: Sequence[s
 
 
 def _say(message: object, status: int) -> int:
-    # One line whatever file names hold, and printable whatever the terminal's encoding.
-    text = " ".join(str(message).split())
-    encoding = sys.stderr.encoding or "utf-8"
-    text = text.encode(encoding, "backslashreplace").decode(encoding)
-    print(f"minigan: {'error: ' if status in (1, 2, 3) else ''}{text}", file=sys.stderr)
+    complain(f"minigan: {'error: ' if status in (1, 2, 3) else ''}{one_line(message)}")
     return status
+
+
+@contextlib.contextmanager
+def _termination_as_exit() -> Iterator[None]:
+    """Within this, a request to terminate (SIGTERM) cleans up like any other end, with status 143."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -160,7 +160,7 @@ def to_json(config: RunConfig, about: dict[str, Any]) -> str:
     -------
     str
     """
-    return json.dumps({"settings": asdict(config), **about}, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps({"settings": asdict(config), **about}, indent=2) + "\n"
 
 
 def read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:

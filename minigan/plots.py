@@ -22,8 +22,22 @@ if TYPE_CHECKING:
 SCALE = 2
 """Screen pixels per pixel of a face: a 64-pixel face is hard to judge at its own size."""
 
+MAX_FRAME_PIXELS = 4_000_000
+
 GAP = 2
 """Pixels of white around each face, before scaling."""
+
+FORMATS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".gif": "GIF",
+    ".bmp": "BMP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+}
+"""Suffixes of the pictures that can be written, and Pillow's names for them."""
 
 MAX_FRAMES = 60
 """Longest film; of more pictures an evenly spread choice is shown, always with the first and the last."""
@@ -55,7 +69,7 @@ def grid(images: Array, *, columns: int | None = None) -> Array:
     Parameters
     ----------
     images : numpy.ndarray of shape (N, S, S, 3)
-        In [-1, 1], N at least 1.
+        In [-1, 1], or uint8; N at least 1.
     columns : int, optional
         By default as square as may be.
 
@@ -68,9 +82,9 @@ def grid(images: Array, *, columns: int | None = None) -> Array:
     rows = math.ceil(N / columns)
     cell = S + GAP
     sheet = np.full((rows * cell + GAP, columns * cell + GAP, 3), 255, np.uint8)
-    for k, face in enumerate(to_uint8(images)):
+    for k, face in enumerate(images):
         top, left = GAP + k // columns * cell, GAP + k % columns * cell
-        sheet[top : top + S, left : left + S] = face
+        sheet[top : top + S, left : left + S] = face if face.dtype == np.uint8 else to_uint8(face)
     return sheet
 
 
@@ -82,7 +96,7 @@ def save_grid(path: Path, images: Array, *, columns: int | None = None) -> None:
     path : Path
         The suffix chooses the format.
     images : numpy.ndarray of shape (N, S, S, 3)
-        In [-1, 1].
+        In [-1, 1], or uint8.
     columns : int, optional
         By default as square as may be.
 
@@ -101,11 +115,8 @@ def save_grid(path: Path, images: Array, *, columns: int | None = None) -> None:
 
 
 def image_format(path: Path) -> str | None:
-    """Pillow's name of the format that a file name asks for; None if it cannot write any such."""
-    from PIL import Image
-
-    name = Image.registered_extensions().get(path.suffix.lower())
-    return name if name in Image.SAVE else None
+    """Pillow's name of the format that a file name asks for; None if it is no usual picture's."""
+    return FORMATS.get(path.suffix.lower())
 
 
 def save_film(path: Path, pictures: Sequence[Path], *, seconds: float = 8.0) -> None:
@@ -122,15 +133,17 @@ def save_film(path: Path, pictures: Sequence[Path], *, seconds: float = 8.0) -> 
     Raises
     ------
     OSError
-        If a picture cannot be read or the film not be written.
-    """
-    from PIL import Image
+        If the film cannot be written.
 
+    Notes
+    -----
+    A picture that cannot be read, or has another size than the last one, is left out: it must not cost the film.
+    """
     chosen = sorted({round(k) for k in np.linspace(0, len(pictures) - 1, min(len(pictures), MAX_FRAMES))})
-    frames: list[Image.Image] = []
-    for k in chosen:
-        with Image.open(pictures[k]) as picture:
-            frames.append(_few_colours(picture))
+    frames = [frame for k in chosen if (frame := _frame(pictures[k])) is not None]
+    frames = [frame for frame in frames if frame.size == frames[-1].size]
+    if not frames:
+        return
     pause = max(int(1000 * seconds / len(frames)), 40)
     with replacing(path) as temporary:
         frames[0].save(
@@ -143,11 +156,17 @@ def save_film(path: Path, pictures: Sequence[Path], *, seconds: float = 8.0) -> 
         )
 
 
-def _few_colours(picture: Image) -> Image:
-    """GIF knows 256 colours; chosen for each frame, without dithering, which would flicker."""
+def _frame(path: Path) -> Image | None:
+    """A picture in 256 colours, which is all that GIF knows, without dithering, which would flicker."""
     from PIL import Image
 
-    return picture.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            if picture.width * picture.height > MAX_FRAME_PIXELS:
+                return None
+            return picture.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    except Exception:  # Pillow on a damaged file raises almost anything
+        return None
 
 
 def save_loss_plot(path: Path, steps: Array, history: Array) -> None:

@@ -16,9 +16,11 @@ drops every log line and picture of step 500 and later, and makes them again.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import platform
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -39,10 +41,11 @@ FOLDERS = ("images", "models", "checkpoints")
 LOG_NAME, CSV_NAME, CONFIG_NAME = "training_log.txt", "log.csv", "config.json"
 PICTURE_FACES = 16
 _OF_A_STEP = {
-    "images": re.compile(r"(\d+)(?:_image|fixed_image)\.png"),
-    "models": re.compile(r"(\d+)_(?:GENERATOR|DISCRIMINATOR)_weights_and_arch\.safetensors"),
+    "images": re.compile(r"(\d{1,12})(?:_image|fixed_image)\.png", re.ASCII),
+    "models": re.compile(r"(\d{1,12})_(?:GENERATOR|DISCRIMINATOR)_weights_and_arch\.safetensors", re.ASCII),
 }
-_FIXED = re.compile(r"(\d+)fixed_image\.png")
+_FIXED = re.compile(r"(\d{1,12})fixed_image\.png", re.ASCII)
+_SESSIONS_KEPT = 100
 _SUMMARIES = ("losses.png", "faces.png", "faces.gif")
 
 
@@ -93,11 +96,11 @@ class Run:
             If the disk is full.
         """
         check_new_folder(path)
-        temporary = None
+        temporary, made = None, [folder for folder in path.absolute().parents if not folder.exists()]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Built under another name first: a run folder, once it can be seen, can be resumed.
-            temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+            temporary = Path(tempfile.mkdtemp(prefix=".minigan-", dir=path.parent))
             temporary.chmod(0o777 & ~files.umask())
             for folder in FOLDERS:
                 (temporary / folder).mkdir()
@@ -110,10 +113,12 @@ class Run:
         except BaseException as error:
             if temporary is not None:
                 shutil.rmtree(temporary, ignore_errors=True)
-            if isinstance(error, PermissionError):
-                raise UserError(f"--out: {path} cannot be made: {error.strerror}") from None
+            for parent in made:
+                with contextlib.suppress(OSError):
+                    parent.rmdir()
             if isinstance(error, OSError):
-                raise RunError(f"cannot make the run folder {path}: {error.strerror or error}") from None
+                message = f"{path} cannot be made: {error.strerror or error}"
+                raise _stopped(error, f"--out: {message}", f"the run folder {message}") from None
             raise
         run.path = path
         run._open()
@@ -165,13 +170,14 @@ class Run:
         run = cls(path, config)
         try:
             for file in damaged:
-                file.unlink(missing_ok=True)
+                file.replace(file.with_name(file.name + ".damaged"))
             run._cut(step)
-            sessions = [*_sessions(about), session(step, backend)]
+            sessions = [*_sessions(about), session(step, backend)][-_SESSIONS_KEPT:]
             files.write_text(path / CONFIG_NAME, to_json(config, {**about, "sessions": sessions}))
             run._open()
         except OSError as error:
-            raise RunError(f"cannot write to the run folder {path}: {error.strerror or error}") from None
+            message = f"cannot write to the run folder {path}: {error.strerror or error}"
+            raise _stopped(error, f"--resume: {message}", message) from None
         return run, step, warnings
 
     def _open(self) -> None:
@@ -199,11 +205,12 @@ class Run:
         assert self._csv is not None
         d_real, d_fake, g = metrics[:3]
         self._log.write(f"Step: {step} Disc: real loss: {d_real:f} fake loss: {d_fake:f} GAN loss: {g:f}\n")
-        self._csv.write(f"{step}," + ",".join(f"{value:.9g}" for value in metrics) + "\n")
+        digits = [f"{value:.9g}" for value in metrics]  # all digits of a float32
+        self._csv.write(f"{step}," + ",".join(digits) + "\n")
         self._log.flush()
         self._csv.flush()
         self._steps.append(step)
-        self._rows.append([float(value) for value in metrics])
+        self._rows.append([float(text) for text in digits])  # as a resumed run will read them
 
     def history(self) -> tuple[Array, Array]:
         """Steps of shape (T,) and their metrics of shape (T, 6), from the beginning of the run."""
@@ -273,7 +280,8 @@ class Run:
     # ---------------------------------------------------------------------------------------------------------- resume
     def _pictures(self, pattern: re.Pattern[str]) -> list[Path]:
         """Pictures whose name fits, by step."""
-        found = [(int(m[1]), p) for p in (self.path / "images").iterdir() if (m := pattern.fullmatch(p.name))]
+        folder = self.path / "images"
+        found = [(int(m[1]), p) for p in folder.iterdir() if (m := pattern.fullmatch(p.name)) and p.is_file()]
         return [path for _, path in sorted(found)]
 
     def _cut(self, step: int) -> None:
@@ -282,20 +290,21 @@ class Run:
             (self.path / folder).mkdir(exist_ok=True)
             for file in (self.path / folder).iterdir():
                 match = pattern.fullmatch(file.name)
-                if match and int(match[1]) >= step:
+                if match and int(match[1]) >= step and file.is_file():
                     file.unlink()
         for finished, file in checkpoint.list_checkpoints(self.path / "checkpoints"):
             if finished > step:
                 file.unlink()
         for name in _SUMMARIES:
-            (self.path / name).unlink(missing_ok=True)
+            if not (self.path / name).is_dir():
+                (self.path / name).unlink(missing_ok=True)
         for place in (self.path, *(self.path / name for name in FOLDERS)):
             files.remove_temporaries(place)
         self._cut_log(step)
         self._cut_csv(step)
 
     def _cut_log(self, step: int) -> None:
-        line_of_step = re.compile(r"Step: (\d+) Disc: .* GAN loss: \S+\n")
+        line_of_step = re.compile(r"Step: (\d{1,12}) Disc: .* GAN loss: \S+\n", re.ASCII)
         lines = _lines(self.path / LOG_NAME)
         kept = [line for line in lines if (m := line_of_step.fullmatch(line)) and int(m[1]) < step]
         if kept != lines:
@@ -315,24 +324,36 @@ class Run:
             files.write_text(self.path / CSV_NAME, "".join(kept))
 
 
+def _stopped(error: OSError, mistake: str, fate: str) -> UserError | RunError:
+    """A folder that cannot be written to is the user's to choose; a full or broken disk is not."""
+    theirs = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTEMPTY, errno.EISDIR)
+    return UserError(mistake) if error.errno in theirs else RunError(fate)
+
+
 def _lines(path: Path) -> list[str]:
     """Lines of a text file with their ends; none if it is missing. Whatever is no text is no line we wrote."""
-    try:
-        with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
-            return list(file)
-    except FileNotFoundError:
+    if not path.exists():
         return []
+    if not path.is_file():  # a pipe would never end
+        raise OSError(errno.EINVAL, f"{path.name} is not a file")
+    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+        return list(file)
 
 
 def _parse_row(line: str) -> list[float] | None:
     """Numbers of a line of log.csv; None if it is cut short."""
-    if not line.endswith("\n"):
+    step, *cells = line.split(",")
+    if (
+        not line.endswith("\n")
+        or len(cells) != len(METRICS)
+        or not (step.isascii() and step.isdigit())
+        or len(step) > 12
+    ):
         return None
     try:
-        row = [float(cell) for cell in line.split(",")]
+        return [float(step), *map(float, cells)]
     except ValueError:
         return None
-    return row if len(row) == 1 + len(METRICS) else None
 
 
 def _sessions(about: dict[str, Any]) -> list[Any]:
@@ -379,10 +400,10 @@ def finished_steps(path: Path) -> int | None:
         return None
     step, newest = found[0]
     try:
-        checkpoint.load_tensors(newest)
+        _, words = checkpoint.load_tensors(newest)
     except checkpoint.DamagedFileError:
         return None
-    return step
+    return step if words.get("step") == str(step) else None
 
 
 def newest_step(path: Path) -> int:
@@ -398,9 +419,14 @@ def check_new_folder(path: Path) -> None:
     ----------
     path : Path
     """
+    if path.name in ("", ".."):
+        raise UserError(f"--out: must end in the name of a new folder, got {path}")
     try:
         if path.is_dir():
-            raise UserError(f"--out: {path} exists already and is never overwritten; go on with it by --resume {path}")
+            raise UserError(
+                f"--out: {path} exists already and is never overwritten; go on with it by --resume "
+                f"{shlex.quote(str(path))}"
+            )
         if path.exists() or path.is_symlink():
             raise UserError(f"--out: must be a new folder, but {path} is a file")
         parent = path.absolute().parent

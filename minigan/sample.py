@@ -7,6 +7,7 @@ faces.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +18,12 @@ from tqdm import tqdm
 from minigan.backend import BACKENDS, Array, backend_of, get_backend
 from minigan.checkpoint import DamagedFileError, list_checkpoints, load_checkpoint, load_network
 from minigan.cli import Parser, path_name, run_command, whole
+from minigan.console import complain, say
 from minigan.errors import RunError, UserError
 from minigan.gan import build_gan
 from minigan.models import NOISE_SIZE
 from minigan.network import Sequential
-from minigan.plots import image_format, save_grid
+from minigan.plots import FORMATS, image_format, save_grid, to_uint8
 from minigan.rng import MAX_SEED, stream
 from minigan.run import open_config
 
@@ -64,7 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         save_grid(out, faces, columns=count if arguments.interpolate else None)
     except OSError as error:
         raise RunError(f"cannot write {out}: {error.strerror or error}") from None
-    print(f"{out}: {count} face{'s' if count > 1 else ''} after {step:,} training steps")
+    except Exception as error:  # Pillow's formats say in many ways that a picture is too large for them
+        raise UserError(f"--out: a {out.suffix} file cannot hold so large a picture ({error}); try .png") from None
+    say(f"{out}: {count} face{'s' if count > 1 else ''} after {step:,} training steps")
     return 0
 
 
@@ -125,13 +129,25 @@ def draw(generator: Sequential, noise: Array, *, batch_size: int = 64) -> Array:
 
     Returns
     -------
-    numpy.ndarray of shape (N, S, S, 3)
-        In (-1, 1), on the host.
+    numpy.ndarray of shape (N, S, S, 3), uint8
+        On the host.
+
+    Raises
+    ------
+    UserError
+        If the faces are no numbers: the network is broken.
     """
     to_host = backend_of(noise).to_host
     starts = range(0, len(noise), batch_size)
     batches = tqdm(starts, desc="Drawing", unit="batch", disable=len(starts) < 8)
-    return np.concatenate([to_host(generator.predict(noise[a : a + batch_size])) for a in batches])
+    faces = np.empty((len(noise), *generator.output_shape()), np.uint8)
+    for a in batches:
+        with np.errstate(all="ignore"):
+            batch = to_host(generator.predict(noise[a : a + batch_size]))
+        if not np.isfinite(batch).all():
+            raise UserError("the generator draws values that are no numbers: its weights are broken")
+        faces[a : a + batch_size] = to_uint8(batch)
+    return faces
 
 
 def load_generator(source: Path) -> tuple[Sequential, int]:
@@ -169,7 +185,7 @@ def load_generator(source: Path) -> tuple[Sequential, int]:
             step = load_checkpoint(path, gan, image_size=config.image_size, width=config.width)
             return gan.generator, step
         except DamagedFileError as error:
-            print(f"minigan: warning: {error}; going back to the checkpoint before it", file=sys.stderr)
+            complain(f"minigan: warning: {error}; going back to the checkpoint before it")
     raise UserError(f"{source} holds no readable checkpoint to draw faces with")
 
 
@@ -180,11 +196,16 @@ def _default_out(source: Path, interpolate: bool, count: int, seed: int) -> Path
 
 def _check_out(out: Path) -> None:
     if image_format(out) is None:
-        raise UserError(f"--out: must end in a picture's suffix such as .png or .webp, got {out.name!r}")
-    if out.is_dir():
-        raise UserError(f"--out: must be a file, but {out} is a folder")
-    if not out.parent.is_dir():
-        raise UserError(f"--out: the folder {out.parent} does not exist")
+        raise UserError(f"--out: must end in one of {', '.join(FORMATS)}, got {out.name!r}")
+    try:
+        if out.is_dir():
+            raise UserError(f"--out: must be a file, but {out} is a folder")
+        if not out.parent.is_dir():
+            raise UserError(f"--out: the folder {out.parent} does not exist")
+    except OSError as error:
+        raise UserError(f"--out: {out} cannot be written: {error.strerror or error}") from None
+    if not os.access(out.parent, os.W_OK | os.X_OK):
+        raise UserError(f"--out: the folder {out.parent} is read-only")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,6 +7,7 @@ line, opens what it names, and hands over to `minigan.trainer`.
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ from typing import Any
 from minigan.backend import BACKENDS, get_backend
 from minigan.cli import Parser, path_name, run_command, whole
 from minigan.config import PRESETS, RunConfig, resumed_config
+from minigan.console import complain, one_line, say
 from minigan.data.dataset import ImageSet, open_images
 from minigan.data.folder import check_folder, describe_skipped
 from minigan.errors import UserError
@@ -51,12 +53,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         if value is not None and name not in ("out", "resume", "dry_run")
     }
     if "data" in given:
-        given["data"] = str(Path(given["data"]).expanduser().resolve())
+        given["data"] = _absolute(given["data"])
     if arguments.resume is not None:
         if arguments.out is not None:
             raise UserError(f"--out: a resumed run stays in its folder, {arguments.resume}, got {arguments.out}")
         return _resume(Path(arguments.resume), given, arguments.dry_run)
     return _begin(given, arguments.out, arguments.dry_run)
+
+
+def _absolute(path: str) -> str:
+    try:
+        return str(Path(path).resolve())
+    except (OSError, RuntimeError) as error:  # a loop of links; a current folder that is gone
+        raise UserError(f"--data: {path} cannot be opened ({error})") from None
 
 
 def _begin(given: dict[str, Any], out: str | None, dry_run: bool) -> int:
@@ -72,7 +81,7 @@ def _begin(given: dict[str, Any], out: str | None, dry_run: bool) -> int:
         image_size=config.image_size, width=config.width, seed=config.seed, init=config.init, backend=backend
     )
     run = Run.create(path, config, gan, _data_facts(images), backend)
-    print(f"Run folder: {path}")
+    say(f"Run folder: {one_line(path)}")
     return _train(Trainer(run, gan, images, backend))
 
 
@@ -88,7 +97,7 @@ def _resume(path: Path, given: dict[str, Any], dry_run: bool) -> int:
             raise UserError(
                 f"--steps: the run has {done} steps behind it already, so there is no stopping at {config.steps}"
             )
-        print(f"{path} is finished: all {done} steps are done; --steps N goes further")
+        say(f"{path} is finished: all {done} steps are done; --steps N goes further")
         return 0
     images = _open_images(config)
     _warn_if_changed(images, about)
@@ -96,7 +105,12 @@ def _resume(path: Path, given: dict[str, Any], dry_run: bool) -> int:
     run, step, warnings = Run.resume(path, config, gan, about, backend)
     for warning in warnings:
         _warn(warning)
-    print(f"Run folder: {path}, going on after {step} of {config.steps} steps")
+    if config.steps < step:
+        run.close()
+        raise UserError(
+            f"--steps: the run has {step} steps behind it already, so there is no stopping at {config.steps}"
+        )
+    say(f"Run folder: {one_line(path)}, going on after {step} of {config.steps} steps")
     return _train(Trainer(run, gan, images, backend, step=step))
 
 
@@ -104,11 +118,11 @@ def _train(trainer: Trainer) -> int:
     status = trainer.train()
     path = trainer.run.path
     if status:
-        print(f"Stopped after {trainer.step} of {trainer.run.config.steps} steps; all is saved. To go on:")
-        print(f"  {resume_line(path)}")
+        say(f"Stopped after {trainer.step} of {trainer.run.config.steps} steps; all is saved. To go on:")
+        say(f"  {resume_line(path)}")
     else:
-        print(f"Done: {trainer.step} steps. Look at {path / 'faces.png'}, {path / 'faces.gif'}, {path / 'losses.png'}")
-        print(f"More faces: python -m minigan.sample {path}")
+        say(f"Done: {trainer.step} steps. Look at {path / 'faces.png'}, {path / 'faces.gif'}, {path / 'losses.png'}")
+        say(f"More faces: python -m minigan.sample {shlex.quote(str(path))}")
     return status
 
 
@@ -142,19 +156,19 @@ def _describe(config: RunConfig, path: Path, done: int) -> int:
     if config.data is not None:
         check_folder(config.data)
     for build in (discriminator, generator):
-        print(build(image_size=config.image_size, width=config.width).summary(), end="\n\n")
+        say(build(image_size=config.image_size, width=config.width).summary() + "\n")
     source = config.data or f"{config.faces:,} drawn faces"
     left = f" ({done:,} of them are done)" if done else ""
-    print(f"Would train {config.steps:,} steps{left} of {config.batch_size} pictures ({source}) in {path}")
+    say(f"Would train {config.steps:,} steps{left} of {config.batch_size} pictures ({source}) in {path}")
     for name, value in vars(config).items():
         if name not in ("data", "faces"):
-            print(f"  {name:<13}{value}")
-    print("Nothing was written (--dry-run).")
+            say(f"  {name:<13}{value}")
+    say("Nothing was written (--dry-run).")
     return 0
 
 
 def _warn(message: str) -> None:
-    print(f"minigan: warning: {message}", file=sys.stderr)
+    complain(f"minigan: warning: {one_line(message)}")
 
 
 def _parser() -> argparse.ArgumentParser:

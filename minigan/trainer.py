@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import sys
 import time
@@ -24,6 +25,7 @@ from tqdm import tqdm
 
 from minigan.backend import Array, Backend
 from minigan.checkpoint import NotFiniteError
+from minigan.console import say
 from minigan.data.dataset import ImageSet, Prefetcher
 from minigan.errors import RunError
 from minigan.gan import GAN, METRICS, draw_inputs, train_step
@@ -133,7 +135,7 @@ class Trainer:
                 self._read_metrics(bar)
                 self._save_checkpoint()
                 self._summarise()
-                return 128 + requests[0] if requests else 0
+                return 128 + requests[0] if requests and self.step < config.steps else 0
         except OSError as error:
             raise RunError(f"{self._where(error)}; {self._what_is_kept()}") from None
         except NotFiniteError as error:
@@ -154,13 +156,14 @@ class Trainer:
         if self._ring.append(step, result.metrics) or is_save:
             self._read_metrics(bar)
         if is_save:
-            self._print_averages(bar)
             self.run.save_networks(self.gan, step)
             self._save_fixed_picture(step)
             self.run.save_loss_plot()
         if is_save or time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
             self._read_metrics(bar)
             self._save_checkpoint()
+        if is_save:
+            self._print_averages(bar)
 
     def _read_metrics(self, bar: tqdm[NoReturn]) -> None:
         """Bring the metrics to the host, log them, and make sure that they are numbers."""
@@ -181,11 +184,11 @@ class Trainer:
     def _print_averages(self, bar: tqdm[NoReturn]) -> None:
         d_real, d_fake, g = self.run.averages(AVERAGED)[:3]
         count = min(AVERAGED, self.step)
-        bar.write(
-            f"Step {self.step - 1}: averages of the last {count} steps: "
-            f"D fake {d_fake:f}, D real {d_real:f}, GAN {g:f}",
-            file=sys.stdout,
-        )
+        with bar.external_write_mode(file=sys.stdout):
+            say(
+                f"Step {self.step - 1}: averages of the last {count} steps: "
+                f"D fake {d_fake:f}, D real {d_real:f}, GAN {g:f}"
+            )
 
     def _faces(self, count: int) -> Array:
         """Faces from the fixed noise, on the host."""
@@ -216,7 +219,8 @@ class Trainer:
 
 def resume_line(path: Path) -> str:
     """The command that goes on with a run."""
-    return f"python -m minigan.train --resume {path}"
+    name = str(path)
+    return f"python -m minigan.train --resume {shlex.quote('./' + name if name.startswith('-') else name)}"
 
 
 @contextlib.contextmanager

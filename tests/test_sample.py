@@ -102,7 +102,10 @@ def test_damaged_checkpoint_falls_back(run, tmp_path, capsys):
         (["--n", 10**9], "got 1000000000"),
         (["--interpolate", "--n", 1], "--n: must be between 2 and 10000, got 1"),
         (["--seed", -1], "--seed: must be between 0 and 4294967295, got -1"),
-        (["--out", "faces.txt"], "must end in a picture's suffix such as .png or .webp, got 'faces.txt'"),
+        (
+            ["--out", "faces.txt"],
+            "--out: must end in one of .png, .jpg, .jpeg, .webp, .gif, .bmp, .tif, .tiff, got 'faces.txt'",
+        ),
         (["--out", "no/such/folder/x.png"], "does not exist"),
     ],
 )

@@ -287,6 +287,64 @@ def test_every_flipped_bit_is_noticed(six):
             checkpoint.load_tensors(copy)
 
 
+def test_checkpoint_renamed_to_a_later_step_is_not_believed(pictures, six, tmp_path, capsys):
+    out = tmp_path / "renamed"
+    assert start(pictures, out, "--steps", 6) == 0
+    folder = out / "checkpoints"
+    (folder / "step-000006.safetensors").rename(folder / "step-000020.safetensors")
+    assert call("--resume", out) == 0
+    assert "its contents are those of step 6" in capsys.readouterr().err
+    assert_equal_runs(six, out)
+
+
+def test_folders_with_the_names_of_files_are_passed_over(pictures, six, tmp_path):
+    out = tmp_path / "folders"
+    assert start(pictures, out, "--steps", 3) == 0
+    (out / "checkpoints" / "step-000009.safetensors").mkdir()
+    (out / "images" / "0005_image.png.d").mkdir()
+    (out / "images" / "0099fixed_image.png").mkdir()
+    assert call("--resume", out, "--steps", 6) == 0
+    assert checkpoint.list_checkpoints(out / "checkpoints")[0][0] == 6
+
+
+def test_a_damaged_old_picture_costs_its_frame_only(pictures, tmp_path):
+    out = tmp_path / "picture"
+    assert start(pictures, out, "--steps", 3) == 0
+    (out / "images" / "0000fixed_image.png").write_bytes(b"no picture")
+    assert call("--resume", out, "--steps", 6) == 0
+    with Image.open(out / "faces.gif") as film:
+        assert film.n_frames == 3
+
+
+def test_run_inside_its_own_data(pictures, tmp_path, monkeypatch, capsys):
+    """Its pictures are not learned from, neither by itself when resumed nor by the next run."""
+    data = tmp_path / "data"
+    data.mkdir()
+    for path in pictures.iterdir():
+        (data / path.name).write_bytes(path.read_bytes())
+    monkeypatch.chdir(data)
+    assert call("--data", ".", *SMALL, "--steps", 3, "--out", "runs/one") == 0
+    assert call("--resume", "runs/one", "--steps", 4) == 0
+    assert "have changed" not in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other limits on names")
+def test_nothing_is_left_where_a_run_cannot_be_made(pictures, tmp_path, capsys):
+    error = refused(capsys, "--data", pictures, *SMALL, "--out", tmp_path / "new" / "deep" / "..")
+    assert "must end in the name of a new folder" in error
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+@pytest.mark.parametrize("redirection", ["2>&-", ">&-", "| head -n 1", "> /dev/full"])
+def test_streams_that_nobody_reads(pictures, tmp_path, redirection):
+    """The run does not die silently before its checkpoint."""
+    out = tmp_path / "run"
+    options = " ".join(map(str, ["--data", pictures, *SMALL, "--steps", 6, "--out", out]))
+    subprocess.run(f"{sys.executable} -m minigan.train {options} {redirection}", shell=True, capture_output=True)
+    assert checkpoint.list_checkpoints(out / "checkpoints")[0][0] >= 3
+
+
 def test_all_checkpoints_damaged(pictures, tmp_path, capsys):
     out = tmp_path / "hopeless"
     assert start(pictures, out, "--steps", 3) == 0

@@ -152,7 +152,7 @@ def run_exercise(
         where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
         outcome.status = CHECKER_ERROR
         outcome.finding = Finding(
-            "E50", "load", f"the checker itself failed ({type(error).__name__}: {error}); this says nothing about your "
+            "", "load", f"the checker itself failed ({type(error).__name__}: {error}); this says nothing about your "
 f"code",
             (where,), where=name,
         )  # fmt: skip

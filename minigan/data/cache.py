@@ -251,9 +251,14 @@ class Builder:
             self._write_header()
             _flush_to_disk(file)
             file.close()
-            _rename(self._temporary, self._directory / _images_name(self.stem, seal))
+            images = self._directory / _images_name(self.stem, seal)
+            _rename(self._temporary, images)
             record = {"fingerprint": seal, "notes": notes}
-            _write_text(self._directory / f"{self.stem}.json", json.dumps(record, indent=1), self.stem)
+            try:
+                _write_text(self._directory / f"{self.stem}.json", json.dumps(record, indent=1), self.stem)
+            except BaseException:
+                images.unlink(missing_ok=True)
+                raise
         cached = load(self.stem)
         if cached is None:
             raise RunError(f"the cache just written to {printable(self._directory)} reads back differently: try again")

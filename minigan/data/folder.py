@@ -243,6 +243,8 @@ def _kind(entry: os.DirEntry[str]) -> os.stat_result | str:
             return "a link to a folder, not followed"
         if _has_image_suffix(entry.name):
             return "a directory, not a file"
+        if _is_run_folder(Path(entry.path)):
+            return "a run of minigan's, whose pictures are not yours"
         return "" if not _is_cache_directory(Path(entry.path)) else "the folder of the image cache"
     if entry.is_file():
         return entry.stat()
@@ -256,6 +258,11 @@ def _is_ignored(name: str) -> bool:
 def _is_link(entry: os.DirEntry[str]) -> bool:
     tag = getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0)
     return entry.is_symlink() or tag == _MOUNT_POINT
+
+
+def _is_run_folder(directory: Path) -> bool:
+    """Whether a folder is a training run: one that lies inside its data must not learn from its own pictures."""
+    return (directory / "config.json").is_file() and (directory / "checkpoints").is_dir()
 
 
 def _is_cache_directory(directory: Path) -> bool:
@@ -471,9 +478,14 @@ def _system_reason(error: Exception) -> str:
 @contextlib.contextmanager
 def _without_warnings() -> Iterator[None]:
     """Silence Pillow's remarks on odd files. The filters are global: enter this once, around all threads."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    # Pillow's own limit, raised at twice the number, also holds for what an icon file carries inside.
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MAX_PIXELS // 2
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 # ---- Judging ----
