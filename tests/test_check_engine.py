@@ -107,6 +107,12 @@ def test_messages_are_complete(verdicts):
         assert finding.evidence or finding.cause or finding.hints or finding.rung in ("contract", "hygiene"), name
 
 
+def test_wrong_results_have_three_hints(verdicts):
+    for name, (_, outcome) in verdicts.items():
+        if outcome.finding.rung in ("forward", "gradient"):
+            assert len(outcome.finding.hints) == 3, name
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(1, 20))
 def test_every_bug_is_caught_on_every_seed(seed):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minigan.backend import Array
+from minigan.check.hints import RESULTS
 from minigan.check.model import Finding
 from minigan.gan import discriminator_step, generator_step
 from minigan.losses import bce_with_logits_backward, bce_with_logits_forward
@@ -119,6 +120,7 @@ def check_step(name: str, step: Step, rng: np.random.Generator) -> Finding | Non
                 f"{name} does not do what it should",
                 _told(numbers, expected_losses, world, truth),
                 cause,
+                RESULTS[name],
                 where=name,
             )
     return _describe(name, before, world, truth, numbers, expected_losses)

@@ -17,6 +17,7 @@ import numpy as np
 
 from minigan.backend import Array
 from minigan.check.exercises import Case, Exercise
+from minigan.check.hints import GRADIENTS, RESULTS, filled
 from minigan.check.model import Finding
 from minigan.check.numeric import differs, numeric_gradient
 from minigan.losses import LOGIT_MAX, LOGIT_MIN
@@ -128,7 +129,7 @@ def explain_forward(exercise: Exercise, failures: list[tuple[Case, Array, Array]
         f"{function}: the result is wrong",
         (*_evidence(y, expected, "right"), f"on {case.label}"),
         idea.cause,
-        idea.hints or ("Work the smallest case by hand and compare step by step.",),
+        filled(idea.hints, RESULTS.get(exercise.name)),
         where=function,
     )
 
@@ -493,7 +494,7 @@ def explain_rule(exercise: Exercise, failures: list[RuleFailure], function: str)
         f"{function}: {name} is wrong" + ("" if len(exercise.results) == 1 else _others_right(exercise, wrong)),
         (*_evidence(last.values[first], last.expected[first], "right"), *([", ".join(told)] if told else [])),
         idea.cause,
-        idea.hints or ("Work one number by hand with the numbers above.",),
+        filled(idea.hints, RESULTS.get(exercise.name)),
         where=f"{function}: {name}",
     )
 
@@ -789,8 +790,7 @@ def explain_gradient(
             f"on {small.forward.case.label}",
         ),
         idea.cause,
-        idea.hints
-        or ("Write y as a sum, take the derivative of one y by one input, and follow dy back along every path.",),
+        filled(idea.hints, GRADIENTS.get((exercise.name, name))),
         where=f"{function}: {name}",
     )
     return finding, _picture(name, small.yours, small.numeric)

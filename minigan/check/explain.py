@@ -460,7 +460,7 @@ def _activation(e: Evidence) -> Wrongs:
             ("1 - tanh(y)^2: tanh is taken twice", 1 - np.tanh(y) ** 2),
             ("y * (1 - y): that is the sigmoid's derivative", y * (1 - y)),
             ("(1 - y)^2", (1 - y) ** 2),
-            ("the root of the derivative", np.sqrt(1 - y**2)),
+            ("the root of 1 - y^2", np.sqrt(1 - y**2)),
             ("1 - 2y^2", 1 - 2 * y**2),
             ("1 / (1 + x^2), the derivative of the arc tangent", 1 / (1 + x**2)),
         ]
@@ -471,24 +471,19 @@ def _activation(e: Evidence) -> Wrongs:
             ("x * (1 - x): y belongs in place of x", x * (1 - x)),
             ("y * (1 + y): the sign", s * (1 + s)),
             ("y * (y - 1): the sign", s * (s - 1)),
-            ("the sigmoid of y is used: it is taken twice", 1 / (1 + np.exp(-s)) * (1 - 1 / (1 + np.exp(-s)))),
+            (
+                "sigmoid(y) * (1 - sigmoid(y)): the sigmoid is taken twice",
+                1 / (1 + np.exp(-s)) * (1 - 1 / (1 + np.exp(-s))),
+            ),
             ("1 - y^2: that is the tanh's derivative", 1 - s**2),
             ("y^2 * (1 - y)", s**2 * (1 - s)),
             ("y * (1 - y)^2", s * (1 - s) ** 2),
-            ("exp(-x) without the square below", np.exp(-x) / (1 + np.exp(-x)) ** 1),
-            ("the derivative of tanh(x)", 1 - t**2),
-            ("y - y itself squared twice", s - s**4),
+            ("exp(-x) / (1 + exp(-x)): the square below is missing", np.exp(-x) / (1 + np.exp(-x))),
+            ("1 - tanh(x)^2, the derivative of the tanh", 1 - t**2),
         ]
     for cause, factor in factors:
-        yield (
-            Idea(
-                "E63",
-                f"the derivative is taken as {cause}."
-                if ":" not in cause and name in ("tanh", "sigmoid")
-                else f"{cause}.",
-            ),
-            dy * factor,
-        )
+        sentence = f"dy is multiplied by {cause}." if name in ("tanh", "sigmoid") else f"{cause}."
+        yield Idea("E63", sentence), dy * factor
     yield (
         Idea("E63", "the mask is taken from dy, not from x."),
         np.where(dy > 0, dy, (alpha if name == "leaky_relu" else 0) * dy),

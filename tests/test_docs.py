@@ -1,0 +1,48 @@
+"""Documents say what the code says."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from minigan.check.codes import CODES
+from minigan.check.exercises import EXERCISES
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
+def test_links_lead_somewhere(path):
+    text = path.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
+def test_no_placeholders(path):
+    assert not re.search(r"[A-Z]{3,}LINE|TODO|FIXME|XXX", path.read_text(encoding="utf-8"))
+
+
+def test_every_code_and_exercise_is_documented():
+    text = (ROOT / "docs" / "check.md").read_text(encoding="utf-8")
+    for code, meaning in CODES.items():
+        assert f"| {code} | {meaning} |" in text
+    for exercise in EXERCISES.values():
+        for function in exercise.functions:
+            assert f"`{function}`" in text
+
+
+def test_functions_named_in_the_article_exist():
+    """docs/article.md names functions as `module.name`; the modules have them."""
+    import importlib
+
+    text = (ROOT / "docs" / "article.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"`((?:models|layers|ops|losses|initializers|optimizers|gan|plots|checkpoint)\.\w+)`", text))
+    assert len(names) > 15
+    for name in names:
+        module, attribute = name.split(".")
+        if attribute == "py" or name in ("gan.compile", "gan.train_on_batch"):  # a file; the article's own words
+            continue
+        assert hasattr(importlib.import_module(f"minigan.{module}"), attribute), name
