@@ -1,6 +1,7 @@
 """Shared by all tests: hypothesis profiles, a cache of their own, and a GPU if there is one."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -44,3 +45,8 @@ def gpu():
         return backend.get_backend("cupy")
     except backend.UserError as error:
         pytest.skip(str(error))
+
+
+def hear_ctrl_c():
+    """For ``preexec_fn``: where the tests run in a shell's background, Ctrl-C is ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)

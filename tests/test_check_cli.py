@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import hear_ctrl_c
 
 from minigan.check import __main__ as command
 from minigan.check import engine, sandbox, template, text, worker
@@ -301,7 +302,9 @@ def test_no_process_is_left_when_the_checker_is_killed(tmp_path):
 @posix
 def test_ctrl_c_stops_at_once(tmp_path):
     path = write(tmp_path, "open('started', 'w').close()\nwhile True:\n    pass\n")
-    process = subprocess.Popen([sys.executable, "-m", "minigan.check", path], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "minigan.check", path], stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c
+    )
     wait_for(lambda: (tmp_path / "started").exists())
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=10)

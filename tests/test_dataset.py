@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import hear_ctrl_c
 from PIL import Image
 
 from minigan.data import cache, drawn, faces
@@ -437,6 +438,7 @@ def test_ctrl_c_stops_workers_without_a_storm(tmp_path: Path, cache_folder: Path
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=hear_ctrl_c,
     )
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:

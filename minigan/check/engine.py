@@ -151,11 +151,10 @@ def run_exercise(
         frames = traceback.extract_tb(error.__traceback__)
         where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
         outcome.status = CHECKER_ERROR
+        told = f"{type(error).__name__}: {error}"
         outcome.finding = Finding(
-            "", "load", f"the checker itself failed ({type(error).__name__}: {error}); this says nothing about your "
-f"code",
-            (where,), where=name,
-        )  # fmt: skip
+            "", "load", f"the checker itself failed ({told}); this says nothing about your code", (where,), where=name
+        )
     outcome.passed = subject.passed
     outcome.seconds = time.perf_counter() - begin
     return outcome

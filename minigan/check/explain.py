@@ -156,10 +156,8 @@ def _constant_factor(evidence: list[Evidence]) -> Idea | None:
             if best.startswith("1/")
             else "a sum where a mean belongs, or a division that is missing."
         )
-    return Idea(code, f"it is {best} times the right one: {why}" if why else f"it is {best} times the right one.", (
-        "Which sums of the forward pass are means, and which are "
-"not?" if code == "E57" else "Follow one number through.",
-    ))  # fmt: skip
+    hint = "Which sums of the forward pass are means, and which are not?" if code == "E57" else "Follow one number."
+    return Idea(code, f"it is {best} times the right one" + (f": {why}" if why else "."), (hint,))
 
 
 def _name(k: float, e: Evidence) -> list[str]:
