@@ -103,7 +103,8 @@ class Sequential:
         """
         gradient: Array | None = dy
         for index in reversed(range(len(self.layers))):
-            assert gradient is not None
+            if gradient is None:
+                raise ValueError(f"{self.name}: dy is None; a backward gives no input gradient unless input_grad=True")
             gradient = self.layers[index].backward(
                 gradient, caches[index], input_grad=input_grad or index > 0, param_grads=param_grads
             )

@@ -21,6 +21,7 @@ from minigan.gan import discriminator_step, generator_step
 from minigan.losses import bce_with_logits_backward, bce_with_logits_forward
 from minigan.models import discriminator, generator
 from minigan.network import Sequential
+from minigan.ops import sigmoid_forward
 
 B, SIZE, WIDTH, STEPS = 5, 32, 2, 2
 RATE = 0.05
@@ -38,6 +39,10 @@ class PlainDescent:
     def step(self, grads: dict[str, Array]) -> None:
         """Move every parameter against its gradient."""
         for name, p in self.params.items():
+            if name not in grads or grads[name].shape != p.shape:
+                raise ValueError(
+                    f"optimizer.step: {name} needs a gradient of shape {p.shape}; are these its network's?"
+                )
             p -= RATE * grads[name]
 
 
@@ -59,8 +64,6 @@ class World:
             "G's moving statistics": self.G.buffers(),
             "D's parameters": self.D.params(),
             "D's moving statistics": self.D.buffers(),
-            "D's gradients": self.D.grads() if self.G_learns else {},
-            "G's gradients": {} if self.G_learns else self.G.grads(),
         }
         return {part: {name: a.copy() for name, a in arrays.items()} for part, arrays in parts.items()}
 
@@ -72,7 +75,7 @@ def make_world(name: str, seed: int) -> World:
     rng = np.random.default_rng(seed)
     noise = rng.standard_normal((STEPS + 1, B, 1, 1, 100)).astype(np.float32)
     pictures = rng.uniform(-1, 1, (STEPS + 1, B, SIZE, SIZE, 3)).astype(np.float32)
-    labels = rng.uniform(0.8, 1, (STEPS + 1, B, 1)).astype(np.float32)
+    labels = rng.uniform(0.05, 0.95, (STEPS + 1, B, 1)).astype(np.float32)
     for network, x in ((G, noise[-1]), (D, pictures[-1])):
         network.forward(x, training=True)
     learner = D if name == "discriminator_step" else G
@@ -105,6 +108,11 @@ def check_step(name: str, step: Step, rng: np.random.Generator) -> Finding | Non
         problem = _bad_loss(name, loss)
         if problem is not None:
             return problem
+    twin = make_world(name, seed)
+    again = _run(name, step, twin)
+    if not (_same(world.state(), twin.state()) and np.allclose([float(v) for v in losses], [float(v) for v in again])):
+        cause = "it draws random numbers of its own instead of using what it is given, or remembers something."
+        return Finding("E23", "hygiene", f"two equal calls of {name} do different things", cause=cause, where=name)
     truth = make_world(name, seed)
     expected_losses = _run(name, lambda *a: right(*a).loss, truth)
     numbers = [float(np.asarray(loss)) for loss in losses]
@@ -199,8 +207,6 @@ def _describe(
         code, title = "E81", f"{learner}'s parameters do not change"
     elif f"{other}'s parameters" in changed:
         code, title = "E82", f"{other}'s parameters change; only {learner} may learn here"
-    elif f"{other}'s gradients" in changed:
-        code, title = "E82", f"gradients are collected in {other}, whose next step would find them there"
     elif {p for p in changed ^ should if "moving" in p}:
         part = min(p for p in changed ^ should if "moving" in p)
         code, title = "E84", f"{part} {'change, and must not' if part in changed else 'do not change, and should'}"
@@ -210,7 +216,7 @@ def _describe(
         code, title = "E88", "the loss is right, but the update is not"
     else:
         code, title = "E80", "loss and update are wrong"
-    return Finding(code, "behaviour", f"{name}: {title}", evidence, where=name)
+    return Finding(code, "behaviour", f"{name}: {title}", evidence, hints=RESULTS[name], where=name)
 
 
 # ---------------------------------------------------------------------------------------------------- steps gone wrong
@@ -238,12 +244,18 @@ def _wrong_steps(name: str) -> Iterator[tuple[str, str, Step]]:
         make(update=False),
     )
     yield "E84", "forward is run twice, so the moving statistics are updated twice.", make(twice=True)
-    yield "E81", "optimizer.step is not called.", make(step=False)
+    yield (
+        "E81",
+        "nothing is updated: optimizer.step is not called, or all gradients are 0 when it is (zero_grads "
+        "after backward?).",
+        make(step=False),
+    )
     yield "E88", "optimizer.step is called twice.", make(steps=2)
     yield "E81", "backward is not called: the gradients are 0.", make(backward=False)
     yield "E85", "gradients are set to 0 after backward: nothing is left for the optimizer.", make(zero_late=True)
     yield "E85", "the optimizer steps before backward: with the gradients of the step before.", make(early=True)
     yield "E85", "the optimizer steps first, with the gradients of the step before.", make(first=True)
+    yield "E80", "the sigmoid is taken twice: D gives logits, and the loss takes them as they are.", make(sigmoid=True)
     yield "E88", "backward is run twice, and gradients add up.", make(backwards=2)
     yield "E87", "loss and gradient are those of the sum over the batch, not of the mean.", make(scale=B, loss_scale=B)
     if name == "generator_step":
@@ -258,7 +270,6 @@ def _wrong_steps(name: str) -> Iterator[tuple[str, str, Step]]:
             "the pictures come from inference mode, the caches from training mode: they do not belong together.",
             _g_step(mixed=True),
         )
-        yield "E82", "D's gradients are computed too: param_grads=False is missing.", _g_step(d_grads=True)
         yield (
             "E86",
             "D runs in inference mode; frozen means no update, not moving statistics.",
@@ -299,6 +310,7 @@ def _d_step(
     backwards: int = 1,
     early: bool = False,
     first: bool = False,
+    sigmoid: bool = False,
     zero_late: bool = False,
 ) -> Step:
     """D's step with one thing changed."""
@@ -309,6 +321,7 @@ def _d_step(
         if twice:
             D.forward(x, training=True)
         logits, caches = D.forward(x, training=training, update_stats=update)
+        logits = sigmoid_forward(logits)[0] if sigmoid else logits
         loss, cache = bce_with_logits_forward(logits, labels(target))
         if early:
             optimizer.step(D.grads())
@@ -343,6 +356,7 @@ def _g_step(
     backwards: int = 1,
     early: bool = False,
     first: bool = False,
+    sigmoid: bool = False,
     zero_late: bool = False,
     mixed: bool = False,
     d_grads: bool = False,
@@ -360,6 +374,7 @@ def _g_step(
         if mixed:
             fakes = G.predict(noise)
         logits, d_caches = D.forward(fakes, training=d_training, update_stats=d_update)
+        logits = sigmoid_forward(logits)[0] if sigmoid else logits
         loss, cache = bce_with_logits_forward(logits, labels(target))
         if early:
             optimizer.step(G.grads())

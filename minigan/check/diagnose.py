@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minigan.backend import Array
-from minigan.check.exercises import Case, Exercise
-from minigan.check.hints import GRADIENTS, RESULTS, filled
+from minigan.check.exercises import Case, Exercise, to_student
+from minigan.check.hints import filled, gradient_hints, result_hints
 from minigan.check.model import Finding
 from minigan.check.numeric import differs, numeric_gradient
 from minigan.losses import LOGIT_MAX, LOGIT_MIN
@@ -37,6 +37,15 @@ class Idea(NamedTuple):
     hints: tuple[str, ...] = ()
 
 
+def fits(yours: Array, wrong: Array, right: Array) -> bool:
+    """Whether a hypothesis explains a result: it comes close, and much closer than the right one does."""
+    if yours.shape != wrong.shape or differs(yours, wrong, FIT):
+        return False
+    if yours.shape != right.shape or not np.isfinite(right).all():
+        return True
+    return bool(np.abs(yours - wrong).max(initial=0) <= 0.03 * np.abs(yours - right).max(initial=0) + 1e-12)
+
+
 def _fits(a: Array, b: Array) -> bool:
     return a.shape == b.shape and not differs(a, b, FIT)
 
@@ -49,7 +58,13 @@ def clipped_bce(z: Array, target: Array) -> Array:
 
 # -------------------------------------------------------------------------------------------------------------- shapes
 def explain_shape(
-    function: str, name: str, got: tuple[int, ...], expected: tuple[int, ...], exercise: Exercise, case: Case
+    function: str,
+    name: str,
+    got: tuple[int, ...],
+    expected: tuple[int, ...],
+    exercise: Exercise,
+    case: Case,
+    layout: str,
 ) -> Finding:
     """Say what a wrong shape tells.
 
@@ -57,49 +72,73 @@ def explain_shape(
     ----------
     function, name : str
     got, expected : tuple of int
+        In the student's layout.
     exercise : Exercise
     case : Case
+    layout : str
 
     Returns
     -------
     Finding
     """
     cause = ""
-    if sorted(got) == sorted(expected):
-        cause = (
-            "these are the right sizes in the wrong order: an array is transposed, or a reshape took the axes wrongly."
-        )
+    if 0 in got and case.settings.get("pad") == 0:
+        cause = "for pad = 0 the slice pad:-pad is 0:0, which is empty: write pad:pad + H."
+    elif sorted(got) == sorted(expected):
+        cause = "the right sizes in the wrong order: an array is transposed, or a reshape took the axes wrongly."
     elif len(got) == len(expected) + 1 and math.prod(got) == math.prod(expected):
         cause = "one axis too many: keepdims=True, or a missing index."
     elif len(got) < len(expected):
         cause = "an axis is gone: a sum or an index has taken one too many."
-    elif len(got) == 4 and exercise.name.startswith("conv2d"):
-        cause = _shape_of_other_geometry(exercise, case, got)
+    elif len(got) == len(expected) == 1:
+        cause = f"it has {got[0]} elements instead of {expected[0]}: the sum runs over the wrong axes."
+    elif len(got) == 4 and exercise.name.startswith("conv2d") and name == "y":
+        cause = _shape_of_other_geometry(exercise, case, got, layout)
     return Finding(
         "E13",
         "contract",
         f"{function}: {name} must have shape {expected}, got {got}",
-        (f"on {case.label}",),
+        (f"on {case.told(exercise.roles, layout)}",),
         cause,
         ("Write the shape of every intermediate array beside its line.",),
         where=f"{function}: {name}",
     )
 
 
-def _shape_of_other_geometry(exercise: Exercise, case: Case, got: tuple[int, ...]) -> str:
-    for pad, stride in itertools.product({case.settings["pad"], 0, 1, 2}, {case.settings["stride"], 1, 2}):
-        if (pad, stride) != (case.settings["pad"], case.settings["stride"]):
-            try:
-                shape = np.shape(exercise.oracle(**case.arrays, pad=pad, stride=stride))
-            except ValueError:
-                continue
-            if sorted(shape) == sorted(got):
-                return f"this is the shape for pad={pad} and stride={stride}."
-    return ""
+def _shape_of_other_geometry(exercise: Exercise, case: Case, got: tuple[int, ...], layout: str) -> str:
+    """What mistake in the arithmetic of sizes gives this output."""
+    x, w = case.arrays["x"], case.arrays["w"]
+    S, P, K = case.settings["stride"], case.settings["pad"], w.shape[0]
+    if exercise.name == "conv2d":
+        sizes = {
+            "the division by the stride is rounded up; where the kernel does not fit any more there is no output": [
+                -(-(h + 2 * P - K) // S) + 1 for h in x.shape[1:3]
+            ],
+            "the + 1 is missing: (H + 2*pad - K)//stride + 1": [(h + 2 * P - K) // S for h in x.shape[1:3]],
+            "this is the size without padding": [(h - K) // S + 1 for h in x.shape[1:3]],
+            "this is the size with padding on one side only": [(h + P - K) // S + 1 for h in x.shape[1:3]],
+            "this is the size for stride 1": [(h + 2 * P - K) + 1 for h in x.shape[1:3]],
+            "this is the size of the input divided by the stride": [h // S for h in x.shape[1:3]],
+        }
+    else:
+        sizes = {
+            "nothing is cropped: this is the size without padding": [S * (h - 1) + K for h in x.shape[1:3]],
+            "padding is added instead of cropped": [S * (h - 1) + K + 2 * P for h in x.shape[1:3]],
+            "one side is cropped only": [S * (h - 1) + K - P for h in x.shape[1:3]],
+            "this is stride * H": [S * h for h in x.shape[1:3]],
+            "this is the size for stride 1": [h - 1 + K - 2 * P for h in x.shape[1:3]],
+            "this is the size of a convolution, not of a transposed one": [
+                (h + 2 * P - K) // S + 1 for h in x.shape[1:3]
+            ],
+        }
+    spatial = list(got[1:3] if layout == "NHWC" else got[2:4])
+    return next((f"{cause}." for cause, size in sizes.items() if size == spatial), "")
 
 
 # ------------------------------------------------------------------------------------------------------------- forward
-def explain_forward(exercise: Exercise, failures: list[tuple[Case, Array, Array]], function: str) -> Finding:
+def explain_forward(
+    exercise: Exercise, failures: list[tuple[Case, Array, Array]], function: str, layout: str
+) -> Finding:
     """Name the mistake behind a wrong forward result, if it is one that is known.
 
     Parameters
@@ -108,30 +147,46 @@ def explain_forward(exercise: Exercise, failures: list[tuple[Case, Array, Array]
     failures : list of (Case, Array, Array)
         Every case that fails, with the student's result and the right one.
     function : str
+    layout : str
 
     Returns
     -------
     Finding
     """
     fitting = [
-        [idea for idea, wrong in _wrong_forwards(exercise, case) if _fits(y, np.asarray(wrong))]
-        for case, y, _ in failures
+        [idea for idea, wrong in _wrong_forwards(exercise, case) if fits(y, np.asarray(wrong), right)]
+        for case, y, right in failures
     ]
     small = min(failures, key=lambda failure: failure[0].size)
     case, y, expected = small
     idea = common(fitting) or _factor(y, expected, case, "E34")
     if idea is None and all(_reordered(y, expected, "E38") for _, y, expected in failures if y.size > 2):
         idea = _reordered(y, expected, "E38")
-    idea = idea or Idea("E30", "")
+    idea = idea or _last_row(failures) or Idea("E30", "")
+    role = exercise.roles.get("y")
+    yours, right = (to_student(a, role, layout) for a in (y, expected))
     return Finding(
         idea.code,
         "forward",
         f"{function}: the result is wrong",
-        (*_evidence(y, expected, "right"), f"on {case.label}"),
+        (*_evidence(yours, right, "right"), f"on {case.told(exercise.roles, layout)}"),
         idea.cause,
-        filled(idea.hints, RESULTS.get(exercise.name)),
+        filled(idea.hints, result_hints(exercise.name, layout)),
         where=function,
     )
+
+
+def _last_row(failures: list[tuple[Case, Array, Array]]) -> Idea | None:
+    """Only the last row or column is wrong: a loop stops one short."""
+    seen = False
+    for _, y, right in failures:
+        if y.ndim != 4 or y.shape != right.shape:
+            return None
+        bad = np.abs(y - right) > FIT * max(float(np.abs(right).max()), 1e-3)
+        if bad[:, :-1, :-1].any():
+            return None
+        seen = seen or min(y.shape[1:3]) > 1
+    return Idea("E65", "only the last row or column is wrong: a loop stops one short.") if seen else None
 
 
 def common(fitting: list[list[Idea]]) -> Idea | None:
@@ -177,6 +232,7 @@ def _activation_forwards(exercise: Exercise, x: Array, alpha: float = 0.2) -> It
         yield Idea("E3B", "this is a plain ReLU: the negative side is 0."), np.maximum(x, 0)
         yield Idea("E3A", "the two sides are exchanged."), np.where(x > 0, alpha * x, x)
         yield Idea("E3A", "the negative side has the wrong sign."), np.where(x > 0, x, -alpha * x)
+        yield Idea("E3B", "alpha is not multiplied by x: max(x, alpha)."), np.maximum(x, alpha)
         yield Idea("E3A", "alpha is the value, not the slope, of the negative side."), np.where(x > 0, x, alpha)
         yield Idea("E34", "alpha multiplies both sides."), alpha * x
     for name, other in (
@@ -210,13 +266,19 @@ def _flatten_forwards(exercise: Exercise, x: Array) -> Iterator[tuple[Idea, Any]
 
 
 def _bce_forwards(exercise: Exercise, z: Array, target: Array) -> Iterator[tuple[Idea, Any]]:
+    p = 1 / (1 + np.exp(-z))
     each = np.maximum(z, 0) - z * target + np.log1p(np.exp(-np.abs(z)))
     swapped = np.maximum(z, 0) - z * (1 - target) + np.log1p(np.exp(-np.abs(z)))
     p = 1 / (1 + np.exp(-z))
-    if z.ndim == 1 or z.shape[-1] == 1:
-        flat, t = z.reshape(-1, 1), target.reshape(1, -1)
-        pairs = np.maximum(flat, 0) - flat * t + np.log1p(np.exp(-np.abs(flat)))
-        yield Idea("E38", "every logit meets every target: (N, 1) against (N,) becomes N x N pairs."), pairs.mean()
+    flat, t = z.reshape(-1, 1), target.reshape(1, -1)
+    pairs = np.maximum(flat, 0) - flat * t + np.log1p(np.exp(-np.abs(flat)))
+    yield Idea("E38", "every logit meets every target: (N, 1) against (N,) becomes N x N pairs."), pairs.mean()
+    for eps in (1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5):
+        for told, q, r in (
+            ("a constant inside the logarithm changes the result", p + eps, 1 - p + eps),
+            ("a clip of the probability changes the result", np.clip(p, eps, 1 - eps), 1 - np.clip(p, eps, 1 - eps)),
+        ):
+            yield Idea("E39", f"{told}."), -(target * np.log(q) + (1 - target) * np.log(r)).mean()
     yield Idea("E34", "the losses are summed; the exercise asks for their mean."), each.sum()
     yield Idea("E34", "the losses are summed over one axis and averaged over the other."), each.sum() / z.shape[-1]
     yield Idea("E34", "the losses are summed over one axis and averaged over the other."), each.sum() / z.shape[0]
@@ -267,10 +329,10 @@ def _conv_forwards(
                 yield _MIXED_PATCH, conv(x, mixed, b)
     yield from _shifted_conv(exercise, x, w, b, stride, pad)
     one = np.zeros_like(y) + b
-    for c in range(C):
+    for c, which in ((0, "first"), (C - 1, "last")):
         mask = np.zeros_like(w)
         mask[:, :, c] = w[:, :, c]
-        yield Idea("E30", f"only input channel {c} is used; the sum runs over all channels."), conv(x, mask, b)
+        yield Idea("E38", f"only the {which} input channel is used; the sum runs over all channels."), conv(x, mask, b)
     yield Idea("E30", "nothing is computed: the result is the bias alone."), one
     yield Idea("E34", "the sum over the patch is divided by the number of its elements: a mean."), y / (K * K * C) + b
 
@@ -429,11 +491,16 @@ def _batch_norm_forwards(
     for t in others:
         m, v = x.mean(t, keepdims=True), x.var(t, keepdims=True)
         names = {0: "the batch", 1: "rows", 2: "columns", x.ndim - 1: "the channels"}
-        told = "all axes, so all channels share one" if t == every else " and ".join(names[a] for a in t)
-        yield (
-            Idea("E38", f"mean and variance run over {told}; they belong over all axes but the last."),
-            (gamma * (x - m) / np.sqrt(v + eps) + beta),
-        )
+        ways = [" and ".join(names[a] for a in t)]
+        if t == every:
+            ways = ["everything, so that all channels share one"]
+        if t == every[1:]:
+            ways.append("each sample by itself (that is layer normalization)")
+        if t and t == every[1:-1]:
+            ways = ["each sample and channel by itself (that is instance normalization)"]
+        for told in ways:
+            cause = f"mean and variance run over {told}; they belong over all samples and pixels, channel by channel."
+            yield Idea("E38", cause), gamma * (x - m) / np.sqrt(v + eps) + beta
 
 
 # -------------------------------------------------------------------------------------------------------------- update
@@ -451,7 +518,7 @@ class RuleFailure(NamedTuple):
         return [differs(v, e, FIT * 1e-3) for v, e in zip(self.values, self.expected, strict=True)]
 
 
-def explain_rule(exercise: Exercise, failures: list[RuleFailure], function: str) -> Finding:
+def explain_rule(exercise: Exercise, failures: list[RuleFailure], function: str, layout: str = "NHWC") -> Finding:
     """Name the mistake behind a wrong update.
 
     Parameters
@@ -494,7 +561,7 @@ def explain_rule(exercise: Exercise, failures: list[RuleFailure], function: str)
         f"{function}: {name} is wrong" + ("" if len(exercise.results) == 1 else _others_right(exercise, wrong)),
         (*_evidence(last.values[first], last.expected[first], "right"), *([", ".join(told)] if told else [])),
         idea.cause,
-        filled(idea.hints, RESULTS.get(exercise.name)),
+        filled(idea.hints, result_hints(exercise.name, layout)),
         where=f"{function}: {name}",
     )
 
@@ -773,12 +840,15 @@ def explain_gradient(
         idea = Idea(algebra, _LAWS[algebra])
     idea = idea or next((idea for idea in descriptions(evidence) if idea is not None), None)
     if idea is None and len(numbers) < len(runs):
-        idea = _simple_sizes(runs, numbers)
+        idea = _simple_sizes(subject, runs, numbers)
     if idea is None:
         idea = Idea(algebra or "E50", _LAWS.get(algebra, ""))
     small = next((e for e in evidence if e.numeric.size > 1), evidence[0])
     share = float(np.mean(np.abs(small.yours - small.numeric) > 1e-5 * max(np.abs(small.numeric).max(), 1e-3)))
     right = [n for n in exercise.gradients if n not in wrong]
+    others = [n for n in wrong if n != name]
+    role = exercise.roles.get(exercise.gradients[name])
+    yours, numeric = (to_student(a, role, subject.layout) for a in (small.yours, small.numeric))
     cases = "in every case tried" if len(numbers) == len(runs) else f"in {len(numbers)} of {len(runs)} cases tried"
     finding = Finding(
         idea.code,
@@ -786,14 +856,15 @@ def explain_gradient(
         f"{function}: {name} is wrong {cases}",
         (
             *([f"{', '.join(right)} right"] if right else []),
-            f"{share:.0%} of {name} wrong; " + _evidence(small.yours, small.numeric, "numeric")[0],
-            f"on {small.forward.case.label}",
+            *([f"{', '.join(others)} wrong too"] if others else []),
+            f"{share:.0%} of {name} wrong; " + _evidence(yours, numeric, "numeric")[0],
+            f"on {small.forward.case.told(exercise.roles, subject.layout)}",
         ),
         idea.cause,
-        filled(idea.hints, GRADIENTS.get((exercise.name, name))),
+        filled(idea.hints, gradient_hints(exercise.name, name, subject.layout)),
         where=f"{function}: {name}",
     )
-    return finding, _picture(name, small.yours, small.numeric)
+    return finding, _picture(name, yours, numeric, role, subject.layout)
 
 
 _LAWS = {
@@ -816,7 +887,7 @@ def _lawless(algebra: str, function: str) -> Finding:
     return Finding(algebra, "algebra", f"{function} {titles[algebra]}", cause=_LAWS[algebra], where=function)
 
 
-def _simple_sizes(runs: list[Run], wrong: list[int]) -> Idea | None:
+def _simple_sizes(subject: Subject, runs: list[Run], wrong: list[int]) -> Idea | None:
     """What the failing cases have in common that the others have not."""
 
     def traits(run: Run) -> set[str]:
@@ -842,7 +913,8 @@ def _simple_sizes(runs: list[Run], wrong: list[int]) -> Idea | None:
     shared = set.intersection(*(traits(runs[k]) for k in wrong))
     fine = set().union(*(traits(run) for k, run in enumerate(runs) if k not in wrong))
     telling = sorted(shared - fine, key=lambda text: ("=" in text, text))
-    sizes = "; ".join(runs[k][0].case.label for k in wrong[:2])
+    roles, layout = subject.exercise.roles, subject.layout
+    sizes = "; ".join(runs[k][0].case.told(roles, layout) for k in wrong[:2])
     if telling:
         return Idea("E68", f"it goes wrong exactly where there is {telling[0]}.")
     return Idea("E68", f"it is right for some sizes; it fails for {sizes}.")
@@ -917,10 +989,13 @@ def _evidence(yours: Array, right: Array, what: str) -> tuple[str, ...]:
     difference = np.abs(yours - right)
     index = np.unravel_index(int(np.argmax(difference)), difference.shape) if difference.ndim else ()
     place = f" at ({', '.join(str(int(i)) for i in index)})" if index else ""
-    return (f"worst{place}: yours {float(yours[index]):+.6g}, {what} {float(right[index]):+.6g}",)
+    a, b = float(yours[index]), float(right[index])
+    if f"{a:+.6g}" == f"{b:+.6g}":
+        return (f"worst{place}: yours {a:+.12g}, {what} {b:+.12g}",)
+    return (f"worst{place}: yours {a:+.6g}, {what} {b:+.6g}",)
 
 
-def _picture(name: str, yours: Array, numeric: Array) -> dict[str, Any] | None:
+def _picture(name: str, yours: Array, numeric: Array, role: str | None, layout: str) -> dict[str, Any] | None:
     """One 2-D slice, the one with the largest error."""
     if yours.ndim == 0:
         return None
@@ -931,9 +1006,9 @@ def _picture(name: str, yours: Array, numeric: Array) -> dict[str, Any] | None:
     if yours.ndim == 2:
         return {"name": name, "index": "", "yours": yours.tolist(), "numeric": numeric.tolist()}
     # pictures show rows and columns, kernels their taps
-    spatial = (0, 1) if name == "dw" else (1, 2)
-    if yours.ndim == 3:
-        spatial = (1, 2)
+    spatial = (1, 2) if yours.ndim == 3 or (role == "image" and layout == "NHWC") else (2, 3)
+    if role == "kernel" and layout == "NHWC":
+        spatial = (0, 1)
     cut = tuple(slice(None) if axis in spatial else int(index[axis]) for axis in range(yours.ndim))
     told = ", ".join(f"axis {axis} = {int(index[axis])}" for axis in range(yours.ndim) if axis not in spatial)
     return {"name": name, "index": told, "yours": yours[cut].tolist(), "numeric": numeric[cut].tolist()}

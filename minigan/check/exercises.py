@@ -39,10 +39,9 @@ class Case:
     arrays: dict[str, Array]
     settings: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def label(self) -> str:
-        """Shapes and settings, for messages."""
-        shapes = [f"{name} {a.shape}" for name, a in self.arrays.items()]
+    def told(self, roles: Mapping[str, str], layout: str) -> str:
+        """Shapes and settings, for messages, as the student's functions see them."""
+        shapes = [f"{name} {student_shape(a.shape, roles.get(name), layout)}" for name, a in self.arrays.items()]
         return ", ".join([*shapes, *(f"{k}={v}" for k, v in self.settings.items())])
 
     @property

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigan.backend import Array
-from minigan.check.diagnose import FIT, Idea, common, name_factor, numeric_of
+from minigan.check.diagnose import FIT, Idea, common, fits, name_factor, numeric_of
 from minigan.check.exercises import Case
 from minigan.check.numeric import differs
 from minigan.conv import conv_forward, conv_input_grad, conv_weight_grad
@@ -72,9 +72,7 @@ class Evidence:
     def fits(self, other: Any) -> bool:
         """Whether the student's gradient is this one."""
         other = np.asarray(other)
-        if other.shape != self.yours.shape:
-            return False
-        return not differs(self.yours, other, FIT)
+        return fits(self.yours, other, self.numeric)
 
 
 def ideas(evidence: list[Evidence]) -> Iterator[Idea | None]:
@@ -93,8 +91,8 @@ def ideas(evidence: list[Evidence]) -> Iterator[Idea | None]:
         yield _zeros(evidence)
         yield _exchanged(evidence)
         yield _ignores_dy(evidence)
-        yield _constant_factor(evidence)
         yield _of_the_exercise(evidence)
+        yield _constant_factor(evidence)
         yield _some_samples(evidence)
         yield _turned(evidence)
         yield _shifted(evidence)
@@ -129,7 +127,12 @@ def _ignores_dy(evidence: list[Evidence]) -> Idea | None:
     for e in evidence:
         if not e.yours.any() or not e.fits(e.with_dy(np.cos(np.arange(e.dy.size)).reshape(e.dy.shape))):
             return None
-    return Idea("E56", "it is the same whatever dy is: the derivative of the function alone, not yet times dy.")
+    return Idea(
+        "E56",
+        f"it is the same whatever {'dloss' if evidence[0].exercise.scalar else 'dy'} is: the derivative "
+        f"of the function "
+        "alone, not yet times what comes from above.",
+    )
 
 
 def _constant_factor(evidence: list[Evidence]) -> Idea | None:
@@ -144,7 +147,11 @@ def _constant_factor(evidence: list[Evidence]) -> Idea | None:
     if best is None:
         told = ", ".join(f"{k:.4g}" for _, k in names)
         return Idea("E51", f"it is off by a factor that depends on the sizes: {told}.")
-    code = "E57" if best.strip("-") not in ("1", "2", "1/2") and any(c in best for c in "NHWC") else "E51"
+    code = (
+        "E57"
+        if best.strip("-") not in ("1", "2", "1/2") and any(c in best for c in ("N", "H", "W", "C", "size"))
+        else "E51"
+    )
     why = {
         "-1": "the sign is wrong.",
         "2": "something is counted twice.",
@@ -152,7 +159,7 @@ def _constant_factor(evidence: list[Evidence]) -> Idea | None:
     }.get(best, "")
     if code == "E57":
         why = (
-            "a mean where a sum belongs, or a division that does not."
+            "a mean where a sum belongs, or a division that does not belong there."
             if best.startswith("1/")
             else "a sum where a mean belongs, or a division that is missing."
         )
@@ -175,11 +182,11 @@ def _sizes_of(e: Evidence) -> list[tuple[float, str]]:
     named["N"] = float(x.shape[0]) if x.ndim else 1.0
     if x.ndim == 4:
         named |= {"N*H*W": float(np.prod(x.shape[:3])), "H*W": float(x.shape[1] * x.shape[2]), "C": float(x.shape[3])}
-        if dy.ndim == 4 and dy.shape[1:3] != x.shape[1:3]:
+        if dy.ndim == 4:
             named |= {"N*Ho*Wo": float(np.prod(dy.shape[:3])), "Ho*Wo": float(dy.shape[1] * dy.shape[2])}
     if x.ndim == 2:
         named |= {"C": float(x.shape[1])}
-    named["number of elements"] = float(x.size)
+    named["z.size" if "z" in e.case.arrays else "x.size"] = float(x.size)
     if dy.ndim and dy.shape[-1] != x.shape[-1]:
         named["O"] = float(dy.shape[-1])
     constants = {"alpha": e.case.settings.get("alpha"), "stride": e.case.settings.get("stride")}
@@ -189,7 +196,7 @@ def _sizes_of(e: Evidence) -> list[tuple[float, str]]:
     out = []
     for name, value in named.items():
         if value not in (0.0, 1.0):
-            out += [(value, name), (1 / value, f"1/({name})" if "*" in name or " " in name else f"1/{name}")]
+            out += [(value, name), (1 / value, f"1/({name})" if "*" in name else f"1/{name}")]
     for name, value in list(named.items()):
         if value > 1 and name.startswith("N"):
             out += [((value - 1) / value, f"({name} - 1)/({name})"), (value / (value - 1), f"({name})/({name} - 1)")]
@@ -481,7 +488,7 @@ def _activation(e: Evidence) -> Wrongs:
         ]
     for cause, factor in factors:
         sentence = f"dy is multiplied by {cause}." if name in ("tanh", "sigmoid") else f"{cause}."
-        yield Idea("E63", sentence), dy * factor
+        yield Idea("E51" if cause.endswith(": the sign") and name == "tanh" else "E63", sentence), dy * factor
     yield (
         Idea("E63", "the mask is taken from dy, not from x."),
         np.where(dy > 0, dy, (alpha if name == "leaky_relu" else 0) * dy),
@@ -630,8 +637,8 @@ def _scatter_mistakes(dy: Array, w: Array, S: int, P: int, size: tuple[int, int]
         yield Idea("E65", "the border is dropped: `pad` rows and columns too many are cropped."), inner
 
 
-def _weight_mistakes(x: Array, dy: Array, S: int, P: int, kernel_size: tuple[int, int]) -> Wrongs:
-    """Mistakes in the kernel's gradient of a convolution of x."""
+def _weight_mistakes(x: Array, dy: Array, S: int, P: int, kernel_size: tuple[int, int], what: str = "x") -> Wrongs:
+    """Mistakes in the kernel's gradient of a convolution of x; `what` is padded there."""
     right = conv_weight_grad(x, dy, stride=S, pad=P, kernel_size=kernel_size)
     Ho, Wo = dy.shape[1:3]
     Kh, Kw = kernel_size
@@ -653,7 +660,7 @@ def _weight_mistakes(x: Array, dy: Array, S: int, P: int, kernel_size: tuple[int
         for before, cause in ((0, "all at the bottom and on the right"), (2 * P, "all at the top and on the left")):
             other = np.pad(x, ((0, 0), (before, 2 * P - before), (before, 2 * P - before), (0, 0)))
             yield (
-                Idea("E55", f"the padding of x is {cause}."),
+                Idea("E55", f"the padding of {what} is {cause}."),
                 conv_weight_grad(other, dy, stride=S, pad=0, kernel_size=kernel_size),
             )
         inner = _without_padding(x, dy, S, P, kernel_size)
@@ -662,7 +669,7 @@ def _weight_mistakes(x: Array, dy: Array, S: int, P: int, kernel_size: tuple[int
         close = np.zeros_like(right)
         for p, q in np.ndindex(Kh, Kw):
             close[p, q] = np.einsum("nijc,nijo->co", padded[:, p : p + Ho, q : q + Wo], dy)
-        yield Idea("E55", "the patches of x are taken 1 apart instead of `stride` apart."), close
+        yield Idea("E55", f"the patches of {what} are taken 1 apart instead of `stride` apart."), close
     yield Idea("E57", "the spatial positions are averaged, not summed."), right / (Ho * Wo)
     total = np.einsum("nijc,nijo->co", padded[:, : S * Ho : S, : S * Wo : S][:, :Ho, :Wo], dy)
     yield (
@@ -688,7 +695,10 @@ def _transpose(e: Evidence) -> Wrongs:
         return conv_forward(dy, np.ascontiguousarray(w), stride=S, pad=P)
 
     if e.name == "dx":
-        yield _FLIPPED, down(dy, w[::-1, ::-1])
+        yield (
+            Idea("E54", "the kernel is flipped: back through a transposed convolution goes a plain one."),
+            down(dy, w[::-1, ::-1]),
+        )
         yield Idea("E53", "rows and columns of the kernel are exchanged."), down(dy, w.swapaxes(0, 1))
         h, v = x.shape[1:3]
         if P:
@@ -710,7 +720,7 @@ def _transpose(e: Evidence) -> Wrongs:
             taps = padded[:, p : p + S * h : S, q : q + S * v : S][:, :h, :v] @ w[p, q]
         yield Idea("E66", "each tap overwrites dx instead of adding to it: only the last one counts."), taps
     elif e.name == "dw":
-        yield from _weight_mistakes(dy, x, S, P, (w.shape[0], w.shape[1]))
+        yield from _weight_mistakes(dy, x, S, P, (w.shape[0], w.shape[1]), "dy")
     else:
         yield from _parameter_sums(e)
 

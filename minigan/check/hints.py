@@ -79,17 +79,18 @@ GRADIENTS: dict[tuple[str, str], Hints] = {
         "Draw the graph from x to y. Three paths lead there: directly, through the mean, through the variance.",
         "Each path that is left out leaves a telling error: one constant per channel (mean), or a "
         "multiple of xhat (variance).",
-        "dx = gamma / std * (dy - mean(dy) - xhat * mean(dy * xhat)), the means over all axes but the last",
+        "dx = gamma / std * (dy - mean(dy) - xhat * mean(dy * xhat)), the means over samples and pixels, "
+        "channel by channel",
     ),
     ("batch_norm", "dgamma"): (
         "y = gamma * xhat + beta: what does one gamma multiply?",
-        "Every value of its channel: sum over all axes but the last.",
-        "dgamma = (dy * xhat).sum(axis=all but the last)",
+        "Every value of its channel: sum over samples and pixels.",
+        "dgamma = (dy * xhat), summed over samples and pixels",
     ),
     ("batch_norm", "dbeta"): (
         "One beta is added to every value of its channel.",
-        "Sum dy over all axes but the last; it is a sum, not a mean.",
-        "dbeta = dy.sum(axis=all but the last)",
+        "Sum dy over samples and pixels; it is a sum, not a mean.",
+        "dbeta = dy, summed over samples and pixels",
     ),
 }
 
@@ -101,7 +102,11 @@ RESULTS: dict[str, Hints] = {
     ),
     "relu": ("What comes out for -1, and for 2?", "The larger one of x and 0.", "y = np.maximum(x, 0)"),
     "leaky_relu": ("What comes out for -1, and for 2?", "alpha is the slope below 0.", "y = np.maximum(alpha * x, x)"),
-    "tanh": ("Compare with np.tanh at 0, 1 and -1000.", "NumPy has it.", "y = np.tanh(x)"),
+    "tanh": (
+        "Compare with np.tanh at 0, 1, -1000 and 1000.",
+        "exp of a large positive number overflows; NumPy has the function itself.",
+        "y = np.tanh(x)",
+    ),
     "sigmoid": (
         "Compare at 0 (1/2) and at -1000 (0).",
         "exp of a large positive number overflows; (1 + tanh(x/2)) / 2 is the same function.",
@@ -130,7 +135,7 @@ RESULTS: dict[str, Hints] = {
     ),
     "batch_norm": (
         "Look at one channel alone: after normalising, what should its mean and variance be?",
-        "Mean and biased variance over all axes but the last; eps goes under the root, with the variance.",
+        "Mean and biased variance over samples and pixels; eps goes under the root, with the variance.",
         "y = gamma * (x - mean) / np.sqrt(var + eps) + beta",
     ),
     "batch_norm_inference": (
@@ -152,7 +157,7 @@ RESULTS: dict[str, Hints] = {
     "adam": (
         "Work one number by hand at t = 1: the step should be almost exactly lr.",
         "New moments first, then the corrected rate, then the step; eps is outside the root and not corrected.",
-        "p - lr * sqrt(1 - beta2**t) / (1 - beta1**t) * m / (np.sqrt(v) + eps)",
+        "p - lr * math.sqrt(1 - beta2**t) / (1 - beta1**t) * m / (np.sqrt(v) + eps)",
     ),
     "discriminator_step": (
         "Write down what may change in this step, and what must not.",
@@ -166,6 +171,67 @@ RESULTS: dict[str, Hints] = {
         "See generator_step in minigan/gan.py.",
     ),
 }
+
+
+_CHANNELS_FIRST: dict[tuple[str, str], Hints] = {
+    ("conv2d", "dx"): (
+        *GRADIENTS["conv2d", "dx"][:2],
+        "dxp[:, :, S*i:S*i+K, S*j:S*j+K] += sum over o of dy[:, o, i, j] * w[o]; then cut the padding off.",
+    ),
+    ("conv2d", "dw"): (
+        *GRADIENTS["conv2d", "dw"][:2],
+        "dw[o] += sum over n of xp[n, :, S*i:S*i+K, S*j:S*j+K] * dy[n, o, i, j]",
+    ),
+    ("conv2d", "db"): (*GRADIENTS["conv2d", "db"][:2], "db = dy.sum(axis=(0, 2, 3))"),
+    ("conv2d_transpose", "dx"): (
+        *GRADIENTS["conv2d_transpose", "dx"][:2],
+        "dx[n, c, i, j] = sum over o, p, q of dyp[n, o, S*i+p, S*j+q] * w[c, o, p, q], dyp being dy with "
+        "`pad` zeros around.",
+    ),
+    ("conv2d_transpose", "dw"): (
+        *GRADIENTS["conv2d_transpose", "dw"][:2],
+        "dw[c, o, p, q] = sum over n, i, j of dyp[n, o, S*i+p, S*j+q] * x[n, c, i, j]",
+    ),
+    ("conv2d_transpose", "db"): (*GRADIENTS["conv2d_transpose", "db"][:2], "db = dy.sum(axis=(0, 2, 3))"),
+    ("conv2d", "y"): (
+        RESULTS["conv2d"][0],
+        RESULTS["conv2d"][1],
+        "y[:, o, i, j] = (xp[:, :, S*i:S*i+K, S*j:S*j+K] * w[o]).sum(axis=(1, 2, 3)) + b[o]",
+    ),
+    ("conv2d_transpose", "y"): (
+        RESULTS["conv2d_transpose"][0],
+        RESULTS["conv2d_transpose"][1],
+        "full[:, :, S*i:S*i+K, S*j:S*j+K] += np.einsum('nc,copq->nopq', x[:, :, i, j], w)",
+    ),
+    ("flatten", "y"): (
+        "Where does x[0, 0, 0, 1] go?",
+        "Channels first, then rows, then columns: C order.",
+        RESULTS["flatten"][2],
+    ),
+}
+
+
+def gradient_hints(exercise: str, name: str, layout: str) -> Hints | None:
+    """Hints for a gradient, in the student's layout.
+
+    Parameters
+    ----------
+    exercise, name : str
+        Such as "conv2d" and "dx".
+    layout : str
+
+    Returns
+    -------
+    tuple of three str, or None
+    """
+    plain = GRADIENTS.get((exercise, name))
+    return _CHANNELS_FIRST.get((exercise, name), plain) if layout == "NCHW" else plain
+
+
+def result_hints(exercise: str, layout: str) -> Hints | None:
+    """Hints for a forward result, in the student's layout."""
+    plain = RESULTS.get(exercise)
+    return _CHANNELS_FIRST.get((exercise, "y"), plain) if layout == "NCHW" else plain
 
 
 def filled(own: tuple[str, ...], more: Hints | None) -> tuple[str, ...]:

@@ -395,9 +395,9 @@ def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
     return loss
 
 
-@generator.step("D collects gradients too", "E82", "E85")
+@generator.step("D collects gradients too, which D's own step clears")
 def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
-    """``param_grads=False`` is forgotten: D's next step finds them, unless it clears them first."""
+    """Without ``param_grads=False`` D's gradients are computed for nothing; no harm is done."""
     fakes, g_caches = G.forward(noise, training=True)
     logits, d_caches = D.forward(fakes, training=True, update_stats=False)
     loss, dlogits = _bce(logits, labels)

@@ -354,7 +354,7 @@ def _(p: Any, g: Any, m: Any, v: Any, t: Any, lr: Any, beta1: Any, beta2: Any, e
     return p - rate * m / (np.sqrt(v) + eps), m, v
 
 
-@adam.step("float64 through np.sqrt", "E14")
+@adam.step("the rate through np.sqrt, which makes p float64")
 def _(p: Any, g: Any, m: Any, v: Any, t: Any, lr: Any, beta1: Any, beta2: Any, eps: Any) -> Any:
     """``np.sqrt`` of a Python float is a NumPy float64, which makes float32 arrays float64."""
     m = beta1 * m + (1 - beta1) * g
