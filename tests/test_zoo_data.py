@@ -315,9 +315,16 @@ def test_specimen_is_complete(specimen):
     assert bool(specimen.codes) == (specimen in BUGS)
 
 
+HARMLESS = {
+    "adam: the rate through np.sqrt, which makes p float64": "result",
+    "generator_step: D collects gradients too, which D's own step clears": "what the step leaves behind",
+}
+"""Right ones that differ from minigan in a way that does no harm, and how."""
+
+
 @pytest.mark.parametrize("specimen", CORRECT, ids=lambda s: s.name)
 def test_right_specimen_agrees_with_minigan(specimen):
-    assert unlike(specimen) == ""
+    assert unlike(specimen) == HARMLESS.get(specimen.name, "")
 
 
 @pytest.mark.parametrize("specimen", BUGS, ids=lambda s: s.name)
