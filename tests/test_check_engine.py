@@ -209,7 +209,7 @@ def test_notebook_entry_prints(capsys):
     assert outcome.finding.code == "E57"
     text = capsys.readouterr().out
     assert "E57" in text
-    assert "a mean over all axes but the last; it is a sum" in text
+    assert "a mean over samples and positions; it is a sum" in text
     assert "Lesson 3" in text
 
 

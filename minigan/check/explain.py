@@ -360,7 +360,7 @@ def _parameter_sums(e: Evidence) -> Wrongs:
     full = np.zeros(C)
     yield Idea("E57", "dy is summed over all axes, so every channel gets the same number."), full + dy.sum()
     yield Idea("E57", "the mean over all axes: every channel gets the same number."), full + dy.mean()
-    yield Idea("E57", "a mean over all axes but the last; it is a sum."), rows.mean(0)
+    yield Idea("E57", "a mean over samples and positions; it is a sum."), rows.mean(0)
     yield Idea("E57", "the number of rows, whatever dy is."), full + len(rows)
     if dy.ndim == 4:
         yield Idea("E57", "a mean over the batch of sums over the picture."), dy.sum((1, 2)).mean(0)
