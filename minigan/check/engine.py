@@ -285,7 +285,7 @@ def _given(subject: Subject, case: Case, dtype: Any) -> dict[str, Any]:
     """Fresh copies of the arguments, in the student's layout and the wanted dtype; counts as plain numbers."""
     roles = subject.exercise.roles
     return {
-        name: a.item() if name == "t" else to_student(a, roles.get(name), subject.layout).astype(dtype)
+        name: int(a.item()) if name == "t" else to_student(a, roles.get(name), subject.layout).astype(dtype)
         for name, a in case.arrays.items()
     }
 
@@ -591,7 +591,7 @@ def _climb_rule(subject: Subject, rng: np.random.Generator) -> None:
 
 
 def _numbers(case: Case) -> dict[str, Any]:
-    return {name: a.item() if name == "t" else a for name, a in case.arrays.items()}
+    return {name: int(a.item()) if name == "t" else a for name, a in case.arrays.items()}
 
 
 def _rule_results(subject: Subject, case: Case, given: dict[str, Any], dtype: Any) -> tuple[Any, ...]:
