@@ -88,16 +88,15 @@ def _begin(given: dict[str, Any], out: str | None, dry_run: bool) -> int:
 def _resume(path: Path, given: dict[str, Any], dry_run: bool) -> int:
     saved, about = open_config(path)
     config = resumed_config(saved, given)
+    newest = newest_step(path)
+    if "steps" in given and config.steps < newest:
+        raise UserError(f"--steps: must be at least the {newest} that the run has behind it, got {config.steps}")
     backend = get_backend(config.backend)
     if dry_run:
-        return _describe(config, path, newest_step(path))
+        return _describe(config, path, newest)
     done = finished_steps(path)
     if done is not None and done >= config.steps:
-        if "steps" in given and config.steps < done:
-            raise UserError(
-                f"--steps: the run has {done} steps behind it already, so there is no stopping at {config.steps}"
-            )
-        say(f"{path} is finished: all {done} steps are done; --steps N goes further")
+        say(f"{one_line(path)} is finished: all {done} steps are done; --steps N goes further")
         return 0
     images = _open_images(config)
     _warn_if_changed(images, about)
@@ -105,11 +104,6 @@ def _resume(path: Path, given: dict[str, Any], dry_run: bool) -> int:
     run, step, warnings = Run.resume(path, config, gan, about, backend)
     for warning in warnings:
         _warn(warning)
-    if config.steps < step:
-        run.close()
-        raise UserError(
-            f"--steps: the run has {step} steps behind it already, so there is no stopping at {config.steps}"
-        )
     say(f"Run folder: {one_line(path)}, going on after {step} of {config.steps} steps")
     return _train(Trainer(run, gan, images, backend, step=step))
 

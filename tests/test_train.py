@@ -210,7 +210,9 @@ def test_seed_reaches_the_batches(pictures, tmp_path):
 
 
 def test_fewer_steps_than_done_are_refused(six, capsys):
-    assert "the run has 6 steps behind it already" in refused(capsys, "--resume", six, "--steps", 3)
+    assert "--steps: must be at least the 6 that the run has behind it, got 3" in refused(
+        capsys, "--resume", six, "--steps", 3
+    )
 
 
 def test_dry_run_looks_at_the_folder(tmp_path, capsys):
