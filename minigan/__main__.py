@@ -11,6 +11,7 @@ from minigan.cli import Parser, run_command
 COMMANDS = {
     "minigan.train": "train the DCGAN on drawn faces or on a folder of images",
     "minigan.sample": "draw faces, or the way from one face to another, with a trained generator",
+    "minigan.check": "say what is wrong with layers of your own, and why it probably is",
 }
 
 
