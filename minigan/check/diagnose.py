@@ -217,6 +217,7 @@ def _dense_forwards(exercise: Exercise, x: Array, w: Array, b: Array) -> Iterato
     yield Idea("E32", "the bias is not added."), x @ w
     yield Idea("E32", "the bias is subtracted."), x @ w - b
     yield Idea("E32", "the bias is added once for every input channel."), x @ w + len(w) * b
+    yield Idea("E32", "the bias is added to w, and so multiplied by x."), x @ (w + b)
     yield Idea("E34", "x @ w is divided by the number of inputs."), x @ w / len(w) + b
     yield (
         Idea("E38", "w is transposed and then made to fit with reshape, which mixes up its elements."),
@@ -695,6 +696,13 @@ def _adam_variants(
     yield Idea("E74", "beta1 and 1 - beta1 are exchanged."), (moved(sm, v1), sm, v1)
     yield Idea("E74", "beta2 and 1 - beta2 are exchanged."), (moved(m1, sv), m1, sv)
     yield Idea("E74", "beta and 1 - beta are exchanged in both moments."), (moved(sm, sv), sm, sv)
+    for fixed1, fixed2 in ((0.9, 0.999), (0.5, 0.999)):
+        fm, fv = fixed1 * m + (1 - fixed1) * g, fixed2 * v + (1 - fixed2) * g * g
+        fixed = lr * math.sqrt(1 - fixed2**t) / (1 - fixed1**t)
+        yield (
+            Idea("E74", f"beta1 and beta2 are always {fixed1} and {fixed2}, whatever is passed."),
+            (moved(fm, fv, fixed), fm, fv),
+        )
     xm, xv = beta2 * m + (1 - beta2) * g, beta1 * v + (1 - beta1) * g * g
     yield Idea("E74", "beta1 and beta2 are exchanged."), (moved(xm, xv), xm, xv)
     yield Idea("E74", "beta1 and beta2 are exchanged."), (moved(xm, xv, lr * math.sqrt(c1) / c2), xm, xv)

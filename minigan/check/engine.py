@@ -350,8 +350,8 @@ def _backward(subject: Subject, forward: Forward, dy: Array, dtype: Any = np.flo
 
 
 def _only_one(result: Any) -> Any:
-    """A single result as a tuple of one; nothing at all stays None."""
-    return result if result is None or (isinstance(result, tuple) and len(result) == 1) else (result,)
+    """A single result as a tuple of one; nothing at all stays None, and a tuple what it is."""
+    return result if result is None or isinstance(result, tuple) else (result,)
 
 
 def _student_dy(subject: Subject, forward: Forward, dy: Array, dtype: Any) -> Any:

@@ -631,6 +631,11 @@ def _scatter_mistakes(dy: Array, w: Array, S: int, P: int, size: tuple[int, int]
             lay(True, True, 1)[:, P : P + H, P : P + W],
         )
     cropped = canvas[:, P : P + H, P : P + W].copy()
+    counts = np.zeros((tall + Kh, wide + Kw))
+    for p, q in np.ndindex(Kh, Kw):
+        counts[p : p + S * Ho : S, q : q + S * Wo : S][:Ho, :Wo] += 1
+    cover = np.maximum(counts[P : P + H, P : P + W], 1)[None, :, :, None]
+    yield Idea("E57", "overlapping patches are averaged; what comes back from each of them adds up."), cropped / cover
     if P:
         inner = np.zeros_like(cropped)
         inner[:, P : H - P, P : W - P] = cropped[:, P : H - P, P : W - P]

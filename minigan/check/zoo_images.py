@@ -260,7 +260,7 @@ def _(dy: Any, cache: Any) -> Any:
     return _cropped(dbig, pad), dw, dy.sum(axis=(0, 1, 2))
 
 
-@conv2d.backward("overlapping patches are averaged in dx", "E50", "E68")
+@conv2d.backward("overlapping patches are averaged in dx", "E57", "E50")
 def _(dy: Any, cache: Any) -> Any:
     """As when patches of a picture are put together again: every pixel is divided by the number of its patches."""
     x, w, stride, pad = cache
