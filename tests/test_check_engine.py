@@ -135,10 +135,17 @@ def conv_dx_not_the_adjoint(dy, cache):
     return ops.conv2d_backward(smooth, cache)[0] + 0.37 * np.roll(dx, 1, axis=2), dw, db
 
 
+def conv_right_for_stride_1_only(dy, cache):
+    dx, dw, db = ops.conv2d_backward(dy, cache)
+    if cache.stride > 1:
+        dx = dx * (1.5 + np.sin(np.arange(dx[0].size)).reshape(dx[0].shape))
+    return dx, dw, db
+
+
 def test_every_code_is_triggered(verdicts):
     triggered = {outcome.finding.code for _, outcome in verdicts.values()}
-    functions = {**OWN, "conv2d_backward": conv_dx_not_the_adjoint}
-    triggered.add(run_exercise("conv2d", functions).finding.code)
+    for backward in (conv_dx_not_the_adjoint, conv_right_for_stride_1_only):
+        triggered.add(run_exercise("conv2d", {**OWN, "conv2d_backward": backward}).finding.code)
     assert set(CODES) - FROM_A_FILE - triggered == set()
 
 
