@@ -935,49 +935,61 @@ def _factor(yours: Array, right: Array, case: Case, code: str) -> Idea | None:
     k = float(np.vdot(yours, right) / np.vdot(right, right))
     if abs(k - 1) < 1e-3 or k == 0 or not _fits(yours, k * right):
         return None
-    name = name_factor(k, case)
+    name = factor_names(k, case)[0]
     if yours.size == 1 and name == f"{k:.6g}":  # between two single numbers there is always a factor
         return None
     return Idea(code, f"it is {name} times the right one.")
 
 
-def name_factor(k: float, case: Case) -> str:
-    """A factor in words: -1, 2, 1/N ...
+def factor_names(k: float, case: Case, dy: Array | None = None) -> list[str]:
+    """Every name that a factor could have in a case, such as "-1", "2", "1/N"; the simplest first.
 
     Parameters
     ----------
     k : float
     case : Case
-        Its sizes are candidates.
+        Its sizes and settings are candidates.
+    dy : Array, optional
+        For a gradient: its sizes, and for a scalar loss its value, are candidates too.
 
     Returns
     -------
-    str
+    list of str
+        The number itself if nothing fits.
     """
-    sizes = _sizes(case)
-    for value, text in [(-1.0, "-1"), (2.0, "2"), (0.5, "1/2"), *sizes]:
+    names: list[str] = []
+    for value, text in ((-1.0, "-1"), (2.0, "2"), (0.5, "1/2"), *_factors(case, dy)):
         for sign, prefix in ((1, ""), (-1, "-")):
-            if abs(k - sign * value) < 1e-3 * abs(value):
-                return prefix + text
-    return f"{k:.6g}"
+            if abs(k - sign * value) < 1e-3 * abs(value) and prefix + text not in names:
+                names.append(prefix + text)
+    return names or [f"{k:.6g}"]
 
 
-def _sizes(case: Case) -> list[tuple[float, str]]:
+def _factors(case: Case, dy: Array | None) -> list[tuple[float, str]]:
+    """Sizes and settings of a case with their names, and what people make of them: n, 1/n, (n - 1)/n."""
     x = next(iter(case.arrays.values()))
     named = {"N": float(x.shape[0]) if x.ndim else 1.0}
     if x.ndim == 4:
-        N, H, W, C = x.shape
-        named |= {"N*H*W": N * H * W, "H*W": H * W, "C": C, "N*H*W*C": x.size}
+        named |= {"N*H*W": float(np.prod(x.shape[:3])), "H*W": float(x.shape[1] * x.shape[2]), "C": float(x.shape[3])}
+        if dy is not None and dy.ndim == 4:
+            named |= {"N*Ho*Wo": float(np.prod(dy.shape[:3])), "Ho*Wo": float(dy.shape[1] * dy.shape[2])}
     elif x.ndim == 2:
-        named |= {"C": x.shape[1], "N*C": x.size}
-    if "stride" in case.settings:
-        named |= {"stride": case.settings["stride"], "K*K": case.arrays["w"].shape[0] ** 2}
+        named["C"] = float(x.shape[1])
+    named["z.size" if "z" in case.arrays else "x.size"] = float(x.size)
+    if dy is not None and dy.ndim and dy.shape[-1] != x.shape[-1]:
+        named["O"] = float(dy.shape[-1])
+    named |= {name: float(case.settings[name]) for name in ("alpha", "stride") if case.settings.get(name)}
+    if "w" in case.arrays and case.arrays["w"].ndim == 4:
+        named["K*K"] = float(case.arrays["w"].shape[0] ** 2)
     out = []
     for name, value in named.items():
-        if value not in (0, 1):
-            out += [(float(value), name), (1 / value, f"1/({name})" if "*" in name else f"1/{name}")]
-            if value > 1:
-                out += [((value - 1) / value, f"({name} - 1)/{name}"), (value / (value - 1), f"{name}/({name} - 1)")]
+        if value not in (0.0, 1.0):
+            out += [(value, name), (1 / value, f"1/({name})" if "*" in name else f"1/{name}")]
+    for name, value in named.items():
+        if value > 1 and name.startswith("N"):
+            out += [((value - 1) / value, f"({name} - 1)/({name})"), (value / (value - 1), f"({name})/({name} - 1)")]
+    if dy is not None and dy.ndim == 0:
+        out.append((1 / float(dy), "1/dloss"))
     return out
 
 

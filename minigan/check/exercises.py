@@ -21,7 +21,6 @@ from minigan.backend import Array
 from minigan.conv import conv_forward, conv_input_grad
 
 Rng = np.random.Generator
-Settings = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

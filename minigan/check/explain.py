@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigan.backend import Array
-from minigan.check.diagnose import FIT, Idea, common, fits, name_factor, numeric_of
+from minigan.check.diagnose import FIT, Idea, common, factor_names, fits, numeric_of
 from minigan.check.exercises import Case
 from minigan.check.numeric import differs
 from minigan.conv import conv_forward, conv_input_grad, conv_weight_grad
@@ -141,7 +141,7 @@ def _constant_factor(evidence: list[Evidence]) -> Idea | None:
         k = float(np.vdot(e.yours, e.numeric) / max(float(np.vdot(e.numeric, e.numeric)), 1e-300))
         if k == 0 or abs(k - 1) < 1e-3 or not e.fits(k * e.numeric):
             return None
-        names.append((_name(k, e), k))
+        names.append((factor_names(k, e.case, e.dy), k))
     candidates = set.intersection(*(set(options) for options, _ in names))
     best = next((n for n in names[0][0] if n in candidates), None)
     if best is None:
@@ -165,44 +165,6 @@ def _constant_factor(evidence: list[Evidence]) -> Idea | None:
         )
     hint = "Which sums of the forward pass are means, and which are not?" if code == "E57" else "Follow one number."
     return Idea(code, f"it is {best} times the right one" + (f": {why}" if why else "."), (hint,))
-
-
-def _name(k: float, e: Evidence) -> list[str]:
-    """Every name that a factor could have in this case."""
-    options: list[str] = []
-    for value, text in ((-1.0, "-1"), (2.0, "2"), (0.5, "1/2"), *_sizes_of(e)):
-        for sign, prefix in ((1, ""), (-1, "-")):
-            if abs(k - sign * value) < 1e-3 * abs(value) and prefix + text not in options:
-                options.append(prefix + text)
-    return options or [name_factor(k, e.case)]
-
-
-def _sizes_of(e: Evidence) -> list[tuple[float, str]]:
-    x, dy, named = next(iter(e.case.arrays.values())), e.dy, {}
-    named["N"] = float(x.shape[0]) if x.ndim else 1.0
-    if x.ndim == 4:
-        named |= {"N*H*W": float(np.prod(x.shape[:3])), "H*W": float(x.shape[1] * x.shape[2]), "C": float(x.shape[3])}
-        if dy.ndim == 4:
-            named |= {"N*Ho*Wo": float(np.prod(dy.shape[:3])), "Ho*Wo": float(dy.shape[1] * dy.shape[2])}
-    if x.ndim == 2:
-        named |= {"C": float(x.shape[1])}
-    named["z.size" if "z" in e.case.arrays else "x.size"] = float(x.size)
-    if dy.ndim and dy.shape[-1] != x.shape[-1]:
-        named["O"] = float(dy.shape[-1])
-    constants = {"alpha": e.case.settings.get("alpha"), "stride": e.case.settings.get("stride")}
-    named |= {name: float(v) for name, v in constants.items() if v}
-    if "w" in e.case.arrays and e.case.arrays["w"].ndim == 4:
-        named["K*K"] = float(e.case.arrays["w"].shape[0] ** 2)
-    out = []
-    for name, value in named.items():
-        if value not in (0.0, 1.0):
-            out += [(value, name), (1 / value, f"1/({name})" if "*" in name else f"1/{name}")]
-    for name, value in list(named.items()):
-        if value > 1 and name.startswith("N"):
-            out += [((value - 1) / value, f"({name} - 1)/({name})"), (value / (value - 1), f"({name})/({name} - 1)")]
-    if e.dy.ndim == 0:
-        out.append((1 / float(e.dy), "1/dloss"))
-    return out
 
 
 def _some_samples(evidence: list[Evidence]) -> Idea | None:
@@ -273,7 +235,7 @@ def _window(axes: tuple[int, int], a: int, b: int, c: int, d: int) -> tuple[slic
 
 def _one_side(evidence: list[Evidence]) -> Idea | None:
     """Right for positive inputs, wrong for negative ones, or the reverse."""
-    if "forward" not in vars(evidence[0]) or evidence[0].name != "dx" or "w" in evidence[0].case.arrays:
+    if evidence[0].name != "dx" or not {"w", "gamma"}.isdisjoint(evidence[0].case.arrays):
         return None
     sides = set()
     for e in evidence:
@@ -281,7 +243,7 @@ def _one_side(evidence: list[Evidence]) -> Idea | None:
         bad = np.abs(e.yours - e.numeric) > FIT * max(np.abs(e.numeric).max(), 1e-3)
         if (x < 0).any() and (x > 0).any():
             sides.add("negative" if not bad[x > 0].any() else "positive" if not bad[x < 0].any() else "both")
-    if sides in ({"negative"}, {"positive"}) and "gamma" not in evidence[0].case.arrays:
+    if sides in ({"negative"}, {"positive"}):
         return Idea("E63", f"it is wrong for {sides.pop()} inputs only.")
     return None
 
