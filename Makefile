@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 RUN    ?=
+BENCH  ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
@@ -32,8 +33,8 @@ format: $(VENV)/.dev  ## mend style and formatting
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.core  ## seconds per training step, and the ratio to PyTorch where torch is installed
-	$(BIN)/python benchmarks/train_step.py $(ARGS)
+bench: $(VENV)/.core  ## measure everything and write benchmarks/RESULTS.md; one thing: BENCH=train_step ARGS="--pairs 20"
+	$(BIN)/python benchmarks/bench.py $(BENCH) $(ARGS)
 
 clean:  ## remove the virtual environment and caches, not runs/
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -1,154 +1,172 @@
-"""Seconds per training step of the article's configuration, beside PyTorch's where torch is installed.
+"""Seconds per training step, beside PyTorch's and Keras's where they are installed.
 
-Each program runs in a process of its own and waits; this script lets them take one step each in turn (A B A B ...),
-so that whatever else the machine does meanwhile hits both alike. Before anything is timed, both take one step from
-the same weights and inputs, and their losses have to agree. What counts is the median of the ratios of neighbouring
-steps.
+Each program runs in a process of its own and waits; this script lets them take a turn each (A B C, C B A, ...), so that
+whatever else the machine does meanwhile hits all alike. Before anything is timed, all take one step from the same
+weights and inputs, and their losses have to agree. What counts is the median of the ratios of neighbouring turns.
 
-    python benchmarks/train_step.py [--pairs 12] [--batch-size 64] [--width 64] [--torch-python OTHER/bin/python]
-
-The raw numbers go to benchmarks/results/train_step-<time>.json.
+    python benchmarks/train_step.py
+    python benchmarks/train_step.py --torch-python OTHER/bin/python --keras-python THIRD/bin/python
+    python benchmarks/train_step.py --batch-size 16 --width 32 --pairs 20 --peers torch
+    python benchmarks/train_step.py --backend cupy                # on a GPU, in float32 and tf32, by CUDA's own clock
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from datetime import datetime
-from pathlib import Path
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
+import records
+from networks import step_flops
+from records import Spread, spread
+from tqdm import tqdm
+from workers import GPU_MINIGAN, GPU_PEERS, MINIGAN, PEERS, Worker, WorkerError, Workers, in_turn
 
-HERE = Path(__file__).parent
+from minigan.backend import BACKENDS, get_backend
+from minigan.console import say
+from minigan.errors import RunError
+from minigan.models import IMAGE_SIZES, MAX_WIDTH
+
+TOLERANCE = 2e-3
+"""Largest relative difference of first losses. The second and third loss come after Adam's first updates, which turn a
+gradient near zero into a step of full size whichever its sign: rounding shows there."""
+
+TURN = 0.25
+"""Shortest turn in seconds: as many steps as that takes are timed together."""
 
 
-class Program:
-    """A worker process that takes one training step whenever it is asked to."""
-
-    def __init__(self, name: str, python: str, folder: str, arguments: argparse.Namespace) -> None:
-        self.name = name
-        self._process = subprocess.Popen(
-            [python, str(HERE / f"step_{name}.py"), folder, str(arguments.batch_size), str(arguments.width)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    if arguments.quick:
+        arguments.batch_size, arguments.width, arguments.image_size = 4, 4, 32
+        arguments.pairs, arguments.warmup = 2, 0
+    get_backend(arguments.backend)  # what is missing is best said here
+    size = {"batch_size": arguments.batch_size, "width": arguments.width, "image_size": arguments.image_size}
+    with tempfile.TemporaryDirectory() as folder, Workers() as programs:
+        own, peers = (GPU_MINIGAN, GPU_PEERS) if arguments.backend == "cupy" else (MINIGAN, PEERS)
+        records.start(programs, arguments, peers, own=own, threads=arguments.threads)
+        losses = verify(programs, folder, size)
+        turns = measure(programs.workers, arguments.pairs, arguments.warmup)
+        memory = {worker.name: worker.ask("memory") for worker in programs.workers}
+        gflop = step_flops(**size) / 1e9
+        show(size, turns, memory, gflop)
+        records.keep(
+            "train_step",
+            arguments,
+            programs=programs,
+            settings={
+                **size,
+                **{name: getattr(arguments, name) for name in ("backend", "pairs", "warmup", "threads")},
+            },
+            gflop=gflop,
+            losses=losses,
+            tolerance=TOLERANCE,
+            turns=turns,
+            memory=memory,
         )
-        self.about = self._read()
-
-    def step(self) -> dict[str, float]:
-        """One step: its seconds and its three losses."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("step\n")
-        self._process.stdin.flush()
-        return self._read()
-
-    def close(self) -> None:
-        """End the process."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
-
-    def _read(self) -> dict[str, float]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the {self.name} worker ended (status {self._process.wait()})")
-        return json.loads(line)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pairs", type=int, default=12, help="timed steps of each program")
-    parser.add_argument("--warmup", type=int, default=2, help="steps of each before that")
-    parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--width", type=int, default=64)
-    parser.add_argument("--torch-python", default=sys.executable, help="Python that has torch, if not this one")
-    arguments = parser.parse_args()
-    has_torch = subprocess.run([arguments.torch_python, "-c", "import torch"], capture_output=True).returncode == 0
-    names = ["minigan", "torch"] if has_torch else ["minigan"]
-    with tempfile.TemporaryDirectory() as folder:
-        programs = [
-            Program(name, arguments.torch_python if name == "torch" else sys.executable, folder, arguments)
-            for name in names
-        ]
-        try:
-            seconds = measure(programs, arguments)
-        finally:
-            for program in programs:
-                program.close()
-    report(programs, seconds, arguments)
     return 0
 
 
-def measure(programs: list[Program], arguments: argparse.Namespace) -> dict[str, list[float]]:
-    """Verify, warm up, and time in turn."""
-    first = [program.step() for program in programs]
-    for name in ("d_real", "d_fake", "g"):
-        values = [step[name] for step in first]
-        if not np.allclose(values, values[0], rtol=2e-3):
-            raise RuntimeError(f"the programs do not compute the same: first {name} losses are {values}")
-    for _ in range(arguments.warmup):
-        for program in programs:
-            program.step()
-    seconds: dict[str, list[float]] = {program.name: [] for program in programs}
-    for k in range(arguments.pairs):
-        for program in programs if k % 2 == 0 else reversed(programs):
-            seconds[program.name].append(program.step()["seconds"])
-    return seconds
+def _parser() -> argparse.ArgumentParser:
+    parser = records.parser(__doc__)
+    parser.add_argument("--pairs", type=records.at_least(1), default=12, help="turns of each program (default 12)")
+    parser.add_argument("--warmup", type=records.at_least(0), default=2, help="steps of each before that (default 2)")
+    parser.add_argument("--backend", choices=BACKENDS, default="numpy", help="cupy: on the GPU, beside PyTorch there")
+    add_size(parser)
+    records.add_threads(parser)
+    records.add_peers(parser, (*PEERS, *GPU_PEERS))
+    return parser
 
 
-def report(programs: list[Program], seconds: dict[str, list[float]], arguments: argparse.Namespace) -> None:
-    """Print the figures and keep the raw numbers."""
-    print(f"training step, batch {arguments.batch_size}, width {arguments.width}, 64x64, float32; {machine()}")
-    for program in programs:
-        times = seconds[program.name]
-        about = ", ".join(f"{key} {value}" for key, value in program.about.items())
-        print(
-            f"  {program.name:<8} median {statistics.median(times):.3f} s per step "
-            f"(min {min(times):.3f}, max {max(times):.3f}; {len(times)} steps; {about})"
+def add_size(parser: argparse.ArgumentParser, *, batch: bool = True) -> None:
+    """Add --batch-size, --width and --image-size; the defaults are the article's."""
+    if batch:
+        parser.add_argument("--batch-size", type=records.at_least(1), default=64)
+    parser.add_argument("--width", type=int, default=64, choices=range(1, MAX_WIDTH + 1), metavar=f"1..{MAX_WIDTH}")
+    parser.add_argument("--image-size", type=int, default=64, choices=IMAGE_SIZES)
+
+
+def verify(programs: Workers, folder: str, size: dict[str, int]) -> dict[str, list[float]]:
+    """Build the networks and take one step each, from the same start; go on without peers that cannot.
+
+    Returns
+    -------
+    dict of str to list
+        The three losses of each program.
+
+    Raises
+    ------
+    RunError
+        If they differ.
+    """
+    own = programs.workers[0]
+    losses = {}
+    for worker in tqdm(list(programs.workers), desc="First step", unit=" programs", leave=False):
+        try:
+            worker.ask("build", folder=folder, **size)
+            losses[worker.name] = worker.ask("first_step")
+        except WorkerError as error:
+            if worker is own:
+                raise
+            programs.give_up(worker, error)
+    expected = losses[own.name]
+    for name, found in losses.items():
+        if not np.allclose(found, expected, rtol=TOLERANCE, atol=0):
+            raise RunError(
+                f"{name} and {own.name} do not compute the same: first losses {found} and {expected} "
+                f"(allowed relative difference {TOLERANCE:.0e})"
+            )
+    return losses
+
+
+def measure(workers: Sequence[Worker], pairs: int, warmup: int) -> dict[str, list[dict[str, Any]]]:
+    """Warm up, choose how many steps make a turn, and time in turn."""
+    fastest = min(worker.ask("step", count=max(1, warmup))["seconds"] for worker in workers)
+    count = max(1, round(TURN / fastest))
+    for worker in workers:
+        worker.ask("memory", reset=True)
+    steps = {worker.name: partial(worker.ask, "step", count=count) for worker in workers}
+    return in_turn(steps, pairs, title="Steps in turn")
+
+
+def compare(turns: dict[str, list[dict[str, Any]]]) -> dict[str, Spread]:
+    """Ratio of minigan's seconds to each other program's, median and quartiles over the pairs.
+
+    Where there are several minigans, the fastest of the other program's precision is what it is compared with.
+    """
+    seconds = {name: [turn["seconds"] for turn in answers] for name, answers in turns.items()}
+    own = [name for name in seconds if name.startswith("minigan")]
+    found = {}
+    for name in seconds:
+        rivals = [rival for rival in own if ("tf32" in rival) == ("tf32" in name)]
+        if name not in own and rivals:
+            best = min(rivals, key=lambda rival: spread(seconds[rival]).median)
+            found[name] = spread(records.ratios(seconds[best], seconds[name]))
+    return found
+
+
+def show(
+    size: dict[str, int], turns: dict[str, list[dict[str, Any]]], memory: dict[str, dict[str, Any]], gflop: float
+) -> None:
+    """Print the figures."""
+    say(
+        f"training step, batch {size['batch_size']}, width {size['width']}, "
+        f"{size['image_size']}x{size['image_size']} pixels, float32"
+    )
+    for name, answers in turns.items():
+        seconds = spread([turn["seconds"] for turn in answers])
+        peak = memory[name]["peak"]
+        say(
+            f"  {name:<14} {seconds.median:.3f} s per step ({seconds.low:.3f} to {seconds.high:.3f}), "
+            f"{gflop / seconds.median:.0f} GFLOP/s, memory {'not known' if peak is None else f'{peak / 1e6:.0f} MB'}"
         )
-    record = {
-        "when": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "command": " ".join(["python", *sys.argv]),
-        "machine": machine(),
-        "batch_size": arguments.batch_size,
-        "width": arguments.width,
-        "programs": {program.name: program.about for program in programs},
-        "seconds": seconds,
-    }
-    if "torch" in seconds:
-        ratios = [a / b for a, b in zip(seconds["minigan"], seconds["torch"], strict=True)]
-        quartiles = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
-        record["ratios"] = ratios
-        print(
-            f"  minigan / torch: median {statistics.median(ratios):.2f} "
-            f"(quartiles {quartiles[0]:.2f} to {quartiles[2]:.2f}; {len(ratios)} pairs)"
-        )
-    else:
-        print("  torch is not installed, so there is no ratio (pip install torch, or --torch-python)")
-    results = HERE / "results"
-    results.mkdir(exist_ok=True)
-    path = results / f"train_step-{time.strftime('%Y%m%d-%H%M%S')}.json"
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    print(f"  raw numbers: {path.relative_to(HERE.parent)}")
-
-
-def machine() -> str:
-    """Processor and number of cores, for people."""
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        name = models[0] if models else name
-    return f"{name}, {os.cpu_count()} cores, {platform.system()}"
+    for name, ratio in compare(turns).items():
+        say(f"  minigan / {name}: {ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f})")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(records.run(main))

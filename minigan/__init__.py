@@ -1,5 +1,6 @@
 """minigan: a DCGAN for anime faces whose every layer is written by hand."""
 
+from minigan import startup as startup  # first: it sees to Ctrl-C while the others load
 from minigan.backend import get_backend
 from minigan.conv import conv_forward, conv_input_grad, conv_weight_grad
 from minigan.gan import GAN, build_gan, discriminator_step, draw_inputs, generator_step, train_step

@@ -9,6 +9,8 @@ import minigan
 from minigan.cli import Parser, run_command
 
 COMMANDS = {
+    "minigan.prepare": "make a data set of square faces from a folder or an archive of pictures",
+    "minigan.data": "say what training would see of a folder: info DIR",
     "minigan.train": "train the DCGAN on drawn faces or on a folder of images",
     "minigan.sample": "draw faces, or the way from one face to another, with a trained generator",
     "minigan.check": "say what is wrong with layers of your own, and why it probably is",

@@ -15,7 +15,7 @@ True
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -52,6 +52,8 @@ class Backend:
         What a person calls the device, for config.json.
     read_every : int
         Steps between two readings of the losses: a reading stalls a GPU, so there it is rare.
+    tf32 : bool
+        Whether float32 matrix products may round their factors to 10 bits, which recent GPUs do several times faster.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Backend:
     synchronize: Callable[[], None]
     device_name: str
     read_every: int
+    tf32: bool = False
 
 
 NUMPY = Backend(
@@ -90,13 +93,15 @@ def register(backend: Backend) -> None:
     _known[backend.name] = backend
 
 
-def get_backend(name: str) -> Backend:
+def get_backend(name: str, *, tf32: bool | None = None) -> Backend:
     """The backend of a name, loading CuPy if need be.
 
     Parameters
     ----------
     name : str
         "numpy" or "cupy".
+    tf32 : bool, optional
+        Whether its matrix products may use tf32 from now on, for all its arrays; by default, as before (at first: no).
 
     Returns
     -------
@@ -105,14 +110,18 @@ def get_backend(name: str) -> Backend:
     Raises
     ------
     UserError
-        If the name is unknown, CuPy is not installed, or there is no CUDA device; says what to install.
+        If the name is unknown, CuPy is not installed, or there is no CUDA device; says what to install. If tf32 is
+        asked of NumPy.
     """
-    if name in _known:
-        return _known[name]
-    if name == "cupy":
+    if name not in BACKENDS:
+        raise UserError(f"--backend: must be one of {', '.join(BACKENDS)}, got {name!r}")
+    if tf32 and name == "numpy":
+        raise UserError("--tf32: needs --backend cupy, got numpy")
+    if name not in _known:
         register(_load_cupy())
-        return _known[name]
-    raise UserError(f"--backend: must be one of {', '.join(BACKENDS)}, got {name!r}")
+    if tf32 is not None and tf32 != _known[name].tf32:
+        register(replace(_known[name], tf32=tf32))
+    return _known[name]
 
 
 def _load_cupy() -> Backend:

@@ -6,11 +6,14 @@ and the number of finished steps; random draws are functions of the step, so not
 to equal an uninterrupted one bit for bit.
 
 Each file carries a SHA-256 over everything in it. A file whose sum does not fit, or that cannot be read at all, is
-*damaged*: the loader says so and goes back to the one before.
+*damaged*: the loader says so and goes back to the one before. What a file claims about itself is checked against its
+length before anything is made of it, so that a wrong or malicious one costs no more memory than its own size. Equal
+states make equal bytes.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import re
@@ -18,15 +21,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
-from safetensors.numpy import save as safetensors_save
+import safetensors.numpy
 
 from minigan.backend import Array, backend_of
 from minigan.errors import UserError
-from minigan.files import write_bytes
+from minigan.files import replacing
 from minigan.gan import GAN
-from minigan.models import discriminator, generator
-from minigan.network import Sequential
+from minigan.models import discriminator, generator, parameter_counts
+from minigan.network import Sequential, check_state
 
 KEPT = 2
 """Checkpoints that stay; the second to last is there in case the last is damaged."""
@@ -34,6 +36,8 @@ KEPT = 2
 _FORMAT = "minigan-1"
 _CHECKPOINT_NAME = re.compile(r"step-(\d{6,12})\.safetensors", re.ASCII)
 _MAX_COUNT = 10**10  # of steps and updates: more is damage, not diligence
+_LENGTH_BYTES = 8  # a safetensors file begins with the length of its header
+_MAX_HEADER = 1 << 20
 
 
 class DamagedFileError(ValueError):
@@ -62,12 +66,13 @@ def save_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str
         If the disk is full or cannot be written; an earlier file of the name is kept.
     """
     host = {name: np.ascontiguousarray(backend_of(a).to_host(a)).reshape(a.shape) for name, a in tensors.items()}
-    for name, array in host.items():
-        if not np.isfinite(array).all():
-            raise NotFiniteError(f"{name} holds a number that is not finite")
+    _insist_on_numbers(host)
     words = {"format": _FORMAT, **metadata}
     words["sha256"] = _checksum(host, words)
-    write_bytes(path, safetensors_save(host, words))
+    data = safetensors.numpy.save(host, words)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(_header_in_order(data))
+        file.write(memoryview(data)[_LENGTH_BYTES + _header_length(data) :])
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
@@ -80,24 +85,71 @@ def load_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     Returns
     -------
     tensors : dict of str to numpy.ndarray
+        Read-only.
     metadata : dict of str to str
 
     Raises
     ------
     DamagedFileError
-        If the file is missing, is no safetensors file of minigan's, or its checksum does not fit.
+        If the file is missing, is no safetensors file of minigan's, its checksum does not fit, or it holds a number
+        that is not finite.
+    OSError
+        If it may be good, but cannot be opened: no permission, too many open files.
     """
+    words = read_words(path)
     try:
-        with safe_open(path, framework="numpy") as file:
-            words = dict(file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        # Read rather than mapped into memory: where a disk fails under a map, the system ends the process.
+        tensors = safetensors.numpy.load(path.read_bytes())
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except MemoryError:
+        raise
     except Exception as error:  # whatever bytes there are, safetensors and NumPy may raise almost anything
         raise DamagedFileError(f"{path.name} cannot be read ({_one_line(error)})") from None
-    if words.get("format") != _FORMAT:
-        raise DamagedFileError(f"{path.name} is no file of minigan's (format {words.get('format')!r}, not {_FORMAT!r})")
     if words.pop("sha256", None) != _checksum(tensors, words):
         raise DamagedFileError(f"{path.name} is damaged (its checksum does not fit its contents)")
+    try:
+        _insist_on_numbers(tensors)
+    except (NotFiniteError, TypeError) as error:
+        raise DamagedFileError(f"{path.name} is of no use: {error}") from None
     return tensors, words
+
+
+def read_words(path: Path) -> dict[str, str]:
+    """The metadata of a file that `save_tensors` wrote, without its arrays and without checking the sum.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    dict of str to str
+        The checksum among them.
+
+    Raises
+    ------
+    DamagedFileError, OSError
+        As `load_tensors`.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(_LENGTH_BYTES)
+            length = _header_length(start)
+            if len(start) < _LENGTH_BYTES or not 0 < length <= _MAX_HEADER:
+                raise ValueError("it has no header of a sensible length")
+            header = json.loads(file.read(length))
+        words = header.get("__metadata__", {}) if isinstance(header, dict) else {}
+        if not isinstance(words, dict) or not all(isinstance(word, str) for word in words.values()):
+            raise ValueError("its metadata are no words")
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(f"{path.name} cannot be read ({_one_line(error)})") from None
+    if words.get("format") != _FORMAT:
+        found = repr(words.get("format"))[:40]
+        raise DamagedFileError(f"{path.name} is no file of minigan's (format {found}, not {_FORMAT!r})")
+    return words
 
 
 def save_network(path: Path, network: Sequential, *, image_size: int, width: int, step: int) -> None:
@@ -138,15 +190,22 @@ def load_network(path: Path) -> tuple[Sequential, int]:
     ------
     DamagedFileError
         If the file cannot be trusted or holds no network.
+    OSError
+        As `load_tensors`.
     """
-    tensors, words = load_tensors(path)
+    words = read_words(path)
     build = {"generator": generator, "discriminator": discriminator}.get(words.get("network", ""))
     if build is None:
-        raise DamagedFileError(f"{path.name} holds no network (network is {words.get('network')!r})")
+        raise DamagedFileError(f"{path.name} holds no network (network is {words.get('network', '')[:20]!r})")
     try:
-        network = build(image_size=int(words["image_size"]), width=int(words["width"]))
+        size, width = _count(words, "image_size"), _count(words, "width")
+        _check_length(path, parameter_counts(image_size=size, width=width)[words["network"]])
+        tensors, words = load_tensors(path)
+        network = build(image_size=size, width=width)
         network.load_state(tensors)
         return network, _count(words, "step")
+    except DamagedFileError:
+        raise
     except (KeyError, ValueError) as error:
         raise DamagedFileError(f"{path.name} does not fit together ({_one_line(error)})") from None
 
@@ -197,9 +256,57 @@ def save_checkpoint(folder: Path, gan: GAN, *, step: int, image_size: int, width
     }
     path = checkpoint_path(folder, step)
     save_tensors(path, tensors, words)
+    drop_old_checkpoints(folder)
+    return path
+
+
+def drop_old_checkpoints(folder: Path) -> None:
+    """Remove all but the last two checkpoints of a folder."""
     for _, old in list_checkpoints(folder)[KEPT:]:
         old.unlink(missing_ok=True)
-    return path
+
+
+def check_checkpoint(path: Path, *, image_size: int, width: int) -> int:
+    """Look at a checkpoint's words and length before networks are built for it.
+
+    Parameters
+    ----------
+    path : Path
+    image_size, width : int
+        What the run's configuration says.
+
+    Returns
+    -------
+    int
+        Finished steps, if the file tells the truth.
+
+    Raises
+    ------
+    DamagedFileError
+        If it cannot be a checkpoint of these networks.
+    UserError
+        If it belongs to networks of another size.
+    OSError
+        As `load_tensors`.
+    """
+    words = read_words(path)
+    try:
+        step, saved_size, saved_width = (_count(words, key) for key in ("step", "image_size", "width"))
+        if path.name != checkpoint_path(path.parent, step).name:
+            raise ValueError(f"its contents are those of step {step}")
+        # Every parameter is there three times: itself, and Adam's two moments.
+        _check_length(path, 3 * sum(parameter_counts(image_size=saved_size, width=saved_width).values()))
+    except DamagedFileError:
+        raise
+    except (KeyError, ValueError) as error:
+        raise DamagedFileError(f"{path.name} is no checkpoint ({_one_line(error)})") from None
+    if (saved_size, saved_width) != (image_size, width):
+        load_tensors(path)  # for the checksum: a flipped bit must not pass for somebody else's checkpoint
+        raise UserError(
+            f"{path} is of image size {saved_size} and width {saved_width}, "
+            f"but this run has image size {image_size} and width {width}"
+        )
+    return step
 
 
 def load_checkpoint(path: Path, gan: GAN, *, image_size: int, width: int) -> int:
@@ -224,34 +331,28 @@ def load_checkpoint(path: Path, gan: GAN, *, image_size: int, width: int) -> int
         If the file cannot be trusted; the GAN is then as it was.
     UserError
         If it belongs to networks of another size.
+    OSError
+        As `load_tensors`.
     """
+    step = check_checkpoint(path, image_size=image_size, width=width)
     tensors, words = load_tensors(path)
-    try:
-        step, saved_size, saved_width, g_t, d_t = (
-            _count(words, key) for key in ("step", "image_size", "width", "g_optimizer.t", "d_optimizer.t")
-        )
-        if path.name != checkpoint_path(path.parent, step).name:
-            raise ValueError(f"its contents are those of step {step}")
-    except (KeyError, ValueError) as error:
-        raise DamagedFileError(f"{path.name} is no checkpoint ({_one_line(error)})") from None
-    if (saved_size, saved_width) != (image_size, width):
-        raise UserError(
-            f"--resume: {path} is of image size {saved_size} and width {saved_width}, "
-            f"but this run has image size {image_size} and width {width}"
-        )
-    states: dict[str, dict[str, Array]] = {part: {} for part in _parts(gan)}
+    parts = _parts(gan)
+    saved: dict[str, dict[str, Array]] = {part: {} for part in parts}
     for name, array in tensors.items():
         part, _, rest = name.partition(".")
-        states.setdefault(part, {})[rest] = array
+        saved.setdefault(part, {})[rest] = array
     try:
-        if set(states) != set(_parts(gan)):
-            raise ValueError(f"it has the parts {', '.join(states)}")
-        gan.generator.load_state(states["generator"])
-        gan.discriminator.load_state(states["discriminator"])
-        gan.g_optimizer.load_state(states["g_optimizer"], g_t)
-        gan.d_optimizer.load_state(states["d_optimizer"], d_t)
-    except ValueError as error:
+        g_t, d_t = _count(words, "g_optimizer.t"), _count(words, "d_optimizer.t")
+        if saved.keys() != parts.keys():
+            raise ValueError(f"it has the parts {', '.join(saved)}")
+        for part, own in parts.items():
+            check_state(part, own, saved[part])
+    except (KeyError, ValueError) as error:
         raise DamagedFileError(f"{path.name} does not fit together ({_one_line(error)})") from None
+    gan.generator.load_state(saved["generator"])
+    gan.discriminator.load_state(saved["discriminator"])
+    gan.g_optimizer.load_state(saved["g_optimizer"], g_t)
+    gan.d_optimizer.load_state(saved["d_optimizer"], d_t)
     return step
 
 
@@ -282,5 +383,38 @@ def _checksum(tensors: Mapping[str, Array], words: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
+def _insist_on_numbers(arrays: Mapping[str, Array]) -> None:
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise NotFiniteError(f"{name} holds a number that is not finite")
+
+
+def _check_length(path: Path, numbers: int) -> None:
+    """Raise DamagedFileError unless a file is about as long as so many float32 and some smaller things beside them."""
+    length = path.stat().st_size
+    if not 4 * numbers <= length <= 8 * numbers + _MAX_HEADER:
+        raise DamagedFileError(f"{path.name} is damaged ({length} bytes cannot hold {numbers} numbers and little else)")
+
+
+def _header_length(data: bytes) -> int:
+    return int.from_bytes(data[:_LENGTH_BYTES], "little")
+
+
+def _header_in_order(data: bytes) -> bytes:
+    """Length and header of a safetensors file, with the metadata sorted: the library writes them in any order."""
+    header = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + _header_length(data)])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % _LENGTH_BYTES)
+    return len(text).to_bytes(_LENGTH_BYTES, "little") + text
+
+
+def _unreadable(path: Path, error: OSError) -> OSError | DamagedFileError:
+    """A file that is gone or on a broken piece of disk is as good as damaged; one that is only closed to us is not."""
+    if error.errno in (errno.ENOENT, errno.EIO):
+        return DamagedFileError(f"{path.name} cannot be read ({error.strerror})")
+    return error
+
+
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return " ".join(str(error).split())[:200] or type(error).__name__

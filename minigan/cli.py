@@ -18,6 +18,7 @@ from typing import NoReturn
 
 from minigan.console import complain, mend_streams, one_line
 from minigan.errors import RunError, UserError
+from minigan.startup import take_interrupts
 
 
 class Parser(argparse.ArgumentParser):
@@ -112,6 +113,7 @@ def _termination_as_exit() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    take_interrupts()
     before = signal.signal(signal.SIGTERM, leave)
     try:
         yield

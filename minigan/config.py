@@ -7,6 +7,7 @@ begins and read again when it is resumed.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from minigan.errors import UserError
 from minigan.models import IMAGE_SIZES, INITS, MAX_WIDTH
 from minigan.rng import MAX_SEED
 
-MAX_CONFIG_BYTES = 1 << 20
+MAX_CONFIG_BYTES = 4 << 20
+_MAX_DEPTH = 20
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,15 @@ class RunConfig:
     init : str
         "glorot" or "original".
     backend : str
-        "numpy" or "cupy"; the only setting here that does not decide the outcome (up to rounding).
+        "numpy" or "cupy"; it does not decide the outcome (up to rounding).
+    tf32 : bool
+        Whether a GPU may multiply matrices in tf32: faster, with factors of 10 bits.
+    cuda_graph : bool
+        Whether a GPU's training step is recorded once and replayed; it does not decide the outcome.
     sample_every, save_every : int
         Steps between pictures, and between saved networks.
+    metrics_every : int
+        Steps between two measurements of the faces; 0 for none. They change nothing about the training.
     """
 
     preset: str = "article"
@@ -56,8 +64,11 @@ class RunConfig:
     seed: int = 1337
     init: str = "glorot"
     backend: str = "numpy"
+    tf32: bool = False
+    cuda_graph: bool = False
     sample_every: int = 100
     save_every: int = 500
+    metrics_every: int = 0
 
     def check(self) -> RunConfig:
         """Return self if every setting is in range.
@@ -75,6 +86,7 @@ class RunConfig:
             "seed": (0, MAX_SEED),
             "sample_every": (1, 100_000_000),
             "save_every": (1, 100_000_000),
+            "metrics_every": (0, 100_000_000),
         }
         for name, (low, high) in ranges.items():
             value = getattr(self, name)
@@ -90,6 +102,9 @@ class RunConfig:
             if getattr(self, name) not in allowed:
                 told = ", ".join(map(str, allowed))
                 raise UserError(f"{option(name)}: must be one of {told}, got {getattr(self, name)!r}")
+        for name in ("tf32", "cuda_graph"):
+            if getattr(self, name) and self.backend != "cupy":
+                raise UserError(f"{option(name)}: needs --backend cupy, got {self.backend}")
         if self.init == "original" and (self.image_size, self.width) != (64, 64):
             raise UserError(
                 "--init original: exists for image size 64 and width 64 only, "
@@ -111,6 +126,10 @@ FIXED_ON_RESUME = ("preset", "faces", "batch_size", "image_size", "width", "seed
 """What a resumed run cannot change without becoming another run."""
 
 
+ADDED_LATER = ("metrics_every", "tf32", "cuda_graph")
+"""Settings that runs begun with an earlier version do not have; they keep the default."""
+
+
 def option(name: str) -> str:
     """Spelling of a setting on the command line.
 
@@ -121,7 +140,7 @@ def option(name: str) -> str:
 
 
 def resumed_config(saved: RunConfig, given: dict[str, Any]) -> RunConfig:
-    """Settings of a run that goes on: the saved ones, with more steps, another backend or a moved folder if given.
+    """Settings of a run that goes on: the saved ones, but for what may change (steps, backend, a moved folder, metrics).
 
     Parameters
     ----------
@@ -144,7 +163,8 @@ def resumed_config(saved: RunConfig, given: dict[str, Any]) -> RunConfig:
                 f"{option(name)}: a resumed run keeps its own value, {getattr(saved, name)}, got {given[name]}; "
                 "start a new run for another"
             )
-    return replace(saved, **{name: given[name] for name in ("steps", "backend", "data") if name in given}).check()
+    changeable = ("steps", "backend", "tf32", "cuda_graph", "data", "metrics_every")
+    return replace(saved, **{name: given[name] for name in changeable if name in given}).check()
 
 
 def to_json(config: RunConfig, about: dict[str, Any]) -> str:
@@ -184,19 +204,64 @@ def read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
             raise ValueError(f"it is larger than {MAX_CONFIG_BYTES} bytes")
-        about = json.loads(path.read_text(encoding="utf-8"))
+        # "-sig": some editors put a mark in front of the text.
+        about = json.loads(
+            path.read_text(encoding="utf-8-sig"),
+            object_pairs_hook=_once,
+            parse_constant=_no_number,
+            parse_float=_finite,
+        )
         if not isinstance(about, dict) or not isinstance(about.get("settings"), dict):
             raise ValueError("it has no settings")
+        _insist_on_flat(about)
         settings = about.pop("settings")
         for field in fields(RunConfig):
             if field.name not in settings:
+                if field.name in ADDED_LATER:
+                    settings[field.name] = field.default
+                    continue
                 raise ValueError(f"{field.name} is missing")
             expected = (str, type(None)) if field.name == "data" else type(field.default)
-            if not isinstance(settings[field.name], expected) or isinstance(settings[field.name], bool):
-                raise ValueError(f"{field.name} is {settings[field.name]!r}")
+            given = settings[field.name]
+            if not isinstance(given, expected) or isinstance(given, bool) != (expected is bool):
+                raise ValueError(f"{field.name} is {repr(given)[:60]}")
         unknown = set(settings) - {field.name for field in fields(RunConfig)}
         if unknown:
-            raise ValueError(f"{min(unknown)} is not known")
+            raise ValueError(f"{min(unknown)[:60]} is not known")
         return RunConfig(**settings).check(), about
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: no run's configuration ({' '.join(str(error).split())})") from None
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path}: no run's configuration ({reason or type(error).__name__})") from None
+
+
+def _insist_on_flat(about: object) -> None:
+    """Raise ValueError if there is nesting that Python might read, but not write again."""
+    level = [about]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    if level:
+        raise ValueError(f"it is nested deeper than {_MAX_DEPTH} levels")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON in which no name is given twice; Python would let the last one hold."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{name[:60]} is given twice")
+        found[name] = value
+    return found
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_number(text[:60])

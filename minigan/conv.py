@@ -25,27 +25,32 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from minigan.backend import Array, backend_of
-from minigan.kernels import im2col, loops
+from minigan.backend import NUMPY, Array, Shape, backend_of
+from minigan.kernels import cuda, im2col, loops, winograd
 from minigan.kernels.geometry import Pad, Size, output_size
 
-KERNELS: dict[str, ModuleType] = {"loops": loops, "im2col": im2col}
-"""The algorithms by name; "im2col" is the default everywhere."""
+KERNELS: dict[str, ModuleType] = {"loops": loops, "im2col": im2col, "winograd": winograd}
+"""The algorithms by name, from the one to read first to the fastest. "auto", the default everywhere, takes the last
+that can do a convolution's geometry and has enough work to be worth its preparations."""
 
 
-def conv_forward(x: Array, w: Array, *, stride: int = 1, pad: int | Pad = 0, kernel: str = "im2col") -> Array:
+def conv_forward(
+    x: Array, w: Array, b: Array | None = None, *, stride: int = 1, pad: int | Pad = 0, kernel: str = "auto"
+) -> Array:
     """Convolve images with a bank of kernels.
 
     Parameters
     ----------
     x : Array of shape (N, H, W, C)
     w : Array of shape (Kh, Kw, C, O)
+    b : Array of shape (O,), optional
+        Bias, added to every output position while it is still in the cache.
     stride : int
         Step between neighbouring output positions, in pixels.
     pad : int or ((top, bottom), (left, right))
         Zeros around x.
     kernel : str
-        Algorithm, a key of `KERNELS`.
+        Algorithm: "auto" or a key of `KERNELS`.
 
     Returns
     -------
@@ -55,7 +60,7 @@ def conv_forward(x: Array, w: Array, *, stride: int = 1, pad: int | Pad = 0, ker
     Raises
     ------
     ValueError
-        If shapes, stride or padding do not fit, or the kernel's name is unknown.
+        If shapes, stride or padding do not fit, the kernel's name is unknown, or it cannot do this geometry.
     TypeError
         If arrays of two backends or two dtypes are mixed.
 
@@ -64,18 +69,26 @@ def conv_forward(x: Array, w: Array, *, stride: int = 1, pad: int | Pad = 0, ker
     N * Ho * Wo * Kh * Kw * C * O multiply-adds.
     """
     _check_arrays("conv_forward", x=x, w=w)
+    _check_bias("conv_forward", b, x, w.shape[3])
     pad = _check_geometry("conv_forward", stride, pad)
     if x.shape[3] != w.shape[2]:
         raise ValueError(
             f"conv_forward: x has {x.shape[3]} channels but w expects {w.shape[2]} "
             f"(x.shape={x.shape}, w.shape={w.shape})"
         )
-    _check_fits("conv_forward", x.shape[1:3], w.shape[:2], stride, pad)
-    return _kernel(kernel).conv_forward(x, w, stride, pad)
+    output = _check_fits("conv_forward", x.shape[1:3], w.shape[:2], stride, pad)
+    return _kernel(kernel, x, w.shape, output, stride).conv_forward(x, w, stride, pad, b)
 
 
 def conv_input_grad(
-    dy: Array, w: Array, *, stride: int = 1, pad: int | Pad = 0, size: Size, kernel: str = "im2col"
+    dy: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    stride: int = 1,
+    pad: int | Pad = 0,
+    size: Size,
+    kernel: str = "auto",
 ) -> Array:
     """Gradient of `conv_forward` for x; equally, the forward pass of a transposed convolution.
 
@@ -84,6 +97,8 @@ def conv_input_grad(
     dy : Array of shape (N, Ho, Wo, O)
         Gradient for the convolution's output.
     w : Array of shape (Kh, Kw, C, O)
+    b : Array of shape (C,), optional
+        Bias of a transposed convolution, added to every position of the result.
     stride, pad, kernel
         As in `conv_forward`.
     size : (H, W)
@@ -99,6 +114,7 @@ def conv_input_grad(
         As `conv_forward`; also if `size` would not give dy's height and width.
     """
     _check_arrays("conv_input_grad", dy=dy, w=w)
+    _check_bias("conv_input_grad", b, dy, w.shape[2])
     pad = _check_geometry("conv_input_grad", stride, pad)
     if dy.shape[3] != w.shape[3]:
         raise ValueError(
@@ -106,11 +122,11 @@ def conv_input_grad(
             f"(dy.shape={dy.shape}, w.shape={w.shape})"
         )
     _check_output("conv_input_grad", dy, size, w.shape[:2], stride, pad)
-    return _kernel(kernel).conv_input_grad(dy, w, stride, pad, size)
+    return _kernel(kernel, dy, w.shape, dy.shape[1:3], stride).conv_input_grad(dy, w, stride, pad, size, b)
 
 
 def conv_weight_grad(
-    x: Array, dy: Array, *, stride: int = 1, pad: int | Pad = 0, kernel_size: Size, kernel: str = "im2col"
+    x: Array, dy: Array, *, stride: int = 1, pad: int | Pad = 0, kernel_size: Size, kernel: str = "auto"
 ) -> Array:
     """Gradient of `conv_forward` for w, summed over the batch.
 
@@ -139,12 +155,26 @@ def conv_weight_grad(
             f"(x.shape={x.shape}, dy.shape={dy.shape})"
         )
     _check_output("conv_weight_grad", dy, x.shape[1:3], kernel_size, stride, pad)
-    return _kernel(kernel).conv_weight_grad(x, dy, stride, pad, kernel_size)
+    shape = (*kernel_size, x.shape[3], dy.shape[3])
+    return _kernel(kernel, x, shape, dy.shape[1:3], stride).conv_weight_grad(x, dy, stride, pad, kernel_size)
 
 
-def _kernel(name: str) -> ModuleType:
+def _kernel(name: str, x: Array, w_shape: Shape, output: Size, stride: int) -> ModuleType:
+    """The algorithm of a name; for "auto", the fastest that fits."""
+    Kh, Kw, C, O = w_shape
+    fits = winograd.suits((Kh, Kw), stride) and backend_of(x) is NUMPY
+    if name == "auto" and cuda.available(x):
+        return cuda  # which chooses between the same two for itself
+    if name == "auto":
+        tiles = x.shape[0] * -(-output[0] // 2) * -(-output[1] // 2)
+        return winograd if fits and winograd.pays(tiles, C, O) else im2col
     if name not in KERNELS:
-        raise ValueError(f"kernel must be one of {', '.join(KERNELS)}, got {name!r}")
+        raise ValueError(f"kernel must be one of auto, {', '.join(KERNELS)}, got {name!r}")
+    if name == "winograd" and not fits:
+        raise ValueError(
+            f"kernel 'winograd' needs NumPy arrays and a kernel of twice the stride, {2 * stride} x {2 * stride} for "
+            f"stride {stride}, got {Kh} x {Kw} on {backend_of(x).name}; 'im2col' can do any"
+        )
     return KERNELS[name]
 
 
@@ -157,6 +187,14 @@ def _check_arrays(where: str, **arrays: Array) -> None:
     if len(set(dtypes.values())) > 1:
         told = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
         raise TypeError(f"{where}: arrays must have one dtype, but {told}; convert one with a.astype(...)")
+
+
+def _check_bias(where: str, b: Array | None, beside: Array, channels: int) -> None:
+    if b is None:
+        return
+    backend_of(beside, b)
+    if b.shape != (channels,) or b.dtype != beside.dtype:
+        raise ValueError(f"{where}: b must be {beside.dtype} of shape ({channels},), got {b.dtype} of shape {b.shape}")
 
 
 def _check_geometry(where: str, stride: int, pad: int | Pad) -> Pad:

@@ -1,18 +1,24 @@
 """Writing files so that a reader, or the next run, never meets half a file.
 
 Everything that matters is first written under a temporary name beside its place, flushed to the disk, and only then
-renamed: a rename is all or nothing, also when the power fails.
+renamed: a rename is all or nothing, also when the power fails. Temporary names are alike everywhere, so that what a
+killed process has left can be told from other people's files and removed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-TEMPORARY_SUFFIX = ".tmp"
+TEMPORARY_PREFIX, TEMPORARY_SUFFIX = ".minigan-", ".tmp"
+
+STALE_SECONDS = 24 * 3600
+"""A temporary file or folder that nobody has written to for so long was left behind by a process that was killed."""
 
 
 @contextlib.contextmanager
@@ -27,27 +33,58 @@ def replacing(path: Path) -> Iterator[Path]:
     Yields
     ------
     Path
-        An empty file in the same folder, with the same suffix before the ``.tmp``.
+        An empty file in the same folder.
 
     Raises
     ------
     OSError
         As the system says (no space, no permission); `path` is then as it was.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix + TEMPORARY_SUFFIX, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = temporary_file(path)
     try:
         yield temporary
-        # mkstemp's file is private; the finished one is as open as any other file of the user's.
-        temporary.chmod(0o666 & ~umask())
-        flush_to_disk(temporary)
-        temporary.replace(path)
-        _flush_folder(path.parent)
+        put_in_place(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def temporary_file(path: Path) -> Path:
+    """Make an empty temporary file beside the place of a file that is to come.
+
+    Parameters
+    ----------
+    path : Path
+        Its stem and suffix are part of the temporary name.
+
+    Returns
+    -------
+    Path
+    """
+    stem, suffix = path.stem[:40], path.suffix[:10]  # a name that is allowed must not become one that is too long
+    handle, name = tempfile.mkstemp(
+        prefix=f"{TEMPORARY_PREFIX}{stem}-", suffix=suffix + TEMPORARY_SUFFIX, dir=path.parent
+    )
+    os.close(handle)
+    return Path(name)
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Flush a finished temporary file to the disk and give it its name.
+
+    Parameters
+    ----------
+    temporary : Path
+        From `temporary_file`; closed.
+    path : Path
+        A file of this name is replaced.
+    """
+    # mkstemp's file is private; the finished one is as open as any other file of the user's.
+    temporary.chmod(0o666 & ~umask())
+    flush_to_disk(temporary)
+    _rename(temporary, path)
+    _flush_folder(path.parent)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -72,11 +109,36 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
-def remove_temporaries(folder: Path) -> None:
-    """Remove what an earlier process left half-written in a folder."""
-    for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+def remove_temporaries(folder: Path, *, older_than: float = 0.0) -> None:
+    """Remove what a killed process has left half-written in a folder; what cannot be removed stays.
+
+    Parameters
+    ----------
+    folder : Path
+    older_than : float
+        Seconds; younger ones are spared. In a folder that others write to as well they may still be at it.
+    """
+    now = time.time()
+    for leftover in list(folder.glob(f"{TEMPORARY_PREFIX}*")):
         with contextlib.suppress(OSError):
-            leftover.unlink()
+            if older_than and now - leftover.stat().st_mtime < older_than:
+                continue
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink()
+
+
+def _rename(temporary: Path, path: Path) -> None:
+    """Rename over `path`. Windows refuses while another process looks at it (a browser, a virus scanner): try again."""
+    for patience in (0.05, 0.1, 0.2, 0.4, 0.8, None):
+        try:
+            temporary.replace(path)
+            return
+        except PermissionError:
+            if os.name != "nt" or patience is None:
+                raise
+            time.sleep(patience)
 
 
 def flush_to_disk(path: Path) -> None:

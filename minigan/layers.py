@@ -20,8 +20,10 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from minigan.backend import Array, Shape, xp_of
+from minigan.kernels import cuda
 from minigan.kernels.geometry import output_size, same_padding, transpose_size
-from minigan.ops import LIBRARY, BatchNormCache, Ops, batch_moments
+from minigan.kernels.pieces import add_into
+from minigan.ops import LIBRARY, BatchNormCache, BatchNormLeakyReLUCache, Ops, batch_moments, can_fuse
 
 Cache: TypeAlias = Any
 Initializer: TypeAlias = Callable[[Shape], Array]
@@ -111,7 +113,7 @@ class _Parametric(Layer):
         dx, first, second = backward(dy, cache, **switches)
         if param_grads:
             for name, gradient in zip(self.names, (first, second), strict=True):
-                self.grads[name] += gradient
+                add_into(self.grads[name], gradient)
         return dx if input_grad else None
 
 
@@ -333,24 +335,24 @@ class BatchNormalization(_Parametric):
             },
         )
         self.momentum, self.epsilon = momentum, epsilon
-        self._ops = ops
+        self.ops = ops
 
     def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
         gamma, beta = self.params["gamma"], self.params["beta"]
         if not training:
             mean, variance = self.buffers["moving_mean"], self.buffers["moving_variance"]
-            y = self._ops.batch_norm_inference(x, gamma, beta, mean, variance, self.epsilon)
+            y = self.ops.batch_norm_inference(x, gamma, beta, mean, variance, self.epsilon)
             return y, _InferenceCache(x, gamma, mean, variance)
-        y, cache = self._ops.batch_norm_forward(x, gamma, beta, self.epsilon)
+        y, cache = self.ops.batch_norm_forward(x, gamma, beta, self.epsilon)
         if update_stats:
             # minigan's own cache has the statistics; a student's cache is the student's affair.
             known = isinstance(cache, BatchNormCache)
-            self._update(x, *((cache.mean, cache.variance) if known else batch_moments(x)))
+            self.update(x, *((cache.mean, cache.variance) if known else batch_moments(x)))
         return y, cache
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
         inference = isinstance(cache, _InferenceCache)
-        backward = self._inference_backward if inference else self._ops.batch_norm_backward
+        backward = self._inference_backward if inference else self.ops.batch_norm_backward
         return self._run(backward, dy, cache, input_grad, param_grads)
 
     def _inference_backward(
@@ -364,13 +366,18 @@ class BatchNormalization(_Parametric):
         dbeta = dy.sum(axis=axes) if param_grads else None
         return dx, dgamma, dbeta
 
-    def _update(self, x: Array, mean: Array, variance: Array) -> None:
+    def update(self, x: Array, mean: Array, variance: Array) -> None:
+        """Take a batch x, with its mean and biased variance, into the moving statistics."""
         N = x.size // x.shape[-1]
-        corrected = variance * (N / (N - 1) * (N / (N - 1.001)))
+        correction = N / (N - 1) * (N / (N - 1.001))
         b = self.buffers
+        if cuda.available(mean) and self.ops.moving_average is LIBRARY.moving_average:
+            cuda.update_moving_averages(b, mean, variance, correction, self.momentum)
+            return
+        corrected = variance * correction
         t = b["updates"]
         for name, value in (("mean", mean), ("variance", corrected)):
-            moving, biased, count = self._ops.moving_average(
+            moving, biased, count = self.ops.moving_average(
                 b[f"moving_{name}"], b[f"biased_{name}"], t, value, self.momentum
             )
             b[f"moving_{name}"][...] = moving
@@ -416,12 +423,79 @@ class LeakyReLU(_Activation):
             raise ValueError(f"LeakyReLU: alpha must be at least 0 and below 1, got {alpha}")
         super().__init__(ops.leaky_relu_forward, ops.leaky_relu_backward)
         self.alpha = alpha
+        self.ops = ops
 
     def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
         return self._forward(x, self.alpha)
 
     def describe(self) -> str:
         return f"alpha {self.alpha}"
+
+
+class BatchNormLeakyReLU(_Parametric):
+    """A BatchNormalization and the LeakyReLU after it, run as one; parameters and buffers are the former's own.
+
+    `minigan.network.fuse` puts it in the place of the two.
+
+    Parameters
+    ----------
+    norm : BatchNormalization
+    activation : LeakyReLU
+    """
+
+    names = ("gamma", "beta")
+
+    def __init__(self, norm: BatchNormalization, activation: LeakyReLU) -> None:
+        self.norm, self.activation = norm, activation
+        self.params, self.grads, self.buffers = norm.params, norm.grads, norm.buffers
+        self._ops = norm.ops
+
+    @staticmethod
+    def suits(norm: Layer, activation: Layer) -> bool:
+        """Whether two layers are a batch normalization and a LeakyReLU, and both are minigan's own functions."""
+        return (
+            isinstance(norm, BatchNormalization)
+            and isinstance(activation, LeakyReLU)
+            and all(getattr(norm.ops, name) is getattr(LIBRARY, name) for name in _FUSED)
+            and all(getattr(activation.ops, name) is getattr(LIBRARY, name) for name in _FUSED)
+        )
+
+    def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
+        if not can_fuse(x):
+            z, norm_cache = self.norm.forward(x, training=training, update_stats=update_stats)
+            y, activation_cache = self.activation.forward(z, training=training)
+            return y, (norm_cache, activation_cache)
+        norm, alpha = self.norm, self.activation.alpha
+        gamma, beta = self.params["gamma"], self.params["beta"]
+        if not training:
+            mean, variance = self.buffers["moving_mean"], self.buffers["moving_variance"]
+            y = self._ops.batch_norm_leaky_relu_inference(x, gamma, beta, mean, variance, norm.epsilon, alpha)
+            return y, (_InferenceCache(x, gamma, mean, variance), (y, alpha))
+        y, cache = self._ops.batch_norm_leaky_relu_forward(x, gamma, beta, norm.epsilon, alpha)
+        if update_stats:
+            norm.update(x, cache.stats[0], cache.stats[1])
+        return y, cache
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
+        if isinstance(cache, BatchNormLeakyReLUCache):
+            return self._run(self._ops.batch_norm_leaky_relu_backward, dy, cache, input_grad, param_grads)
+        norm_cache, activation_cache = cache  # of a forward in inference mode, or one that was not fused
+        dz = self.activation.backward(dy, activation_cache)
+        assert dz is not None
+        return self.norm.backward(dz, norm_cache, input_grad=input_grad, param_grads=param_grads)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+
+_FUSED = (
+    "batch_norm_forward",
+    "batch_norm_backward",
+    "batch_norm_inference",
+    "leaky_relu_forward",
+    "leaky_relu_backward",
+)
+"""What a student may have replaced; then the two layers are left alone."""
 
 
 class ReLU(_Activation):

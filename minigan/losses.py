@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from minigan.backend import Array, xp_of
+from minigan.kernels import cuda
 from minigan.ops import sigmoid_forward
 
 LOGIT_MIN, LOGIT_MAX = -16.118096, 15.942385
@@ -56,6 +57,8 @@ def bce_with_logits_forward(z: Array, target: Array) -> tuple[Array, BCECache]:
         raise ValueError(
             f"bce_with_logits: z and target must have one shape, got z.shape={z.shape}, target.shape={target.shape}"
         )
+    if cuda.available(z, target):
+        return cuda.bce_forward(z, target, LOGIT_MIN, LOGIT_MAX), BCECache(z, target)
     xp = xp_of(z, target)
     logit = xp.clip(z, LOGIT_MIN, LOGIT_MAX)
     loss = xp.maximum(logit, 0) - logit * target + xp.log1p(xp.exp(-abs(logit)))
@@ -76,6 +79,8 @@ def bce_with_logits_backward(dloss: Array | float, cache: BCECache) -> Array:
     Array of the shape of z
     """
     z, target = cache
+    if isinstance(dloss, float) and cuda.available(z, target):
+        return cuda.bce_backward(z, target, LOGIT_MIN, LOGIT_MAX, dloss / z.size)
     probability, _ = sigmoid_forward(z)
     inside = (z >= LOGIT_MIN) & (z <= LOGIT_MAX)
     return (probability - target) * inside * (dloss / z.size)

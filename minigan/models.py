@@ -13,6 +13,7 @@ adversarial networks", arXiv:1511.06434.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,39 @@ def channels_at(side: int, *, image_size: int, width: int) -> int:
     [64, 128, 256, 512]
     """
     return min(8 * width, width * image_size // (2 * side))
+
+
+def parameter_counts(*, image_size: int, width: int) -> dict[str, int]:
+    """Numbers of trained parameters of both networks, told without building them.
+
+    Parameters
+    ----------
+    image_size, width : int
+
+    Returns
+    -------
+    dict of str to int
+        By the networks' names.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> parameter_counts(image_size=64, width=64)
+    {'generator': 3614723, 'discriminator': 2766529}
+    """
+    _check_size(image_size, width)
+    maps = [channels_at(side, image_size=image_size, width=width) for side in (4, 8, 16, 32, 64) if side < image_size]
+    kernels = sum(4 * 4 * a * b for a, b in pairwise(maps))
+    last, picture = maps[-1], 4 * 4 * maps[-1] * 3
+    # Beside the kernels: bias, gamma and beta of every map; no gamma and beta next to the picture in the discriminator.
+    return {
+        "generator": 4 * 4 * NOISE_SIZE * maps[0] + kernels + 3 * 3 * last**2 + picture + 3 * (sum(maps) + last) + 3,
+        "discriminator": picture + kernels + 3 * sum(maps) - 2 * last + 4 * 4 * maps[0] + 1,
+    }
 
 
 def discriminator(
@@ -151,10 +185,7 @@ def generator(
 
 
 def _initializer(init: str, image_size: int, width: int, seed: int, dtype: Any, *, is_generator: bool) -> Initializer:
-    if image_size not in IMAGE_SIZES:
-        raise ValueError(f"image_size must be one of {', '.join(map(str, IMAGE_SIZES))}, got {image_size}")
-    if not 1 <= width <= MAX_WIDTH:
-        raise ValueError(f"width must be between 1 and {MAX_WIDTH}, got {width}")
+    _check_size(image_size, width)
     if init not in INITS:
         raise ValueError(f"init must be one of {', '.join(INITS)}, got {init!r}")
     if init == "original":
@@ -165,3 +196,10 @@ def _initializer(init: str, image_size: int, width: int, seed: int, dtype: Any, 
             )
         return OriginalGlorotUniform(skip=5 if is_generator else 0)
     return GlorotUniform(seed, first=_GENERATOR_STREAM if is_generator else 0, dtype=dtype)
+
+
+def _check_size(image_size: int, width: int) -> None:
+    if image_size not in IMAGE_SIZES:
+        raise ValueError(f"image_size must be one of {', '.join(map(str, IMAGE_SIZES))}, got {image_size}")
+    if not 1 <= width <= MAX_WIDTH:
+        raise ValueError(f"width must be between 1 and {MAX_WIDTH}, got {width}")

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from minigan.backend import Array, Backend, Shape, backend_of
-from minigan.layers import Cache, Layer
+from minigan.kernels import cuda
+from minigan.layers import BatchNormLeakyReLU, Cache, Layer
 
 Caches: TypeAlias = list[Cache]
 
@@ -29,6 +30,8 @@ class Sequential:
 
     def __init__(self, layers: Iterable[Layer], *, input_shape: Shape, name: str = "network") -> None:
         self.layers = list(layers)
+        self._steps = fuse(self.layers)
+        self._zeroing = cuda.Zeroing()
         self.input_shape = input_shape
         self.name = name
 
@@ -45,7 +48,7 @@ class Sequential:
         -------
         y : Array of shape (N, *output_shape)
         caches : list
-            One per layer, for `backward`.
+            One per step, for `backward`.
 
         Raises
         ------
@@ -54,7 +57,7 @@ class Sequential:
         """
         self._check(x)
         caches = []
-        for layer in self.layers:
+        for layer in self._steps:
             x, cache = layer.forward(x, training=training, update_stats=update_stats)
             caches.append(cache)
         return x, caches
@@ -76,7 +79,7 @@ class Sequential:
         outputs = []
         for a in range(0, len(x), batch_size):
             y = x[a : a + batch_size]
-            for layer in self.layers:
+            for layer in self._steps:
                 y, _ = layer.forward(y, training=False)
             outputs.append(y)
         return outputs[0] if len(outputs) == 1 else backend_of(x).xp.concatenate(outputs)
@@ -102,10 +105,10 @@ class Sequential:
         Array of shape (N, *input_shape), or None
         """
         gradient: Array | None = dy
-        for index in reversed(range(len(self.layers))):
+        for index in reversed(range(len(self._steps))):
             if gradient is None:
                 raise ValueError(f"{self.name}: dy is None; a backward gives no input gradient unless input_grad=True")
-            gradient = self.layers[index].backward(
+            gradient = self._steps[index].backward(
                 gradient, caches[index], input_grad=input_grad or index > 0, param_grads=param_grads
             )
         return gradient
@@ -128,7 +131,11 @@ class Sequential:
 
     def zero_grads(self) -> None:
         """Set every gradient to 0; backward passes add to what is there."""
-        for g in self.grads().values():
+        grads = self.grads().values()
+        if grads and cuda.available(*grads):
+            self._zeroing.run(list(grads))
+            return
+        for g in grads:
             g.fill(0)
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -216,6 +223,28 @@ class Sequential:
                 f"{self.name}: x must be (N, {', '.join(map(str, self.input_shape))}) with N at least 1, "
                 f"got x.shape={x.shape}"
             )
+
+
+def fuse(layers: list[Layer]) -> list[Layer]:
+    """The steps that a network really takes: pairs of layers that minigan can run as one are put together.
+
+    Numbers and parameters are those of the layers; only the time changes. It is decided here and nowhere else.
+
+    Parameters
+    ----------
+    layers : list of Layer
+
+    Returns
+    -------
+    list of Layer
+    """
+    steps: list[Layer] = []
+    for layer in layers:
+        if steps and BatchNormLeakyReLU.suits(steps[-1], layer):
+            steps[-1] = BatchNormLeakyReLU(steps[-1], layer)  # type: ignore[arg-type]
+        else:
+            steps.append(layer)
+    return steps
 
 
 def check_state(where: str, own: Mapping[str, Any], given: Mapping[str, Any]) -> None:

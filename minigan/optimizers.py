@@ -7,11 +7,15 @@ not being in the optimizer that is stepped.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from minigan.backend import Array, Backend, backend_of, xp_of
+from minigan.kernels import cuda
+from minigan.kernels.pieces import PIECE
+from minigan.memory import scratch
 from minigan.network import check_state
+from minigan.threads import each, spans
 
 
 class Adam:
@@ -66,6 +70,7 @@ class Adam:
         self.t = 0
         self.m = {name: xp_of(p).zeros_like(p) for name, p in self.params.items()}
         self.v = {name: xp_of(p).zeros_like(p) for name, p in self.params.items()}
+        self._steps = cuda.AdamSteps()
 
     def step(self, grads: Mapping[str, Array]) -> None:
         """Update every parameter once.
@@ -85,24 +90,46 @@ class Adam:
                 got = f"shape {grads[name].shape}" if name in grads else "none"
                 raise ValueError(f"Adam: {name} needs a gradient of shape {p.shape}, got {got}")
         self.t += 1
+        if self.params and cuda.available(*self.params.values()):
+            groups = ([group[name] for name in self.params] for group in (self.params, grads, self.m, self.v))
+            self._steps.run(
+                *groups,
+                t=self.t,
+                learning_rate=self.learning_rate,
+                beta_1=self.beta_1,
+                beta_2=self.beta_2,
+                epsilon=self.epsilon,
+            )
+            return
         rate = self.learning_rate * math.sqrt(1 - self.beta_2**self.t) / (1 - self.beta_1**self.t)
+        each(lambda work: self._update(*work, rate), self._pieces(grads))
+
+    def _pieces(self, grads: Mapping[str, Array]) -> Iterator[tuple[Array, Array, Array, Array]]:
+        """Every parameter with its gradient and moments, large ones in pieces that fit into a processor's cache."""
         for name, p in self.params.items():
-            self._update(p, grads[name], self.m[name], self.v[name], rate)
+            arrays = p, grads[name], self.m[name], self.v[name]
+            if all(a.flags.c_contiguous for a in arrays):
+                for here in spans(xp_of(p), p.size, PIECE):
+                    p_, g, m, v = (a.reshape(-1)[here] for a in arrays)
+                    yield p_, g, m, v
+            else:
+                yield arrays
 
     def _update(self, p: Array, g: Array, m: Array, v: Array, rate: float) -> None:
         xp = xp_of(p, g, m, v)
-        work = g * (1 - self.beta_1)
-        m *= self.beta_1
-        m += work
-        xp.multiply(g, g, out=work)
-        work *= 1 - self.beta_2
-        v *= self.beta_2
-        v += work
-        xp.sqrt(v, out=work)
-        work += self.epsilon
-        xp.divide(m, work, out=work)
-        work *= rate
-        p -= work
+        with scratch(xp) as new:
+            work = xp.multiply(g, 1 - self.beta_1, out=new(g.shape, g.dtype))
+            m *= self.beta_1
+            m += work
+            xp.multiply(g, g, out=work)
+            work *= 1 - self.beta_2
+            v *= self.beta_2
+            v += work
+            xp.sqrt(v, out=work)
+            work += self.epsilon
+            xp.divide(m, work, out=work)
+            work *= rate
+            p -= work
 
     def state(self) -> dict[str, Array]:
         """The moments by name ("m.3.kernel"); `t` is saved beside them."""

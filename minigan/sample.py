@@ -16,16 +16,16 @@ import numpy as np
 from tqdm import tqdm
 
 from minigan.backend import BACKENDS, Array, backend_of, get_backend
-from minigan.checkpoint import DamagedFileError, list_checkpoints, load_checkpoint, load_network
+from minigan.checkpoint import DamagedFileError, load_network
 from minigan.cli import Parser, path_name, run_command, whole
-from minigan.console import complain, say
+from minigan.console import complain, one_line, say
 from minigan.errors import RunError, UserError
 from minigan.gan import build_gan
 from minigan.models import NOISE_SIZE
 from minigan.network import Sequential
 from minigan.plots import FORMATS, image_format, save_grid, to_uint8
 from minigan.rng import MAX_SEED, stream
-from minigan.run import open_config
+from minigan.run import expect_checkpoint, load_newest, open_config
 
 MAX_FACES = 10_000
 
@@ -60,13 +60,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     generator, step = load_generator(source)
     out = Path(arguments.out) if arguments.out else _default_out(source, arguments.interpolate, count, arguments.seed)
     _check_out(out)
+    if arguments.out and out.exists() and not arguments.force:
+        raise UserError(f"--out: {out} exists already; --force replaces it")
     noise = interpolation(arguments.seed, count) if arguments.interpolate else random_noise(arguments.seed, count)
     faces = draw(generator.to(backend), backend.asarray(noise))
     try:
         save_grid(out, faces, columns=count if arguments.interpolate else None)
-    except OSError as error:
-        raise RunError(f"cannot write {out}: {error.strerror or error}") from None
     except Exception as error:  # Pillow's formats say in many ways that a picture is too large for them
+        if isinstance(error, OSError) and error.errno is not None:
+            raise RunError(f"cannot write {out}: {error.strerror}") from None
         raise UserError(f"--out: a {out.suffix} file cannot hold so large a picture ({error}); try .png") from None
     say(f"{out}: {count} face{'s' if count > 1 else ''} after {step:,} training steps")
     return 0
@@ -170,23 +172,27 @@ def load_generator(source: Path) -> tuple[Sequential, int]:
     UserError
         If it is neither, or cannot be read.
     """
+    try:
+        return _load_generator(source)
+    except DamagedFileError as error:
+        raise UserError(str(error)) from None
+    except OSError as error:
+        raise UserError(f"{source} cannot be opened: {error.strerror or error}") from None
+
+
+def _load_generator(source: Path) -> tuple[Sequential, int]:
     if source.is_file():
-        try:
-            network, step = load_network(source)
-        except DamagedFileError as error:
-            raise UserError(str(error)) from None
+        network, step = load_network(source)
         if network.name != "generator":
             raise UserError(f"{source} holds a {network.name}, but faces are drawn by a generator")
         return network, step
     config, _ = open_config(source)
+    expect_checkpoint(source, config)
     gan = build_gan(image_size=config.image_size, width=config.width)
-    for _, path in list_checkpoints(source / "checkpoints"):
-        try:
-            step = load_checkpoint(path, gan, image_size=config.image_size, width=config.width)
-            return gan.generator, step
-        except DamagedFileError as error:
-            complain(f"minigan: warning: {error}; going back to the checkpoint before it")
-    raise UserError(f"{source} holds no readable checkpoint to draw faces with")
+    step, damaged = load_newest(source, config, gan)
+    for _, reason in damaged:
+        complain(f"minigan: warning: {one_line(reason)}; going back to the checkpoint before it")
+    return gan.generator, step
 
 
 def _default_out(source: Path, interpolate: bool, count: int, seed: int) -> Path:
@@ -215,6 +221,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--n", type=whole, metavar="N", help="number of faces (default: 64; 10 with --interpolate)")
     add("--seed", type=whole, default=0, metavar="N", help="seed of the noise (default: 0)")
     add("--out", type=path_name, metavar="FILE", help="picture to write (default: one in RUN named by the options)")
+    add("--force", action="store_true", help="replace FILE if it exists")
     add("--interpolate", action="store_true", help="a strip of faces on the way from one to another")
     add("--backend", choices=BACKENDS, default="numpy", help="numpy (default) or cupy")
     return parser

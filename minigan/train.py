@@ -24,7 +24,16 @@ from minigan.data.folder import check_folder, describe_skipped
 from minigan.errors import UserError
 from minigan.gan import build_gan
 from minigan.models import IMAGE_SIZES, INITS, discriminator, generator
-from minigan.run import Run, check_new_folder, finished_steps, fresh_folder, newest_step, open_config
+from minigan.run import (
+    Run,
+    check_new_folder,
+    expect_checkpoint,
+    finished_steps,
+    fresh_folder,
+    lock_run,
+    newest_step,
+    open_config,
+)
 from minigan.trainer import Trainer, resume_line
 
 
@@ -73,7 +82,7 @@ def _begin(given: dict[str, Any], out: str | None, dry_run: bool) -> int:
     config = replace(PRESETS[preset], **given).check()
     path = Path(out) if out is not None else fresh_folder(preset, datetime.now())
     check_new_folder(path)
-    backend = get_backend(config.backend)
+    backend = get_backend(config.backend, tf32=config.tf32)
     if dry_run:
         return _describe(config, path, 0)
     images = _open_images(config)
@@ -86,26 +95,34 @@ def _begin(given: dict[str, Any], out: str | None, dry_run: bool) -> int:
 
 
 def _resume(path: Path, given: dict[str, Any], dry_run: bool) -> int:
+    config, _ = _resumed_settings(path, given)
+    backend = get_backend(config.backend, tf32=config.tf32)
+    if dry_run:
+        return _describe(config, path, newest_step(path))
+    done = finished_steps(path, config)
+    if done is not None and done >= config.steps:
+        say(f"{one_line(path)} is finished: all {done} steps are done; --steps N goes further")
+        return 0
+    with lock_run(path) as lock:
+        config, about = _resumed_settings(path, given)  # once more: from here on nobody else changes them
+        expect_checkpoint(path, config)
+        images = _open_images(config)
+        _warn_if_changed(images, about)
+        gan = build_gan(image_size=config.image_size, width=config.width, backend=backend)
+        run, step, warnings = Run.resume(path, config, gan, about, backend, lock)
+        for warning in warnings:
+            _warn(warning)
+        say(f"Run folder: {one_line(path)}, going on after {step} of {config.steps} steps")
+        return _train(Trainer(run, gan, images, backend, step=step))
+
+
+def _resumed_settings(path: Path, given: dict[str, Any]) -> tuple[RunConfig, dict[str, Any]]:
     saved, about = open_config(path)
     config = resumed_config(saved, given)
     newest = newest_step(path)
     if "steps" in given and config.steps < newest:
         raise UserError(f"--steps: must be at least the {newest} that the run has behind it, got {config.steps}")
-    backend = get_backend(config.backend)
-    if dry_run:
-        return _describe(config, path, newest)
-    done = finished_steps(path)
-    if done is not None and done >= config.steps:
-        say(f"{one_line(path)} is finished: all {done} steps are done; --steps N goes further")
-        return 0
-    images = _open_images(config)
-    _warn_if_changed(images, about)
-    gan = build_gan(image_size=config.image_size, width=config.width, backend=backend)
-    run, step, warnings = Run.resume(path, config, gan, about, backend)
-    for warning in warnings:
-        _warn(warning)
-    say(f"Run folder: {one_line(path)}, going on after {step} of {config.steps} steps")
-    return _train(Trainer(run, gan, images, backend, step=step))
+    return config, about
 
 
 def _train(trainer: Trainer) -> int:
@@ -124,6 +141,10 @@ def _open_images(config: RunConfig) -> ImageSet:
     images = open_images(config.data, image_size=config.image_size, count=config.faces if config.data is None else None)
     if images.skipped:
         _warn(describe_skipped(images.skipped, len(images)))
+    if config.metrics_every:
+        from minigan.metrics import check_count  # brings Pillow and the drawn faces' painter, which few runs need
+
+        check_count(images)
     if len(images) < config.batch_size:
         _warn(
             f"{images.source} holds {len(images)} images, fewer than one batch of {config.batch_size}: "
@@ -193,6 +214,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--image-size", type=whole, metavar="N", help=f"side of a picture: {', '.join(map(str, IMAGE_SIZES))} (64)")
     add("--seed", type=whole, metavar="N", help=f"seed of weights, batches, noise and labels ({article.seed})")
     add("--backend", choices=BACKENDS, help="numpy for the processor (default), cupy for an NVIDIA GPU")
+    either = argparse.BooleanOptionalAction
+    add("--tf32", action=either, help="on a GPU, multiply matrices in tf32: faster and less exact (default: no)")
+    add("--cuda-graph", action=either, help="on a GPU, record the training step and replay it (default: no)")
     add("--init", choices=INITS, help="first weights: drawn from the seed, or the original program's very own")
     add(
         "--sample-every",
@@ -205,6 +229,12 @@ def _parser() -> argparse.ArgumentParser:
         type=whole,
         metavar="N",
         help=f"steps between saved networks ({article.save_every}; quick: {quick.save_every})",
+    )
+    add(
+        "--metrics-every",
+        type=whole,
+        metavar="N",
+        help="steps between measurements of the faces (metrics.jsonl; some seconds each; default: none)",
     )
     add("--out", type=path_name, metavar="RUN", help="new folder for the run (default: a fresh one under runs/)")
     add("--resume", type=path_name, metavar="RUN", help="go on with a run; --steps, --backend and --data may change")

@@ -15,26 +15,35 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 from tqdm import tqdm
 
+from minigan import report, vitals
 from minigan.backend import Array, Backend
 from minigan.checkpoint import NotFiniteError
-from minigan.console import say
+from minigan.console import complain, one_line, say
 from minigan.data.dataset import ImageSet, Prefetcher
+from minigan.diagnosis import examine, one_liner
 from minigan.errors import RunError
-from minigan.gan import GAN, METRICS, draw_inputs, train_step
+from minigan.gan import GAN, METRICS, RecordedStep, StepInputs, StepResult, draw_inputs, train_step
 from minigan.models import NOISE_SIZE
 from minigan.rng import stream
-from minigan.run import PICTURE_FACES, Run
+from minigan.run import METRICS_NAME, PICTURE_FACES, REPORT_NAME, VITALS_NAME, Run, read_rows
+
+if TYPE_CHECKING:
+    from minigan.metrics import Yardstick
 
 CHECKPOINT_SECONDS = 300.0
 """Longest time between two checkpoints: what a crash can cost."""
+
+METRICS_SAMPLES = 1000
+"""Faces that `--metrics-every` measures: enough to see a run getting better, few enough to take seconds."""
 
 SUMMARY_FACES = 64
 BAR_FORMAT = "{desc} {percentage:3.0f}% {bar} {n_fmt}/{total_fmt}, {rate_noinv_fmt}, {remaining} left{postfix}"
@@ -94,9 +103,16 @@ class Trainer:
         self._progress = progress
         self._ring = MetricRing(backend)
         self._saved_at = time.monotonic()
+        self._began_at = step
+        self._timed = step, self._saved_at
+        self._report, self._report_failed = report.Report(run.path), False
         config = run.config
+        self._train_step: Callable[[StepInputs], StepResult] = partial(train_step, gan)
+        if config.cuda_graph:
+            self._train_step = RecordedStep(gan, lambda line: complain(f"minigan: warning: {one_line(line)}"))
         noise = stream(config.seed, "pictures").standard_normal((SUMMARY_FACES, 1, 1, NOISE_SIZE), np.float32)
         self._fixed_noise = backend.asarray(noise)
+        self._yardstick: Yardstick | None = None
 
     def train(self) -> int:
         """Run to the last step, or until told to stop.
@@ -122,6 +138,7 @@ class Trainer:
             mininterval=0.2 if sys.stderr.isatty() else 15,  # a log file wants few lines
             bar_format=BAR_FORMAT,
         )
+        end, words = report.STOPPED, ""
         try:
             with (
                 np.errstate(all="ignore"),  # what is no number is found in the losses, and told in plain words there
@@ -129,18 +146,31 @@ class Trainer:
                 Prefetcher(self.images, config.seed, config.batch_size) as batches,
                 _stop_requests() as requests,
             ):
+                self._timed = self.step, time.monotonic()
+                self._write_report(report.RUNNING)
                 while self.step < config.steps and not requests:
                     self._one_step(batches, bar)
                     bar.update()
                 self._read_metrics(bar)
                 self._save_checkpoint()
                 self._summarise()
+                if self.step % config.save_every:
+                    self._say_diagnosis(bar)
+                if self.step == config.steps:
+                    end = report.FINISHED
                 return 128 + requests[0] if requests and self.step < config.steps else 0
         except OSError as error:
-            raise RunError(f"{self._where(error)}; {self._what_is_kept()}") from None
+            end, words = report.FAILED, f"{self._where(error)}; {self._what_is_kept()}"
+            raise RunError(words) from None
         except NotFiniteError as error:
-            raise RunError(f"after step {self.step - 1} {error}; {self._what_is_kept()}", exit_status=3) from None
+            end, words = report.FAILED, f"after step {self.step - 1} {error}; {self._what_is_kept()}"
+            self._note_not_finite(self.step - 1, f"after step {self.step - 1} {error}")
+            raise RunError(words, exit_status=3) from None
+        except RunError as error:
+            end, words = report.FAILED, str(error)
+            raise
         finally:
+            self._write_report(end, words)
             self.run.close()
 
     def _one_step(self, batches: Prefetcher, bar: tqdm[NoReturn]) -> None:
@@ -149,21 +179,34 @@ class Trainer:
         if is_sample:
             self._save_fixed_picture(step)
         inputs = draw_inputs(batches.batch(step), config.seed, step, self.backend)
-        result = train_step(self.gan, inputs)
+        before = vitals.weights_of(self.gan) if vitals.is_due(step) else None
+        result = self._train_step(inputs)
+        if before is not None:
+            self.run.append(VITALS_NAME, step, vitals.measure(inputs.real, result.fakes, before, self.gan))
         if is_sample:
             self.run.save_picture(step, self.backend.to_host(result.fakes[:PICTURE_FACES]), fixed=False)
         self.step += 1
-        if self._ring.append(step, result.metrics) or is_save:
+        # After the first step, too: what a plot needs is loaded, and found missing, now and not hours later.
+        is_plot = is_save or step == self._began_at
+        if self._ring.append(step, result.metrics) or is_plot:
             self._read_metrics(bar)
+        if config.metrics_every and self.step % config.metrics_every == 0:
+            self._measure_faces(bar)
         if is_save:
             self.run.save_networks(self.gan, step)
             self._save_fixed_picture(step)
+        if is_plot:
             self.run.save_loss_plot()
         if is_save or time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
             self._read_metrics(bar)
             self._save_checkpoint()
         if is_save:
             self._print_averages(bar)
+            self._say_diagnosis(bar)
+        if self.step - self._timed[0] >= config.sample_every:
+            self._log_speed()
+        if (is_sample or is_save) and self._report.is_due:
+            self._write_report(report.RUNNING)
 
     def _read_metrics(self, bar: tqdm[NoReturn]) -> None:
         """Bring the metrics to the host, log them, and make sure that they are numbers."""
@@ -171,9 +214,9 @@ class Trainer:
         for step, values in self._ring.read():
             if not np.isfinite(values).all():
                 told = ", ".join(f"{name} {value:g}" for name, value in zip(METRICS[:3], values[:3], strict=True))
-                raise RunError(
-                    f"the losses of step {step} are no longer finite ({told}); {self._what_is_kept()}", exit_status=3
-                )
+                words = f"the losses of step {step} are no longer finite ({told})"
+                self._note_not_finite(step, words)
+                raise RunError(f"{words}; {self._what_is_kept()}", exit_status=3)
             self.run.log(step, values)
         if values is not None:
             d_real, d_fake, g, d_x, d_g_z, _ = values
@@ -190,6 +233,39 @@ class Trainer:
                 f"D fake {d_fake:f}, D real {d_real:f}, GAN {g:f}"
             )
 
+    def _say_diagnosis(self, bar: tqdm[NoReturn]) -> None:
+        """One line if the run does not look normal; a file that cannot be read must not cost the run."""
+        with contextlib.suppress(OSError):
+            rows = [read_rows(self.run.path, name) for name in (VITALS_NAME, METRICS_NAME)]
+            line = one_liner(examine(self.run.config, *self.run.history(), *rows), self.run.path)
+            if line is not None:
+                with bar.external_write_mode(file=sys.stdout):
+                    say(line)
+
+    def _note_not_finite(self, step: int, words: str) -> None:
+        """Leave word of it for the diagnosis: the log has only numbers."""
+        with contextlib.suppress(OSError):
+            self.run.append(VITALS_NAME, step, {"not_finite": words})
+
+    def _measure_faces(self, bar: tqdm[NoReturn]) -> None:
+        """Append a row to metrics.jsonl; broken weights are left to the check of the losses."""
+        from minigan import metrics  # late, as in minigan.train
+
+        config = self.run.config
+        if self._yardstick is None:
+            self._yardstick = metrics.Yardstick(
+                self.images, samples=METRICS_SAMPLES, seed=config.seed, drawn=config.data is None
+            )
+        count = self._yardstick.samples
+        faces = metrics.draw_samples(self.gan.generator, count, config.seed, self.backend)
+        if faces is None:
+            return
+        measures, _ = self._yardstick.measure(faces)
+        row = {"samples": count, "measures": {name: m.to_dict() for name, m in measures.items()}}
+        self.run.append(METRICS_NAME, self.step - 1, row)
+        with bar.external_write_mode(file=sys.stdout):
+            say(f"Step {self.step - 1}: {metrics.in_short(measures)}")
+
     def _faces(self, count: int) -> Array:
         """Faces from the fixed noise, on the host."""
         return self.backend.to_host(self.gan.generator.predict(self._fixed_noise[:count]))
@@ -197,7 +273,24 @@ class Trainer:
     def _save_fixed_picture(self, step: int) -> None:
         self.run.save_picture(step, self._faces(PICTURE_FACES), fixed=True)
 
+    def _log_speed(self) -> None:
+        """Note how long it took since the last note."""
+        now, (step, then) = time.monotonic(), self._timed
+        if self.step > step:
+            self.run.log_speed(step, self.step, now - then)
+            self._timed = self.step, now
+
+    def _write_report(self, state: str, words: str = "") -> None:
+        """Write report.html. Whatever goes wrong with it, the run is worth more and goes on, after one warning."""
+        try:
+            self._report.write(state, words, self.run.history())
+        except Exception as error:
+            if not self._report_failed:
+                complain(f"minigan: warning: {REPORT_NAME} could not be written: {one_line(error)}")
+            self._report_failed = True
+
     def _save_checkpoint(self) -> None:
+        self._log_speed()
         if self.run.last_checkpoint() != self.step:
             self.run.save_checkpoint(self.gan, self.step)
         self._saved_at = time.monotonic()

@@ -34,7 +34,23 @@ def double(monkeypatch):
 
     made = make_backend()
     monkeypatch.setitem(backend._known, "cupy", made)
-    COUNTER.syncs = COUNTER.calls = 0
+    COUNTER.reset()
+    return made
+
+
+@pytest.fixture
+def kernels(monkeypatch):
+    """The double with the project's CUDA kernels, compiled for the processor, and with a stand-in for cuBLAS."""
+    from device_double import COMPILER, COUNTER, make_backend
+
+    from minigan.kernels import cublas
+
+    if COMPILER is None:
+        pytest.skip("there is no g++ to compile the kernels for the processor")
+    made = make_backend(kernels=True)
+    monkeypatch.setitem(backend._known, "cupy", made)
+    monkeypatch.setattr(cublas, "_open", lambda xp: xp.cublas_double)
+    COUNTER.reset()
     return made
 
 

@@ -1,7 +1,7 @@
 """Write tests/cupy_names.json: what CuPy offers, so that the device double offers no more.
 
 Run by hand where CuPy is installed (no GPU needed): ``python tests/cupy_names.py``. For a plain function the names of
-its parameters are kept, for a ufunc the word "ufunc".
+its parameters are kept, for a ufunc the word "ufunc". Of `cupy.cuda` and of classes, the names alone.
 """
 
 import inspect
@@ -27,11 +27,21 @@ def collect():
         public = {name: getattr(module, name) for name in dir(module) if not name.startswith("_")}
         return {name: parameters(f) for name, f in public.items() if callable(f) and not inspect.isclass(f)}
 
+    def names(thing):
+        return sorted(name for name in dir(thing) if not name.startswith("_"))
+
     return {
         "version": cupy.__version__,
         "functions": functions(cupy),
         "lib.stride_tricks": functions(cupy.lib.stride_tricks),
         "ndarray": sorted(dir(cupy.ndarray)),
+        "cuda": names(cupy.cuda),
+        "cuda.runtime": names(cupy.cuda.runtime),
+        "classes": {
+            name: names(getattr(module, name))
+            for module, listed in ((cupy, ["RawModule"]), (cupy.cuda, ["Device", "Graph", "MemoryPool", "Stream"]))
+            for name in listed
+        },
     }
 
 

@@ -5,29 +5,89 @@ to become one by accident, keeps reductions on the "device" as arrays of shape (
 crosses to the host (`syncs`), because on a GPU each crossing waits for all the work queued before it. `DeviceModule`
 offers exactly the functions, keyword arguments and methods that the real CuPy has (tests/cupy_names.json), so that
 code that runs on the double asks nothing of CuPy that is not there.
+
+With ``make_backend(kernels=True)`` it also has `RawModule`: the project's own CUDA source, compiled for the processor
+by g++ behind tests/cuda_on_cpu.h. Kernels get addresses, as on a GPU, and are checked where a GPU checks nothing:
+number and types of arguments, contiguous arrays. cuBLAS is played by tests/cublas_on_cpu.cpp, through ctypes like the
+real one. Streams can be captured: while one is, nothing is computed, and what would have been is put on a tape, which
+`Graph.launch` plays. `launches` counts what a GPU would have been told to do.
 """
 
+import ctypes
+import functools
+import hashlib
 import json
+import re
+import shutil
+import subprocess
+import tempfile
 import types
 from pathlib import Path
 
 import numpy as np
 
 from minigan.backend import Backend
+from minigan.kernels import cublas
 
 NAMES = json.loads(Path(__file__).with_name("cupy_names.json").read_text())
 UFUNC_KEYWORDS = {"out", "dtype", "casting"}
 
 
+COMPILER = shutil.which("g++")
+HERE = Path(__file__).parent
+
+
 class Counter:
-    """How often values crossed to the host, and functions were called."""
+    """How often values crossed to the host and arrays to the device, functions were called, and kernels launched."""
 
     def __init__(self):
-        self.syncs = 0
-        self.calls = 0
+        self.reset()
+
+    def reset(self):
+        self.syncs = self.uploads = self.calls = self.launches = 0
+        self.kernels = []
 
 
 COUNTER = Counter()
+
+TAPE = None
+"""What a stream that is being captured was told to do, as functions; None while none is."""
+
+
+def _cross_to_host():
+    if TAPE is not None:
+        raise RuntimeError("cudaErrorStreamCaptureUnsupported: operation not permitted when stream is capturing")
+    COUNTER.syncs += 1
+
+
+def _do(action):
+    """Queue something that changes arrays: now, or at each launch of the graph that is being captured."""
+    COUNTER.launches += 1
+    if TAPE is None:
+        action()
+    else:
+        TAPE.append(action)
+
+
+def _compute(function, *sources):
+    """A new array from a function of arrays; a view costs nothing, anything else is a launch."""
+    with np.errstate(all="ignore"):
+        result = function()
+    if not isinstance(result, np.ndarray | np.generic):
+        return _wrap(result)
+    result = np.asarray(result)
+    if any(np.may_share_memory(result, source) for source in sources if isinstance(source, np.ndarray)):
+        return DeviceArray(result)
+    COUNTER.launches += 1
+    if TAPE is not None:
+        TAPE.append(lambda: np.copyto(result, function()))
+        _poison(result)
+    return DeviceArray(result)
+
+
+def _poison(array):
+    """Make memory that nobody has written yet look like it."""
+    array.fill(np.nan if array.dtype.kind == "f" else np.iinfo(array.dtype).max if array.dtype.kind in "iu" else True)
 
 
 def _unwrap(value):
@@ -69,6 +129,8 @@ class DeviceArray:
     size = property(lambda self: self._data.size)
     nbytes = property(lambda self: self._data.nbytes)
     strides = property(lambda self: self._data.strides)
+    data = property(lambda self: types.SimpleNamespace(ptr=self._data.ctypes.data))
+    flags = property(lambda self: self._data.flags)
     T = property(lambda self: DeviceArray(self._data.T))
 
     def __len__(self):
@@ -78,22 +140,24 @@ class DeviceArray:
         return (self[k] for k in range(len(self)))
 
     def __getitem__(self, key):
-        return _wrap(np.asarray(self._data[_unwrap(key)]))
+        key, data = _unwrap(key), self._data
+        return _compute(lambda: np.asarray(data[key]), data)
 
     def __setitem__(self, key, value):
-        self._data[_unwrap(key)] = _unwrap(value)
+        key, value, data = _unwrap(key), _unwrap(value), self._data
+        _do(lambda: data.__setitem__(key, value))
 
     # What has to wait for the device.
     def get(self):
-        COUNTER.syncs += 1
+        _cross_to_host()
         return self._data.copy()
 
     def item(self):
-        COUNTER.syncs += 1
+        _cross_to_host()
         return self._data.item()
 
     def tolist(self):
-        COUNTER.syncs += 1
+        _cross_to_host()
         return self._data.tolist()
 
     def __float__(self):
@@ -117,13 +181,16 @@ class DeviceArray:
     def __getattr__(self, name):
         if name.startswith("__") or name not in NAMES["ndarray"]:
             raise AttributeError(f"CuPy's ndarray has no attribute {name!r}")
-        method = getattr(self._data, name)
+        data, method = self._data, getattr(self._data, name)
         if not callable(method):
             raise AttributeError(f"the double does not model ndarray.{name}")
 
         def call(*args, **kwargs):
             COUNTER.calls += 1
-            return _wrap(method(*_unwrap(args), **_unwrap(kwargs)))
+            args, kwargs = _unwrap(args), _unwrap(kwargs)
+            if name == "fill":
+                return _do(lambda: method(*args))
+            return _compute(lambda: method(*args, **kwargs), data)
 
         return call
 
@@ -134,13 +201,13 @@ def _operator(name):
         for other in others:
             if isinstance(other, np.ndarray):
                 raise TypeError(f"Unsupported type numpy.ndarray in {name}: NumPy and device arrays do not mix")
-        result = getattr(self._data, name)(*_unwrap(others))
-        if result is NotImplemented:
-            return NotImplemented
+        method, others = getattr(self._data, name), _unwrap(others)
+        if "matmul" in name:
+            _refuse_cublas_in_capture()
         if name.startswith("__i") and name not in ("__invert__",):
-            self._data = result
+            _do(lambda: method(*others))
             return self
-        return _wrap(result)
+        return _compute(lambda: method(*others))
 
     return apply
 
@@ -174,22 +241,240 @@ class DeviceModule(types.ModuleType):
             for keyword in kwargs:
                 if allowed is not None and keyword not in allowed:
                     raise TypeError(f"cupy.{name} has no keyword argument {keyword!r}")
-            result = function(*_unwrap(args), **_unwrap(kwargs))
-            return kwargs["out"] if kwargs.get("out") is not None else _wrap(result)
+            if name in ("matmul", "dot", "einsum", "tensordot"):
+                _refuse_cublas_in_capture()
+            plain, options = _unwrap(args), _unwrap(kwargs)
+            if kwargs.get("out") is not None:
+                _do(lambda: function(*plain, **options))
+                return kwargs["out"]
+            return _compute(lambda: function(*plain, **options), *plain)
 
         return call
 
     def asarray(self, a, dtype=None):
         """The one door in: a copy, as on a real device."""
         if isinstance(a, DeviceArray):
-            return a if dtype in (None, a.dtype) else DeviceArray(a._data.astype(dtype))
+            return a if dtype in (None, a.dtype) else a.astype(dtype)
+        if TAPE is not None:
+            raise RuntimeError("a copy from the host would be captured with today's numbers in it")
+        COUNTER.uploads += 1
         return DeviceArray(np.array(a, dtype))
 
+    def empty(self, shape, dtype=float):
+        data = np.empty(shape, dtype)
+        _poison(data)
+        return DeviceArray(data)
 
-def make_backend(read_every=50):
-    """A backend called "cupy" on a fresh double."""
+
+def _refuse_cublas_in_capture():
+    if TAPE is not None:
+        raise NotImplementedError("calling cuBLAS API during stream capture is currently unsupported")
+
+
+# --------------------------------------------------------------------------------------------- kernels, streams, cuBLAS
+@functools.cache
+def _compiled(source):
+    """A shared library from C++ source."""
+    folder = Path(tempfile.gettempdir()) / "minigan-cuda-on-cpu"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{hashlib.sha256(source.encode()).hexdigest()[:32]}.so"
+    if not path.exists():
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            (Path(scratch) / "source.cpp").write_text(source, encoding="utf-8")
+            options = [
+                "-std=c++17",
+                "-O1",
+                "-ffp-contract=off",
+                "-Wall",
+                "-Wextra",
+                "-Werror",
+                "-Wno-sign-compare",
+                "-shared",
+                "-fPIC",
+            ]
+            built = Path(scratch) / "built.so"
+            subprocess.run([COMPILER, *options, f"-I{HERE}", "-o", built, f"{scratch}/source.cpp"], check=True)
+            built.replace(path)
+    return ctypes.CDLL(str(path))
+
+
+class RawModule:
+    """`cupy.RawModule` for sources whose kernels are declared ``extern "C" __global__ void name(...)``."""
+
+    reverse = False  # run the threads of a block last to first
+
+    def __init__(self, *, code, options=()):
+        real = next(option.removeprefix("-DREAL=") for option in options if option.startswith("-DREAL="))
+        self.real = {"float": np.float32, "double": np.float64}[real]
+        found = re.findall(r'extern "C" __global__ void (\w+)\(([^)]*)\) \{(.*?)\n\}', code, re.DOTALL)
+        helpers = re.findall(
+            r"__device__ \S+ (\w+)\([^)]*\) \{(?:(?!\n\}|__device__|__global__).)*__syncthreads", code, re.DOTALL
+        )
+        self.kernels = {}
+        launchers = ""
+        for name, parameters, body in found:
+            self.kernels[name] = [" ".join(p.split()[:-1]) for p in parameters.split(",")]
+            names = ", ".join(p.split()[-1] for p in parameters.split(","))
+            barriers = int(any(word in body for word in ("__syncthreads", *helpers)))
+            launchers += (
+                f'extern "C" int launch_{name}(const unsigned* dims, int backwards, {parameters}) '
+                f"{{ return launch(dims, {barriers}, backwards, [=] {{ {name}({names}); }}); }}\n"
+            )
+        self.library = _compiled(f'#define REAL {real}\n#include "cuda_on_cpu.h"\n{code}\n{launchers}')
+
+    def get_function(self, name):
+        return RawKernel(self, name)
+
+
+class RawKernel:
+    """A kernel of a `RawModule`; it believes nothing about its arguments."""
+
+    def __init__(self, module, name):
+        self.module, self.name, self.types = module, name, module.kernels[name]
+        self.function = getattr(module.library, f"launch_{name}")
+
+    def __call__(self, grid, block, args):
+        assert len(args) == len(self.types), f"{self.name} takes {len(self.types)} arguments, got {len(args)}"
+        assert all(n > 0 for n in (*grid, *block)), f"{self.name}: an empty launch, {grid} x {block}"
+        assert np.prod(block) <= 1024
+        assert all(n <= 65535 for n in grid[1:])
+        plain = [self._argument(a, t) for a, t in zip(args, self.types, strict=True)]
+        dims = (ctypes.c_uint * 6)(*grid, *[1] * (3 - len(grid)), *block, *[1] * (3 - len(block)))
+        COUNTER.kernels.append(self.name)
+
+        def run(kept_alive=args):
+            status = self.function(dims, int(RawModule.reverse), *plain)
+            assert status == 0, f"{self.name}: a barrier that not all threads of a block reach"
+
+        _do(run)
+
+    def _argument(self, value, wanted):
+        types_ = {"real": self.module.real, "int": np.int32, "long long": np.int64, "double": np.float64}
+        plain = types_[wanted.removeprefix("const ").rstrip("* ")]
+        if wanted.endswith("*") and type(value) is np.uintp and value == 0:
+            return None
+        if wanted.endswith("*"):
+            assert isinstance(value, DeviceArray), f"{self.name}: {wanted} from {type(value).__name__}"
+            assert value.dtype == plain, f"{self.name}: {wanted} from an array of {value.dtype}"
+            assert value._data.flags.c_contiguous, f"{self.name}: an array that is not contiguous"
+            return ctypes.c_void_p(value.data.ptr)
+        assert type(value) is plain, f"{self.name}: {wanted} from {type(value).__name__}"
+        return np.ctypeslib.as_ctypes_type(plain)(value)
+
+
+class _Recorded:
+    """A function of the library that stands in for cuBLAS; a product can be captured."""
+
+    def __init__(self, function, name):
+        self._function, self._name = function, name
+
+    argtypes = property(lambda self: self._function.argtypes, lambda self, types_: self._keep(types_))
+
+    def _keep(self, types_):
+        self._function.argtypes = types_
+
+    def __call__(self, *args):
+        if "Gemm" not in self._name:
+            return self._function(*args)
+        COUNTER.kernels.append("gemm")
+        if TAPE is None:
+            COUNTER.launches += 1
+            return self._function(*args)
+        _do(lambda: self._check(self._function(*args)))
+        return 0
+
+    def _check(self, status):
+        assert status == 0, f"{self._name} failed with status {status}"
+
+
+class _Cublas:
+    def __init__(self):
+        library = _compiled((HERE / "cublas_on_cpu.cpp").read_text(encoding="utf-8"))
+        for name in ("cublasCreate_v2", "cublasSetStream_v2", "cublasSetWorkspace_v2", "cublasGemmStridedBatchedEx"):
+            setattr(self, name, _Recorded(getattr(library, name), name))
+
+
+class Graph:
+    def __init__(self, tape):
+        self._tape = tape
+
+    def launch(self, stream=None):
+        assert TAPE is None
+        COUNTER.launches += 1
+        for action in self._tape:
+            action()
+
+
+class Stream:
+    """A stream that can be captured; work is done at once, so order is kept by itself."""
+
+    current = None
+
+    def __init__(self, *, non_blocking=False):
+        self.non_blocking = non_blocking
+        self.ptr = id(self)
+
+    def __enter__(self):
+        self._before, Stream.current = Stream.current, self
+
+    def __exit__(self, *failure):
+        Stream.current = self._before
+
+    def synchronize(self):
+        _cross_to_host()
+
+    def begin_capture(self, mode=None):
+        global TAPE
+        assert self.non_blocking, "the stream that all others wait for cannot be captured"
+        assert Stream.current is self
+        TAPE = []
+
+    def end_capture(self):
+        global TAPE
+        tape, TAPE = TAPE, None
+        return Graph(tape)
+
+    def is_capturing(self):
+        return TAPE is not None
+
+
+NULL_STREAM = types.SimpleNamespace(ptr=0)
+
+
+class MemoryPool:
+    def malloc(self, size):
+        raise NotImplementedError("the double's arrays own their memory")
+
+
+class _UsingAllocator:
+    def __init__(self, allocator):
+        assert allocator.__name__ == "malloc"
+
+    def __enter__(self):
+        return None
+
+    def __exit__(self, *failure):
+        return None
+
+
+def _add_kernels(module):
+    module.RawModule = RawModule
+    module.cuda = types.SimpleNamespace(
+        Stream=Stream,
+        MemoryPool=MemoryPool,
+        using_allocator=_UsingAllocator,
+        get_current_stream=lambda: Stream.current or NULL_STREAM,
+    )
+    cublas._load.cache_clear()
+    module.cublas_double = _Cublas()
+
+
+def make_backend(read_every=50, kernels=False, tf32=False):
+    """A backend called "cupy" on a fresh double, with compiled kernels and cuBLAS if asked for."""
     module = DeviceModule(NAMES["functions"], np)
     module.lib = types.SimpleNamespace(stride_tricks=DeviceModule(NAMES["lib.stride_tricks"], np.lib.stride_tricks))
+    if kernels:
+        _add_kernels(module)
     return Backend(
         name="cupy",
         xp=module,
@@ -199,4 +484,5 @@ def make_backend(read_every=50):
         synchronize=lambda: None,
         device_name="strict double",
         read_every=read_every,
+        tf32=tf32,
     )

@@ -6,18 +6,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minigan.conv import KERNELS, conv_forward, conv_input_grad, conv_weight_grad
-from minigan.kernels import im2col
+from minigan.kernels import im2col, winograd
 from minigan.kernels.geometry import output_size, same_padding, transpose_size
+from minigan.threads import use_threads
 
 FAST = [name for name in KERNELS if name != "loops"]
 
 
 @st.composite
-def geometries(draw):
-    """Sizes by axis: N, H, W, C, O, Kh, Kw, stride and padding, such that the kernel fits."""
-    N, C, O = (draw(st.integers(1, 4), label=axis) for axis in ("N", "C", "O"))
+def geometries(draw, kernel="im2col"):
+    """Sizes by axis: N, H, W, C, O, Kh, Kw, stride and padding, such that the kernel fits and the algorithm can do it."""
+    N, O = draw(st.integers(1, 4), label="N"), draw(st.integers(1, 4), label="O")
+    C = draw(st.sampled_from([1, 2, 3, 4, im2col.FEW_CHANNELS]), label="C")
     Kh, Kw = draw(st.integers(1, 5), label="Kh"), draw(st.integers(1, 5), label="Kw")
     S = draw(st.integers(1, 4), label="S")
+    if kernel == "winograd":
+        Kh = Kw = 2 * S
     top, left = draw(st.integers(0, 3), label="top"), draw(st.integers(0, 3), label="left")
     bottom, right = draw(st.integers(-2, 3), label="bottom"), draw(st.integers(-2, 3), label="right")
     H = draw(st.integers(max(1, Kh - top - bottom, 1 - bottom), 9 + Kh), label="H")
@@ -35,15 +39,17 @@ def case(geometry, dtype=np.float64):
 
 @pytest.mark.parametrize("kernel", FAST)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 2e-5)])
-@given(geometry=geometries())
-def test_kernels_agree_with_the_loops(kernel, dtype, tolerance, geometry):
-    x, w, dy, where = case(geometry, dtype)
+@given(data=st.data(), threads=st.integers(1, 3))
+def test_kernels_agree_with_the_loops(kernel, dtype, tolerance, data, threads):
+    x, w, dy, where = case(data.draw(geometries(kernel)), dtype)
+    b, b_transposed = (np.linspace(-1, 1, n, dtype=dtype) for n in (w.shape[3], w.shape[2]))
     for function, arguments, extra in (
-        (conv_forward, (x, w), {}),
-        (conv_input_grad, (dy, w), {"size": x.shape[1:3]}),
+        (conv_forward, (x, w, b), {}),
+        (conv_input_grad, (dy, w, b_transposed), {"size": x.shape[1:3]}),
         (conv_weight_grad, (x, dy), {"kernel_size": w.shape[:2]}),
     ):
-        ours = function(*arguments, **where, **extra, kernel=kernel)
+        with use_threads(threads):
+            ours = function(*arguments, **where, **extra, kernel=kernel)
         truth = function(*(a.astype(np.float64) for a in arguments), **where, **extra, kernel="loops")
         assert ours.dtype == dtype
         assert ours.shape == truth.shape
@@ -103,10 +109,60 @@ def test_transposed_size_belongs_to_a_convolution(h, K, S, padding):
     assert pad[0][0] == (same_padding(size, (K, K), S)[0][0] if padding == "same" else 0)
 
 
+@pytest.mark.parametrize("kernel", FAST)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38])
+@pytest.mark.filterwarnings("ignore:(overflow|invalid):RuntimeWarning")
+def test_non_finite_results_are_where_the_loops_have_them(kernel, bad):
+    """Winograd's sums of inputs spread a NaN over a whole tile, and differences of huge numbers overflow."""
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((5, 9, 8, 3), np.float32), rng.standard_normal((4, 4, 3, 2), np.float32)
+    w *= np.float32(0.01)
+    x[1, 3, 2, 1] = x[1, 3, 5, 1] = bad
+    x[3, 8, 7, 0] = -bad
+    where = {"stride": 2, "pad": ((1, 1), (1, 1))}
+    y = conv_forward(x, w, **where, kernel=kernel)
+    truth = conv_forward(x, w, **where, kernel="loops")
+    np.testing.assert_array_equal(np.isfinite(y), np.isfinite(truth))
+    assert np.isfinite(y[0]).all()
+    dy = np.ones_like(y)
+    dy[2, 1, 1, 0] = bad
+    dx = conv_input_grad(dy, w, **where, size=(9, 8), kernel=kernel)
+    truth = conv_input_grad(dy, w, **where, size=(9, 8), kernel="loops")
+    np.testing.assert_array_equal(np.isfinite(dx), np.isfinite(truth))
+    dw = conv_weight_grad(x, np.ones_like(y), **where, kernel_size=(4, 4), kernel=kernel)
+    truth = conv_weight_grad(x, np.ones_like(y), **where, kernel_size=(4, 4), kernel="loops")
+    np.testing.assert_array_equal(np.isfinite(dw), np.isfinite(truth))
+
+
+def test_auto_takes_winograd_where_it_can_and_im2col_elsewhere(monkeypatch):
+    used = []
+    for name in FAST:
+        monkeypatch.setattr(KERNELS[name], "conv_forward", lambda *_, name=name: used.append(name))
+    rng = np.random.default_rng(0)
+    for N, C, K, S in [(8, 16, 4, 2), (8, 16, 3, 1), (8, 3, 4, 2), (1, 16, 4, 2)]:
+        conv_forward(rng.standard_normal((N, 8, 8, C)), rng.standard_normal((K, K, C, 16)), stride=S, pad=1)
+    assert used == ["winograd", "im2col", "im2col", "im2col"]
+
+
+def test_a_kernel_says_what_it_cannot_do():
+    x, w = np.zeros((1, 8, 8, 2)), np.zeros((3, 3, 2, 2))
+    with pytest.raises(ValueError, match="'winograd' needs .* 4 x 4 for stride 2, got 3 x 3"):
+        conv_forward(x, w, stride=2, kernel="winograd")
+
+
+def test_bias_must_fit():
+    x, w = np.zeros((1, 8, 8, 2)), np.zeros((3, 3, 2, 4))
+    with pytest.raises(ValueError, match=r"b must be float64 of shape \(4,\), got float64 of shape \(2,\)"):
+        conv_forward(x, w, np.zeros(2))
+    with pytest.raises(ValueError, match=r"b must be float64 of shape \(4,\), got float32"):
+        conv_forward(x, w, np.zeros(4, np.float32))
+
+
 def test_chunks_cover_the_batch_whatever_their_size(monkeypatch):
     x, w, dy, where = case((4, 6, 6, 2, 3, (4, 4), 2, ((1, 1), (1, 1)), 1))
     whole = conv_forward(x, w, **where), conv_weight_grad(x, dy, **where, kernel_size=(4, 4))
     monkeypatch.setattr(im2col, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(winograd, "TILES", 1)
     np.testing.assert_allclose(conv_forward(x, w, **where), whole[0], atol=1e-12)
     np.testing.assert_allclose(conv_weight_grad(x, dy, **where, kernel_size=(4, 4)), whole[1], atol=1e-12)
 
@@ -130,7 +186,7 @@ X, W = np.zeros((2, 6, 6, 3)), np.zeros((4, 4, 3, 5))
         (lambda: conv_forward(X, W, stride=0), "stride must be at least 1, got 0"),
         (lambda: conv_forward(X, W, pad=-1), "must be 0 or more"),
         (lambda: conv_forward(X[:, :2], W), "4 x 4 kernel does not fit into 2 x 6 pixels"),
-        (lambda: conv_forward(X, W, kernel="fft"), "kernel must be one of loops, im2col, got 'fft'"),
+        (lambda: conv_forward(X, W, kernel="fft"), "kernel must be one of auto, loops, im2col, winograd, got 'fft'"),
         (lambda: conv_input_grad(np.zeros((2, 3, 3, 4)), W, size=(6, 6)), "dy has 4 channels but w gives 5"),
         (lambda: conv_input_grad(np.zeros((2, 3, 3, 5)), W, size=(7, 6)), r"an output of \(4, 3\), but dy is \(3, 3\)"),
         (lambda: conv_weight_grad(X, np.zeros((1, 3, 3, 5)), kernel_size=(4, 4)), "one batch size, got 2 and 1"),

@@ -18,7 +18,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence, features
 
+from minigan import files
 from minigan.data import cache
+from minigan.data import decode as decode_module
 from minigan.data import folder as folder_module
 from minigan.data.dataset import ImageSet, Skipped
 from minigan.data.folder import decode, describe_skipped, open_folder
@@ -313,17 +315,17 @@ def test_large_jpegs_are_decoded_at_a_fraction(data: Path, monkeypatch: pytest.M
         decoded.append(image.size)
         return image
 
-    monkeypatch.setattr(folder_module, "_in_colours", watched)
+    monkeypatch.setattr(decode_module, "_in_colours", watched)
     Image.new("RGB", (512, 1024)).save(data / "x.jpg")
     only(data, 32)
     assert decoded == [(128, 256)]
 
 
 def test_big_images_are_decoded_one_at_a_time(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_module, "_BIG_PIXELS", 3)
+    monkeypatch.setattr(decode_module, "_BIG_PIXELS", 3)
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     at_once, most = [0], [0]
-    plain = folder_module._in_colours
+    plain = decode_module._in_colours
 
     def counting(image: Image.Image) -> Image.Image:
         at_once[0] += 1
@@ -332,7 +334,7 @@ def test_big_images_are_decoded_one_at_a_time(data: Path, monkeypatch: pytest.Mo
         at_once[0] -= 1
         return plain(image)
 
-    monkeypatch.setattr(folder_module, "_in_colours", counting)
+    monkeypatch.setattr(decode_module, "_in_colours", counting)
     fill(data, 20)
     read(data)
     assert most[0] == 1
@@ -595,14 +597,14 @@ def test_whatever_pillow_raises_is_a_skip(data: Path, monkeypatch: pytest.Monkey
 
 def test_a_file_that_vanishes(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(data, 3)
-    listing = folder_module._list_files
+    listing = folder_module.list_files
 
     def and_then_delete(folder: Path) -> Any:
         found = listing(folder)
         (data / "good001.png").unlink()
         return found
 
-    monkeypatch.setattr(folder_module, "_list_files", and_then_delete)
+    monkeypatch.setattr(folder_module, "list_files", and_then_delete)
     images = read(data)
     assert len(images) == 2
     assert reasons(images) == {"good001.png": "vanished while the folder was being read"}
@@ -955,7 +957,7 @@ def test_full_disk(data: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPat
 
     def full(path: Path, mode: str = "r", **kwargs: Any) -> Any:
         file = plain(path, mode, **kwargs)
-        matches = path.suffix == ".tmp" and mode == ("xb" if suffix == "images" else "x")
+        matches = path.name.endswith(".npy.tmp" if suffix == "images" else ".json.tmp") and mode == "wb"
         return FullDisk(file, room if suffix == "images" else 0) if matches else file
 
     monkeypatch.setattr(Path, "open", full)
@@ -997,8 +999,11 @@ def test_unwritable_cache(data: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_cache_directory_without_permission(data: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(data, 1)
-    monkeypatch.setattr(cache, "_temporary_name", lambda stem: "refused.tmp")
-    refuse(monkeypatch, "refused.tmp")
+
+    def refuse_all(path: Path) -> Path:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(files, "temporary_file", refuse_all)
     with pytest.raises(UserError, match=r"cannot write to .*Permission denied.*MINIGAN_CACHE"):
         read(data)
 
@@ -1013,16 +1018,16 @@ def test_cache_directory_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_left_over_temporary_files(data: Path, cache_folder: Path) -> None:
     cache_folder.mkdir()
-    old = time.time() - 2 * cache.STALE_SECONDS
-    for name in ("minigan-old.tmp", "minigan-fresh.tmp", "of-another-program.tmp"):
+    old = time.time() - 2 * files.STALE_SECONDS
+    for name in (".minigan-old.npy.tmp", ".minigan-fresh.json.tmp", ".of-another-program.tmp"):
         (cache_folder / name).write_text("", encoding="utf-8")
         if "fresh" not in name:
             os.utime(cache_folder / name, (old, old))
     fill(data, 1)
     read(data)
     assert [name for name in kept(cache_folder) if name.endswith(".tmp")] == [
-        "minigan-fresh.tmp",
-        "of-another-program.tmp",
+        ".minigan-fresh.json.tmp",
+        ".of-another-program.tmp",
     ]
 
 

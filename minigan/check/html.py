@@ -2,7 +2,8 @@
 
 `render_html` turns file reports into a page that needs nothing else: no network, no fonts, no libraries. One report
 gives the page of a student, with a card for every exercise; several give the page of a teacher, a table of files
-against exercises with the details below it. Styles and the few lines of script are constants at the end of this module.
+against exercises with the details below it. Styles and the few lines of script are constants at the end of this module;
+what all of minigan's pages share is in `minigan.page`.
 The page can be read without the script: it only sorts the table, switches between light and dark, and unfolds what a
 link points to. Whatever comes from a student's file goes through `_text` before it reaches the page, and the page's own
 security policy lets no other script run and nothing be loaded.
@@ -10,9 +11,6 @@ security policy lets no other script run and nothing be loaded.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
 import math
 import re
 from collections import Counter
@@ -35,6 +33,13 @@ from minigan.check.model import (
     Finding,
     Outcome,
 )
+from minigan.page import DARK as _DARK
+from minigan.page import LIGHT as _LIGHT
+from minigan.page import date as _date
+from minigan.page import document, themes, variables
+from minigan.page import hidden as _hidden
+from minigan.page import plural as _plural
+from minigan.page import text as _text
 
 SYMBOLS = {PASSED: "✓", FAILED: "✗", NOT_IMPLEMENTED: "–", NOT_CHECKED: "!", CHECKER_ERROR: "?"}
 """What stands for a status where colour alone would not do."""
@@ -91,8 +96,7 @@ def render_html(
     else:
         body = _class_report(reports, names, hint, title, moment)
     kind = "many" if len(reports) > 1 else "one"
-    digest = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
-    return _PAGE.substitute(title=_text(title), style=_STYLE, script=_SCRIPT, digest=digest, body=body, kind=kind)
+    return document(title=title, style=_STYLE, script=_SCRIPT, body=body, kind=kind)
 
 
 def distinct_names(paths: Sequence[str]) -> list[str]:
@@ -128,17 +132,7 @@ def distinct_names(paths: Sequence[str]) -> list[str]:
 # ---------------------------------------------------------------- words
 
 
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
-
-
 _WORD = re.compile(r"(?!d(?:gamma|beta|loss)\b)(?:an?|it|in|no|[a-z]{3,})(?: |$)")
-
-
-def _text(words: object) -> str:
-    """Any words, safe in HTML text and in attributes; what would not print, or would turn text around, is replaced."""
-    return html.escape(_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", str(words)), quote=True)
 
 
 def _path(name: str) -> str:
@@ -151,11 +145,6 @@ def _prose(words: str) -> str:
     return re.sub(r"`([^`\n]+)`", r"<code>\1</code>", _text(words))
 
 
-def _hidden(words: str) -> str:
-    """Words for screen readers."""
-    return f'<span class="hidden">{_text(words)}</span>'
-
-
 def _seconds(seconds: float) -> str:
     """A time, in few characters.
 
@@ -165,14 +154,6 @@ def _seconds(seconds: float) -> str:
     if seconds < 0.005:
         return "< 0.01 s"
     return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
-
-
-def _date(moment: datetime) -> str:
-    return f'<time datetime="{moment.isoformat(timespec="minutes")}">{moment:%Y-%m-%d %H:%M}</time>'
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _symbol(status: str) -> str:
@@ -762,48 +743,6 @@ def _file(report: FileReport, name: str, number: int, hint: int) -> str:
 # ---------------------------------------------------------------- styles
 
 
-_LIGHT = {
-    "page": "#f6f5f2",
-    "paper": "#ffffff",
-    "ink": "#1d2126",
-    "quiet": "#5c636c",
-    "line": "#dcdad4",
-    "link": "#0b57a4",
-    "pass": "#006b52",
-    "pass-soft": "#dff3ec",
-    "fail": "#a83200",
-    "fail-soft": "#ffe9dd",
-    "todo": "#5c636c",
-    "todo-soft": "#ecebe7",
-    "skip": "#7a5200",
-    "skip-soft": "#fdf0cf",
-    "oops": "#7b3294",
-    "oops-soft": "#f5e6fa",
-    "sunk": "#f3f2ee",
-    "shadow": "0 1px 2px #0001, 0 4px 14px #0000000a",
-}
-
-_DARK = {
-    "page": "#14171b",
-    "paper": "#1c2026",
-    "ink": "#e7e9ec",
-    "quiet": "#a3abb5",
-    "line": "#343a43",
-    "link": "#86bdff",
-    "pass": "#5fd3ad",
-    "pass-soft": "#143a2f",
-    "fail": "#ff9d6e",
-    "fail-soft": "#4a2413",
-    "todo": "#a3abb5",
-    "todo-soft": "#2a2f36",
-    "skip": "#f1c24b",
-    "skip-soft": "#42340f",
-    "oops": "#dda6f0",
-    "oops-soft": "#3c2147",
-    "sunk": "#15181d",
-    "shadow": "none",
-}
-
 _MAP_LIGHT = ("#1a5aa8", "#ffffff", "#e07a00")
 _MAP_DARK = ("#62aefc", "#23282f", "#ffa238")
 
@@ -826,7 +765,7 @@ def _luminance(colour: str) -> float:
 
 def _variables(theme: dict[str, str], ends: tuple[str, str, str]) -> str:
     """The CSS variables of a theme, those of the heat maps included (colour, and black or white upon it)."""
-    pieces = [f"--{name}:{value}" for name, value in theme.items()]
+    pieces = [variables(theme)]
     low, middle, high = ends
     colours = {"z": middle}
     for k in range(1, LEVELS + 1):
@@ -837,15 +776,11 @@ def _variables(theme: dict[str, str], ends: tuple[str, str, str]) -> str:
 
 
 def _themes() -> str:
-    """Light, dark where the system asks for it, and either where the reader chose it; always light on paper."""
-    light, dark = _variables(_LIGHT, _MAP_LIGHT), _variables(_DARK, _MAP_DARK)
+    """Light and dark, and the classes that use their colours."""
     names = ["z"] + [f"{side}{k}" for side in "np" for k in range(1, LEVELS + 1)]
     return "\n".join(
         [
-            f":root{{color-scheme:light;{light}}}",
-            "@media screen and (prefers-color-scheme:dark)"
-            f"{{:root:not([data-theme=light]){{color-scheme:dark;{dark}}}}}",
-            f"@media screen{{:root[data-theme=dark]{{color-scheme:dark;{dark}}}}}",
+            themes(_variables(_LIGHT, _MAP_LIGHT), _variables(_DARK, _MAP_DARK)),
             "".join(f".{name}{{--c:var(--{name});--t:var(--{name}t)}}" for name in names),
             "".join(f".{name}{{--tone:var(--{name});--soft:var(--{name}-soft)}}" for name in CLASSES.values()),
         ]
@@ -853,44 +788,24 @@ def _themes() -> str:
 
 
 _CSS = """
-*{box-sizing:border-box}
-html{scroll-behavior:smooth;-webkit-text-size-adjust:100%}
-@media (prefers-reduced-motion:reduce){html{scroll-behavior:auto}}
-body{margin:0;padding:2rem clamp(.8rem,3vw,2.5rem) 4rem;background:var(--page);color:var(--ink);
- font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
-.top,main{max-width:76rem;margin:0 auto}
 body.one .top,body.one main{max-width:62rem}
-h1,h2,h3,h4,p,ul,ol,pre,figure{margin:0}
-h1{font-size:clamp(1.5rem,4vw,2.1rem);line-height:1.2;letter-spacing:-.01em;overflow-wrap:anywhere}
-h2{font-size:1.25rem;margin:2.2rem 0 .7rem}
-ul,ol{padding:0;list-style:none}
-a{color:var(--link)}
-a:focus-visible,button:focus-visible,summary:focus-visible,[tabindex]:focus-visible{outline:3px solid var(--link);
- outline-offset:2px;border-radius:4px}
-code,pre,.code,.tick,.map text{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
-code{font-size:.92em;overflow-wrap:anywhere}
+.code,.tick,.map text{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
 sup{line-height:0}
-.hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
-.over{color:var(--quiet);font-weight:600;font-size:.9rem;letter-spacing:.02em}
-.facts{display:flex;flex-wrap:wrap;gap:.1rem 1.2rem;color:var(--quiet);font-size:.92rem;margin-top:.3rem}
-.lead{font-size:1.1rem;margin-top:1.1rem}
 .bar{display:flex;gap:3px;height:14px;margin:.7rem 0 .6rem;border-radius:7px;overflow:hidden}
 .bar i{flex-basis:0;min-width:4px;background:var(--tone)}
 .bar i.todo{background:repeating-linear-gradient(135deg,var(--line) 0 5px,var(--todo-soft) 5px 10px)}
 .bar i.skip{background:repeating-linear-gradient(45deg,var(--skip) 0 3px,var(--skip-soft) 3px 6px)}
 .counts,.signs{display:flex;flex-wrap:wrap;gap:.2rem 1.3rem;font-size:.95rem}
 .counts li{color:var(--tone)}
-.symbol{display:inline-block;min-width:1em;text-align:center;font-weight:700}
 .code{display:inline-block;font-size:.85em;font-weight:700;white-space:nowrap}
 .jump ul{display:flex;flex-wrap:wrap;gap:.5rem;margin-top:1rem}
 .jump a{display:block;padding:.2rem .7rem;border-radius:1rem;background:var(--fail-soft);color:var(--fail);
  text-decoration:none;font-size:.92rem}
 .jump a:hover{text-decoration:underline}
-#theme,.unfold{font:inherit;font-size:.88rem;color:var(--ink);background:var(--paper);border:1px solid var(--line);
+.unfold{font:inherit;font-size:.88rem;color:var(--ink);background:var(--paper);border:1px solid var(--line);
  border-radius:1rem;padding:.25rem .8rem;cursor:pointer}
-#theme{position:absolute;top:1rem;right:clamp(.8rem,3vw,2.5rem)}
-#theme[hidden],.unfold[hidden]{display:none}
-#theme:hover,.unfold:hover{border-color:var(--quiet)}
+.unfold[hidden]{display:none}
+.unfold:hover{border-color:var(--quiet)}
 
 .cards{margin-top:1.6rem;background:var(--paper);border:1px solid var(--line);border-radius:12px;
  box-shadow:var(--shadow)}
@@ -925,9 +840,7 @@ section.card{background:var(--paper);border-radius:12px;box-shadow:var(--shadow)
 .cause,.hint{overflow-wrap:anywhere}
 .hints{border-left:3px solid var(--line);padding-left:.9rem}
 .hints>*+*{margin-top:.35rem}
-summary{cursor:pointer}
 .hint summary{color:var(--link);font-weight:600;width:max-content}
-.note{color:var(--quiet);font-size:.9rem;margin-top:.6rem;overflow-wrap:anywhere}
 
 .finding>.picture{max-width:none}
 .picture>figcaption{font-size:.92rem;margin-bottom:.5rem}
@@ -996,7 +909,6 @@ details.file h3{display:inline;font-size:1rem;overflow-wrap:anywhere}
 .tally>span{color:var(--tone);margin-right:.5rem;white-space:nowrap}
 details.file .cards{margin-top:.8rem;box-shadow:none}
 @media (max-width:40rem){
- body{padding-top:3.2rem}
  .card{padding:.45rem .8rem}
  .time,.line .passed{display:none}
  .class .solved{min-width:0;font-size:.84rem}
@@ -1010,9 +922,7 @@ details.file .cards{margin-top:.8rem;box-shadow:none}
  .codes tbody td:nth-child(n+3){grid-column:1/-1}
 }
 @media print{
- *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
- body{padding:0;font-size:11pt;background:none}
- #theme,.unfold,.jump{display:none}
+ .unfold,.jump{display:none}
  .scroll{max-height:none;overflow:visible;border:0}
  .class thead,.class tfoot,.class .file{position:static}
  .class{font-size:8pt}
@@ -1021,7 +931,7 @@ details.file .cards{margin-top:.8rem;box-shadow:none}
  .maps{flex-wrap:nowrap}
  .map{flex:0 1 auto;min-width:0}
  .picture,.evidence,.hint,.class tr,.codes tr{break-inside:avoid}
- .line,h2,summary{break-after:avoid}
+ .line{break-after:avoid}
 }
 """
 
@@ -1030,23 +940,7 @@ _STYLE = _themes() + _CSS
 _SCRIPT = """
 (function () {
   "use strict";
-  const root = document.documentElement;
   const all = (selector, inside) => Array.from((inside || document).querySelectorAll(selector));
-
-  // light or dark: the reader's choice goes before the system's
-  const button = document.getElementById("theme");
-  const system = window.matchMedia("(prefers-color-scheme: dark)");
-  const dark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
-  const label = () => { button.textContent = dark() ? "Light" : "Dark"; };
-  try { const kept = localStorage.getItem("minigan-theme"); if (kept) root.dataset.theme = kept; } catch (e) {}
-  button.hidden = false;
-  button.addEventListener("click", () => {
-    root.dataset.theme = dark() ? "light" : "dark";
-    try { localStorage.setItem("minigan-theme", root.dataset.theme); } catch (e) {}
-    label();
-  });
-  system.addEventListener("change", label);
-  label();
 
   // a link into a folded file unfolds it
   const reveal = () => {
@@ -1106,26 +1000,6 @@ _SCRIPT = """
   });
 })();
 """
-
-_PAGE = Template("""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-$digest'; form-action 'none'">
-<meta name="color-scheme" content="light dark">
-<title>$title</title>
-<style>
-$style</style>
-</head>
-<body class="$kind">
-<button type="button" id="theme" aria-label="Switch between light and dark" hidden></button>
-$body
-<script>$script</script>
-</body>
-</html>
-""")
 
 _TABLE = Template("""
 <div class="scroll" tabindex="0" role="region" aria-labelledby="table">

@@ -16,8 +16,6 @@ import errno
 import hashlib
 import json
 import os
-import secrets
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,14 +26,10 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 
+from minigan import files
 from minigan.errors import RunError, UserError
 
 ENVIRONMENT_VARIABLE = "MINIGAN_CACHE"
-TEMPORARY_PATTERN = "minigan-*.tmp"
-"""What unfinished files are called: distinctive, for MINIGAN_CACHE may be a folder that others use too."""
-
-STALE_SECONDS = 24 * 3600
-"""A temporary file that nobody has written to for so long was left behind by a run that was killed."""
 
 _BLOCK = 256
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -99,7 +93,7 @@ def fingerprint(images: npt.NDArray[np.uint8]) -> str:
     digest = hashlib.sha256()
     for start in range(0, len(images), _BLOCK):
         digest.update(np.ascontiguousarray(images[start : start + _BLOCK]).data)
-    return _sealed(digest, images.shape)
+    return sealed(digest, images.shape)
 
 
 def load(stem: str) -> Cached | None:
@@ -175,16 +169,17 @@ class Builder:
         self._shape = (image_size, image_size, 3)
         self._digest = hashlib.sha256()
         self._directory = cache_directory()
-        self._temporary = self._directory / _temporary_name(stem)
+        self._temporary: Path | None = None
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> Builder:
         with _explained(self._directory):
             self._directory.mkdir(parents=True, exist_ok=True)
-            _remove_stale(self._directory)
-            self._file = self._temporary.open("xb")
+            files.remove_temporaries(self._directory, older_than=files.STALE_SECONDS)
+            self._temporary = files.temporary_file(self._directory / f"{self.stem}.npy")
         try:
             with _explained(self._directory):
+                self._file = self._temporary.open("wb")
                 self._write_header()
         except BaseException:
             self._discard()
@@ -246,16 +241,21 @@ class Builder:
         """
         with _explained(self._directory):
             file = self._opened()
-            seal = _sealed(self._digest, (self.count, *self._shape))
+            seal = sealed(self._digest, (self.count, *self._shape))
             file.seek(0)
             self._write_header()
-            _flush_to_disk(file)
             file.close()
             images = self._directory / _images_name(self.stem, seal)
-            _rename(self._temporary, images)
+            # On Windows this fails while another run has a file of this name mapped. By its name it is equal to ours
+            # and can stay; what lies there is verified below.
+            try:
+                files.put_in_place(Path(file.name), images)
+            except PermissionError:
+                if os.name != "nt":
+                    raise
             record = {"fingerprint": seal, "notes": notes}
             try:
-                _write_text(self._directory / f"{self.stem}.json", json.dumps(record, indent=1), self.stem)
+                files.write_text(self._directory / f"{self.stem}.json", json.dumps(record, indent=1) + "\n")
             except BaseException:
                 images.unlink(missing_ok=True)
                 raise
@@ -278,23 +278,20 @@ class Builder:
         with contextlib.suppress(OSError):
             if self._file is not None:
                 self._file.close()
-        with contextlib.suppress(OSError):
-            self._temporary.unlink()
+        if self._temporary is not None:
+            with contextlib.suppress(OSError):
+                self._temporary.unlink()
 
 
-def _sealed(digest: hashlib._Hash, shape: tuple[int, ...]) -> str:
+def sealed(digest: hashlib._Hash, shape: tuple[int, ...]) -> str:
     """Finish a digest with the shape, which is known only at the end and tells apart equal bytes."""
-    sealed = digest.copy()
-    sealed.update(str(tuple(int(n) for n in shape)).encode("ascii"))
-    return sealed.hexdigest()
+    whole = digest.copy()
+    whole.update(str(tuple(int(n) for n in shape)).encode("ascii"))
+    return whole.hexdigest()
 
 
 def _images_name(stem: str, seal: str) -> str:
     return f"{stem}-{seal[:16]}.npy"
-
-
-def _temporary_name(stem: str) -> str:
-    return f"minigan-{stem}-{os.getpid()}-{secrets.token_hex(4)}.tmp"
 
 
 def _is_image_stack(images: object) -> bool:
@@ -307,46 +304,6 @@ def _is_image_stack(images: object) -> bool:
         and images.shape[3] == 3
         and bool(images.flags.c_contiguous)
     )
-
-
-def _flush_to_disk(file: IO[Any]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _write_text(path: Path, text: str, stem: str) -> None:
-    """Write a small ASCII file so that it is either the old one or the new one, never a part."""
-    temporary = path.with_name(_temporary_name(stem))
-    try:
-        with temporary.open("x", encoding="ascii") as file:
-            file.write(text)
-            _flush_to_disk(file)
-        _rename(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _rename(temporary: Path, target: Path) -> None:
-    """Rename over `target`. Windows refuses while another process has the target open.
-
-    For a ``.json`` that lasts a moment. A ``.npy`` may be mapped by another run for days, but then it has the
-    same name and so the same content as ours, and can stay; `Builder.finish` verifies what lies there.
-    """
-    for _ in range(10):
-        try:
-            temporary.replace(target)
-            return
-        except PermissionError:
-            if os.name != "nt":
-                raise
-            time.sleep(0.05)
-
-
-def _remove_stale(directory: Path) -> None:
-    for path in list(directory.glob(TEMPORARY_PATTERN)):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > STALE_SECONDS:
-                path.unlink()
 
 
 @contextlib.contextmanager

@@ -4,11 +4,7 @@ Face number i of a seed is the same on every machine and in every count, so the 
 downloaded. They are drawn once, by all processor cores, and go to the cache (`minigan.data.cache`); a later
 run that wants no more of them than lie there takes the first so many.
 
-The workers are fresh Python processes ("spawn"), as on Windows and macOS by default. Such a process normally
-begins by running the user's script again, to know what its ``__main__`` defines, and a script without the
-guard ``if __name__ == "__main__":`` would then start drawing in every worker. Ours need nothing from
-``__main__``, so it is put out of sight for the moment in which a worker is started. Where workers cannot be
-started at all, the faces are drawn here, one after another.
+Where workers (`minigan.data.workers`) cannot be started at all, the faces are drawn here, one after another.
 """
 
 from __future__ import annotations
@@ -18,11 +14,8 @@ import multiprocessing
 import multiprocessing.synchronize
 import os
 import re
-import signal
 import sys
-import threading
-import types
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
@@ -32,6 +25,7 @@ from tqdm import tqdm
 
 from minigan.data import cache, faces
 from minigan.data.dataset import ImageSet, in_order
+from minigan.data.workers import MAX_WORKERS, begin_work, starting_workers
 from minigan.errors import UserError
 from minigan.rng import MAX_SEED
 
@@ -40,7 +34,6 @@ FEW = 200
 """Up to this many faces are drawn sooner than workers have started."""
 
 _SPAN = 100
-_MAX_WORKERS = 61  # more than that, Windows cannot wait for at once
 
 _stop: multiprocessing.synchronize.Event | None = None  # in a worker: set when the faces are no longer wanted
 
@@ -160,7 +153,7 @@ def _draw(span: range, seed: int, size: int) -> npt.NDArray[np.uint8]:
 
 def _draw_in_workers(count: int, seed: int, size: int) -> Generator[npt.NDArray[np.uint8], None, None]:
     spans = _spans(0, count)
-    workers = min(os.cpu_count() or 1, _MAX_WORKERS, len(spans))
+    workers = min(os.cpu_count() or 1, MAX_WORKERS, len(spans))
     try:
         context = multiprocessing.get_context("spawn")
         stop = context.Event()
@@ -170,7 +163,7 @@ def _draw_in_workers(count: int, seed: int, size: int) -> Generator[npt.NDArray[
 
     def submit(span: range) -> Future[npt.NDArray[np.uint8]]:
         try:
-            with _main_out_of_sight(), _interrupts_held():
+            with starting_workers():
                 return pool.submit(_draw, span, seed, size)
         except Exception as error:  # starting a process fails in many ways: no memory, not allowed, no interpreter
             raise _NoWorkers from error
@@ -183,42 +176,7 @@ def _draw_in_workers(count: int, seed: int, size: int) -> Generator[npt.NDArray[
 
 
 def _begin_work(stop: multiprocessing.synchronize.Event) -> None:
-    """First thing in a worker: leave Ctrl-C to the parent, which says `stop`, and end when it is gone."""
+    """First thing in a worker: know where to look for the parent's `stop`."""
     global _stop
     _stop = stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-@contextlib.contextmanager
-def _main_out_of_sight() -> Iterator[None]:
-    """Within this, a process that is started does not run the user's script again (see the top)."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-
-
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Within this, Ctrl-C waits, and a process started here never sees one.
-
-    Windows has no such mask: there a worker is deaf only from `_begin_work` on.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    begin_work()

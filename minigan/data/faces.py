@@ -27,7 +27,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from minigan.data.faces_hair import BANGS, HAIR_COLOURS, HAIRS, back_hair, front_hair, front_outline
-from minigan.data.faces_painter import WHITE, Painter, Sketch, scaled, skin_tones, tones
+from minigan.data.faces_painter import WHITE, Painter, Sketch, Tones, scaled, skin_tones, tones
 from minigan.data.faces_parts import (
     ACCESSORIES,
     BACKGROUNDS,
@@ -259,17 +259,21 @@ def _sketch(f: FaceFactors, canvas: Image.Image) -> Sketch:
     # Pillow cuts coordinates off to whole pixels; the half pixel makes that a rounding.
     origin = n * np.array([0.5 + f.shift_x, 0.51 + f.shift_y]) - pivot @ matrix + 0.5
     still = Painter(canvas, matrix, origin, n * f.zoom, 0.0)
-    glow = 1 + 0.08 * f.hair_depth
-    hair = scaled(HAIR_COLOURS[f.hair_colour], glow * (1 + 0.04 * f.hair_tint), glow, glow * (1 - 0.05 * f.hair_tint))
     return Sketch(
         factors=f,
         head=still.facing(f.turn),
         still=still,
-        hair=tones(hair),
+        hair=hair_tones(f.hair_colour, f.hair_tint, f.hair_depth),
         skin=skin_tones(SKINS[f.skin]),
         clothes=tones(CLOTHES_COLOURS[f.clothes_colour]),
         numbers=np.array(f.strands),
     )
+
+
+def hair_tones(colour: str, tint: float, depth: float) -> Tones:
+    """Mix the tones of one head of hair: a colour of `FACTOR_VALUES`, made warmer by `tint` and lighter by `depth`."""
+    glow = 1 + 0.08 * depth
+    return tones(scaled(HAIR_COLOURS[colour], glow * (1 + 0.04 * tint), glow, glow * (1 - 0.05 * tint)))
 
 
 def draw_face(index: int, *, seed: int = 0, size: int = 64) -> tuple[npt.NDArray[np.uint8], FaceFactors]:

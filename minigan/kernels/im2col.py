@@ -18,39 +18,71 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigan.backend import Array, xp_of
+from minigan.backend import Array, Shape, xp_of
 from minigan.kernels.geometry import Pad, Size, output_size
+from minigan.kernels.pieces import add_to_channels
+from minigan.memory import New, empty, scratch
+from minigan.threads import each, lanes, spans, thread_count
 
 CHUNK_BYTES = 4 << 20
 """About how large one patch matrix may be: a compromise between cache size and the length of a matrix product."""
 
+FEW_CHANNELS = 12
+"""With fewer channels than this, `conv_input_grad` adds up whole planes, one per tap and channel."""
 
-def conv_forward(x: Array, w: Array, stride: int, pad: Pad) -> Array:
+
+def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = None) -> Array:
     """See `minigan.kernels.loops.conv_forward`; the same numbers, as one matrix product per few images."""
     xp = xp_of(x, w)
     N, H, W, C = x.shape
     Kh, Kw, _, O = w.shape
     Ho, Wo = output_size((H, W), (Kh, Kw), stride, pad)
     w2 = w.reshape(Kh * Kw * C, O)
-    y = xp.empty((N, Ho, Wo, O), x.dtype)
-    for a, b in _chunks(N, Ho * Wo * w2.shape[0] * x.dtype.itemsize):
-        cols = im2col(x[a:b], (Kh, Kw), stride, pad)  # (n*Ho*Wo, Kh*Kw*C)
-        xp.matmul(cols, w2, out=y[a:b].reshape(-1, O))
+    y = empty((N, Ho, Wo, O), x.dtype, xp)
+
+    def images(n: slice) -> None:
+        with scratch(xp) as new:
+            cols = im2col(x[n], (Kh, Kw), stride, pad, new)  # (n*Ho*Wo, Kh*Kw*C)
+            xp.matmul(cols, w2, out=y[n].reshape(-1, O))
+        if b is not None:
+            add_to_channels(y[n], b)
+
+    each(images, spans(xp, N, _images(N, Ho * Wo * w2.shape[0] * x.dtype.itemsize)))
     return y
 
 
-def conv_input_grad(dy: Array, w: Array, stride: int, pad: Pad, size: Size) -> Array:
+def conv_input_grad(dy: Array, w: Array, stride: int, pad: Pad, size: Size, b: Array | None = None) -> Array:
     """See `minigan.kernels.loops.conv_input_grad`."""
     xp = xp_of(dy, w)
     N, Ho, Wo, O = dy.shape
     Kh, Kw, C, _ = w.shape
-    w2t = w.reshape(Kh * Kw * C, O).T
-    dy2 = dy.reshape(N, Ho * Wo, O)
-    dx = xp.empty((N, *size, C), dy.dtype)
-    for a, b in _chunks(N, Ho * Wo * w2t.shape[1] * dy.dtype.itemsize):
-        cols = dy2[a:b].reshape(-1, O) @ w2t  # (n*Ho*Wo, Kh*Kw*C)
-        dx[a:b] = col2im(cols.reshape(b - a, Ho, Wo, Kh, Kw, C), stride, pad, size)
+    if stride == 1 and C >= FEW_CHANNELS and pad[0][0] < Kh and pad[1][0] < Kw:
+        return conv_forward(dy, *_turned(w, pad, size, (Ho, Wo)), b)
+    w2 = w.reshape(Kh * Kw * C, O)
+    dx = empty((N, *size, C), dy.dtype, xp)
+
+    def images(n: slice) -> None:
+        dy2 = dy[n].reshape(-1, O)
+        with scratch(xp) as new:
+            if C < FEW_CHANNELS:
+                planes = xp.matmul(w2, dy2.T, out=new((len(w2), len(dy2)), dy.dtype))
+                dx[n] = planes2im(planes.reshape(Kh, Kw, C, -1, Ho, Wo), stride, pad, size, new)
+            else:
+                cols = xp.matmul(dy2, w2.T, out=new((len(dy2), len(w2)), dy.dtype))
+                dx[n] = col2im(cols.reshape(-1, Ho, Wo, Kh, Kw, C), stride, pad, size, new)
+        if b is not None:
+            add_to_channels(dx[n], b)
+
+    each(images, spans(xp, N, _images(N, Ho * Wo * w2.shape[0] * dy.dtype.itemsize)))
     return dx
+
+
+def _turned(w: Array, pad: Pad, size: Size, output: Size) -> tuple[Array, int, Pad]:
+    """With stride 1, the input gradient is itself a convolution: of dy with the kernel turned upside down."""
+    top, left = w.shape[0] - 1 - pad[0][0], w.shape[1] - 1 - pad[1][0]
+    below = size[0] - 1 + w.shape[0] - output[0] - top
+    beside = size[1] - 1 + w.shape[1] - output[1] - left
+    return w[::-1, ::-1].transpose(0, 1, 3, 2), 1, ((top, below), (left, beside))
 
 
 def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Size) -> Array:
@@ -59,14 +91,21 @@ def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Si
     N, _, _, C = x.shape
     _, Ho, Wo, O = dy.shape
     Kh, Kw = kernel_size
-    dw2 = xp.zeros((Kh * Kw * C, O), x.dtype)
-    for a, b in _chunks(N, Ho * Wo * dw2.shape[0] * x.dtype.itemsize):
-        cols = im2col(x[a:b], kernel_size, stride, pad)  # (n*Ho*Wo, Kh*Kw*C)
-        dw2 += cols.T @ dy[a:b].reshape(-1, O)
-    return dw2.reshape(Kh, Kw, C, O)
+    shares = lanes(xp, N)
+    dw2 = xp.zeros((len(shares), Kh * Kw * C, O), x.dtype)
+
+    def share(lane: int) -> None:
+        x_, dy_ = x[shares[lane]], dy[shares[lane]]
+        for n in spans(xp, len(x_), _images(N, Ho * Wo * dw2.shape[1] * x.dtype.itemsize)):
+            with scratch(xp) as new:
+                cols = im2col(x_[n], kernel_size, stride, pad, new)  # (n*Ho*Wo, Kh*Kw*C)
+                dw2[lane] += xp.matmul(cols.T, dy_[n].reshape(-1, O), out=new(dw2.shape[1:], x.dtype))
+
+    each(share, range(len(shares)))
+    return dw2.sum(axis=0).reshape(Kh, Kw, C, O)
 
 
-def im2col(x: Array, kernel_size: Size, stride: int, pad: Pad) -> Array:
+def im2col(x: Array, kernel_size: Size, stride: int, pad: Pad, new: New | None = None) -> Array:
     """Every patch of x as one row.
 
     Parameters
@@ -76,24 +115,29 @@ def im2col(x: Array, kernel_size: Size, stride: int, pad: Pad) -> Array:
     stride : int
     pad : ((top, bottom), (left, right))
         Rows and columns of zeros to add; bottom and right may be negative, which takes away.
+    new : callable, optional
+        Where to take memory from (`minigan.memory.scratch`); by default it is made.
 
     Returns
     -------
     Array of shape (N*Ho*Wo, Kh*Kw*C)
     """
     xp = xp_of(x)
+    new = new or xp.empty
     N, H, W, C = x.shape
     Kh, Kw = kernel_size
     Ho, Wo = output_size((H, W), kernel_size, stride, pad)
-    padded = _pad(xp, x, pad)  # (N, H+top+bottom, W+left+right, C)
+    padded = _pad(x, pad, new)  # (N, H+top+bottom, W+left+right, C)
     n, h, w, c = padded.strides
     patches = xp.lib.stride_tricks.as_strided(  # a view: the same numbers seen as overlapping patches
         padded, (N, Ho, Wo, Kh, Kw, C), (n, stride * h, stride * w, h, w, c)
     )
-    return patches.reshape(N * Ho * Wo, Kh * Kw * C)  # the copy happens here
+    cols = new((N * Ho * Wo, Kh * Kw * C), x.dtype)
+    cols.reshape(patches.shape)[...] = patches  # the copy happens here
+    return cols
 
 
-def col2im(cols: Array, stride: int, pad: Pad, size: Size) -> Array:
+def col2im(cols: Array, stride: int, pad: Pad, size: Size, new: New | None = None) -> Array:
     """Add every patch back to the place that `im2col` took it from: the adjoint of `im2col`.
 
     Parameters
@@ -104,36 +148,76 @@ def col2im(cols: Array, stride: int, pad: Pad, size: Size) -> Array:
         What lands in the padding is dropped.
     size : (H, W)
         Size of the picture to return.
+    new : callable, optional
+        As for `im2col`.
 
     Returns
     -------
     Array of shape (N, H, W, C)
     """
-    xp = xp_of(cols)
+    new = new or xp_of(cols).empty
     N, Ho, Wo, Kh, Kw, C = cols.shape
     H, W = size
     (top, bottom), (left, right) = pad
     # Room for every tap of every patch, whether or not the picture reaches that far.
     tall = max(H + top + max(bottom, 0), stride * (Ho - 1) + Kh)
     wide = max(W + left + max(right, 0), stride * (Wo - 1) + Kw)
-    padded = xp.zeros((N, tall, wide, C), cols.dtype)
+    padded = _zeros((N, tall, wide, C), cols.dtype, new)
     for p in range(Kh):
         for q in range(Kw):
             padded[:, p : p + stride * Ho : stride, q : q + stride * Wo : stride] += cols[:, :, :, p, q]
     return padded[:, top : top + H, left : left + W]
 
 
-def _pad(xp: Any, x: Array, pad: Pad) -> Array:
+def planes2im(planes: Array, stride: int, pad: Pad, size: Size, new: New) -> Array:
+    """`col2im` for pictures of few channels, where a patch's rows are too short to be worth adding one by one.
+
+    Here every tap of every channel is a picture of its own, whose rows are as long as the picture is wide. Pixels whose
+    row and column leave the same rest when divided by the stride are added up together, and take their places among
+    the others at the end.
+
+    Parameters
+    ----------
+    planes : Array of shape (Kh, Kw, C, N, Ho, Wo)
+    stride, pad, size, new
+        As for `col2im`.
+
+    Returns
+    -------
+    Array of shape (N, H, W, C)
+    """
+    S = stride
+    Kh, Kw, C, N, Ho, Wo = planes.shape
+    H, W = size
+    (top, _), (left, _) = pad
+    tall = max(Ho + (Kh - 1) // S, -(-(H + top) // S))
+    wide = max(Wo + (Kw - 1) // S, -(-(W + left) // S))
+    sums = _zeros((S, S, C, N, tall, wide), planes.dtype, new)  # one picture for each rest and channel
+    for p in range(Kh):
+        for q in range(Kw):
+            i, j = p // S, q // S
+            sums[p % S, q % S, :, :, i : i + Ho, j : j + Wo] += planes[p, q]
+    padded = new((N, tall, S, wide, S, C), planes.dtype)
+    padded[...] = sums.transpose(3, 4, 0, 5, 1, 2)
+    return padded.reshape(N, tall * S, wide * S, C)[:, top : top + H, left : left + W]
+
+
+def _pad(x: Array, pad: Pad, new: New) -> Array:
     """X with rows and columns of zeros added, or, where bottom or right is negative, taken away; always contiguous."""
     N, H, W, C = x.shape
     (top, bottom), (left, right) = pad
-    padded = xp.zeros((N, H + top + bottom, W + left + right, C), x.dtype)
+    padded = _zeros((N, H + top + bottom, W + left + right, C), x.dtype, new)
     kept = x[:, : H + min(bottom, 0), : W + min(right, 0)]
     padded[:, top : top + kept.shape[1], left : left + kept.shape[2]] = kept
     return padded
 
 
-def _chunks(N: int, bytes_per_image: int) -> list[tuple[int, int]]:
-    """Ranges of images whose patch matrix takes about CHUNK_BYTES."""
-    n = max(1, CHUNK_BYTES // bytes_per_image)
-    return [(a, min(a + n, N)) for a in range(0, N, n)]
+def _zeros(shape: Shape, dtype: Any, new: New) -> Array:
+    zeros = new(shape, dtype)
+    zeros.fill(0)
+    return zeros
+
+
+def _images(N: int, bytes_per_image: int) -> int:
+    """How many images have a patch matrix of CHUNK_BYTES or a little less, and still leave some for every thread."""
+    return max(1, min(CHUNK_BYTES // bytes_per_image, -(-N // thread_count())))

@@ -35,8 +35,8 @@ def _meetings(
                         yield i, j, p, q, r, s
 
 
-def conv_forward(x: Array, w: Array, stride: int, pad: Pad) -> Array:
-    """``y[n,i,j,o] = sum over p, q, c of x[n,r,s,c] * w[p,q,c,o]``."""
+def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = None) -> Array:
+    """``y[n,i,j,o] = b[o] + sum over p, q, c of x[n,r,s,c] * w[p,q,c,o]``."""
     xp = xp_of(x, w)
     N, H, W, _ = x.shape
     Kh, Kw, _, O = w.shape
@@ -44,18 +44,18 @@ def conv_forward(x: Array, w: Array, stride: int, pad: Pad) -> Array:
     y = xp.zeros((N, Ho, Wo, O), x.dtype)
     for i, j, p, q, r, s in _meetings((Ho, Wo), (Kh, Kw), (H, W), stride, pad):
         y[:, i, j] += x[:, r, s] @ w[p, q]  # (N, C) @ (C, O)
-    return y
+    return y if b is None else y + b
 
 
-def conv_input_grad(dy: Array, w: Array, stride: int, pad: Pad, size: Size) -> Array:
-    """``dx[n,r,s,c] = sum over the (i, j, p, q) that met at (r, s), and o, of dy[n,i,j,o] * w[p,q,c,o]``."""
+def conv_input_grad(dy: Array, w: Array, stride: int, pad: Pad, size: Size, b: Array | None = None) -> Array:
+    """``dx[n,r,s,c] = b[c] + sum over the (i, j, p, q) that met at (r, s), and o, of dy[n,i,j,o] * w[p,q,c,o]``."""
     xp = xp_of(dy, w)
     N, Ho, Wo, _ = dy.shape
     Kh, Kw, C, _ = w.shape
     dx = xp.zeros((N, *size, C), dy.dtype)
     for i, j, p, q, r, s in _meetings((Ho, Wo), (Kh, Kw), size, stride, pad):
         dx[:, r, s] += dy[:, i, j] @ w[p, q].T  # (N, O) @ (O, C)
-    return dx
+    return dx if b is None else dx + b
 
 
 def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Size) -> Array:

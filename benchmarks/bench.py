@@ -1,0 +1,126 @@
+"""Run the benchmarks one after the other and write RESULTS.md: what `make bench` does.
+
+Without names it runs all of them, about a quarter of an hour where PyTorch and Keras are installed. Options that are
+not listed here go to the scripts themselves.
+
+    python benchmarks/bench.py
+    python benchmarks/bench.py --torch-python OTHER/bin/python --keras-python THIRD/bin/python
+    python benchmarks/bench.py train_step inference --pairs 20
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import records
+import report
+from workers import GPU_PEERS, HERE, PEERS, TORCH, TORCH_COMPILE, Peer
+
+from minigan.backend import get_backend
+from minigan.console import complain, say
+from minigan.errors import RunError, UserError
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A script, and how it is called.
+
+    Attributes
+    ----------
+    name : str
+    script : str
+    peers : tuple of Peer
+        Which others it can measure beside minigan.
+    variants : tuple of tuple of str
+        Options of each call.
+    """
+
+    name: str
+    script: str
+    peers: tuple[Peer, ...] = ()
+    variants: tuple[tuple[str, ...], ...] = ((),)
+
+
+OTHER_SIZES = (
+    ("--batch-size", "16"),
+    ("--batch-size", "128"),
+    ("--width", "32"),
+    ("--image-size", "128"),
+)
+BENCHMARKS = {
+    benchmark.name: benchmark
+    for benchmark in (
+        Benchmark("import_time", "import_time"),
+        Benchmark("data_pipeline", "data_pipeline"),
+        Benchmark("conv_kernels", "conv_kernels", (TORCH,)),
+        Benchmark("train_step", "train_step", PEERS),
+        Benchmark("other_sizes", "train_step", PEERS, tuple(("--pairs", "5", *size) for size in OTHER_SIZES)),
+        Benchmark("inference", "inference", (TORCH, TORCH_COMPILE)),
+        Benchmark("scaling", "scaling", (TORCH,)),
+        Benchmark("gpu", "train_step", GPU_PEERS, (("--backend", "cupy"),)),
+    )
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments, others = _parser().parse_known_args(argv)
+    for name in arguments.names:
+        if name not in BENCHMARKS:
+            raise UserError(f"NAME: must be of {', '.join(BENCHMARKS)}, got {name!r}")
+    failed = []
+    for name in arguments.names or _all():
+        benchmark = BENCHMARKS[name]
+        for variant in benchmark.variants:
+            say(f"== {' '.join((benchmark.script, *variant))}")
+            script = str(HERE / f"{benchmark.script}.py")
+            command = [sys.executable, script, *variant, *_options(benchmark, arguments), *others]
+            if subprocess.run(command, check=False).returncode:
+                failed.append(name)
+    results = records.results_folder(arguments)
+    try:
+        report.write(results, results.parent / "RESULTS.md")
+    except UserError as error:  # nothing could be measured: the reasons are above
+        complain(str(error))
+    if failed:
+        raise RunError(f"these did not finish: {', '.join(dict.fromkeys(failed))}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = records.parser(__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    records.add_threads(parser)
+    records.add_peers(parser, (*PEERS, *GPU_PEERS))
+    return parser
+
+
+def _all() -> list[str]:
+    names = list(BENCHMARKS)
+    try:
+        get_backend("cupy")
+    except UserError as error:
+        say(f"The GPU path is not timed: {error}")
+        names.remove("gpu")
+    return names
+
+
+def _options(benchmark: Benchmark, arguments: argparse.Namespace) -> list[str]:
+    """Those of our own options that a script knows."""
+    options = ["--quick"] if arguments.quick else []
+    if arguments.results is not None:
+        options += ["--results", str(arguments.results)]
+    if arguments.threads is not None and benchmark.script != "import_time":
+        options += ["--threads", str(arguments.threads)]
+    if arguments.peers is not None and benchmark.peers:
+        options += ["--peers", *(peer.name for peer in benchmark.peers if peer.name in arguments.peers)]
+    for library in records.libraries(benchmark.peers):
+        options += [f"--{library}-python", getattr(arguments, f"{library}_python")]
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(records.run(main))

@@ -1,0 +1,219 @@
+"""Worker: the same work in PyTorch, channels_last, written as one would write it there.
+
+Needs torch and numpy, not minigan. Starts from the weights and inputs that minigan's worker left in the folder.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from workers import Program, serve, timed
+
+NOISE_SIZE = 100
+
+
+def discriminator(width: int, image_size: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    side, channels = image_size, 3
+    while side > 4:
+        side //= 2
+        filters = min(8 * width, width * image_size // (2 * side))
+        layers.append(nn.Conv2d(channels, filters, 4, 2, 1))
+        if channels != 3:
+            layers.append(batch_norm(filters))
+        layers.append(nn.LeakyReLU(0.2))
+        channels = filters
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * channels, 1))
+
+
+def generator(width: int, image_size: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    side, channels = 2, NOISE_SIZE
+    while side < image_size // 2:
+        side *= 2
+        filters = min(8 * width, width * image_size // (2 * side))
+        stride, padding = (1, 0) if side == 4 else (2, 1)
+        layers += [nn.ConvTranspose2d(channels, filters, 4, stride, padding), batch_norm(filters), nn.LeakyReLU(0.2)]
+        channels = filters
+    layers += [nn.Conv2d(channels, channels, 3, 1, 1), batch_norm(channels), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers, nn.ConvTranspose2d(channels, 3, 4, 2, 1), nn.Tanh())
+
+
+def batch_norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.5)
+
+
+def load(network: nn.Sequential, start: dict[str, np.ndarray], prefix: str) -> None:
+    """Copy minigan's first weights in, NHWC layouts turned into PyTorch's."""
+    for index, layer in enumerate(network):
+        if not list(layer.parameters()):
+            continue
+        names = ("gamma", "beta") if isinstance(layer, nn.BatchNorm2d) else ("kernel", "bias")
+        weight, bias = (start[f"{prefix}.{index}.{name}"] for name in names)
+        if weight.ndim == 4:
+            weight = kernel_to_torch(weight)
+        elif weight.ndim == 2:  # rows from (h, w, c) order to (c, h, w)
+            weight = weight.reshape(4, 4, -1, 1).transpose(3, 2, 0, 1).reshape(1, -1)
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight)))
+            layer.bias.copy_(torch.from_numpy(bias))
+
+
+def kernel_to_torch(kernel: np.ndarray) -> np.ndarray:
+    """(K, K, C, O), or (K, K, O, C) of a transposed layer, to (O, C, K, K) or (C, O, K, K)."""
+    return kernel.transpose(3, 2, 0, 1)
+
+
+class Torch(Program):
+    """Networks, optimizers, and the schedule of minigan.gan.train_step."""
+
+    def begin(
+        self, threads: int | None = None, compiled: bool = False, device: str = "cpu", tf32: bool = False
+    ) -> dict[str, Any]:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        torch.set_float32_matmul_precision("high" if tf32 else "highest")
+        torch.backends.cudnn.allow_tf32 = tf32
+        torch.backends.cudnn.benchmark = True  # the sizes never change, so it pays to try cuDNN's algorithms
+        self._compiled, self._device = compiled, torch.device(device)
+        about = {"torch": torch.__version__, "threads": torch.get_num_threads()}
+        if self._device.type == "cuda":
+            about |= {"device": torch.cuda.get_device_name(), "cuda": torch.version.cuda, "tf32": tf32}
+        return about
+
+    def memory(self, reset: bool = False) -> dict[str, int | None]:
+        """As `Program.memory`; on a GPU, the device memory that PyTorch has taken."""
+        if self._device.type == "cpu":
+            return super().memory(reset)
+        peak, now = torch.cuda.max_memory_reserved(), torch.cuda.memory_reserved()
+        if reset:
+            torch.cuda.reset_peak_memory_stats()
+        return {"peak": peak, "now": now}
+
+    # ---- the whole step ----
+
+    def build(self, folder: str, batch_size: int, width: int, image_size: int) -> None:
+        with np.load(Path(folder) / "start.npz", allow_pickle=False) as file:
+            start = dict(file)
+        self.D, self.G = discriminator(width, image_size), generator(width, image_size)
+        load(self.D, start, "D")
+        load(self.G, start, "G")
+        for network in (self.D, self.G):
+            network.to(self._device, memory_format=torch.channels_last)
+        self.run_D, self.run_G = (torch.compile(n) if self._compiled else n for n in (self.D, self.G))
+        settings = {"betas": (0.5, 0.999), "eps": 1e-7, "fused": True}
+        self.d_optimizer = torch.optim.Adam(self.D.parameters(), lr=2e-4, **settings)
+        self.g_optimizer = torch.optim.Adam(self.G.parameters(), lr=1.5e-4, **settings)
+        self.real, self.noise, self.g_noise = (self._images(start[k]) for k in ("real", "noise", "generator_noise"))
+        self.real_labels, self.fake_labels = (
+            torch.from_numpy(start[k]).to(self._device) for k in ("real_labels", "fake_labels")
+        )
+
+    def first_step(self) -> list[float]:
+        return [float(loss) for loss in self._step()]
+
+    def step(self, count: int) -> dict[str, Any]:
+        return self._timed(self._step, count)
+
+    def _step(self) -> list[torch.Tensor]:
+        self.G.eval()
+        with torch.no_grad():
+            fakes = self.run_G(self.noise)
+        self.G.train()
+        losses = [self._teach_d(self.real, self.real_labels), self._teach_d(fakes, self.fake_labels)]
+        self._freeze_d(True)
+        loss = F.binary_cross_entropy_with_logits(self.run_D(self.run_G(self.g_noise)), self.real_labels)
+        self.g_optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.g_optimizer.step()
+        self._freeze_d(False)
+        return [*losses, loss.detach()]
+
+    def _teach_d(self, pictures: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        loss = F.binary_cross_entropy_with_logits(self.run_D(pictures), labels)
+        self.d_optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.d_optimizer.step()
+        return loss.detach()
+
+    def _freeze_d(self, frozen: bool) -> None:
+        """Frozen, D uses the batch's statistics as ever, but neither its parameters nor its moving averages change."""
+        self.D.requires_grad_(not frozen)
+        for layer in self.D:
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.momentum = 0.0 if frozen else 0.5
+
+    # ---- inference ----
+
+    def first_images(self, folder: str, images: int) -> None:
+        self.all_noise = self._images(np.load(Path(folder) / "noise.npy", allow_pickle=False))
+        self.G.eval()
+        made = self._predict(64).permute(0, 2, 3, 1).cpu().numpy()
+        name = "torch-compile" if self._compiled else "torch"
+        np.save(Path(folder) / f"{images}-{name}.npy", made)
+
+    def predict(self, batch_size: int, count: int) -> dict[str, Any]:
+        return self._timed(lambda: self._predict(batch_size), count)
+
+    def _predict(self, batch_size: int) -> torch.Tensor:
+        with torch.inference_mode():
+            parts = [self.run_G(noise) for noise in self.all_noise.split(batch_size)]
+            return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    # ---- one convolution ----
+
+    def load_conv(self, folder: str, transposed: bool, stride: int, pad: int) -> None:
+        with np.load(Path(folder) / "layer.npz", allow_pickle=False) as file:
+            x, dy = self._images(file["x"]), self._images(file["dy"])
+            kernel = torch.from_numpy(np.ascontiguousarray(kernel_to_torch(file["w"])))
+        w = kernel.contiguous(memory_format=torch.channels_last)
+        convolve = F.conv_transpose2d if transposed else F.conv2d
+
+        def backward(*wanted: bool) -> tuple[torch.Tensor, ...]:
+            """What autograd calls; `wanted`: gradients for x, for w, for the bias."""
+            return torch.ops.aten.convolution_backward(
+                dy, x, w, None, [stride, stride], [pad, pad], [1, 1], transposed, [0, 0], 1, wanted
+            )
+
+        self._passes = {
+            "forward": lambda: convolve(x, w, stride=stride, padding=pad),
+            "input gradient": lambda: backward(True, False, False)[0],
+            "weight gradient": lambda: backward(False, True, False)[1],
+        }
+
+    def first_conv(self, folder: str, direction: str, kernel: str) -> None:
+        with torch.no_grad():
+            result = self._passes[direction]().numpy()
+        order = (2, 3, 1, 0) if direction == "weight gradient" else (0, 2, 3, 1)
+        np.save(Path(folder) / "result.npy", result.transpose(order))
+
+    def conv(self, direction: str, kernel: str, count: int) -> dict[str, Any]:
+        with torch.no_grad():
+            return self._timed(self._passes[direction], count)
+
+    # ---- all of them ----
+
+    def _images(self, array: np.ndarray) -> torch.Tensor:
+        pictures = torch.from_numpy(array).permute(0, 3, 1, 2)
+        return pictures.to(self._device).contiguous(memory_format=torch.channels_last)
+
+    def _timed(self, work: Any, count: int) -> dict[str, Any]:
+        if self._device.type == "cpu":
+            return timed(work, count)
+        work()
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        for _ in range(count):
+            work()
+        end.record()
+        end.synchronize()
+        return {"seconds": start.elapsed_time(end) / 1000 / count, "system_seconds": None}
+
+
+if __name__ == "__main__":
+    serve(Torch())

@@ -1,0 +1,97 @@
+"""Look at a data set before training: ``python -m minigan.data info DIR``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from minigan.cli import Parser, path_name, run_command, whole
+from minigan.console import complain, one_line, say
+from minigan.data.dataset import ImageSet
+from minigan.data.info import cautions, describe, survey
+from minigan.errors import RunError, UserError
+from minigan.models import IMAGE_SIZES
+from minigan.plots import FORMATS, image_format, save_grid
+
+SHEET = 100
+"""Pictures on a sheet, at most."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, call, print.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments, by default the process's own.
+
+    Returns
+    -------
+    int
+        Exit status.
+
+    Raises
+    ------
+    UserError, RunError
+        See `minigan.cli.run_command`.
+    """
+    arguments = _parser().parse_args(argv)
+    folder = Path(arguments.folder)
+    sheet = Path(arguments.sheet) if arguments.sheet else None
+    if sheet is not None:
+        _check_sheet(sheet, folder, arguments.force)
+    found = survey(folder, arguments.image_size)
+    for name, words in describe(found):
+        say(f"{name:<12}{one_line(words)}")
+    if sheet is not None:
+        _save_sheet(sheet, found.images)
+    for words in cautions(found):
+        complain(f"minigan: warning: {one_line(words)}")
+    return 0
+
+
+def _check_sheet(sheet: Path, folder: Path, force: bool) -> None:
+    """Refuse a sheet that cannot be written, or would be trained on."""
+    if image_format(sheet) is None:
+        raise UserError(f"--sheet: must end in one of {', '.join(FORMATS)}, got {sheet.name!r}")
+    try:
+        if not sheet.parent.is_dir():
+            raise UserError(f"--sheet: the folder {sheet.parent} does not exist")
+        if sheet.is_dir():
+            raise UserError(f"--sheet: must be a file, but {sheet} is a folder")
+        if sheet.exists() and not force:
+            raise UserError(f"--sheet: {sheet} exists already; --force replaces it")
+        if sheet.resolve().is_relative_to(folder.resolve()):
+            raise UserError(f"--sheet: {sheet} would lie among the pictures to train on; choose another folder")
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"--sheet: {sheet} cannot be written ({error})") from None
+
+
+def _save_sheet(sheet: Path, images: ImageSet) -> None:
+    """Some of the pictures, spread evenly over all."""
+    count = min(len(images), SHEET)
+    chosen = np.arange(count) * len(images) // count
+    try:
+        save_grid(sheet, images.images[chosen])
+    except OSError as error:
+        raise RunError(f"cannot write {sheet}: {error.strerror or error}") from None
+    say(f"{'sheet':<12}{one_line(sheet)}: {count} of the pictures, as training sees them")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser("minigan.data", "Look at a data set: info DIR says what training would see of it.")
+    add = parser.add_argument
+    add("what", choices=("info",), help="what to do")
+    add("folder", type=path_name, metavar="DIR", help="folder of images")
+    add("--image-size", type=whole, choices=IMAGE_SIZES, default=64, help="size at which to train (default: 64)")
+    add("--sheet", type=path_name, metavar="FILE", help="save a picture of some of them, as training sees them")
+    add("--force", action="store_true", help="replace FILE if it exists")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

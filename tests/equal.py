@@ -1,0 +1,32 @@
+"""When are two run folders equal? File by file and byte by byte, but for what the clock says."""
+
+import json
+
+TIMED = {".lock", "speed.csv", "report.html"}
+
+
+def files_of(run, checkpoints_of=None):
+    """Relative path -> bytes of every file that does not depend on the clock; of the checkpoints only some, if told."""
+    found = {}
+    for path in sorted(run.rglob("*")):
+        name = path.relative_to(run).as_posix()
+        if not path.is_file() or path.name in TIMED or path.suffix == ".damaged":
+            continue
+        if name.startswith("checkpoints/") and checkpoints_of is not None and checkpoints_of not in name:
+            continue
+        found[name] = path.read_bytes()
+    config = json.loads(found["config.json"])
+    del config["sessions"]  # when and where
+    found["config.json"] = json.dumps(config).encode()
+    return found
+
+
+def assert_equal_runs(a, b, *, checkpoints_of=None):
+    """Two run folders hold the same: settings, weights, moments, logs, metrics, pictures.
+
+    A stop leaves a checkpoint where another run had none: `checkpoints_of` names the step whose checkpoint counts.
+    """
+    files_a, files_b = files_of(a, checkpoints_of), files_of(b, checkpoints_of)
+    assert list(files_a) == list(files_b)
+    different = [name for name in files_a if files_a[name] != files_b[name]]
+    assert not different

@@ -1,0 +1,433 @@
+"""The GPU kernels: the very CUDA source, run on the processor through g++ (and on a GPU where there is one).
+
+Every test that takes `device` runs on both. On the double, kernels also run with the threads of each block in reverse
+order, which shows a missing barrier, and memory that nobody wrote is NaN.
+"""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from device_double import COMPILER, COUNTER, DeviceArray, RawModule
+
+from minigan import backend, losses, ops
+from minigan.backend import get_backend
+from minigan.kernels import cublas, cuda, im2col, loops
+
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no g++ to compile the kernels for the processor")
+RNG = np.random.default_rng(20)
+SOURCE = Path(cuda.__file__).with_suffix(".cu")
+
+
+@pytest.fixture(params=[pytest.param("double", marks=needs_compiler), pytest.param("gpu", marks=pytest.mark.gpu)])
+def device(request, monkeypatch):
+    """A backend with kernels."""
+    if request.param == "gpu":
+        return request.getfixturevalue("gpu")
+    return request.getfixturevalue("kernels")
+
+
+@pytest.fixture(params=[False, True], ids=["forwards", "backwards"])
+def either_order(request, monkeypatch):
+    """Threads of a block first to last, then last to first."""
+    monkeypatch.setattr(RawModule, "reverse", request.param)
+
+
+def numbers(*shape, dtype=np.float64, mean=0.0):
+    return (RNG.standard_normal(shape) + mean).astype(dtype)
+
+
+def check(device, result, expected, dtype):
+    """As good as the dtype allows, relative to the largest number."""
+    result = device.to_host(result)
+    assert result.dtype == dtype
+    assert result.shape == expected.shape
+    scale = np.abs(expected).max() or 1.0
+    np.testing.assert_allclose(result / scale, expected / scale, atol=1e-10 if dtype == np.float64 else 2e-5, rtol=0)
+
+
+# ---------------------------------------------------------------------------------------------------------- convolution
+GEOMETRIES = {
+    # N, H, W, C, O, K, stride, pad
+    "winograd": (3, 8, 12, 16, 20, 4, 2, ((1, 1), (1, 1))),
+    "winograd, odd tiles": (2, 6, 10, 17, 16, 4, 2, ((1, 1), (1, 1))),
+    "winograd, one output": (1, 2, 2, 16, 16, 4, 2, ((1, 1), (1, 1))),
+    "edge": (2, 8, 6, 3, 5, 4, 2, ((1, 1), (1, 1))),
+    "3x3": (2, 5, 6, 4, 3, 3, 1, ((1, 1), (1, 1))),
+    "odd side": (2, 7, 9, 16, 17, 4, 2, ((1, 2), (1, 2))),
+    "first of the generator": (4, 4, 4, 6, 7, 4, 1, ((0, 0), (0, 0))),
+    "one patch that is not all": (4, 5, 4, 6, 7, 4, 1, ((0, 0), (0, 0))),
+    "stride 3, rows left out": (2, 9, 8, 3, 4, 5, 3, ((0, -1), (2, 1))),
+}
+
+
+def arrays_for(geometry, dtype):
+    N, H, W, C, O, K, stride, pad = geometry
+    x, w = numbers(N, H, W, C, dtype=dtype), numbers(K, K, C, O, dtype=dtype)
+    y = loops.conv_forward(x, w, stride, pad)
+    return x, w, y, numbers(*y.shape, dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
+def test_convolutions_are_those_of_the_loops(device, geometry, dtype):
+    _, H, W, _, _, K, stride, pad = geometry
+    x, w, y, dy = arrays_for(geometry, dtype)
+    dx, dw = loops.conv_input_grad(dy, w, stride, pad, (H, W)), loops.conv_weight_grad(x, dy, stride, pad, (K, K))
+    on_x, on_w, on_dy = map(device.asarray, (x, w, dy))
+    check(device, cuda.conv_forward(on_x, on_w, stride, pad), y, dtype)
+    check(device, cuda.conv_input_grad(on_dy, on_w, stride, pad, (H, W)), dx, dtype)
+    check(device, cuda.conv_weight_grad(on_x, on_dy, stride, pad, (K, K)), dw, dtype)
+    b = numbers(y.shape[-1], dtype=dtype)
+    check(device, cuda.conv_forward(on_x, on_w, stride, pad, device.asarray(b)), y + b, dtype)
+    b = numbers(x.shape[-1], dtype=dtype)
+    check(device, cuda.conv_input_grad(on_dy, on_w, stride, pad, (H, W), device.asarray(b)), dx + b, dtype)
+
+
+@pytest.mark.parametrize("geometry", [GEOMETRIES["winograd"], GEOMETRIES["3x3"]], ids=["winograd", "im2col"])
+def test_a_large_batch_goes_in_parts(device, geometry, monkeypatch):
+    _, H, W, _, _, K, stride, pad = geometry
+    x, w, _, dy = arrays_for(geometry, np.float64)
+    dx, dw = im2col.conv_input_grad(dy, w, stride, pad, (H, W)), im2col.conv_weight_grad(x, dy, stride, pad, (K, K))
+    on_x, on_w, on_dy = map(device.asarray, (x, w, dy))
+    whole = device.to_host(cuda.conv_forward(on_x, on_w, stride, pad))
+    monkeypatch.setattr(cuda, "CHUNK_BYTES", 1)  # one image at a time
+    np.testing.assert_array_equal(device.to_host(cuda.conv_forward(on_x, on_w, stride, pad)), whole)
+    check(device, cuda.conv_input_grad(on_dy, on_w, stride, pad, (H, W)), dx, np.float64)
+    check(device, cuda.conv_weight_grad(on_x, on_dy, stride, pad, (K, K)), dw, np.float64)
+
+
+def test_winograd_is_used_where_it_suits(kernels):
+    x, w, _, dy = (kernels.asarray(a) for a in arrays_for(GEOMETRIES["winograd"], np.float32))
+    COUNTER.reset()
+    cuda.conv_forward(x, w, 2, ((1, 1), (1, 1)))
+    assert COUNTER.kernels == ["winograd_kernel", "winograd_gather", "gemm", "winograd_output"]
+    COUNTER.reset()
+    cuda.conv_weight_grad(x, dy, 2, ((1, 1), (1, 1)), (4, 4))
+    assert COUNTER.kernels == ["winograd_gather", "winograd_output_adjoint", "gemm", "winograd_kernel_adjoint"]
+
+
+def test_the_generators_first_layer_is_one_product(kernels):
+    _, w, y, _ = arrays_for(GEOMETRIES["first of the generator"], np.float32)
+    COUNTER.reset()
+    cuda.conv_input_grad(kernels.asarray(y), kernels.asarray(w), 1, ((0, 0), (0, 0)), (4, 4))
+    assert COUNTER.kernels == ["gemm"]
+
+
+def test_arrays_need_not_be_contiguous(device):
+    x, w, y, _ = arrays_for(GEOMETRIES["winograd"], np.float64)
+    turned = device.asarray(np.ascontiguousarray(x.transpose(0, 2, 1, 3))).transpose(0, 2, 1, 3)
+    check(device, cuda.conv_forward(turned, device.asarray(w), 2, ((1, 1), (1, 1))), y, np.float64)
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("place", [(0, 0, 0, 0), (1, 3, 4, 2), (2, 7, 11, 15)])
+def test_not_finite_exactly_where_the_direct_convolution_is(device, bad, place):
+    x, w, *_ = arrays_for(GEOMETRIES["winograd"], np.float64)
+    x[place] = bad
+    with np.errstate(invalid="ignore"):
+        expected = np.isfinite(loops.conv_forward(x, w, 2, ((1, 1), (1, 1))))
+    result = device.to_host(cuda.conv_forward(device.asarray(x), device.asarray(w), 2, ((1, 1), (1, 1))))
+    np.testing.assert_array_equal(np.isfinite(result), expected)
+
+
+# ------------------------------------------------------------------------------------------------------ matrix products
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("stack", [(), (3,)], ids=["matrix", "stack"])
+@pytest.mark.parametrize("turn_b", [False, True])
+@pytest.mark.parametrize("turn_a", [False, True])
+@pytest.mark.parametrize("with_cublas", [True, False])
+def test_matmul(kernels, monkeypatch, with_cublas, turn_a, turn_b, stack, dtype):
+    if not with_cublas:
+        monkeypatch.setattr(cublas, "_open", lambda xp: None)
+        cublas._load.cache_clear()
+    a, b, c = numbers(*stack, 4, 5, dtype=dtype), numbers(*stack, 5, 7, dtype=dtype), numbers(*stack, 4, 7, dtype=dtype)
+    on_a = kernels.asarray(np.ascontiguousarray(a.swapaxes(-2, -1)) if turn_a else a)
+    on_b = kernels.asarray(np.ascontiguousarray(b.swapaxes(-2, -1)) if turn_b else b)
+    check(kernels, cublas.matmul(on_a, on_b, transpose_a=turn_a, transpose_b=turn_b), a @ b, dtype)
+    out = kernels.asarray(c)
+    assert cublas.matmul(on_a, on_b, transpose_a=turn_a, transpose_b=turn_b, out=out, accumulate=True) is out
+    check(kernels, out, c + a @ b, dtype)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("turn_b", [False, True])
+@pytest.mark.parametrize("turn_a", [False, True])
+def test_matmul_on_a_gpu(gpu, turn_a, turn_b):
+    a, b = numbers(9, 300, 200, dtype=np.float32), numbers(9, 200, 170, dtype=np.float32)
+    on_a = gpu.asarray(np.ascontiguousarray(a.swapaxes(-2, -1)) if turn_a else a)
+    on_b = gpu.asarray(np.ascontiguousarray(b.swapaxes(-2, -1)) if turn_b else b)
+    check(gpu, cublas.matmul(on_a, on_b, transpose_a=turn_a, transpose_b=turn_b), a @ b, np.float32)
+    assert cublas._load(gpu.xp) is not None, "cuBLAS was not found under its usual name"
+
+
+def test_tf32_only_when_asked_for(device, monkeypatch):
+    a, b = numbers(9, 40, 64, dtype=np.float32), numbers(9, 64, 30, dtype=np.float32)
+    exact = a.astype(np.float64) @ b.astype(np.float64)
+
+    def error(tf32):
+        monkeypatch.setitem(backend._known, "cupy", get_backend("cupy", tf32=tf32))
+        product = device.to_host(cublas.matmul(device.asarray(a), device.asarray(b)))
+        return np.linalg.norm(product - exact) / np.linalg.norm(exact)
+
+    assert error(tf32=False) < 1e-6
+    assert error(tf32=True) < 1e-3
+    if isinstance(device.asarray(a), DeviceArray):  # a GPU from before tf32 multiplies exactly whatever it is asked
+        assert error(tf32=True) > 1e-5
+    doubles = device.to_host(cublas.matmul(device.asarray(a.astype(float)), device.asarray(b.astype(float))))
+    np.testing.assert_allclose(doubles, exact, rtol=1e-12, atol=1e-12)
+
+
+def test_a_failing_call_of_cublas_is_told(kernels):
+    matrix = kernels.asarray(numbers(3, 3))
+    library = cublas._load(kernels.xp)
+    with pytest.raises(RuntimeError, match="cuBLAS: the call failed with status 7"):
+        library.multiply(matrix, matrix, matrix, (-1, 3, 3), (False, False), accumulate=False, tf32=False)
+
+
+# ----------------------------------------------------------------------------------------------------------------- sums
+@pytest.mark.parametrize("shape", [(1, 5), (7, 1), (64, 1), (300, 3), (40, 70), (5, 6, 8, 33)])
+def test_channel_sum(device, shape, either_order):
+    x = numbers(*shape)
+    check(device, cuda.channel_sum(device.asarray(x)), x.reshape(-1, shape[-1]).sum(axis=0), np.float64)
+
+
+def test_sums_of_many_rows_are_cut_into_slices(device):
+    x = numbers(70_000, 2, dtype=np.float32)
+    check(device, cuda.channel_sum(device.asarray(x)), x.astype(float).sum(axis=0).astype(np.float32), np.float32)
+
+
+# -------------------------------------------------------------------------------------------------- batch normalization
+def plain_forward(x, gamma, beta, alpha):
+    y, cache = ops.batch_norm_forward(x, gamma, beta, 1e-3)
+    y, slope = ops.leaky_relu_forward(y, alpha)
+    return y, (cache, slope)
+
+
+def plain_backward(dy, cache):
+    return ops.batch_norm_backward(ops.leaky_relu_backward(dy, cache[1]), cache[0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("alpha", [0.2, 1.0])
+@pytest.mark.parametrize("shape", [(3, 5), (2, 4, 6, 33), (700, 40), (9, 1)])
+def test_batch_norm_with_leaky_relu(device, shape, alpha, dtype, either_order):
+    C = shape[-1]
+    x, dy = numbers(*shape, mean=3, dtype=dtype), numbers(*shape, dtype=dtype)
+    gamma, beta = numbers(C, mean=1, dtype=dtype), numbers(C, dtype=dtype)
+    exact = [a.astype(float) for a in (x, dy, gamma, beta)]
+    y, cache = plain_forward(exact[0], *exact[2:], alpha)
+    gradients = plain_backward(exact[1], cache)
+    on_x, on_dy, on_gamma, on_beta = map(device.asarray, (x, dy, gamma, beta))
+    result, stats = cuda.batch_norm_forward(on_x, on_gamma, on_beta, 1e-3, alpha)
+    check(device, result, y, dtype)
+    check(device, stats[0], cache[0].mean, dtype)
+    check(device, stats[1], cache[0].variance, dtype)
+    results = cuda.batch_norm_backward(on_dy, on_x, result, stats, on_gamma, alpha)
+    for got, wanted in zip(results, gradients, strict=True):
+        check(device, got, wanted, dtype)
+    results = cuda.batch_norm_backward(on_dy, on_x, result, stats, on_gamma, alpha, input_grad=False)
+    assert results[0] is None
+    check(device, results[1], gradients[1], dtype)
+
+
+@pytest.mark.parametrize("alpha", [0.2, 1.0])
+@pytest.mark.parametrize("shape", [(3, 5), (2, 4, 6, 33)])
+def test_batch_norm_inference_with_leaky_relu(device, shape, alpha):
+    x, gamma, beta, mean = numbers(*shape), *(numbers(shape[-1]) for _ in range(3))
+    variance = numbers(shape[-1]) ** 2
+    y = ops.leaky_relu_forward(ops.batch_norm_inference(x, gamma, beta, mean, variance, 1e-3), alpha)[0]
+    arrays = map(device.asarray, (x, gamma, beta, mean, variance))
+    check(device, cuda.batch_norm_inference(*arrays, 1e-3, alpha), y, np.float64)
+
+
+def test_statistics_do_not_cancel(device):
+    """A mean a thousand times the spread: E[x^2] - E[x]^2 would have no digit left in float32."""
+    x = numbers(5000, 34, mean=1000, dtype=np.float32)
+    ones = device.asarray(np.ones(34, np.float32))
+    _, stats = cuda.batch_norm_forward(device.asarray(x), ones, ones, 1e-3, 0.2)
+    variance = device.to_host(stats)[1]
+    np.testing.assert_allclose(variance, x.astype(float).var(axis=0), rtol=1e-5)
+
+
+def test_what_is_not_finite_stays_so(device):
+    x = numbers(40, 3)
+    x[7, 1], x[9, 2] = np.nan, np.inf
+    ones = device.asarray(np.ones(3))
+    y, stats = cuda.batch_norm_forward(device.asarray(x), ones, ones, 1e-3, 0.2)
+    np.testing.assert_array_equal(np.isfinite(device.to_host(y)).all(axis=0), [True, False, False])
+    np.testing.assert_array_equal(np.isfinite(device.to_host(stats)).all(axis=0), [True, False, False])
+
+
+@pytest.mark.parametrize("C", [3, 300])
+def test_moving_averages(device, C, either_order):
+    names = ("moving_mean", "biased_mean", "moving_variance", "biased_variance")
+    expected = {name: np.zeros(C) for name in names} | {"updates": np.zeros(())}
+    on_device = {name: device.asarray(a) for name, a in expected.items()}
+    for _ in range(3):
+        stats = numbers(3, C)
+        t = expected["updates"]
+        for name, value in (("mean", stats[0]), ("variance", 1.25 * stats[1])):
+            moving, biased, count = ops.moving_average(
+                expected[f"moving_{name}"], expected[f"biased_{name}"], t, value, 0.75
+            )
+            expected |= {f"moving_{name}": moving, f"biased_{name}": biased, "updates": np.asarray(count)}
+        cuda.update_moving_averages(on_device, *device.asarray(stats)[:2], 1.25, 0.75)
+        for name, a in expected.items():
+            check(device, on_device[name], a, np.float64)
+
+
+# --------------------------------------------------------------------------------------------- activations and the loss
+def test_activations(device):
+    x, dy = numbers(3, 50, 7), numbers(3, 50, 7)
+    x[0, 0, 0] = 0  # the slope there is alpha
+    y, cache = ops.leaky_relu_forward(x, 0.2)
+    on_y, on_dy = cuda.leaky_relu_forward(device.asarray(x), 0.2), device.asarray(dy)
+    check(device, on_y, y, np.float64)
+    check(device, cuda.leaky_relu_backward(on_dy, on_y, 0.2), ops.leaky_relu_backward(dy, cache), np.float64)
+    y = np.tanh(x)
+    check(device, cuda.tanh_backward(on_dy, device.asarray(y)), ops.tanh_backward(dy, y), np.float64)
+
+
+LIMITS = (losses.LOGIT_MIN, losses.LOGIT_MAX)
+
+
+@pytest.mark.parametrize("N", [1, 5, 256, 700])
+def test_loss_and_its_gradient(device, N, either_order):
+    z, target = 6 * numbers(N, 1), RNG.random((N, 1))
+    z[0], z[-1] = 30, -40  # outside the clip
+    loss, cache = losses.bce_with_logits_forward(z, target)
+    on_z, on_target = device.asarray(z), device.asarray(target)
+    check(device, cuda.bce_forward(on_z, on_target, *LIMITS), np.asarray(loss), np.float64)
+    dz = losses.bce_with_logits_backward(1.5, cache)
+    check(device, cuda.bce_backward(on_z, on_target, *LIMITS, 1.5 / N), dz, np.float64)
+
+
+def test_the_loss_of_a_nan_is_one(device):
+    z = device.asarray(np.array([[0.5], [np.nan]]))
+    assert np.isnan(device.to_host(cuda.bce_forward(z, z, *LIMITS)))
+    np.testing.assert_array_equal(np.isnan(device.to_host(cuda.bce_backward(z, z, *LIMITS, 1.0))), [[False], [True]])
+
+
+def test_step_metrics(device, either_order):
+    z_real, z_fake = numbers(300, 1), numbers(300, 1)
+    three = [device.asarray(np.asarray(value)) for value in (0.25, 0.5, 0.75)]
+    metrics = cuda.step_metrics(three, device.asarray(z_real), device.asarray(z_fake))
+    sure = [ops.sigmoid_forward(z)[0].mean() for z in (z_real, z_fake)]
+    right = ((z_real > 0).mean() + (z_fake < 0).mean()) / 2
+    check(device, metrics, np.array([0.25, 0.5, 0.75, *sure, right]), np.float64)
+
+
+# ------------------------------------------------------------------------------- all tensors of a network in one launch
+SHAPES = [(3,), (70, 70), (), (2048,), (2049,)]
+
+
+def test_zeroing(device):
+    arrays = [device.asarray(numbers(*shape)) for shape in SHAPES]
+    others = [device.asarray(numbers(7)), device.asarray(numbers(7))]
+    zeroing = cuda.Zeroing()
+    for _ in range(2):
+        zeroing.run(arrays)
+        for a in arrays:
+            assert not device.to_host(a).any()
+            a.fill(1)
+    assert all(device.to_host(a).all() for a in others)
+    zeroing.run(others[:1])
+    assert not device.to_host(others[0]).any()
+    assert all(device.to_host(a).all() for a in (*arrays, others[1]))
+
+
+def test_adam_counts_on_the_device(device):
+    """Steps from 4 on, as after a checkpoint; the reference is the definition."""
+    shapes = [shape for shape in SHAPES if shape]
+    p, m, v = ([numbers(*shape, dtype=np.float32) for shape in shapes] for _ in range(3))
+    v = [a * a for a in v]
+    on_device = [[device.asarray(a) for a in group] for group in (p, m, v)]
+    steps = cuda.AdamSteps()
+    settings = {"learning_rate": 0.01, "beta_1": 0.5, "beta_2": 0.999, "epsilon": 1e-7}
+    for t in (4, 5, 6, 9, 1):
+        g = [numbers(*shape, dtype=np.float32) for shape in shapes]
+        rate = 0.01 * np.sqrt(1 - 0.999**t) / (1 - 0.5**t)
+        m = [0.5 * a + 0.5 * b for a, b in zip(m, g, strict=True)]
+        v = [0.999 * a + 0.001 * b * b for a, b in zip(v, g, strict=True)]
+        p = [a - rate * b / (np.sqrt(c) + 1e-7) for a, b, c in zip(p, m, v, strict=True)]
+        on_p, on_m, on_v = on_device
+        steps.run(on_p, [device.asarray(a) for a in g], on_m, on_v, t=t, **settings)
+        for got, expected in zip(on_p + on_m + on_v, p + m + v, strict=True):
+            check(device, got, expected, np.float32)
+
+
+def test_what_is_not_contiguous_is_refused(device):
+    with pytest.raises(ValueError, match=r"must be contiguous, got strides \(8, 32\)"):
+        cuda.PieceTable([device.asarray(numbers(3, 4)).T])
+
+
+# ------------------------------------------------------------------------------------------------------- recorded steps
+def test_a_recording_is_done_only_when_replayed(device):
+    x = device.asarray(np.ones(5, np.float32))
+    total = device.asarray(np.zeros(5, np.float32))
+    z = device.asarray(np.array([[1.0], [2.0]], np.float32))
+
+    def work():
+        total[...] = total + x
+        return cuda.bce_forward(z, z, *LIMITS), total * 2
+
+    loss, _ = work()
+    expected = device.to_host(loss)
+    recording = cuda.Recording(work, device.xp)
+    np.testing.assert_array_equal(device.to_host(total), np.ones(5))
+    for n in (2, 3):
+        recording.replay()
+        np.testing.assert_array_equal(device.to_host(recording.result[1]), np.full(5, 2 * n))
+    assert device.to_host(recording.result[0]) == expected
+
+
+def test_what_cannot_be_recorded_leaves_the_device_as_it_was(device):
+    x = device.asarray(np.ones(5, np.float32))
+    with pytest.raises(RuntimeError):
+        cuda.Recording(lambda: float(x.sum()), device.xp)
+    np.testing.assert_array_equal(device.to_host(x + x), np.full(5, 2))
+
+
+# --------------------------------------------------------------------------------------------------- the double itself
+def test_a_missing_barrier_shows(kernels, monkeypatch):
+    """Without its barrier the sum of a block is wrong in at least one order: the tests above can fail."""
+    barrier = "        __syncthreads();\n        if (threadIdx.y < half) sums"
+    code = SOURCE.read_text(encoding="utf-8")
+    assert barrier in code
+    code = code.replace(barrier, barrier.replace("__syncthreads();", ""))
+    monkeypatch.setattr(cuda, "_module", lambda xp, dtype: RawModule(code=code, options=("-DREAL=double",)))
+    cuda._kernel.cache_clear()
+    x = numbers(100, 40)
+    try:
+        for reverse in (False, True):
+            monkeypatch.setattr(RawModule, "reverse", reverse)
+            total = cuda.channel_sum(kernels.asarray(x))._data
+            if not np.allclose(total, x.sum(axis=0)):
+                return
+        pytest.fail("both orders gave the right sum")
+    finally:
+        cuda._kernel.cache_clear()
+
+
+def test_the_double_checks_what_a_kernel_is_given(kernels):
+    matrix, x32 = kernels.asarray(numbers(4, 4)), kernels.asarray(numbers(4, 4, dtype=np.float32))
+    kernel = cuda._kernel(kernels.xp, "d", "tanh_backward")
+    with pytest.raises(AssertionError, match="takes 4 arguments, got 3"):
+        kernel((1,), (16,), (matrix, matrix, matrix))
+    with pytest.raises(AssertionError, match="long long from int"):
+        kernel((1,), (16,), (matrix, matrix, matrix, 16))
+    with pytest.raises(AssertionError, match=r"const real\* from an array of float32"):
+        kernel((1,), (16,), (matrix, x32, matrix, np.int64(16)))
+    with pytest.raises(AssertionError, match="not contiguous"):
+        kernel((1,), (16,), (matrix, matrix.T, matrix, np.int64(16)))
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="there is no nvcc")
+@pytest.mark.parametrize("real", ["float", "double"])
+def test_the_source_compiles_for_gpus(real, tmp_path):
+    command = ["nvcc", "-std=c++14", f"-DREAL={real}", "-Werror", "all-warnings", "-arch=sm_80", "-cubin"]
+    subprocess.run([*command, "-o", str(tmp_path / "out.cubin"), str(SOURCE)], check=True)

@@ -1,0 +1,97 @@
+"""Memory that is used again must never be seen by two owners at a time."""
+
+import gc
+import threading
+
+import numpy as np
+
+from minigan import memory
+from minigan.memory import SMALLEST, empty, scratch
+
+BIG = (SMALLEST // 4, 2)
+
+
+def address(a):
+    return a.__array_interface__["data"][0]
+
+
+def test_memory_comes_back_when_the_last_view_is_gone():
+    a = empty(BIG, np.float32)
+    where = address(a)
+    view = a.reshape(-1)[5:]
+    del a
+    b = empty(BIG, np.float32)
+    assert address(b) != where
+    del view
+    gc.collect()
+    assert address(empty(BIG, np.float32)) == where
+
+
+def test_two_that_live_never_overlap():
+    rng = np.random.default_rng(0)
+    alive = []
+    for i in range(200):
+        a = empty((int(rng.integers(1, 3)) * SMALLEST // 4,), np.float32)
+        a.fill(i)
+        alive.append((i, a[:: int(rng.integers(1, 4))]))
+        if len(alive) > 5:
+            value, kept = alive.pop(int(rng.integers(len(alive))))
+            assert (kept == value).all()
+    assert all((kept == value).all() for value, kept in alive)
+
+
+def test_arrays_are_ordinary():
+    a = empty(BIG, np.float64)
+    assert type(a) is np.ndarray
+    assert a.flags.c_contiguous
+    assert a.flags.writeable
+    assert a.shape == BIG
+    assert a.dtype == np.float64
+    assert empty((0, 3), np.float32).shape == (0, 3)
+
+
+def test_no_more_is_kept_than_the_limit(monkeypatch):
+    monkeypatch.setattr(memory, "KEEP_BYTES", memory._idle_bytes)
+    before = memory._idle_bytes
+    del_me = np.asarray(memory._Loan(np.empty(SMALLEST, np.uint8), (SMALLEST,), np.dtype(np.uint8)))
+    del del_me
+    gc.collect()
+    assert memory._idle_bytes == before
+
+
+def test_scratch_gives_a_thread_the_same_memory_again():
+    places = []
+    for _ in range(3):
+        with scratch() as new:
+            a, b = new((1000, 100), np.float32), new((7,), np.float64)
+            assert not np.may_share_memory(a, b)
+            places.append((address(a), address(b)))
+    assert places[1] == places[2]
+
+
+def test_scratch_inside_scratch_takes_other_memory():
+    for _ in range(2):
+        with scratch() as new:
+            a = new((5000,), np.float32)
+            a.fill(1)
+            with scratch() as inner:
+                inner((5000,), np.float32).fill(2)
+            assert (a == 1).all()
+
+
+def test_each_thread_has_its_own():
+    found = []
+
+    def work():
+        for _ in range(2):
+            with scratch() as new:
+                found.append(new((100_000,), np.float32))
+                barrier.wait()
+
+    barrier = threading.Barrier(2, timeout=30)
+    both = [threading.Thread(target=work) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    assert not np.may_share_memory(found[2], found[3])

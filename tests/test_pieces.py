@@ -1,0 +1,68 @@
+"""Passes over memory in pieces: the same numbers as the plain functions, whatever the pieces."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minigan import ops
+from minigan.kernels import pieces
+from minigan.threads import use_threads
+
+
+@st.composite
+def pictures(draw):
+    shape = (*draw(st.lists(st.integers(1, 6), min_size=1, max_size=3)), draw(st.integers(1, 40)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    return rng.standard_normal(shape) + 5, rng
+
+
+@pytest.fixture(params=[1, 50, 1 << 17], autouse=True)
+def piece(request, monkeypatch):
+    monkeypatch.setattr(pieces, "PIECE", request.param)
+    monkeypatch.setattr(pieces, "WIDE", min(request.param, 2048))
+
+
+@given(pictures())
+def test_channel_sum(case):
+    x, _ = case
+    np.testing.assert_allclose(pieces.channel_sum(x), x.sum(axis=tuple(range(x.ndim - 1))), rtol=1e-12)
+
+
+@given(pictures(), st.integers(1, 3))
+def test_the_fused_pair_is_the_plain_pair(case, threads):
+    x, rng = case
+    if x.size == x.shape[-1]:
+        return
+    gamma, beta, dy = rng.standard_normal(x.shape[-1]), rng.standard_normal(x.shape[-1]), rng.standard_normal(x.shape)
+    z, norm = ops.batch_norm_forward(x, gamma, beta, 1e-3)
+    y, relu = ops.leaky_relu_forward(z, 0.2)
+    dx, dgamma, dbeta = ops.batch_norm_backward(ops.leaky_relu_backward(dy, relu), norm)
+    before = x.copy(), dy.copy()
+    with use_threads(threads):
+        ours, cache = ops.batch_norm_leaky_relu_forward(x, gamma, beta, 1e-3, 0.2)
+        grads = ops.batch_norm_leaky_relu_backward(dy, cache)
+    np.testing.assert_allclose(ours, y, atol=1e-9)
+    np.testing.assert_allclose(cache.stats[:2], [norm.mean, norm.variance], atol=1e-12)
+    for mine, theirs in zip(grads, (dx, dgamma, dbeta), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-7)
+    np.testing.assert_array_equal((x, dy), before)
+    plain = ops.batch_norm_inference(x, gamma, beta, norm.mean, norm.variance)
+    inference = ops.batch_norm_leaky_relu_inference(x, gamma, beta, norm.mean, norm.variance)
+    np.testing.assert_allclose(inference, np.maximum(plain, 0.2 * plain), atol=1e-9)
+
+
+def test_the_variance_does_not_cancel():
+    """A mean of ten thousand standard deviations: E[x^2] - E[x]^2 would be all rounding error in float32."""
+    x = np.random.default_rng(0).standard_normal((64, 8, 8, 3)).astype(np.float32) + np.float32(1e4)
+    truth = x.astype(np.float64).var(axis=(0, 1, 2))
+    _, stats = pieces.batch_norm_forward(x, np.ones(3, np.float32), np.zeros(3, np.float32), 1e-3, 0.2)
+    np.testing.assert_allclose(stats[1], truth, rtol=1e-3)
+
+
+def test_adding():
+    x, b = np.ones((3, 4, 5), np.float32), np.arange(5, dtype=np.float32)
+    pieces.add_to_channels(x, b)
+    np.testing.assert_array_equal(x, np.broadcast_to(1 + b, x.shape))
+    pieces.add_into(x, x.copy())
+    np.testing.assert_array_equal(x, np.broadcast_to(2 + 2 * b, x.shape))

@@ -1,0 +1,713 @@
+"""report.html: what is on it, whatever is missing; safe whatever a name says; small however long the run."""
+
+import base64
+import errno
+import hashlib
+import itertools
+import json
+import re
+import shlex
+import shutil
+import signal
+from collections import Counter
+from dataclasses import replace
+from datetime import datetime
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minigan import chart, files, page, plots, report, train, trainer
+from minigan.check.html import _luminance as luminance
+from minigan.cli import run_command
+from minigan.config import PRESETS, to_json
+from minigan.gan import METRICS
+from minigan.run import read_history, read_speed
+
+VOID = frozenset({"meta", "link", "img", "input", "path", "rect", "line", "br"})
+EVIL = "<img src=x onerror=alert(1)>'\"&</script><script>alert(2)</script>"
+
+SESSION = {
+    "started": "2026-03-12T14:05:00+01:00",
+    "from_step": 0,
+    "backend": "numpy",
+    "device": "CPU",
+    "versions": {"minigan": "0.1.0", "numpy": "2.4.6"},
+    "machine": {"system": "Linux", "cores": 2},
+}
+
+
+class Tree(HTMLParser):
+    """Checks that tags balance; collects ids, links, headings, elements and the text outside of style and script."""
+
+    def __init__(self, words):
+        super().__init__()
+        self.stack, self.ids, self.elements, self.words = [], [], [], []
+        self.feed(words)
+        self.close()
+        assert self.stack == []
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        assert len(dict(attrs)) == len(attrs)
+        self.ids += [value for name, value in attrs if name == "id"]
+
+    def handle_starttag(self, tag, attrs):
+        self.handle_startendtag(tag, attrs)
+        if tag not in VOID:
+            self.stack.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.stack.pop() == tag
+
+    def handle_data(self, data):
+        if self.stack and self.stack[-1] not in ("style", "script"):
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def metrics(steps, seed=0):
+    """Plausible rows of log.csv."""
+    rng = np.random.default_rng(seed)
+    losses = [rng.lognormal(np.log(m), 0.2, steps) for m in (0.38, 0.39, 2.5)]
+    return np.stack([*losses, rng.uniform(0.8, 0.95, steps), rng.uniform(0.1, 0.2, steps), np.ones(steps)], axis=1)
+
+
+def write_log(folder, rows):
+    lines = [f"{step}," + ",".join(f"{v:.9g}" for v in row) for step, row in enumerate(rows)]
+    (folder / "log.csv").write_text("\n".join([",".join(("step", *METRICS)), *lines]) + "\n")
+
+
+def make_run(folder, *, steps=60, done=60, every=20, about=None, **settings):
+    """A folder such as a run of small pictures leaves, without having trained."""
+    small = {"steps": steps, "image_size": 32, "width": 2, "sample_every": every, "save_every": 2 * every}
+    config = replace(PRESETS["quick"], **{**small, **settings})
+    for name in ("images", "models", "checkpoints"):
+        (folder / name).mkdir(parents=True)
+    facts = {"images": {"source": "drawn faces", "count": 4000, "fingerprint": "0" * 64}, "sessions": [SESSION]}
+    (folder / "config.json").write_text(to_json(config, facts if about is None else about), encoding="utf-8")
+    write_log(folder, metrics(done))
+    rng = np.random.default_rng(1)
+    for step in {*range(0, done, every), *range(2 * every - 1, done, 2 * every)}:
+        shade = np.full((16, 32, 32, 3), 255 * step // max(done, 1), np.uint8)
+        plots.save_grid(folder / "images" / f"{step:04d}fixed_image.png", shade, columns=4)
+    for step in range(0, done, every):
+        noise = rng.integers(0, 256, (16, 32, 32, 3), np.uint8)
+        plots.save_grid(folder / "images" / f"{step:04d}_image.png", noise, columns=4)
+    plots.save_grid(folder / "faces.png", rng.integers(0, 256, (64, 32, 32, 3), np.uint8))
+    (folder / "checkpoints" / f"step-{done:06d}.safetensors").touch()
+    spans = [(k, min(k + every, done)) for k in range(0, done, every)]
+    (folder / "speed.csv").write_text("".join(f"{a},{b},{(b - a) / 4:.3f}\n" for a, b in spans))
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path):
+    return make_run(tmp_path / "my run")
+
+
+def write(folder, state=report.FINISHED, words=""):
+    """Write the report; the page and its tree."""
+    report.Report(folder).write(state, words)
+    words = (folder / "report.html").read_text(encoding="utf-8")
+    return words, Tree(words)
+
+
+def data_of(words):
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', words, re.S)[1])
+
+
+def call(*arguments):
+    return run_command(report.main, [str(a) for a in arguments])
+
+
+# ----------------------------------------------------------------------------------------------------------- structure
+@pytest.mark.parametrize("state", [report.RUNNING, report.FINISHED, report.STOPPED, report.FAILED])
+def test_well_formed(run, state):
+    words, tree = write(run, state)
+    assert words.startswith('<!DOCTYPE html>\n<html lang="en">')
+    assert len(set(tree.ids)) == len(tree.ids)
+    links = [a["href"] for a in tree.all("a")]
+    assert links
+    assert all(link.startswith("#") and link[1:] in tree.ids for link in links)
+    for name in ("aria-labelledby", "aria-describedby", "data-of"):
+        assert all(a[name] in tree.ids for _, a in tree.elements if name in a)
+    headings = [int(tag[1]) for tag, _ in tree.elements if re.fullmatch("h[1-6]", tag)]
+    assert headings[0] == 1
+    assert headings.count(1) == 1
+    assert all(b <= a + 1 for a, b in itertools.pairwise(headings))
+
+
+def test_everything_has_a_name(run):
+    _, tree = write(run, report.RUNNING)
+    assert all(a.get("alt") for a in tree.all("img"))
+    assert all(a.get("aria-label") or a.get("aria-hidden") == "true" for a in tree.all("svg"))
+    assert all("aria-label" in a or a.get("id") == "follow" for a in tree.all("input"))  # follow stands in its label
+    assert all("aria-label" in a for tag in ("nav", "progress") for a in tree.all(tag))
+    assert all("scope" in a for a in tree.all("th"))
+
+
+def test_loads_nothing_and_runs_only_its_own_script(run):
+    words, tree = write(run, report.RUNNING)
+    code = re.sub(r"data:image/jpeg;base64,[\w+/=]+", "", words)
+    assert not re.search(r"https?:|[\"']//|url\(|@import|<iframe|<object|<embed|<form|<base", code)
+    assert all(a[name].startswith("data:") for _, a in tree.elements for name in ("src", "srcset") if name in a)
+    assert [a["href"] for a in tree.all("link")] == ["data:,"]
+    assert not [name for _, a in tree.elements for name in a if name.startswith("on")]
+    (policy,) = [a["content"] for a in tree.all("meta") if a.get("http-equiv") == "Content-Security-Policy"]
+    script = re.findall(r"<script>(.*?)</script>", words, re.S)
+    assert len(script) == 1
+    digest = base64.b64encode(hashlib.sha256(script[0].encode()).digest()).decode()
+    assert policy.split("; ") == [
+        "default-src 'none'",
+        "img-src data:",
+        "style-src 'unsafe-inline'",
+        f"script-src 'sha256-{digest}'",
+        "form-action 'none'",
+        "base-uri 'none'",
+    ]
+
+
+def test_light_dark_paper_phone_and_little_motion(run):
+    words, _ = write(run)
+    for part in ("prefers-color-scheme:dark", "[data-theme=dark]", "@media print", "max-width:40rem", "viewport"):
+        assert part in words
+    assert "prefers-reduced-motion" in words
+    assert "focus-visible" in words
+
+
+def contrast(a, b):
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("k", [0, 1], ids=["light", "dark"])
+def test_curves_can_be_told_apart_without_colour(k):
+    paper = (page.LIGHT, page.DARK)[k]["paper"]
+    colours = report._COLOURS[k]
+    assert all(contrast(colour, paper) >= 3 for colour in colours.values())
+    assert contrast(colours["real"], colours["fake"]) >= 1.4
+    assert ".fake{--pen:var(--fake);--dash:7 4}" in report._beside("report.css")  # and one of them is dashed
+
+
+# -------------------------------------------------------------------------------------------------------- what it says
+def test_what_a_finished_run_says(run):
+    words, tree = write(run)
+    assert "my run" in tree.text
+    assert "Finished All 60 steps are done, in 15 s of training." in tree.text
+    assert "<title>my run · minigan</title>" in words
+    assert "64 faces after 60 steps" in tree.text
+    assert "0.25 s per step, 4 steps per second in all" in tree.text
+    assert "4000 from drawn faces" in tree.text
+    assert "2.4.6" in tree.text
+    assert "60 (preset: 1,500)" in tree.text
+    assert data_of(words)["refresh"] == 0
+    assert "noscript" not in words
+
+
+def test_what_a_running_one_says(run):
+    write_log(run, metrics(45))
+    words, tree = write(run, report.RUNNING)
+    assert "45 of 60 steps; about 3.8 s left." in tree.text
+    assert "<title>75 % · my run · minigan</title>" in words
+    assert "What step 40 showed the discriminator" in tree.text
+    assert data_of(words)["refresh"] == 10
+    assert '<noscript><meta http-equiv="refresh" content="60"></noscript>' in words
+
+
+def test_what_a_stopped_one_says(run):
+    write_log(run, metrics(45))
+    (run / "checkpoints" / "step-000060.safetensors").rename(run / "checkpoints" / "step-000040.safetensors")
+    assert (
+        "45 of 60 steps. The run can go on from its newest checkpoint, which has 40 of them"
+        in write(run, report.STOPPED)[1].text
+    )
+    (run / "checkpoints" / "step-000040.safetensors").rename(run / "checkpoints" / "step-000045.safetensors")
+    assert "45 of 60 steps. All is saved, and the run can go on." in write(run, report.STOPPED)[1].text
+    assert "45 of 60 steps. the losses are no numbers" in write(run, report.FAILED, "the losses are no numbers")[1].text
+
+
+def test_the_film_shows_each_state_of_the_generator_once(run):
+    """39fixed is drawn after step 39 and 40fixed before step 40: one frame, after 40 steps."""
+    words, tree = write(run)
+    film = data_of(words)["film"]
+    assert film["steps"] == [0, 20, 40]
+    assert len(set(film["pictures"])) == 3
+    (frame,) = [a for a in tree.all("img") if a.get("id") == "frame"]
+    assert frame["src"] == film["pictures"][-1]
+    assert frame["alt"].endswith("after 40 steps")
+    (slider,) = [a for a in tree.all("input") if a.get("id") == "slider"]
+    assert (slider["min"], slider["max"], slider["value"]) == ("0", "2", "2")
+
+
+def test_frames_look_like_the_pictures(run):
+    words, _ = write(run)
+    for step, picture in zip((0, 20, 40), data_of(words)["film"]["pictures"], strict=True):
+        kind, _, encoded = picture.partition(",")
+        assert kind == "data:image/jpeg;base64"
+        (run / "frame.jpg").write_bytes(base64.b64decode(encoded))
+        with Image.open(run / "frame.jpg") as frame, Image.open(run / "images" / f"{step:04d}fixed_image.png") as whole:
+            shown = np.asarray(frame).astype(int)
+            drawn = np.asarray(whole.convert("RGB")).astype(int)[::2, ::2]  # every pixel was written twice each way
+        assert shown.shape == drawn.shape
+        assert np.abs(shown - drawn).mean() < 4
+
+
+def test_numbers_are_those_of_the_log(run):
+    rows = metrics(60)
+    words, tree = write(run)
+    steps, values = read_history(run)
+    assert steps.tolist() == list(range(60))
+    np.testing.assert_allclose(values, rows, rtol=1e-7)
+    g, d, answers, speed = data_of(words)["charts"]
+    assert g["first"] == g["last"] == list(range(60))
+    for curves, names in ((g, ["g"]), (d, ["d_real", "d_fake"]), (answers, ["d_x", "d_g_z"])):
+        for k, name in enumerate(names):
+            column = rows[:, METRICS.index(name)]
+            np.testing.assert_allclose(curves["low"][k], column, rtol=1e-3)
+            np.testing.assert_allclose(curves["high"][k], column, rtol=1e-3)
+            np.testing.assert_allclose(curves["median"][k], plots.running_median(column, 7), rtol=1e-3)
+    assert speed["median"] == [[0.25, 0.25, 0.25]]
+    first, high = np.median(rows[:10], axis=0), np.quantile(rows[:10, 0], 0.95)
+    assert f"0 – 9 {first[0]:.3f} ({high:.2f})" in tree.text
+
+
+def test_commands_name_this_folder(run, monkeypatch):
+    monkeypatch.chdir(run.parent)
+    report.Report(run.relative_to(run.parent)).write(report.STOPPED)
+    tree = Tree((run / "report.html").read_text(encoding="utf-8"))
+    for command in (["minigan.train", "--resume"], ["minigan.sample"], ["minigan.report"]):
+        assert shlex.join(["python", "-m", *command, str(run)]) in tree.text
+    assert "--steps 120" in write(run)[1].text  # a finished one goes further
+
+
+@pytest.mark.parametrize("system", ["posix", "nt"])
+def test_commands_are_quoted_for_the_shell(system, monkeypatch):
+    monkeypatch.setattr(report.os, "name", system)
+    words = ["minigan.train", "--resume", "/my runs/it's $HOME"]
+    line = report.command_line(words)
+    if system == "posix":
+        assert shlex.split(line) == ["python", "-m", *words]
+    else:
+        assert line == 'python -m minigan.train --resume "/my runs/it\'s $HOME"'
+
+
+def test_sittings(tmp_path):
+    """What is as it was in the sitting before is not written in config.json again; what was done again counts once."""
+    sessions = [SESSION, {"started": "2026-03-13T09:00:00", "from_step": 40, "device": "GPU"}]
+    sessions += [{"started": "2026-03-13T10:00:00", "from_step": 20}]
+    run = make_run(tmp_path / "run", about={"sessions": sessions})
+    tree = write(run)[1]
+    assert "2026-03-12 14:05:00 0 – 20 0.25 5 s numpy, CPU" in tree.text
+    assert "2026-03-13 09:00:00 from 40 – – numpy, GPU" in tree.text
+    assert "2026-03-13 10:00:00 20 – 60 0.25 10 s numpy, GPU" in tree.text
+
+
+# ------------------------------------------------------------------------------------------------------ safe from names
+def evil_run(folder):
+    about = {
+        "images": {"source": EVIL, "count": EVIL, "fingerprint": EVIL},
+        "sessions": [
+            {
+                **SESSION,
+                "started": EVIL,
+                "backend": EVIL,
+                "device": EVIL,
+                "versions": {EVIL: EVIL},
+                "machine": {EVIL: EVIL},
+            }
+        ],
+        EVIL: EVIL,
+    }
+    return make_run(folder, data=EVIL, about=about)
+
+
+def test_nothing_from_outside_becomes_html(tmp_path):
+    name = EVIL.replace("/", "|")  # the one letter that a folder's name cannot hold
+    clean = Tree(write(make_run(tmp_path / "clean"), report.FAILED, "x")[0])
+    words, tree = write(evil_run(tmp_path / name), report.FAILED, EVIL)
+    tags, expected = (Counter(tag for tag, _ in t.elements) for t in (tree, clean))
+    assert tags.keys() == expected.keys()
+    for tag in ("script", "style", "img", "a", "button", "input", "svg", "table"):
+        assert tags[tag] == expected[tag], tag
+    assert not [a for _, a in tree.elements if "onerror" in a]
+    assert tree.text.count(EVIL) >= 8
+    assert "&lt;img src=x onerror=alert(1)&gt;" in re.search("<title>(.*?)</title>", words)[1]
+    assert shlex.quote(str(tmp_path / name)) in "".join(tree.words)
+
+
+def test_json_cannot_end_its_element():
+    assert report._json({"a": "</script><!--&"}) == '{"a":"\\u003c/script\\u003e\\u003c!--\\u0026"}'
+
+
+def test_long_words_are_cut(tmp_path):
+    run = make_run(
+        tmp_path / "run", data="<" * 100_000, about={"sessions": [{**SESSION, "device": "&" * 100_000}] * 20}
+    )
+    words, _ = write(run, report.FAILED, ">" * 100_000)
+    assert len(words) < 400_000
+
+
+# --------------------------------------------------------------------------------------------------- small and cheap
+def test_bounded_size(tmp_path):
+    """A hundred thousand lines, six hundred frames of noise, which no codec makes small."""
+    run = make_run(tmp_path / "run", steps=100_000, every=100, done=0, image_size=64)
+    write_log(run, metrics(100_000))
+    rng = np.random.default_rng(0)
+    for k in range(4):
+        plots.save_grid(run / f"{k}.png", rng.integers(0, 256, (16, 64, 64, 3), np.uint8), columns=4)
+    for k in range(600):
+        shutil.copyfile(run / f"{k % 4}.png", run / "images" / f"{k * 100:04d}fixed_image.png")
+    plots.save_grid(run / "faces.png", rng.integers(0, 256, (64, 64, 64, 3), np.uint8))
+    (run / "speed.csv").write_text("".join(f"{k},{k + 100},14.000\n" for k in range(0, 100_000, 100)))
+    words, tree = write(run)
+    assert len(words.encode()) < report.MAX_BYTES
+    steps = data_of(words)["film"]["steps"]
+    assert 15 <= len(steps) <= report.MAX_FRAMES
+    assert (steps[0], steps[-1]) == (0, 59_900)
+    gaps = np.diff(steps)
+    assert (gaps[:-1] == gaps[0]).all()
+    for curves in data_of(words)["charts"]:
+        assert len(curves["first"]) <= chart.PLACES
+    assert "All 100,000 steps" in tree.text
+
+
+def test_many_small_frames(tmp_path):
+    run = make_run(tmp_path / "run", steps=10_000, done=10_000, every=5_000)
+    for step in range(30, 9_000, 30):
+        shutil.copyfile(run / "images" / "0000fixed_image.png", run / "images" / f"{step:04d}fixed_image.png")
+    words, _ = write(run)
+    steps = data_of(words)["film"]["steps"]
+    assert report.MAX_FRAMES // 2 < len(steps) <= report.MAX_FRAMES + 1
+
+
+def test_pictures_are_prepared_once(run, monkeypatch):
+    seen = []
+    monkeypatch.setattr(report, "_as_data", lambda file: seen.append(file.name) or f"data:,{file.name}")
+    pages = report.Report(run)
+    pages.write(report.RUNNING)
+    pages.write(report.RUNNING)
+    fixed = [name for name in seen if "fixed" in name]
+    assert sorted(fixed) == ["0000fixed_image.png", "0020fixed_image.png", "0040fixed_image.png"]
+    plots.save_grid(run / "images" / "0020fixed_image.png", np.zeros((16, 32, 32, 3), np.uint8), columns=4)
+    pages.write(report.RUNNING)
+    assert seen.count("0020fixed_image.png") == 2
+
+
+def test_due_when_it_costs_less_than_a_hundredth(run, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(report.time, "monotonic", lambda: now[0])
+    write_text = files.write_text
+
+    def slow(path, text):
+        now[0] += 0.5
+        write_text(path, text)
+
+    monkeypatch.setattr(files, "write_text", slow)
+    pages = report.Report(run)
+    assert pages.is_due
+    pages.write(report.RUNNING)
+    assert not pages.is_due
+    now[0] += 49.9
+    assert not pages.is_due
+    now[0] += 0.2
+    assert pages.is_due
+
+
+def test_thin_keeps_every_spike():
+    values = np.zeros((10_000, 2))
+    values[4321, 0], values[7, 1] = 99.0, -99.0
+    thinned = chart.thin(np.arange(10_000), values)
+    assert len(thinned.first) <= chart.PLACES
+    assert (thinned.high.max(), thinned.low.min()) == (99.0, -99.0)
+    place = int(thinned.high[:, 0].argmax())
+    assert thinned.first[place] <= 4321 <= thinned.last[place]
+    assert not thinned.median.any()
+    assert thinned.first[1:].tolist() == (thinned.last[:-1] + 1).tolist()
+    assert (thinned.first[0], thinned.last[-1]) == (0, 9999)
+
+
+@pytest.mark.parametrize("T", [1, 2, 3, 50, 319, 320, 321, 1000])
+def test_thin_at_any_length(T):
+    values = np.random.default_rng(T).normal(size=(T, 3))
+    thinned = chart.thin(np.arange(T) + 5, values)
+    assert len(thinned.first) == len(thinned.median) <= chart.PLACES
+    for a, b, low, high in zip(thinned.first - 5, thinned.last - 5, thinned.low, thinned.high, strict=True):
+        np.testing.assert_array_equal(low, values[a : b + 1].min(axis=0))
+        np.testing.assert_array_equal(high, values[a : b + 1].max(axis=0))
+    if T <= chart.PLACES:
+        expected = [plots.running_median(column, thinned.window) for column in values.T]
+        np.testing.assert_array_equal(thinned.median, np.stack(expected, axis=1))
+
+
+def drawn(curves, **more):
+    """A chart from 0 to 10 over steps 0 to 100, as SVG."""
+    thinned = chart.thin(np.array([0, 50, 100]), np.array(curves), window=1)
+    return chart.draw(chart.Chart("t", thinned, [chart.Curve(0, "c", "one")], 0.0, 10.0, **more), "name")
+
+
+def test_a_curve_is_drawn_where_its_numbers_are():
+    words = drawn([[0.0], [5.0], [10.0]])
+    assert '<path class="middle one" d="M0.0 240.0 500.0 120.0 1000.0 0.0"/>' in words
+    assert '<path class="raw one" d="M0.0 240.0 500.0 120.0 1000.0 0.0"/>' in words
+    assert 'x="100%" y="50.0%">' not in words  # numbers every 2
+    assert '<text x="100%" y="40.0%">6</text>' in words
+    assert '<text class="middle" x="40.0%" y="1.1em">40</text>' in words
+
+
+def test_bands_and_marks():
+    words = drawn([[1.0]] * 3, bands=[chart.Band("one", 25, 10**9, 2.0, 4.0)], marks=(5.0,))
+    assert '<rect class="band one" x="250.0" y="144.0" width="750.0" height="48.0"/>' in words
+    assert '<path class="mark" d="M0 120.0H1000"/>' in words
+    assert "<rect" not in drawn([[1.0]] * 3, bands=[chart.Band("one", 200, 300, 2.0, 4.0)])
+
+
+def test_a_single_step_can_be_drawn():
+    thinned = chart.thin(np.array([7]), np.array([[1.0]]))
+    words = chart.draw(chart.Chart("t", thinned, [chart.Curve(0, "c", "one")], 0.0, 2.0), "name")
+    assert "M0.0 120.0h0" in words
+    assert "nan" not in words
+
+
+# ------------------------------------------------------------------------------------------------------ missing pieces
+@pytest.mark.parametrize("damage", ["missing", "empty", "garbage", "folder"])
+@pytest.mark.parametrize("name", ["log.csv", "speed.csv", "faces.png", "images/0020fixed_image.png"])
+def test_damaged_files(run, name, damage):
+    (run / name).unlink()
+    if damage == "folder":
+        (run / name).mkdir()
+    elif damage != "missing":
+        (run / name).write_bytes(b"" if damage == "empty" else b"\x00\xff,garbage\n" * 99)
+    if name in ("log.csv", "speed.csv") and damage == "folder":
+        with pytest.raises(OSError, match="is not a file"):
+            write(run)
+        return
+    words, tree = write(run)
+    told = {
+        "log.csv": "There is no step in log.csv yet.",
+        "speed.csv": "The time of this run's steps has not been recorded.",
+        "faces.png": "What step 40 showed the discriminator",
+        "images/0020fixed_image.png": "after 40 steps",
+    }
+    assert told[name] in tree.text
+    assert data_of(words)["film"]["steps"] == ([0, 40] if name.startswith("images") else [0, 20, 40])
+    assert "All 60 steps are done" in tree.text
+
+
+@pytest.mark.parametrize("name", ["images", "models", "checkpoints"])
+def test_missing_folders(run, name):
+    shutil.rmtree(run / name)
+    words, tree = write(run, report.STOPPED)
+    assert "60 of 60 steps" in tree.text
+    assert (data_of(words)["film"]["steps"] == []) == (name == "images")
+
+
+def test_nothing_but_settings(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.json").write_text(to_json(PRESETS["quick"], {}), encoding="utf-8")
+    _, tree = write(run, report.RUNNING)
+    assert "0 of 1,500 steps." in tree.text
+    assert "No picture has been drawn yet." in tree.text
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"sessions": None, "images": []},
+        {"sessions": [3, None, {"from_step": "0"}, {"from_step": -1}, {"from_step": 10**400}], "images": {}},
+        {"sessions": [{"from_step": 0, "versions": [], "machine": 3}], "images": {"count": {}, "source": None}},
+    ],
+)
+def test_odd_facts(tmp_path, about):
+    assert "Settings" in write(make_run(tmp_path / "run", about=about))[1].text
+
+
+def test_a_log_that_somebody_has_changed(run):
+    lines = (run / "log.csv").read_text().splitlines(keepends=True)
+    lines[10] = "9,nan,inf,1,1,1,1\n"
+    lines[20] = "3,1,1,1,1,1,1\n"  # back in time
+    lines[30] = "29,1e300,1,1,1,1,1\n"
+    lines[40] = "half a li\n"
+    (run / "log.csv").write_text("".join(lines))
+    words, _ = write(run)
+    assert data_of(words)["charts"][0]["first"] == [k for k in range(60) if k not in (9, 19, 29, 39)]
+    assert not re.search(r"\b(nan|inf)\b", re.sub(r"base64,[\w+/=]+", "", words.split("<main>")[1]))
+
+
+def test_a_picture_too_large_is_left_out(run, monkeypatch):
+    monkeypatch.setattr(report, "MAX_PIXELS", 100)
+    words, tree = write(run)
+    assert data_of(words)["film"]["steps"] == []
+    assert "No picture has been drawn yet." in tree.text
+
+
+# ------------------------------------------------------------------------------------------------------------- writing
+def test_writing_is_all_or_nothing(run, monkeypatch):
+    before, _ = write(run)
+
+    def fail(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "flush_to_disk", fail)
+    with pytest.raises(OSError, match="No space"):
+        write(run, report.STOPPED)
+    assert (run / "report.html").read_text(encoding="utf-8") == before
+    assert not [p for p in run.iterdir() if p.name.startswith(files.TEMPORARY_PREFIX)]
+
+
+def test_command(run, capsys):
+    assert call(run) == 0
+    assert capsys.readouterr().out == f"{run / 'report.html'} is written; open it in a browser\n"
+    assert "Finished" in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_command_on_a_run_that_trains(run):
+    with report.FolderLock(run):
+        assert call(run) == 0
+    assert "▸</span> Running" in (run / "report.html").read_text(encoding="utf-8")
+    assert call(run) == 0  # a lock that nobody holds does not matter
+    assert "✓</span> Finished" in (run / "report.html").read_text(encoding="utf-8")
+    (run / "checkpoints" / "step-000060.safetensors").unlink()
+    assert call(run) == 0
+    assert "■</span> Stopped" in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_mistakes_are_one_line(run, tmp_path, capsys, monkeypatch):
+    def refused(*arguments):
+        assert call(*arguments) == 2
+        told = capsys.readouterr().err
+        assert told.count("\n") == 1
+        return told
+
+    assert "no such run folder" in refused(tmp_path / "nothing")
+    assert "is no run folder" in refused(tmp_path)
+    assert "required: RUN" in refused()
+    monkeypatch.setattr(
+        report.Report, "write", lambda *_: (_ for _ in ()).throw(PermissionError(errno.EACCES, "denied"))
+    )
+    assert "report.html cannot be written: denied" in refused(run)
+    monkeypatch.setattr(report.Report, "write", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    assert call(run) == 1
+    assert capsys.readouterr().err == f"minigan: error: {run / 'report.html'} cannot be written: full\n"
+
+
+# ------------------------------------------------------------------------------------------------------- while training
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for k in range(8):
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(folder / f"{k}.png")
+    return folder
+
+
+def begin(pictures, out, *arguments):
+    small = ["--image-size", 32, "--width", 2, "--batch-size", 4, "--sample-every", 2, "--save-every", 3]
+    words = ["--preset", "quick", "--data", pictures, *small, "--out", out, *arguments]
+    return run_command(train.main, [str(a) for a in words])
+
+
+def chip(folder):
+    return re.search(r'class="chip (\w+)"', (folder / "report.html").read_text(encoding="utf-8"))[1]
+
+
+def text_of(folder):
+    return Tree((folder / "report.html").read_text(encoding="utf-8")).text
+
+
+@pytest.fixture
+def states(monkeypatch):
+    """(state, finished steps) of every report that is written, whatever it costs."""
+    seen = []
+    original = report.Report.write
+
+    def noted(self, state, words="", history=None):
+        original(self, state, words, history)
+        seen.append((state, 0 if history is None else len(history[0])))
+
+    monkeypatch.setattr(report.Report, "write", noted)
+    monkeypatch.setattr(report, "COST", np.inf)
+    return seen
+
+
+def test_written_at_every_picture_save_and_end(pictures, tmp_path, states):
+    assert begin(pictures, tmp_path / "run", "--steps", 7) == 0
+    running = [(report.RUNNING, steps) for steps in (0, 1, 3, 5, 6, 7)]
+    assert states == [*running, (report.FINISHED, 7)]
+    assert "All 7 steps are done" in text_of(tmp_path / "run")
+    words = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert data_of(words)["film"]["steps"] == [0, 3, 4, 6]  # step 2 is a picture's and a save's
+
+
+def test_not_written_when_it_costs_too_much(pictures, tmp_path, states, monkeypatch):
+    monkeypatch.setattr(report, "COST", 0.0)
+    assert begin(pictures, tmp_path / "run", "--steps", 7) == 0
+    assert states == [(report.RUNNING, 0), (report.FINISHED, 7)]
+
+
+def test_stopped_and_resumed(pictures, tmp_path, states, monkeypatch):
+    run, draw = tmp_path / "run", trainer.draw_inputs
+
+    def press_ctrl_c(batch, seed, step, backend):
+        if step == 3:
+            signal.raise_signal(signal.SIGINT)
+        return draw(batch, seed, step, backend)
+
+    monkeypatch.setattr(trainer, "draw_inputs", press_ctrl_c)
+    assert begin(pictures, run, "--steps", 8) == 130
+    assert states[-1] == (report.STOPPED, 4)
+    assert "4 of 8 steps. All is saved, and the run can go on." in text_of(run)
+    monkeypatch.setattr(trainer, "draw_inputs", draw)
+    with (run / "speed.csv").open("a") as file:
+        file.write("4,6,1.000\n6,")  # what a process leaves that was killed
+    states.clear()
+    assert run_command(train.main, ["--resume", str(run)]) == 0
+    assert states[0] == (report.RUNNING, 4)
+    assert states[-1] == (report.FINISHED, 8)
+    spans = read_speed(run)
+    assert [first for first, _, _ in spans] == [0, *(last for _, last, _ in spans[:-1])]
+    assert spans[-1][1] == 8
+    assert all(0 <= seconds < 600 for _, _, seconds in spans)
+    assert len(re.findall(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d (?:0 – 4|4 – 8) ", text_of(run))) == 2
+
+
+def test_losses_that_are_no_numbers(pictures, tmp_path, monkeypatch):
+    run, step_of = tmp_path / "run", trainer.train_step
+    calls = []
+
+    def explode(gan, inputs):
+        calls.append(1)
+        result = step_of(gan, inputs)
+        return result._replace(metrics=result.metrics * np.nan) if len(calls) == 5 else result
+
+    monkeypatch.setattr(trainer, "train_step", explode)
+    assert begin(pictures, run, "--steps", 8) == 3
+    assert chip(run) == "failed"
+    assert "the losses of step 4 are no longer finite" in text_of(run)
+    assert "the checkpoint of step 3 is kept" in text_of(run)
+
+
+def test_a_report_that_fails_does_not_end_the_run(pictures, tmp_path, monkeypatch, capsys):
+    def fail(self, facts, now):
+        raise ZeroDivisionError("a\nmistake")
+
+    monkeypatch.setattr(report.Report, "_page", fail)
+    monkeypatch.setattr(report, "COST", np.inf)
+    assert begin(pictures, tmp_path / "run", "--steps", 4) == 0
+    told = capsys.readouterr().err
+    assert told.count("minigan: warning: report.html could not be written: a mistake\n") == 1
+    assert not (tmp_path / "run" / "report.html").exists()
+
+
+def test_now_is_on_the_page(run):
+    words, tree = write(run)
+    assert f"{datetime.now():%Y-%m-%d}" in tree.text
+    assert datetime.fromisoformat(data_of(words)["written"]).tzinfo is not None
