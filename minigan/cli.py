@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import re
 import signal
 import threading
@@ -49,6 +50,27 @@ def whole(text: str) -> int:
     if not re.fullmatch(r"[+-]?[0-9][0-9_]*", text, re.ASCII) or len(text) > 40 or "__" in text or text.endswith("_"):
         raise argparse.ArgumentTypeError(f"must be a whole number, got {text[:40]!r}")
     return int(text)
+
+
+def core_count(text: str) -> int:
+    """How many threads to work with: 1 to the number of the machine's cores.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is out of range, or no whole number.
+    """
+    count, cores = whole(text), os.cpu_count() or 1
+    if not 1 <= count <= cores:
+        raise argparse.ArgumentTypeError(f"must be 1 to {cores}, the number of this machine's cores, got {count}")
+    return count
+
+
+def working_with(threads: int | None) -> contextlib.AbstractContextManager[None]:
+    """Within this, `minigan.threads` uses so many threads; None or 0 leaves it as it is."""
+    from minigan.threads import use_threads
+
+    return use_threads(threads) if threads else contextlib.nullcontext()
 
 
 def path_name(text: str) -> str:

@@ -16,6 +16,7 @@ from minigan.backend import BACKENDS
 from minigan.errors import UserError
 from minigan.models import IMAGE_SIZES, INITS, MAX_WIDTH
 from minigan.rng import MAX_SEED
+from minigan.threads import MAX_THREADS
 
 MAX_CONFIG_BYTES = 4 << 20
 _MAX_DEPTH = 20
@@ -46,6 +47,8 @@ class RunConfig:
         "numpy" or "cupy"; it does not decide the outcome (up to rounding).
     tf32 : bool
         Whether a GPU may multiply matrices in tf32: faster, with factors of 10 bits.
+    threads : int
+        Worker threads of the NumPy backend; 0 for as many as there are cores. The last digits may depend on it.
     cuda_graph : bool
         Whether a GPU's training step is recorded once and replayed; it does not decide the outcome.
     sample_every, save_every : int
@@ -65,6 +68,7 @@ class RunConfig:
     init: str = "glorot"
     backend: str = "numpy"
     tf32: bool = False
+    threads: int = 0
     cuda_graph: bool = False
     sample_every: int = 100
     save_every: int = 500
@@ -84,6 +88,7 @@ class RunConfig:
             "batch_size": (1, 4096),
             "width": (1, MAX_WIDTH),
             "seed": (0, MAX_SEED),
+            "threads": (0, MAX_THREADS),
             "sample_every": (1, 100_000_000),
             "save_every": (1, 100_000_000),
             "metrics_every": (0, 100_000_000),
@@ -126,7 +131,7 @@ FIXED_ON_RESUME = ("preset", "faces", "batch_size", "image_size", "width", "seed
 """What a resumed run cannot change without becoming another run."""
 
 
-ADDED_LATER = ("metrics_every", "tf32", "cuda_graph")
+ADDED_LATER = ("metrics_every", "tf32", "cuda_graph", "threads")
 """Settings that runs begun with an earlier version do not have; they keep the default."""
 
 
@@ -140,7 +145,7 @@ def option(name: str) -> str:
 
 
 def resumed_config(saved: RunConfig, given: dict[str, Any]) -> RunConfig:
-    """Settings of a run that goes on: the saved ones, but for what may change (steps, backend, a moved folder, metrics).
+    """Settings of a run that goes on: the saved ones, but for steps, backend, a moved folder and metrics if given.
 
     Parameters
     ----------
@@ -163,7 +168,7 @@ def resumed_config(saved: RunConfig, given: dict[str, Any]) -> RunConfig:
                 f"{option(name)}: a resumed run keeps its own value, {getattr(saved, name)}, got {given[name]}; "
                 "start a new run for another"
             )
-    changeable = ("steps", "backend", "tf32", "cuda_graph", "data", "metrics_every")
+    changeable = ("steps", "backend", "threads", "tf32", "cuda_graph", "data", "metrics_every")
     return replace(saved, **{name: given[name] for name in changeable if name in given}).check()
 
 

@@ -2,13 +2,13 @@
 
 The evidence is the log (losses of every step), the vitals (`minigan.vitals`), and the metrics where they were measured.
 Each finding says what was seen, beside the *band* in which normal runs lie, and what to do. The bands of the losses are
-those of the original's own 10,000 steps for the article's configuration on real faces; for other settings they are taken
-from minigan's recorded runs (docs/runs), and for settings that nobody has recorded they are wide.
+those of the original's own 10,000 steps for the article's configuration on real faces; for other settings they are
+taken from minigan's recorded runs (docs/runs), and for settings that nobody has recorded they are wide.
 
 A loss says less than one would think. A discriminator that separates everything and one that faces a dead generator
 have the same losses, near the floor of 0.325 that soft labels leave, and a small but healthy run is nearly there, too.
-Therefore the first look is at how far a step moves the weights, which Adam makes nearly the same in all healthy runs, at
-how far apart the fakes are, and at the pictures' range.
+Therefore the first look is at how far a step moves the weights, which Adam makes nearly the same in all healthy runs,
+at how far apart the fakes are, and at the pictures' range.
 """
 
 from __future__ import annotations
@@ -35,18 +35,22 @@ WARM_UP = 100
 WINDOW = 200
 """Steps whose medians are judged."""
 
-# Bands that hold for networks of every size, in all recorded runs. A move is the root mean square change of a weight in
-# one step; the learning rates are 1.5e-4 and 2e-4, and the discriminator takes two updates.
-G_MOVE = (3e-5, 2e-4)
-D_MOVE = (2e-5, 4e-4)
+# The following hold for networks of every size and all data, in all recorded runs.
+
+G_MOVE, D_MOVE = (3e-5, 2e-4), (2e-5, 4e-4)
+"""How much a step changes a weight (root mean square). The learning rates are 1.5e-4 and, twice a step, 2e-4."""
+
 DEAD_MOVE = 3e-6
+"""Below this, a network does not change."""
+
 SPREAD = 0.3
-"""Least distance between two fakes, as a share of the distance between two real pictures."""
+"""Least distance between two fakes, as a share of the distance between two real pictures; 0.4 to 1 is usual."""
+
 ACCURACY = 0.75
-"""Least share of pictures that a discriminator puts on the right side."""
-LOSS_FLOOR = 0.30
-"""Losses below the floor of soft labels mean that the labels are not soft."""
-LOSS_RUNAWAY = 2.0
+"""Least share of pictures that a discriminator puts on the right side; 0.93 to 1 is usual."""
+
+LOSS_FLOOR, LOSS_RUNAWAY = 0.30, 2.0
+"""Losses of the discriminator below the floor of soft labels, 0.325, and beyond any that it comes back from."""
 
 _VITALS_ROWS = 8
 
@@ -76,7 +80,7 @@ class Finding:
     Attributes
     ----------
     severity : str
-        "error": the run is broken, stop it; "warning": it is probably going wrong; "note": unusual, look at the pictures.
+        "error": the run is broken, stop it; "warning": it is probably going wrong; "note": unusual, look at the faces.
     code : str
         Short name, one of `CODES`.
     title : str
@@ -136,23 +140,18 @@ def band_of(config: RunConfig, step: int) -> Band:
     Band
     """
     size = (config.image_size, config.width, config.batch_size)
-    real = config.data is not None
-    if size == (64, 64, 64) and real:
-        if step <= 300:
-            return Band(
-                "the article's configuration on real faces, steps 100-299", (0.38, 0.52), (0.36, 0.50), (2.3, 3.5)
-            )
-        if step <= 2000:
-            return Band(
-                "the article's configuration on real faces, to step 2,000", (0.36, 0.52), (0.36, 0.50), (2.2, 3.5)
-            )
-        return Band(
-            "the article's configuration on real faces, after step 2,000", (0.36, 0.42), (0.36, 0.42), (2.2, 2.9)
-        )
+    data = "drawn faces" if config.data is None else "real faces"
+    if size == (64, 64, 64) and config.data is None:
+        return Band(f"the article's configuration on {data}", (0.34, 0.48), (0.34, 0.48), (2.2, 3.3))
     if size == (64, 64, 64):
-        return Band("the article's configuration on drawn faces", (0.34, 0.48), (0.34, 0.48), (2.2, 3.3))
+        name = f"the article's configuration on {data}"
+        if step <= 300:
+            return Band(f"{name}, steps 100 to 299", (0.38, 0.52), (0.36, 0.50), (2.3, 3.5))
+        if step <= 2000:
+            return Band(f"{name}, up to step 2,000", (0.36, 0.52), (0.36, 0.50), (2.2, 3.5))
+        return Band(f"{name}, after step 2,000", (0.36, 0.42), (0.36, 0.42), (2.2, 2.9))
     if size == (64, 32, 16):
-        return Band(f"the quick preset on {'real' if real else 'drawn'} faces", (0.33, 0.44), (0.33, 0.44), (2.1, 3.1))
+        return Band(f"the quick preset on {data}", (0.33, 0.44), (0.33, 0.44), (2.1, 3.1))
     return _ANYTHING
 
 
@@ -326,32 +325,28 @@ def _data_range(case: _Case) -> Finding | None:
     elif high - low < 0.1 or spread < 0.02:
         title = "The training pictures are all alike: nearly one colour, or one picture many times"
         seen += f", and two pictures differ by {spread:.2g} on average"
-        advice = "Look at them. If they are black, they were probably saved as numbers from 0 to 1 where 0 to 255 were meant."
+        advice = "Look at them. If they are black, numbers from 0 to 1 were probably saved where 0 to 255 were meant."
     else:
         return None
-    return Finding(
-        "error",
-        "data-range",
-        title,
-        f"{seen}; they should use most of -1 to 1",
-        "the range of the generator's tanh",
-        advice,
-    )
+    seen += "; they should use most of -1 to 1"
+    return Finding("error", "data-range", title, seen, "the range of the generator's tanh", advice)
 
 
 def _exploding(case: _Case) -> Finding | None:
     ran_away = case.losses_judged and max(case.median("d_real"), case.median("d_fake")) > LOSS_RUNAWAY
-    both_fast = case.is_fast("g") and case.is_fast("d")
-    if not (both_fast or (ran_away and not case.is_dead("d")) or (ran_away and _leapt(case))):
+    died_of_it = _leapt(case) and (case.is_dead("g") or case.is_dead("d"))
+    if not ((case.is_fast("g") and case.is_fast("d")) or died_of_it or (ran_away and not case.is_dead("d"))):
         return None
     return Finding(
         "error",
         "exploding",
-        "The training has exploded: the steps are far too large" if ran_away else "Both networks' steps are too large",
+        "The training has exploded: the steps are far too large"
+        if ran_away or died_of_it
+        else "Both networks' steps are too large",
         f"{case.moves()}; {case.losses()}" if case.losses_judged else case.moves(),
         f"{_ALL_RUNS}; losses: {case.band.name}",
-        "Lower both learning rates (the article's are 0.0002 and 0.00015) and start again: weights that have leapt away do "
-        "not find back.",
+        "Lower both learning rates (the article's are 0.0002 and 0.00015) and start again: weights that have leapt "
+        "away do not find back.",
     )
 
 
@@ -387,8 +382,8 @@ def _generator_dead(case: _Case) -> Finding | None:
         "The generator is dead: it does not change, whatever the discriminator says",
         case.moves(),
         _ALL_RUNS,
-        "Is its learning rate zero or far too small? Do gradients reach it: is the discriminator's input gradient computed in "
-        "the generator's step, and is the loss inside the range where it has one?",
+        "Is its learning rate zero or far too small? Do gradients reach it: is the discriminator's input gradient "
+        "computed in the generator's step, and is the loss inside the range where it has one?",
     )
 
 
@@ -420,8 +415,8 @@ def _discriminator_too_strong(case: _Case) -> Finding | None:
         "The discriminator is too strong: it learns faster than the generator can follow",
         f"{right}; {case.moves()}; {case.losses()}",
         f"{_ALL_RUNS}; losses: {case.band.name}",
-        "Lower the discriminator's learning rate (the article's is 0.0002, the generator's 0.00015), train it once per step on "
-        "each kind of picture, and keep its labels soft (real 0.8 to 1, fake 0 to 0.2).",
+        "Lower the discriminator's learning rate (the article's is 0.0002, the generator's 0.00015), train it once per "
+        "step on each kind of picture, and keep its labels soft (real 0.8 to 1, fake 0 to 0.2).",
     )
 
 
@@ -429,15 +424,16 @@ def _discriminator_lost(case: _Case) -> Finding | None:
     if not case.losses_judged or case.median("accuracy") >= ACCURACY:
         return None
     cause = ": the generator's steps are too large for it to follow" if case.is_fast("g") else ""
+    right, least = 100 * case.median("accuracy"), 100 * ACCURACY
     return Finding(
         "error",
         "discriminator-lost",
         f"The discriminator has lost{cause or ', and has nothing to teach: it cannot tell fakes from real pictures'}",
-        f"it is right about {100 * case.median('accuracy'):.0f} % of the pictures (normal: more than {100 * ACCURACY:.0f} %); "
-        f"{case.moves()}; {case.losses()}",
+        f"it is right about {right:.0f} % of the pictures (normal: more than {least:.0f} %); {case.moves()}; "
+        f"{case.losses()}",
         f"{_ALL_RUNS}; losses: {case.band.name}",
-        "If the fakes are bad, the generator's steps are too large or the discriminator's too small: set the learning rates to "
-        "the article's (generator 0.00015, discriminator 0.0002).",
+        "Unless the fakes are excellent, the generator's steps are too large or the discriminator's too small, or its "
+        "labels are exchanged: set the learning rates to the article's (generator 0.00015, discriminator 0.0002).",
     )
 
 
@@ -469,8 +465,8 @@ def _mode_collapse(case: _Case) -> Finding | None:
         "Mode collapse: the generator draws nearly the same face whatever the noise",
         "; ".join(seen) + fast,
         "; ".join(dict.fromkeys(bands)),
-        "Is the noise fresh for every picture of the batch, and are the steps small enough? A collapsed generator seldom "
-        "recovers: go back to a saved network from before, with a smaller learning rate for the generator.",
+        "Is the noise fresh for every picture of the batch, and are the steps small enough? A collapsed generator "
+        "seldom recovers: go back to a saved network from before, with a smaller learning rate for the generator.",
     )
 
 
@@ -525,16 +521,16 @@ _LOOKS: tuple[Callable[[_Case], Finding | None], ...] = (
     _unusual,
 )
 
+_UNBALANCED = ("discriminator-too-strong", "discriminator-lost")
+_DEAD = ("nothing-learned", "generator-dead", "discriminator-dead")
 _EXPLAINS = {
-    "not-finite": ("exploding", "discriminator-too-strong", "discriminator-lost", "nothing-learned", "generator-dead",
-                   "discriminator-dead"),
+    "not-finite": ("exploding", *_DEAD, *_UNBALANCED),
     "data-range": ("discriminator-too-strong", "mode-collapse"),
-    "exploding": ("nothing-learned", "generator-dead", "discriminator-dead", "discriminator-too-strong",
-                  "discriminator-lost"),
-    "nothing-learned": ("generator-dead", "discriminator-dead", "discriminator-too-strong", "discriminator-lost"),
+    "exploding": (*_DEAD, *_UNBALANCED),
+    "nothing-learned": ("generator-dead", "discriminator-dead", *_UNBALANCED),
     "generator-dead": ("discriminator-too-strong",),
     "discriminator-dead": ("discriminator-lost",),
-}  # fmt: skip
+}
 """What follows from a finding and need not be said beside it."""
 
 

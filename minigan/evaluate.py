@@ -1,8 +1,8 @@
 """Judge a run: ``python -m minigan.evaluate RUN``.
 
-Draws faces with the run's newest generator, measures them against the images that it was trained on (`minigan.metrics`),
-and examines the run's log (`minigan.diagnosis`). Prints a table with a plain word on every number, and leaves
-evaluation.json and evaluation.png in the run's folder. The run may still be going on.
+Draws faces with the run's newest generator, measures them against the images that it was trained on
+(`minigan.metrics`), and examines the run's log (`minigan.diagnosis`). Prints a table with a plain word on every number,
+and leaves evaluation.json and evaluation.png in the run's folder. The run may still be going on.
 """
 
 from __future__ import annotations
@@ -116,9 +116,8 @@ def _open_images(config: RunConfig, about: dict[str, Any], moved: str | None) ->
         count = config.faces if config.data is None else None
         images = open_images(moved or config.data, image_size=config.image_size, count=count)
     except UserError as error:
-        raise UserError(
-            f"{error}; --data DIR says where the run's images are" if moved is None else f"--data: {error}"
-        ) from None
+        told = f"{error}; --data DIR says where the run's images are" if moved is None else f"--data: {error}"
+        raise UserError(told) from None
     check_count(images)
     before = about.get("images")
     if isinstance(before, dict) and before.get("fingerprint") != images.fingerprint:
@@ -185,12 +184,12 @@ def describe(name: str, m: Measurement, count: int) -> tuple[str, Callable[[floa
         "clear": (
             "drawn faces: clear",
             _percent,
-            f"{_percent(m.value)} are clear enough to say which kind of face they are",
+            "of the samples are clear enough to say which kind of face they are",
         ),
         "modes_off": (
             "  of the wrong kind",
             _percent,
-            "would have to change for all kinds to be as frequent as in the data",
+            "would have to change to make all kinds as frequent as in the data",
         ),
     }[name]
 
@@ -224,8 +223,8 @@ def _swd_words(m: Measurement) -> str:
         return "the real pictures are all equal"
     ratio = m.value / m.real
     if ratio < 1.5:
-        return "as near to real pictures as they are to each other"
-    return f"{ratio:.1f} times as far from real pictures as they are from each other"
+        return "as near to real pictures as these are to each other"
+    return f"{ratio:.1f} times as far as real pictures are from each other"
 
 
 def _distance_words(m: Measurement) -> str:
@@ -242,8 +241,8 @@ def _similarity_words(m: Measurement) -> str:
 
 def _nearest_words(m: Measurement) -> str:
     if abs(m.value - 1) <= max(0.02, 2 * m.noise):
-        return "as far from the training images as a new real picture would be"
-    return f"{m.value:.2f} times as far from the training images as a new real picture would be"
+        return "as far away as that of a new real picture"
+    return f"{m.value:.2f} times as far away as that of a new real picture"
 
 
 def _say_findings(findings: Sequence[Finding]) -> None:
@@ -304,7 +303,7 @@ def save_picture(
     right.bar(places - 0.2, [m.value for m in levels], 0.4, color="#d1495b", label="samples")
     right.bar(places + 0.2, [m.real for m in levels], 0.4, color="#00798c", label="real pictures")
     right.set_xticks(places, [f"{side}" for side in sides])
-    right.set_xlabel("pixels: fine lines on the left, shapes on the right", fontsize=9)
+    right.set_xlabel("pixels (left: fine lines, right: shapes)", fontsize=9)
     right.set_title("Sliced Wasserstein distance\nto real pictures, by size", fontsize=10, loc="left")
     right.spines[["top", "right"]].set_visible(False)
     right.legend(frameon=False)

@@ -32,6 +32,7 @@ from minigan.network import Sequential
 from minigan.ops import LIBRARY, Ops, sigmoid_forward
 from minigan.optimizers import Adam
 from minigan.rng import stream
+from minigan.threads import holding_blas
 
 D_LEARNING_RATE = 2e-4
 G_LEARNING_RATE = 1.5e-4
@@ -156,12 +157,13 @@ def train_step(gan: GAN, inputs: StepInputs) -> StepResult:
     -------
     StepResult
     """
-    fakes = gan.generator.predict(inputs.noise, batch_size=len(inputs.noise))
-    on_real = discriminator_step(gan.discriminator, gan.d_optimizer, inputs.real, inputs.real_labels)
-    on_fake = discriminator_step(gan.discriminator, gan.d_optimizer, fakes, inputs.fake_labels)
-    on_generator = generator_step(
-        gan.generator, gan.discriminator, gan.g_optimizer, inputs.generator_noise, inputs.real_labels
-    )
+    with holding_blas():
+        fakes = gan.generator.predict(inputs.noise, batch_size=len(inputs.noise))
+        on_real = discriminator_step(gan.discriminator, gan.d_optimizer, inputs.real, inputs.real_labels)
+        on_fake = discriminator_step(gan.discriminator, gan.d_optimizer, fakes, inputs.fake_labels)
+        on_generator = generator_step(
+            gan.generator, gan.discriminator, gan.g_optimizer, inputs.generator_noise, inputs.real_labels
+        )
     return StepResult(_metrics(on_real, on_fake, on_generator), fakes)
 
 

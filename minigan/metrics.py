@@ -6,8 +6,8 @@ different from each other as two real pictures? *Nearest training image*: are sa
 
 No number means anything alone. The real pictures are therefore split into two halves of as many as there are samples,
 and each measure is also taken of one half against the other: a perfect generator would score that, and two scores that
-differ by no more than the two halves do are equal. `Yardstick` prepares the real side once, so that a run can be measured
-again and again while it trains.
+differ by no more than the two halves do are equal. `Yardstick` prepares the real side once, so that a run can be
+measured again and again while it trains.
 
 Everything random is a function of the seed (purpose "metrics"), so equal weights give equal numbers.
 """
@@ -63,8 +63,8 @@ class Measurement:
     noise: float
 
     def to_dict(self) -> dict[str, float]:
-        """As a dict, ready for JSON."""
-        return asdict(self)
+        """As a dict, ready for JSON: six digits, so that another number of threads does not show in the last ones."""
+        return {name: float(f"{number:.6g}") for name, number in asdict(self).items()}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ def laplacian_pyramid(images: Floats) -> list[Floats]:
     Returns
     -------
     list of numpy.ndarray
-        Of shapes (N, S, S, 3), (N, S/2, S/2, 3), ..., down to a side of 16. All but the last hold differences, around 0.
+        Of shapes (N, S, S, 3), (N, S/2, S/2, 3), ..., down to a side of 16. All but the last hold differences.
     """
     levels = []
     while images.shape[1] >= 2 * COARSEST:
@@ -201,8 +201,8 @@ def sliced_wasserstein(a: Pictures, b: Pictures, *, seed: int = 0) -> list[float
     Returns
     -------
     list of float
-        One distance per level of `pyramid_sides`, times 1000 as is usual. 0 for equal distributions, but two finite sets
-        of the same distribution are some way apart: see `Measurement`.
+        One distance per level of `pyramid_sides`, times 1000 as is usual. 0 for equal sets; two sets of the same
+        distribution are some way apart: see `Measurement`.
 
     Notes
     -----
@@ -579,5 +579,5 @@ def _beside(value: float, one: float, other: float) -> Measurement:
 
 
 def _ratio(a: float, b: float) -> float:
-    """a / b; of a data set that consists of copies (b = 0) every picture counts as usual."""
+    """Divide a by b; of a data set that consists of copies (b = 0) every picture counts as usual."""
     return a / b if b > 0 else 1.0

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from minigan.backend import Array, Backend, Shape, backend_of
 from minigan.kernels import cuda
 from minigan.layers import BatchNormLeakyReLU, Cache, Layer
+from minigan.threads import each
 
 Caches: TypeAlias = list[Cache]
 
@@ -135,8 +136,7 @@ class Sequential:
         if grads and cuda.available(*grads):
             self._zeroing.run(list(grads))
             return
-        for g in grads:
-            g.fill(0)
+        each(lambda g: g.fill(0), grads)
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Copy saved values into the parameters and buffers.

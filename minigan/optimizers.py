@@ -109,7 +109,7 @@ class Adam:
         for name, p in self.params.items():
             arrays = p, grads[name], self.m[name], self.v[name]
             if all(a.flags.c_contiguous for a in arrays):
-                for here in spans(xp_of(p), p.size, PIECE):
+                for here in spans(xp_of(p), p.size, PIECE // 2):  # five arrays at a time
                     p_, g, m, v = (a.reshape(-1)[here] for a in arrays)
                     yield p_, g, m, v
             else:

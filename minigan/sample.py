@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from minigan.backend import BACKENDS, Array, backend_of, get_backend
 from minigan.checkpoint import DamagedFileError, load_network
-from minigan.cli import Parser, path_name, run_command, whole
+from minigan.cli import Parser, core_count, path_name, run_command, whole, working_with
 from minigan.console import complain, one_line, say
 from minigan.errors import RunError, UserError
 from minigan.gan import build_gan
@@ -63,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.out and out.exists() and not arguments.force:
         raise UserError(f"--out: {out} exists already; --force replaces it")
     noise = interpolation(arguments.seed, count) if arguments.interpolate else random_noise(arguments.seed, count)
-    faces = draw(generator.to(backend), backend.asarray(noise))
+    with working_with(arguments.threads):
+        faces = draw(generator.to(backend), backend.asarray(noise))
     try:
         save_grid(out, faces, columns=count if arguments.interpolate else None)
     except Exception as error:  # Pillow's formats say in many ways that a picture is too large for them
@@ -224,6 +225,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--force", action="store_true", help="replace FILE if it exists")
     add("--interpolate", action="store_true", help="a strip of faces on the way from one to another")
     add("--backend", choices=BACKENDS, default="numpy", help="numpy (default) or cupy")
+    add("--threads", type=core_count, metavar="N", help="cores to work on with numpy (default: all)")
     return parser
 
 

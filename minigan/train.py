@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from minigan.backend import BACKENDS, get_backend
-from minigan.cli import Parser, path_name, run_command, whole
+from minigan.cli import Parser, core_count, path_name, run_command, whole, working_with
 from minigan.config import PRESETS, RunConfig, resumed_config
 from minigan.console import complain, one_line, say
 from minigan.data.dataset import ImageSet, open_images
@@ -126,7 +126,8 @@ def _resumed_settings(path: Path, given: dict[str, Any]) -> tuple[RunConfig, dic
 
 
 def _train(trainer: Trainer) -> int:
-    status = trainer.train()
+    with working_with(trainer.run.config.threads):
+        status = trainer.train()
     path = trainer.run.path
     if status:
         say(f"Stopped after {trainer.step} of {trainer.run.config.steps} steps; all is saved. To go on:")
@@ -177,7 +178,7 @@ def _describe(config: RunConfig, path: Path, done: int) -> int:
     say(f"Would train {config.steps:,} steps{left} of {config.batch_size} pictures ({source}) in {path}")
     for name, value in vars(config).items():
         if name not in ("data", "faces"):
-            say(f"  {name:<13}{value}")
+            say(f"  {name:<14}{value}")
     say("Nothing was written (--dry-run).")
     return 0
 
@@ -214,6 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--image-size", type=whole, metavar="N", help=f"side of a picture: {', '.join(map(str, IMAGE_SIZES))} (64)")
     add("--seed", type=whole, metavar="N", help=f"seed of weights, batches, noise and labels ({article.seed})")
     add("--backend", choices=BACKENDS, help="numpy for the processor (default), cupy for an NVIDIA GPU")
+    add("--threads", type=core_count, metavar="N", help="cores to work on with numpy (default: all)")
     either = argparse.BooleanOptionalAction
     add("--tf32", action=either, help="on a GPU, multiply matrices in tf32: faster and less exact (default: no)")
     add("--cuda-graph", action=either, help="on a GPU, record the training step and replay it (default: no)")

@@ -58,7 +58,7 @@ BROKEN = {
     "D's learning rate times 5": (lambda: faster(d=5), "discriminator-too-strong"),
     "G's learning rate as good as 0": (lambda: faster(g=NEXT_TO_NOTHING), "generator-dead"),
     "D's learning rate as good as 0": (lambda: faster(d=NEXT_TO_NOTHING), "discriminator-dead"),
-    "G's learning rate times 50": (lambda: faster(g=50), "discriminator-lost"),
+    "G's learning rate times 50": (lambda: faster(g=50), "discriminator-lost or mode-collapse"),
     "both learning rates times 20": (lambda: faster(d=20, g=20), "exploding"),
     "both learning rates times 1000": (lambda: faster(d=1000, g=1000), "exploding"),
     "both learning rates as good as 0": (lambda: faster(d=NEXT_TO_NOTHING, g=NEXT_TO_NOTHING), "nothing-learned"),
@@ -67,7 +67,7 @@ BROKEN = {
     "pictures in 0..1": (lambda: with_batches(lambda x: (x + 1) / 2), "data-range"),
     "black pictures": (lambda: with_batches(lambda x: (x + 1) / 255 - 1), "data-range"),
 }
-"""What is broken: how, and the code of the finding that must come first."""
+"""What is broken: how, and the code of the finding that must come first, at any time of the run."""
 
 
 def train(out, *, seed=1, broken=None, arguments=SIZE):

@@ -263,6 +263,8 @@ class DeviceModule(types.ModuleType):
     def empty(self, shape, dtype=float):
         data = np.empty(shape, dtype)
         _poison(data)
+        if TAPE is not None:
+            TAPE.append(lambda kept_alive=data: None)  # the memory pool of a capture outlives it
         return DeviceArray(data)
 
 

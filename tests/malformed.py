@@ -1,7 +1,7 @@
 """The corpus of malformed inputs: what lies in folders, checkpoints, settings and command lines that nobody meant.
 
-Each table maps a name to a specimen and to what the commands have to say about it; `tests/test_malformed.py` asserts it.
-Run as a program (`python tests/malformed.py FOLDER`), this file puts every specimen before every command that it
+Each table maps a name to a specimen and to what the commands have to say about it; `tests/test_malformed.py` asserts
+it. Run as a program (`python tests/malformed.py FOLDER`), this file puts every specimen before every command that it
 concerns, all in one process with a limit on its memory, and prints what came out: a list of {"name", "status", "error",
 "changed" (files of the run that are not as they were), "kilobytes" (by how much the process grew)}.
 """

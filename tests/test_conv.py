@@ -15,7 +15,7 @@ FAST = [name for name in KERNELS if name != "loops"]
 
 @st.composite
 def geometries(draw, kernel="im2col"):
-    """Sizes by axis: N, H, W, C, O, Kh, Kw, stride and padding, such that the kernel fits and the algorithm can do it."""
+    """Sizes by axis: N, H, W, C, O, Kh, Kw, stride and padding, such that kernel and algorithm fit."""
     N, O = draw(st.integers(1, 4), label="N"), draw(st.integers(1, 4), label="O")
     C = draw(st.sampled_from([1, 2, 3, 4, im2col.FEW_CHANNELS]), label="C")
     Kh, Kw = draw(st.integers(1, 5), label="Kh"), draw(st.integers(1, 5), label="Kw")
@@ -146,7 +146,7 @@ def test_auto_takes_winograd_where_it_can_and_im2col_elsewhere(monkeypatch):
 
 def test_a_kernel_says_what_it_cannot_do():
     x, w = np.zeros((1, 8, 8, 2)), np.zeros((3, 3, 2, 2))
-    with pytest.raises(ValueError, match="'winograd' needs .* 4 x 4 for stride 2, got 3 x 3"):
+    with pytest.raises(ValueError, match=r"'winograd' needs .* 4 x 4 for stride 2, got 3 x 3"):
         conv_forward(x, w, stride=2, kernel="winograd")
 
 

@@ -54,13 +54,10 @@ def test_silent_on_normal_runs_at_any_time(recorded, seed):
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_right_about_broken_runs(recorded, name):
-    code = BROKEN[name][1]
-    assert codes(findings_of(recorded, name))[0] == code
-    # Half the run is enough, and nothing else was said first.
-    for steps in range(50, STEPS, 25):
+    right = BROKEN[name][1].split(" or ")
+    for steps in range(50, STEPS + 1, 25):
         found = codes(findings_of(recorded, name, steps))
-        assert found == [] or code in found, steps
-        assert found or steps < STEPS // 2, steps
+        assert found[0] in right if found else steps < STEPS // 2, steps
 
 
 @pytest.mark.thorough
@@ -76,7 +73,7 @@ def test_silent_on_a_normal_run_performed_now(tmp_path, seed, capsys):
 def test_right_about_a_broken_run_performed_now(tmp_path, name, capsys):
     assert train(tmp_path / "run", broken=name) == 0
     first = diagnose(tmp_path / "run")[0]
-    assert first.code == BROKEN[name][1]
+    assert first.code in BROKEN[name][1].split(" or ")
     (line,) = {line for line in capsys.readouterr().out.splitlines() if "Diagnosis" in line}
     assert line.startswith(f"Diagnosis: {first.title}")
 

@@ -54,7 +54,7 @@ def _each_plot_is_drawn_once():
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(0)
-    for k in range(6):
+    for k in range(128):  # as many as measuring needs
         Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(folder / f"{k}.png")
     return folder
 
@@ -91,7 +91,7 @@ class Harness:
 
     def __init__(self, data, folder):
         self.folder = folder
-        self.start = ["--data", str(data), *SMALL, *STEPS]
+        self.start = ["--data", str(data), *SMALL, *STEPS, "--metrics-every", "3"]
         ((self.peaceful, [sitting]),) = self.run([[None]])
         assert sitting["status"] == 0, sitting["error"]
         self.points = [_kind(point) for point in sitting["points"]]

@@ -1,4 +1,4 @@
-"""The measures of faces, against slow and plain versions of themselves, and against generators that are known to be bad."""
+"""The measures of faces, against slow and plain versions of themselves, and against pictures known to be bad."""
 
 import itertools
 import math
@@ -76,7 +76,7 @@ def test_sides():
     assert metrics.pyramid_sides(32) == [32, 16]
 
 
-# ---------------------------------------------------------------------------------------------------- sliced Wasserstein
+# --------------------------------------------------------------------------------------------------- sliced Wasserstein
 def test_patches_are_standardised_and_come_from_the_picture():
     fine, coarse = metrics._descriptors(REAL.images[:10], 0)
     assert fine.shape == coarse.shape == (10 * 128, 147)  # of so few pictures as many as the paper takes
@@ -232,7 +232,7 @@ def test_equal_seeds_measure_equally_and_the_halves_are_disjoint(yardstick):
 def test_few_images_mean_few_samples():
     assert Yardstick(ImageSet(REAL.images[:200], "some", "00"), samples=2000).samples == 100
     few = ImageSet(REAL.images[:127], "my folder", "00")
-    with pytest.raises(UserError, match="at least 128 images are needed .* but my folder holds 127"):
+    with pytest.raises(UserError, match=r"at least 128 images are needed .* but my folder holds 127"):
         metrics.check_count(few)
 
 
@@ -254,7 +254,7 @@ def test_samples_depend_on_the_seed_and_broken_weights_give_none():
     assert metrics.draw_samples(G, 5, 1, NUMPY) is None
 
 
-# ----------------------------------------------------------------------------------------------------------------- modes
+# ---------------------------------------------------------------------------------------------------------------- modes
 @pytest.fixture(scope="module")
 def few_faces():
     """A reader that is fitted to fewer faces than usual, so that it is quickly there."""
@@ -289,7 +289,7 @@ def test_noise_and_grey_are_unclear(few_faces):
 
 
 def test_a_yardstick_of_drawn_faces_counts_modes(few_faces):
-    faces = ImageSet(drawn(range(0, 700)), "drawn faces", "00")
+    faces = ImageSet(drawn(range(700)), "drawn faces", "00")
     yardstick = Yardstick(faces, samples=200, drawn=True)
     measures, _ = yardstick.measure(drawn(range(700, 900)))
     assert measures["hair_colours"].value == 14

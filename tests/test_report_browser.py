@@ -61,7 +61,8 @@ def until(browser, expression, seconds=30):
 def box(browser, selector):
     """Left, top, width and height of an element, scrolled into view."""
     return browser.evaluate(
-        f"(() => {{ const e = document.querySelector({selector!r}); e.scrollIntoView({{block: 'center', behavior: 'instant'}});"
+        f"(() => {{ const e = document.querySelector({selector!r});"
+        "e.scrollIntoView({block: 'center', behavior: 'instant'});"
         "const b = e.getBoundingClientRect(); return [b.left, b.top, b.width, b.height]; })()"
     )
 
@@ -111,6 +112,9 @@ def test_play_and_pause(opened, page):
     here = shown(opened)
     time.sleep(0.6)  # more than a picture's time
     assert shown(opened) == here
+    opened.evaluate("document.getElementById('slider').focus()")
+    for key in (END, LEFT, LEFT, LEFT):
+        opened.press(*key)
     opened.evaluate("document.getElementById('play').focus()")
     opened.call("Input.dispatchKeyEvent", type="keyDown", key=" ", code="Space", windowsVirtualKeyCode=32, text=" ")
     opened.call("Input.dispatchKeyEvent", type="keyUp", key=" ", code="Space", windowsVirtualKeyCode=32)
@@ -122,7 +126,7 @@ def test_the_curves_are_read_out(opened, page):
     left, top, width, height = box(opened, "figure.curves .plot")
     opened.move(left + width / 4, top + height / 2)
     first = page["charts"][0]
-    place = next(k for k, last in enumerate(first["last"]) if last >= 399 / 4)
+    place = max(k for k, step in enumerate(first["first"]) if step <= 399 / 4)
     span = [first["first"][place], first["last"][place]]
     words = f"step {span[0]}" if span[0] == span[1] else f"steps {span[0]} to {span[1]}"
     assert opened.evaluate("[...document.querySelectorAll('.at')].slice(0, 3).map((e) => e.textContent)") == [words] * 3

@@ -1,16 +1,16 @@
 """Which kinds of face a generator draws, read from pixels: possible on drawn faces, because their making is known.
 
-Three things are read. *Hair colour*: the painter uses fourteen colours, each a little warmer or cooler, lighter or darker,
-always with the same lighter tone for the shine and the same darker one for the shade; the colour whose three tones
-together cover the crown best is the one. *Skin*, likewise, on the cheeks. Both are right on every drawn face but one in
-thousands. *Hair style* is a shape, so it is learned: once the colour is known, every pixel says how near it is to each of
-the hair's tones, and a linear reading of these maps, fitted to freshly drawn faces whose styles are known, names the
-style; it is right on 99 of 100 faces of 64 pixels that it was not fitted to.
+Three things are read. *Hair colour*: the painter uses fourteen colours, each a little warmer or cooler, lighter or
+darker, always with the same lighter tone for the shine and the same darker one for the shade; the colour whose three
+tones together cover the crown best is the one. *Skin*, likewise, on the cheeks. Both are right on every drawn face but
+one in thousands. *Hair style* is a shape, so it is learned: once the colour is known, every pixel says how near it is
+to each of the hair's tones, and a linear reading of these maps, fitted to freshly drawn faces whose styles are known,
+names the style; it is right on 99 of 100 faces of 64 pixels that it was not fitted to.
 
-A *mode* is one hair colour with one hair style: 168 of them, equally frequent in the data. A picture counts only if it is
-*clear*: if its palette covers at least a third as much of hair and skin as it does on drawn faces. All of those are clear
-and no noise is; of drawn faces that are blurred or stained until half of them are unclear, the clear ones' colour of hair
-is still read right in 96 of 100.
+A *mode* is one hair colour with one hair style: 168 of them, equally frequent in the data. A picture counts only if it
+is *clear*: if its palette covers at least a third as much of hair and skin as it does on drawn faces. All of those are
+clear and no noise is; of drawn faces that are blurred or stained until half of them are unclear, the clear ones' colour
+of hair is still read right in 96 of 100.
 
 References
 ----------

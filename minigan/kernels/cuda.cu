@@ -88,8 +88,8 @@ extern "C" __global__ void winograd_gather(
     }
 }
 
-// Along one direction, position m of a phase image is d0 of tile m/2 and d2 of the tile before when m is even, and d1 of
-// tile m/2 when m is odd. With which sign it went into product i, and (where that is not 0) of which tile.
+// Along one direction, place m of a phase image is d0 of tile m/2 and d2 of the tile before where m is even, and d1 of
+// tile m/2 where it is odd. With which sign it went into product i, and (where that is not 0) of which tile.
 __device__ int winograd_path(int m, int i, int tiles, int* tile) {
     *tile = m / 2 - (m % 2 == 0 && i == 2);
     if (m % 2) return i == 1 ? 1 : -1;  // v0 = .. - d1, v1 = d1, v2 = .. - d1

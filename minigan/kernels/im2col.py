@@ -38,6 +38,8 @@ def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = No
     Kh, Kw, _, O = w.shape
     Ho, Wo = output_size((H, W), (Kh, Kw), stride, pad)
     w2 = w.reshape(Kh * Kw * C, O)
+    if _is_one_patch((Ho, Wo), (Kh, Kw), pad, (H, W)):
+        return _dense(x.reshape(N, -1), w2, b).reshape(N, 1, 1, O)
     y = empty((N, Ho, Wo, O), x.dtype, xp)
 
     def images(n: slice) -> None:
@@ -56,6 +58,9 @@ def conv_input_grad(dy: Array, w: Array, stride: int, pad: Pad, size: Size, b: A
     xp = xp_of(dy, w)
     N, Ho, Wo, O = dy.shape
     Kh, Kw, C, _ = w.shape
+    if _is_one_patch((Ho, Wo), (Kh, Kw), pad, size):
+        bias = None if b is None else xp.tile(b, Kh * Kw)
+        return _dense(dy.reshape(N, O), w.reshape(-1, O).T, bias).reshape(N, Kh, Kw, C)
     if stride == 1 and C >= FEW_CHANNELS and pad[0][0] < Kh and pad[1][0] < Kw:
         return conv_forward(dy, *_turned(w, pad, size, (Ho, Wo)), b)
     w2 = w.reshape(Kh * Kw * C, O)
@@ -77,6 +82,25 @@ def conv_input_grad(dy: Array, w: Array, stride: int, pad: Pad, size: Size, b: A
     return dx
 
 
+def _is_one_patch(output: Size, kernel_size: Size, pad: Pad, size: Size) -> bool:
+    """Whether the kernel covers the picture and fits in one place: a dense layer, such as the generator's first."""
+    return output == (1, 1) and tuple(size) == tuple(kernel_size) and not any(map(any, pad))
+
+
+def _dense(a: Array, b: Array, bias: Array | None) -> Array:
+    """``a @ b + bias``; on NumPy each worker takes some of the columns."""
+    xp = xp_of(a, b)
+    y = empty((a.shape[0], b.shape[1]), a.dtype, xp)
+
+    def columns(n: slice) -> None:
+        xp.matmul(a, b[:, n], out=y[:, n])
+        if bias is not None:
+            y[:, n] += bias[n]
+
+    each(columns, lanes(xp, b.shape[1]))
+    return y
+
+
 def _turned(w: Array, pad: Pad, size: Size, output: Size) -> tuple[Array, int, Pad]:
     """With stride 1, the input gradient is itself a convolution: of dy with the kernel turned upside down."""
     top, left = w.shape[0] - 1 - pad[0][0], w.shape[1] - 1 - pad[1][0]
@@ -91,6 +115,8 @@ def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Si
     N, _, _, C = x.shape
     _, Ho, Wo, O = dy.shape
     Kh, Kw = kernel_size
+    if _is_one_patch((Ho, Wo), kernel_size, pad, x.shape[1:3]):
+        return _dense(x.reshape(N, -1).T, dy.reshape(N, O), None).reshape(Kh, Kw, C, O)
     shares = lanes(xp, N)
     dw2 = xp.zeros((len(shares), Kh * Kw * C, O), x.dtype)
 

@@ -154,9 +154,7 @@ def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Si
                             mine[r, s] += np.matmul(V[s].T, dM[s], out=product)
 
     each(share, range(len(shares)))
-    with np.errstate(all="ignore"):
-        dw = _kernel(dU)
-        fine = _finite(dw)
+    dw, fine = _kernel(dU)
     return dw if fine else im2col.conv_weight_grad(x, dy, stride, pad, kernel_size)
 
 
@@ -253,26 +251,30 @@ def _kernel_tiles(w: Array, S: int) -> Array:
     return U.reshape(3, 3, S * S * C, O)
 
 
-def _kernel(dU: Array) -> Array:
+def _kernel(dU: Array) -> tuple[Array, bool]:
     """Adjoint of `_kernel_tiles`, of the sum over the lanes: dU (lanes, 3, 3, S, S, C, O) to dw (2S, 2S, C, O).
 
-    Works in place on dU.
+    Works in place on dU. Also says whether all of it is `_finite`.
     """
     S, _, C, O = dU.shape[3:]
     dw = empty((2, S, 2, S, C, O), dU.dtype)
 
+    fine = []
+
     def phase(place: tuple[int, int]) -> None:
         p, q = place
-        total = dU[0, :, :, p, q]  # (3, 3, C, O)
-        for lane in dU[1:]:
-            total += lane[:, :, p, q]
-        for i in range(2):
-            row = total[i] + total[i + 1]
-            for j in range(2):
-                np.add(row[j], row[j + 1], out=dw[i, p, j, q])
+        with np.errstate(all="ignore"):
+            total = dU[0, :, :, p, q]  # (3, 3, C, O)
+            for lane in dU[1:]:
+                total += lane[:, :, p, q]
+            for i in range(2):
+                row = total[i] + total[i + 1]
+                for j in range(2):
+                    np.add(row[j], row[j + 1], out=dw[i, p, j, q])
+            fine.append(_finite(dw[:, p, :, q]))
 
     each(phase, [(p, q) for p in range(S) for q in range(S)])
-    return dw.reshape(2 * S, 2 * S, C, O)
+    return dw.reshape(2 * S, 2 * S, C, O), all(fine)
 
 
 # ------------------------------------------------------------------------------------------------- pictures and blocks
