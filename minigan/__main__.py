@@ -12,14 +12,16 @@ COMMANDS = {
     "minigan.prepare": "make a data set of square faces from a folder or an archive of pictures",
     "minigan.data": "say what training would see of a folder: info DIR",
     "minigan.train": "train the DCGAN on drawn faces or on a folder of images",
+    "minigan.evaluate": "say whether a run is normal, and measure its faces",
     "minigan.sample": "draw faces, or the way from one face to another, with a trained generator",
+    "minigan.report": "write the report of a run anew: all of it on one page",
     "minigan.check": "say what is wrong with layers of your own, and why it probably is",
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the list, or the version."""
-    listing = "\n".join(f"  python -m {name:<16}{what}" for name, what in COMMANDS.items())
+    listing = "\n".join(f"  python -m {name:<18}{what}" for name, what in COMMANDS.items())
     text = f"commands (each has --help):\n{listing}"
     parser = Parser("minigan", f"{minigan.__doc__}\n\n{text}")
     parser.add_argument("--version", action="version", version=f"minigan {minigan.__version__}")

@@ -61,7 +61,7 @@ class Curve:
         Which of the thinned curves.
     label : str
     kind : str
-        CSS class: "real", "fake", "one".
+        CSS class, which chooses colour and dashes.
     """
 
     column: int

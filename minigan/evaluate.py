@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from minigan.backend import BACKENDS, Array, get_backend
-from minigan.cli import Parser, path_name, run_command, whole
+from minigan.cli import Parser, core_count, path_name, run_command, whole, working_with
 from minigan.config import RunConfig
 from minigan.console import complain, one_line, say
 from minigan.data.dataset import ImageSet, open_images
@@ -82,13 +82,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     generator, step = load_generator(run)
     images = _open_images(config, about, arguments.data)
     yardstick = Yardstick(images, samples=arguments.samples, seed=arguments.seed, drawn=config.data is None)
-    faces = draw_samples(generator.to(backend), yardstick.samples, arguments.seed, backend)
-    if faces is None:
-        raise UserError("the generator draws values that are no numbers: its weights are broken")
-    measures, neighbours = yardstick.measure(faces)
+    say(f"{one_line(run)} after {step:,} steps: {yardstick.samples:,} samples beside {len(images):,} images")
+    with working_with(arguments.threads):
+        faces = draw_samples(generator.to(backend), yardstick.samples, arguments.seed, backend)
+        if faces is None:
+            raise UserError("the generator draws values that are no numbers: its weights are broken")
+        measures, neighbours = yardstick.measure(faces)
     rows = [*read_rows(run, METRICS_NAME), {"measures": {name: m.to_dict() for name, m in measures.items()}}]
     findings = examine(config, *read_history(run), read_rows(run, VITALS_NAME), rows)
-    say(f"{one_line(run)} after {step:,} steps: {len(faces):,} samples beside {len(images):,} images")
     _say_table(measures, len(faces))
     _say_findings(findings)
     result = {
@@ -329,6 +330,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=whole, default=0, metavar="N", help="seed of noise and choices (default: 0)")
     add("--out", type=path_name, metavar="DIR", help=f"folder for {JSON_NAME} and {PICTURE_NAME} (default: RUN)")
     add("--backend", choices=BACKENDS, default="numpy", help="where the faces are drawn: numpy (default) or cupy")
+    add("--threads", type=core_count, metavar="N", help="cores to work on with numpy (default: all)")
     add("--diagnosis", action="store_true", help="examine the log only, which takes a second and needs no images")
     return parser
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from minigan.backend import Array, Shape, xp_of
 from minigan.conv import conv_forward, conv_input_grad, conv_weight_grad
-from minigan.kernels import cuda, pieces
+from minigan.kernels import cublas, cuda, pieces
 from minigan.kernels.geometry import Pad, Size
 from minigan.kernels.pieces import in_pieces
 from minigan.memory import empty
@@ -83,7 +83,7 @@ def dense_backward(
 
 def _product(a: Array, b: Array, *, transpose_a: bool = False, transpose_b: bool = False) -> Array:
     if cuda.available(a, b):
-        return cuda.matmul(a, b, transpose_a=transpose_a, transpose_b=transpose_b)
+        return cublas.matmul(a, b, transpose_a=transpose_a, transpose_b=transpose_b)
     return (a.T if transpose_a else a) @ (b.T if transpose_b else b)
 
 

@@ -31,6 +31,8 @@ from minigan.errors import UserError
 
 MAX_MARGIN = 4.0
 
+_MANIFOLD = ("unreadable", "no picture", "refused")  # what is dropped for many reasons
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, call, print.
@@ -132,7 +134,9 @@ def _summary(tally: Tally, source: str, target: Path) -> str:
             reasons = tally.sorted_reasons(kind)
             detail = "; ".join(f"{counted.count:,} {one_line(reason)}" for reason, counted in reasons[:3])
             more = "; ..." if len(reasons) > 3 else ""
-            lines.append(f"  dropped {tally.count(kind):>7,} {words}: {detail}{more}")
+            lines.append(
+                f"  dropped {tally.count(kind):>7,} {words}" + (f": {detail}{more}" if kind in _MANIFOLD else "")
+            )
     size = "" if tally.size == 64 else f" --image-size {tally.size}"
     lines += [
         f"Look at {one_line(target / 'report.html')}, and fill in whose drawings they are in DATACARD.md. Then:",

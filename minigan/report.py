@@ -571,7 +571,7 @@ _EXPLAINED = {
     "Distance from real pictures": "Sliced Wasserstein distance: the lower, the more small pieces of the faces look "
     "like those of real ones.",
     "Difference between two faces": "Far below that of real pictures, all faces are much the same.",
-    "Seconds per step": "Drawing and saving included.",
+    "Seconds per step": "Drawing, measuring and saving included.",
     "Discriminator's answers": "What it takes for real: 1 is certainly, 0 certainly not; on the thin line it "
     "cannot tell.",
 }
@@ -669,7 +669,7 @@ def _quality_charts(facts: Facts) -> list[Chart]:
         if len(found) > 1:
             steps = np.array(sorted(found), np.int64)
             values = np.array([found[step] for step in sorted(found)])
-            curves = [Curve(0, "samples", "one"), Curve(1, "real pictures", "real")]
+            curves = [Curve(0, "samples", "one"), Curve(1, "real pictures", "goal")]
             top = chart.axis(0.0, float(values.max()))[-1]
             charts.append(Chart(title, chart.thin(steps, values, window=1), curves, 0.0, top))
     return charts
@@ -697,7 +697,8 @@ def _quality(facts: Facts, charts: Sequence[Chart]) -> str:
         "samples’ place, “chance” what two halves of them differ by."
     )
     table = _table(("", "Samples", "Real", "Chance", "In words"), rows, caption=caption, words=(4,))
-    return f'<div class="card">{table}</div>' + "".join(map(_figure, charts))
+    figures = f'<div class="pair">{"".join(map(_figure, charts))}</div>' if charts else ""
+    return f'<div class="card">{table}</div>{figures}'
 
 
 # ------------------------------------------------------------------------------------------------------------ the speed
@@ -720,7 +721,7 @@ def _speed(facts: Facts, charts: Sequence[Chart]) -> str:
         told = '<p class="note">The time of this run\'s steps has not been recorded.</p>'
     else:
         told = (
-            f"<p>{_pace(took / count)} in all, drawing and saving included: {plural(count, 'step')} in "
+            f"<p>{_pace(took / count)} in all, drawing, measuring and saving included: {plural(count, 'step')} in "
             f"{_duration(took)}.</p>"
         )
     return told + "".join(map(_figure, charts)) + _sessions_table(facts)

@@ -133,7 +133,7 @@ def _train(trainer: Trainer) -> int:
         say(f"Stopped after {trainer.step} of {trainer.run.config.steps} steps; all is saved. To go on:")
         say(f"  {resume_line(path)}")
     else:
-        say(f"Done: {trainer.step} steps. Look at {path / 'faces.png'}, {path / 'faces.gif'}, {path / 'losses.png'}")
+        say(f"Done: {trainer.step} steps. Open {one_line(path / 'report.html')} in a browser, or see faces.png")
         say(f"More faces: python -m minigan.sample {shlex.quote(str(path))}")
     return status
 

@@ -155,6 +155,19 @@ def sitting(job, fault):
         }
 
 
+class QuickYardstick:
+    """In place of `minigan.metrics.Yardstick`: numbers that depend on the faces and cost nothing."""
+
+    samples = 8
+
+    def __init__(self, images, **_):
+        pass
+
+    def measure(self, faces):
+        mean = metrics.Measurement(float(faces.mean()), 1.0, 0.0)
+        return {"swd": mean, "distance": mean}, None
+
+
 def make_quick_and_repeatable():
     """Plots and measurements take longer than all else here, and when a report is written depends on the clock."""
 
@@ -162,12 +175,12 @@ def make_quick_and_repeatable():
         files.write_bytes(path, repr((steps.tolist(), history.tolist())).encode())
 
     plots.save_loss_plot = plot
+    metrics.Yardstick = QuickYardstick
     report.COST = 1e9
-    trainer.METRICS_SAMPLES = 64
 
 
 if __name__ == "__main__":
-    from minigan import files, plots, report, train, trainer
+    from minigan import files, metrics, plots, report, train
     from minigan.cli import run_command
 
     make_quick_and_repeatable()

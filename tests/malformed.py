@@ -15,6 +15,8 @@ import pickle
 import shutil
 import struct
 import sys
+import tarfile
+import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 SMALL = ["--image-size", "32", "--width", "1", "--batch-size", "2", "--steps", "1"]
+PREPARE = ["--keep-duplicates", "--workers", "1"]
 MEMORY = 700 << 20
 """What the process may take beyond what Python, NumPy and the others take: a picture at the limit needs most of it."""
 
@@ -226,7 +229,7 @@ CONFIGS = {
     "another width": (settings(width=2), "is of image size 32 and width 1, but this run has image size 32 and width 2"),
     "a width that would take gigabytes": (settings(width=512), "is of image size 32 and width 1, but this run has"),
     "another size": (settings(image_size=128), "is of image size 32 and width 1, but this run has image size 128"),
-    "a folder": (None, "no run folder: it has no config.json"),
+    "a folder": ("a folder", "no run folder: it has no config.json"),
 }
 
 CONFIGS_FOR_TRAINING_ONLY = {
@@ -376,6 +379,158 @@ GENERATORS = {
 }
 
 
+# ---------------------------------------------------------------------------------------------------------------- logs
+def _log(*lines):
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+LOGS = {
+    # name: file, and contents that a run may find there; no command stops at that, for a log is not worth a run
+    "empty log": ("log.csv", b""),
+    "binary log": ("log.csv", bytes(range(256)) * 20),
+    "log without end of line": ("log.csv", b"step,d_real" * 5000),
+    "log of zeros": ("log.csv", bytes(5000)),
+    "log of other columns": ("log.csv", _log("step,loss", "0,1", "1,2")),
+    "log that is not finite": ("log.csv", _log("step", "0,nan,inf,-inf,1e999,1,1", "1,1,1,1,1,1,1")),
+    "log of huge steps": ("log.csv", _log("step", "9" * 400 + ",1,1,1,1,1,1", "-1,1,1,1,1,1,1", "0x1,1,1,1,1,1,1")),
+    "log that goes back": ("log.csv", _log("step", "1,1,1,1,1,1,1", "0,1,1,1,1,1,1", "0,2,2,2,2,2,2")),
+    "binary vitals": ("vitals.jsonl", bytes(range(256)) * 20),
+    "vitals of no use": ("vitals.jsonl", _log("[]", "null", "{}", '{"step": -1}', '{"step": "0"}', '{"step": true}')),
+    "vitals of wrong types": (
+        "vitals.jsonl",
+        _log(
+            *(
+                f'{{"step": 0, "real_low": {value}, "fake_spread": {value}}}'
+                for value in ('"x"', "[]", "{}", "null", "true", "1e999", "NaN")
+            )
+        ),
+    ),
+    "vitals nested deep": ("vitals.jsonl", _log("[" * 100_000, '{"step": 0, "a":' + "[" * 900 + "]" * 900 + "}")),
+    "vitals of huge numbers": (
+        "vitals.jsonl",
+        _log(f'{{"step": {"9" * 5000}}}', f'{{"step": 1, "g_move": 1{"0" * 400}}}'),
+    ),
+    "binary metrics": ("metrics.jsonl", bytes(range(256)) * 20),
+    "metrics of wrong types": (
+        "metrics.jsonl",
+        _log(
+            '{"step": 0}',
+            '{"step": 0, "measures": 5}',
+            '{"step": 0, "measures": {"swd": 1}}',
+            '{"step": 0, "measures": {"swd": {"value": "x"}}}',
+        ),
+    ),
+    "speed of no use": ("speed.csv", _log("", "0,0,0.000", "5,1,1.000", "0,9,nan", "0,1,999999999.000")),
+}
+
+
+# ------------------------------------------------------------------------------------------------------------ archives
+def zip_of(*members, method=zipfile.ZIP_DEFLATED):
+    """A zip of a good picture and of (name or ZipInfo, contents)."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.writestr("good.png", picture())
+        for name, contents in members:
+            archive.writestr(name, contents)
+    return file.getvalue()
+
+
+def tar_of(*members, mode="w"):
+    """A tar of a good picture and of (name, contents or link target, type)."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode=mode) as archive:
+        for name, contents, kind in (("good.png", picture(), tarfile.REGTYPE), *members):
+            info = tarfile.TarInfo(name)
+            info.type = kind
+            if isinstance(contents, str):
+                info.linkname = contents
+                archive.addfile(info)
+            else:
+                info.size = len(contents)
+                archive.addfile(info, io.BytesIO(contents))
+    return file.getvalue()
+
+
+def zip_link():
+    info = zipfile.ZipInfo("link.png")
+    info.external_attr = 0o120777 << 16
+    return zip_of((info, b"/etc/passwd"))
+
+
+def zip_that_lies_about_sizes():
+    """The list of members says four gigabytes of the one that is there."""
+    data = zip_of()
+    at = data.index(b"PK\x01\x02") + 24
+    return data[:at] + struct.pack("<I", 2**32 - 2) + data[at + 4 :]
+
+
+def tar_that_claims(size):
+    """A tar of one member whose header says how long it is."""
+    info = tarfile.TarInfo("huge.png")
+    info.size = size
+    return tar_of()[:-10_240] + info.tobuf(tarfile.GNU_FORMAT) + bytes(10_240)
+
+
+OUTSIDE = (
+    "../evil.png",
+    "../../evil.png",
+    "a/../../../evil.png",
+    "/evil.png",
+    "/tmp/evil.png",
+    "C:\\evil.png",
+    "..\\..\\evil.png",
+)
+
+ARCHIVES = {
+    # name of the file: contents, exit status, and what is said
+    "outside.zip": (lambda: zip_of(*((name, picture()) for name in OUTSIDE)), 0, ""),
+    "outside.tar": (lambda: tar_of(*((name, picture(), tarfile.REGTYPE) for name in OUTSIDE)), 0, ""),
+    "links.zip": (zip_link, 0, ""),
+    "links.tar": (
+        lambda: tar_of(
+            ("a.png", "/etc/passwd", tarfile.SYMTYPE),
+            ("b.png", "../../../evil.png", tarfile.LNKTYPE),
+            ("folder", "/", tarfile.SYMTYPE),
+            ("folder/evil.png", picture(), tarfile.REGTYPE),
+        ),
+        0,
+        "",
+    ),
+    "devices.tar": (
+        lambda: tar_of(("a.png", "", tarfile.FIFOTYPE), ("b.png", "", tarfile.CHRTYPE), ("c.png", "", tarfile.BLKTYPE)),
+        0,
+        "",
+    ),
+    "names.zip": (
+        lambda: zip_of(
+            ("two\nlines.png", picture()),
+            ("\x1b[31mred.png", picture()),
+            (300 * "n" + ".png", picture()),
+            ("絵.png", picture()),
+        ),
+        0,
+        "",
+    ),
+    "bomb.zip": (lambda: zip_of(("zeros.png", bytes(150 << 20))), 0, ""),
+    "bombs.zip": (lambda: zip_of(*((f"{k}.png", bytes(40 << 20)) for k in range(30))), 2, "that is a bomb"),
+    "bomb.tar.gz": (lambda: tar_of(("zeros.png", bytes(150 << 20), tarfile.REGTYPE), mode="w:gz"), 0, ""),
+    "nested.zip": (lambda: zip_of(("inside.zip", zip_of())), 0, ""),
+    "same-name.tar": (lambda: tar_of(("good.png", picture(), tarfile.REGTYPE)), 0, ""),
+    "lies.zip": (zip_that_lies_about_sizes, 2, "no picture is left"),
+    "claims.tar": (lambda: tar_that_claims(2**40), 0, ""),
+    "cut.zip": (lambda: zip_of()[:-30], 2, "neither a folder nor an archive"),
+    "cut.tar": (lambda: tar_of()[:1500], 2, ""),
+    "cut.tar.gz": (lambda: tar_of(mode="w:gz")[:800], 2, ""),
+    "no-pictures.zip": (lambda: zip_of()[:0] + b"PK\x05\x06" + bytes(18), 2, ""),
+    "text.zip": (lambda: b"just words", 2, "neither a folder nor an archive"),
+    "error-page.tar.gz": (lambda: HTML, 2, "neither a folder nor an archive"),
+    "empty.tar": (lambda: b"", 2, ""),
+    "other.7z": (lambda: b"7z\xbc\xaf\x27\x1c" + bytes(99), 2, "neither a folder nor an archive"),
+    "other.rar": (lambda: b"Rar!\x1a\x07\x01\0" + bytes(99), 2, "neither a folder nor an archive"),
+    "picture.png": (picture, 2, "neither a folder nor an archive"),
+}
+
+
 # ------------------------------------------------------------------------------------------------------- command lines
 LONG = "n" * 300
 ARGUMENTS = [
@@ -426,6 +581,63 @@ ARGUMENTS = [
     ("sample", ["RUN", "--out", f"PLACE/{LONG}.png"], "cannot be written: "),
     ("sample", ["RUN", "--out", "DATA/good0.png"], "exists already; --force replaces it"),
     ("sample", ["RUN", "--n", "9999", "--interpolate", "--out", "PLACE/x.jpg"], "cannot hold so large a picture"),
+    ("report", [], "the following arguments are required: RUN"),
+    ("report", [""], "must be a path, got ''"),
+    ("report", ["PLACE"], "is no run folder"),
+    ("report", ["PLACE/two\nlines"], "no such run folder"),
+    ("report", ["RUN/config.json"], "is no run folder"),
+    ("report", [f"PLACE/{LONG}"], "cannot be opened: "),
+    ("report", ["RUN", "RUN"], "unrecognized arguments: "),
+    ("evaluate", [], "the following arguments are required: RUN"),
+    ("evaluate", [""], "must be a path, got ''"),
+    ("evaluate", ["PLACE"], "is no run folder"),
+    ("evaluate", ["DATA"], "is no run folder"),
+    ("evaluate", [f"PLACE/{LONG}"], "cannot be opened: "),
+    ("evaluate", ["RUN", "--samples", "0"], "--samples: must be between"),
+    ("evaluate", ["RUN", "--samples", "-64"], "--samples: must be between"),
+    ("evaluate", ["RUN", "--samples", "nan"], "must be a whole number, got 'nan'"),
+    ("evaluate", ["RUN", "--samples", "9" * 30], "--samples: must be between"),
+    ("evaluate", ["RUN", "--seed", "-1"], "--seed: must be between 0 and 4294967295, got -1"),
+    ("evaluate", ["RUN", "--out", "PLACE/nothing"], "--out: must be a folder that exists"),
+    ("evaluate", ["RUN", "--out", "DATA/good0.png"], "--out: must be a folder that exists"),
+    ("evaluate", ["RUN", "--data", "PLACE"], "must hold image files, and holds no file"),
+    ("evaluate", ["RUN", "--data", "PLACE/nothing"], "there is no "),
+    ("evaluate", ["RUN", "--data", "DATA"], "images are needed to measure faces against"),
+    ("data", [], "arguments are required"),
+    ("data", ["show", "DATA"], "invalid choice: 'show'"),
+    ("data", ["info", ""], "must be a path, got ''"),
+    ("data", ["info", "PLACE"], "must hold image files, and holds no file"),
+    ("data", ["info", "PLACE/nothing"], "there is no "),
+    ("data", ["info", "DATA/good0.png"], "is a file"),
+    ("data", ["info", "PLACE/two\nlines"], "there is no "),
+    ("data", ["info", f"PLACE/{LONG}"], "cannot be opened"),
+    ("data", ["info", "DATA", "--image-size", "33"], "invalid choice"),
+    ("data", ["info", "DATA", "--sheet", "PLACE/x.txt"], "--sheet: must end in one of .png"),
+    ("data", ["info", "DATA", "--sheet", "DATA/good0.png"], "exists already; --force replaces it"),
+    ("data", ["info", "DATA", "--sheet", "DATA/x.png"], "would lie among the pictures to train on"),
+    ("data", ["info", "DATA", "--sheet", "PLACE/no/x.png"], "does not exist"),
+    ("prepare", [], "arguments are required: SRC, DST"),
+    ("prepare", ["DATA"], "arguments are required: DST"),
+    ("prepare", ["", "PLACE/new"], "must be a path, got ''"),
+    ("prepare", ["DATA", ""], "must be a path, got ''"),
+    ("prepare", ["PLACE", "PLACE/new"], ""),
+    ("prepare", ["PLACE/nothing", "PLACE/new"], "there is no "),
+    ("prepare", ["PLACE/two\nlines", "PLACE/new"], "there is no "),
+    ("prepare", ["DATA", "DATA"], ""),
+    ("prepare", ["DATA", "DATA/new"], ""),
+    ("prepare", ["DATA", "RUN"], ""),
+    ("prepare", ["DATA", "RUN/config.json"], ""),
+    ("prepare", ["DATA", "RUN/config.json/below"], ""),
+    ("prepare", ["DATA", f"PLACE/{LONG}"], ""),
+    ("prepare", ["DATA", "PLACE/new", "--size", "-64"], "invalid choice: -64"),
+    ("prepare", ["DATA", "PLACE/new", "--margin", "nan"], "--margin: must be between 1 and 4"),
+    ("prepare", ["DATA", "PLACE/new", "--margin", "1e999"], "--margin: must be between 1 and 4"),
+    ("prepare", ["DATA", "PLACE/new", "--min-side", "-1"], "--min-side: must be 1 or more"),
+    ("prepare", ["DATA", "PLACE/new", "--workers", "0"], "--workers: must be 1 or more, got 0"),
+    ("prepare", ["DATA", "PLACE/new", "--no-face", "crop"], "without --cascade nobody looks for faces"),
+    ("prepare", ["DATA", "PLACE/new", "--cascade", "PLACE/nothing.xml"], ""),
+    ("prepare", ["DATA", "PLACE/new", "--cascade", "PLACE"], ""),
+    ("prepare", ["DATA", "PLACE/new", "--cascade", "DATA/good0.png"], ""),
     ("check", [], "name a file to check"),
     ("check", [""], "must be a path, got ''"),
     ("check", ["PLACE"], ""),
@@ -446,133 +658,137 @@ ARGUMENTS = [
 # ---------------------------------------------------------------------------------------------------------- the program
 @dataclass
 class Case:
-    """One specimen before one command: expected exit status, and a part of what has to be said."""
+    """Specimens before one command: what it exits with, and a part of what it has to say.
+
+    RUN, DATA and FILE in the arguments are a run with the given config.json, checkpoint or log in the place of its own,
+    a folder of the given pictures (a good one for None), and a file with the given contents; PLACE is an empty folder.
+    """
 
     name: str
     command: str
-    arguments: list[str]
+    arguments: list
     says: str
     status: int = 2
-    config: object = True
+    config: object = None
     checkpoint: object = None
-    file: object = None
+    log: tuple = ()
+    file: tuple = ()
     pictures: tuple = ()
+
+
+NEW = [*SMALL, "--out", "PLACE/new"]
+OF_PICTURES = {"train": ["--data", "DATA", *NEW], "data": ["info", "DATA"], "prepare": ["DATA", "PLACE/new", *PREPARE]}
+OF_RUNS = {"train": ["--resume", "RUN", "--steps", "9"], "sample": ["RUN"], "evaluate": ["RUN"], "report": ["RUN"]}
+OF_LOGS = {"train": ["--resume", "RUN", "--steps", "3"], "evaluate": ["RUN", "--diagnosis"], "report": ["RUN"]}
 
 
 def cases():
     """Every case of the corpus."""
-    found = []
-    for name, (_, says) in UNREADABLE_PICTURES.items():
-        found.append(
-            Case(
-                f"train: {name} alone",
-                "train",
-                ["--data", "DATA", *SMALL, "--out", "PLACE/new"],
-                says,
-                pictures=(name,),
-            )
-        )
-    mixed = [None] * (len(UNREADABLE_PICTURES) + 2)
-    found.append(
-        Case(
-            "train: all unreadable pictures among good ones",
-            "train",
-            ["--data", "DATA", *SMALL, "--out", "PLACE/new"],
-            f"minigan: warning: Skipped {len(UNREADABLE_PICTURES)} of ",
-            status=0,
-            pictures=(*mixed, *UNREADABLE_PICTURES),
-        )
-    )
-    found.append(
-        Case(
-            "train: all odd pictures",
-            "train",
-            ["--data", "DATA", *SMALL, "--out", "PLACE/new"],
-            "",
-            status=0,
-            pictures=tuple(ODD_PICTURES),
-        )
-    )
-    for name, (contents, says) in CONFIGS.items():
-        for command, arguments in (("train", ["--resume", "RUN"]), ("sample", ["RUN"])):
-            found.append(Case(f"{command}: config.json is {name}", command, arguments, says, config=contents))
+    return [*_picture_cases(), *_run_cases(), *_file_cases(), *_argument_cases()]
+
+
+def _picture_cases():
+    alone = {"train": "", "data": "", "prepare": "no picture is left"}
+    for command, arguments in OF_PICTURES.items():
+        for name, (_, says) in UNREADABLE_PICTURES.items():
+            says = alone[command] or says
+            yield Case(f"{command}: {name} alone", command, arguments, says, pictures=(name,))
+        mixed = (*[None] * (len(UNREADABLE_PICTURES) + 2), *UNREADABLE_PICTURES)
+        says = f"minigan: warning: Skipped {len(UNREADABLE_PICTURES)} of " if command == "train" else ""
+        yield Case(f"{command}: unreadable pictures", command, arguments, says, 0, pictures=mixed)
+        yield Case(f"{command}: odd pictures", command, arguments, "", 0, pictures=tuple(ODD_PICTURES))
+
+
+def _run_cases():
+    for command, arguments in OF_RUNS.items():
+        for name, (contents, says) in CONFIGS.items():
+            is_report_of_another = command == "report" and "but this run has" in says
+            if not is_report_of_another:  # a report reads no checkpoint
+                yield Case(f"{command}: config.json, {name}", command, arguments, says, config=contents)
+        if command != "report":
+            for name, (change, says) in {**FILES, **CHECKPOINTS}.items():
+                yield Case(f"{command}: checkpoint, {name}", command, arguments, says, checkpoint=change)
     for name, (contents, says) in CONFIGS_FOR_TRAINING_ONLY.items():
-        found.append(
-            Case(f"train: config.json, {name}", "train", ["--resume", "RUN", "--steps", "9"], says, config=contents)
-        )
-    for name, (change, says) in {**FILES, **CHECKPOINTS}.items():
-        for command, arguments in (("train", ["--resume", "RUN", "--steps", "9"]), ("sample", ["RUN"])):
-            found.append(Case(f"{command}: checkpoint, {name}", command, arguments, says, checkpoint=change))
+        yield Case(f"train: config.json, {name}", "train", OF_RUNS["train"], says, config=contents)
+    for command, arguments in OF_LOGS.items():
+        for name, log in LOGS.items():
+            yield Case(f"{command}: {name}", command, arguments, "", 0, log=log)
+
+
+def _file_cases():
     for name, (change, says) in {**FILES, **GENERATORS}.items():
-        found.append(Case(f"sample: generator, {name}", "sample", ["FILE"], says, file=change))
+        yield Case(f"sample: generator, {name}", "sample", ["FILE"], says, file=("generator.safetensors", change))
+    for name, (maker, status, says) in ARCHIVES.items():
+        arguments, file = ["FILE", "PLACE/new", *PREPARE], (name, lambda good, maker=maker: maker())
+        yield Case(f"prepare: archive, {name}", "prepare", arguments, says, status, file=file)
+
+
+def _argument_cases():
     for command, arguments, says in ARGUMENTS:
         shown = " ".join(repr(argument[:60]) for argument in arguments)
-        found.append(Case(f"{command} {shown}", command, arguments, says, pictures=(None,)))
-    return found
+        yield Case(f"{command} {shown}", command, arguments, says, pictures=(None,))
 
 
 class Bench:
-    """A run and a place to try one case after another."""
+    """A run, and a place to try one case after another."""
 
     def __init__(self, folder):
         self.folder, self.run = folder, folder / "run"
         self.generator = next((self.run / "models").glob("*GENERATOR*")).read_bytes()
-        (self.checkpoint,) = (path for path in (self.run / "checkpoints").iterdir() if "000002" in path.name)
-        for path in (self.run / "checkpoints").iterdir():
-            if path != self.checkpoint:
-                path.unlink()
+        self.checkpoint = self.run / "checkpoints" / "step-000002.safetensors"
+        (self.run / "checkpoints" / "step-000000.safetensors").unlink()
 
     def try_out(self, case):
         place = self.folder / "place"
-        run, data = place / "run", place / "data"
-        (place / "empty").mkdir(parents=True)
-        shutil.copytree(self.run, run)
+        names = {"RUN": place / "run", "DATA": place / "data", "PLACE": place / "empty"}
+        names["PLACE"].mkdir(parents=True)
+        shutil.copytree(self.run, names["RUN"])
         if case.pictures:
             data_of(place, *case.pictures)
-        if case.config is None:
-            (run / "config.json").unlink()
-            (run / "config.json").mkdir()
-        elif case.config is not True:
-            (run / "config.json").write_bytes(case.config)
+        if case.config is not None:
+            _put(names["RUN"] / "config.json", lambda good: case.config, b"")
         if case.checkpoint is not None:
-            self._put(run / "checkpoints" / self.checkpoint.name, case.checkpoint, self.checkpoint.read_bytes())
-        if case.file is not None:
-            self._put(place / "generator.safetensors", case.file, self.generator)
-        names = {"RUN": run, "DATA": data, "PLACE": place / "empty", "FILE": place / "generator.safetensors"}
-        arguments = [self._filled_in(argument, names) for argument in case.arguments]
-        before, peak = contents_of(run, data), peak_kilobytes()
+            _put(names["RUN"] / "checkpoints" / self.checkpoint.name, case.checkpoint, self.checkpoint.read_bytes())
+        if case.log:
+            (names["RUN"] / case.log[0]).write_bytes(case.log[1])
+        if case.file:
+            names["FILE"] = place / case.file[0]
+            _put(names["FILE"], case.file[1], self.generator)
+        arguments = [_filled_in(argument, names) for argument in case.arguments]
+        before, peak = contents_of(self.folder), peak_kilobytes()
         status, error = call(case.command, arguments)
-        changed = sorted(set(contents_of(run, data) ^ before))
-        left = [] if status == 0 else sorted(path.name for path in (place / "empty").rglob("*"))
+        changed = sorted({name for name, _ in contents_of(self.folder) ^ before})
+        if status == 0:  # it may write what it is there for
+            changed = [name for name in changed if not name.startswith(("place/run/", "place/empty/"))]
         shutil.rmtree(place)
-        grown = peak_kilobytes() - peak
-        return {"status": status, "error": error, "changed": [name for name, _ in changed] + left, "kilobytes": grown}
-
-    @staticmethod
-    def _put(path, change, good):
-        if change == "sparse":
-            path.write_bytes(good)
-            os.truncate(path, 8 << 30)
-        else:
-            path.write_bytes(change(good))
-
-    @staticmethod
-    def _filled_in(argument, names):
-        for name, path in names.items():
-            if argument == name or argument.startswith(f"{name}/"):
-                return str(path) + argument[len(name) :]
-        return argument
+        return {"status": status, "error": error, "changed": changed, "kilobytes": peak_kilobytes() - peak}
 
 
-def contents_of(*folders):
-    """(path, digest) of every file; the size will do for a huge one."""
+def _put(path, change, good):
+    contents = good if change == "sparse" else change(good)
+    if contents == "a folder":
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_bytes(contents)
+    if change == "sparse":
+        os.truncate(path, 8 << 30)
+
+
+def _filled_in(argument, names):
+    name, slash, rest = argument.partition("/")
+    return f"{names[name]}{slash}{rest}" if name in names else argument
+
+
+def contents_of(folder):
+    """(path, digest) of every file and folder; the size will do for a huge one."""
     found = set()
-    for folder in folders:
-        for path in folder.rglob("*") if folder.exists() else ():
-            if path.is_file():
-                size = path.stat().st_size
-                digest = str(size) if size > 1 << 30 else hashlib.sha256(path.read_bytes()).hexdigest()
-                found.add((path.relative_to(folder).as_posix(), digest))
+    for path in folder.rglob("*"):
+        digest = "folder"
+        if path.is_file():
+            size = path.stat().st_size
+            digest = str(size) if size > 1 << 30 else hashlib.sha256(path.read_bytes()).hexdigest()
+        found.add((path.relative_to(folder).as_posix(), digest))
     return found
 
 
@@ -612,10 +828,8 @@ def limit_memory():
 def main(folder):
     plots.save_loss_plot = lambda path, steps, history: path.write_bytes(b"")  # slow, and of no interest here
     data_of(folder, None, None)
-    status, error = call(
-        "train",
-        ["--data", str(folder / "data"), *SMALL, "--steps", "2", "--save-every", "2", "--out", str(folder / "run")],
-    )
+    arguments = ["--data", str(folder / "data"), *SMALL, "--steps", "2", "--save-every", "2"]
+    status, error = call("train", [*arguments, "--out", str(folder / "run")])
     assert status == 0, error
     limit_memory()
     bench = Bench(folder)
@@ -625,7 +839,17 @@ def main(folder):
 if __name__ == "__main__":
     import minigan.__main__
     import minigan.check.__main__
-    from minigan import plots, sample, train
+    import minigan.data.__main__
+    from minigan import evaluate, plots, prepare, report, sample, train
 
-    COMMANDS = {"train": train, "sample": sample, "check": minigan.check.__main__, "minigan": minigan.__main__}
+    COMMANDS = {
+        "train": train,
+        "sample": sample,
+        "report": report,
+        "evaluate": evaluate,
+        "data": minigan.data.__main__,
+        "prepare": prepare,
+        "check": minigan.check.__main__,
+        "minigan": minigan.__main__,
+    }
     main(Path(sys.argv[1]))

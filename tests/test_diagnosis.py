@@ -165,6 +165,7 @@ def test_bands_are_those_of_the_configuration_and_named():
     assert "drawn" in band_of(RunConfig(), 5000).name
     assert "quick" in band_of(PRESETS["quick"], 500).name
     assert "other" in band_of(replace(ARTICLE, width=8), 500).name
+    assert band_of(ARTICLE, 2500).g == (2.2, 3.5)
     (finding,) = made(5000, g=3.2)
     assert finding.band == band_of(ARTICLE, 5000).name
     assert made(300, g=3.2) == []

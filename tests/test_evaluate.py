@@ -5,8 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
-from PIL import Image
 from equal import assert_equal_runs, files_of
+from PIL import Image
 
 from minigan import evaluate, metrics, train, trainer
 from minigan.cli import run_command
@@ -132,9 +132,9 @@ def test_drawn_faces_are_counted_by_kind(tmp_path, monkeypatch, capsys):
 
     from minigan.config import PRESETS
 
-    monkeypatch.setattr(modes, "FITTED", 250)
+    monkeypatch.setattr(modes, "FITTED", 200)
     monkeypatch.setattr(modes, "HELD_OUT", 0)
-    monkeypatch.setitem(PRESETS, "quick", replace(PRESETS["quick"], faces=200))
+    monkeypatch.setitem(PRESETS, "quick", replace(PRESETS["quick"], faces=160))
     modes.reader.cache_clear()
     out = tmp_path / "run"
     assert run_command(train.main, ["--preset", "quick", *SIZE, "--steps", "1", "--out", str(out)]) == 0
@@ -186,8 +186,8 @@ def test_bad_runs(run, tmp_path, capsys, kind):
         for path in (source / "checkpoints").iterdir():
             path.write_bytes(b"x")
     assert call(source, *arguments) == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
+    *before, error = capsys.readouterr().err.splitlines()
+    assert not any("minigan" in line for line in before)  # at most a progress bar
     assert {
         "missing": "no such run folder",
         "no run": "is no run folder",

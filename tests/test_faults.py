@@ -141,7 +141,13 @@ def test_points_are_what_a_save_does(harness):
     saving = [point.split()[0] for point in harness.points if "step-000004" in point]
     # Made by mkstemp, opened, header and numbers written, permissions, opened to be flushed, flushed, renamed.
     assert saving == ["open", "open", "write", "write", "chmod", "open", "fsync", "rename"]
-    for point in ("write run/log.csv", "fsync run/log.csv", "fsync run/checkpoints", "rename .minigan"):
+    for point in (
+        "write run/metrics.jsonl",
+        "write run/log.csv",
+        "fsync run/log.csv",
+        "fsync run/checkpoints",
+        "rename .minigan",
+    ):
         assert point in harness.points
     assert "unlink run/checkpoints/step-000000.safetensors" in harness.points
 

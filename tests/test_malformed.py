@@ -9,7 +9,7 @@ from pathlib import Path
 import malformed
 import pytest
 
-PROGRESS = re.compile(r"(Reading images|Drawing faces|Training|Drawing)\b")
+PROGRESS = re.compile(r"(Reading images|Drawing faces|Training|Drawing|Preparing)\b")
 MOST_KILOBYTES = 100_000
 """By how much a case may make the process grow."""
 
@@ -32,7 +32,7 @@ def lines_of(error):
 
 
 def test_names_are_unique():
-    assert len({case.name for case in CASES}) == len(CASES) > 250
+    assert len({case.name for case in CASES}) == len(CASES) > 500
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: ascii(case.name))

@@ -68,6 +68,7 @@ def test_run_folder(six):
             "faces.gif",
             "report.html",
             "speed.csv",
+            "vitals.jsonl",
             *(f"images/{s:04d}_image.png" for s in (0, 2, 4)),
             *(f"images/{s:04d}fixed_image.png" for s in (0, 2, 4, 5)),
             *(f"models/{s}_{n}_weights_and_arch.safetensors" for s in (2, 5) for n in ("GENERATOR", "DISCRIMINATOR")),

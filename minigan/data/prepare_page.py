@@ -18,7 +18,7 @@ from PIL import Image
 
 from minigan.data.datacard import Facts, concerns, steps
 from minigan.data.examine import Settings
-from minigan.data.tally import EXAMPLES, KINDS, SIDES, Pictured, Pixels, Tally
+from minigan.data.tally import EXAMPLES, KINDS, SIDES, Pictured, Pixels, Reason, Tally
 from minigan.page import DARK, LIGHT, date, document, hidden, plural, text, themes, variables
 
 THUMBNAIL = 64
@@ -116,15 +116,6 @@ def _concerns(found: Sequence[str]) -> str:
 
 def _dropped(kind: str, tally: Tally, pictures: Path) -> str:
     """One kind of loss: its reasons, and some of its pictures."""
-    rows = []
-    for reason, counted in tally.sorted_reasons(kind):
-        names = ", ".join(f"<code>{text(name)}</code>" for name in counted.examples)
-        more = ", …" if counted.count > EXAMPLES else ""
-        rows.append(f'<tr><td class="number">{counted.count:,}</td><td>{text(reason)}</td><td>{names}{more}</td></tr>')
-    table = (
-        '<table class="reasons"><thead><tr><th class="number" scope="col">Files</th><th scope="col">Reason</th>'
-        f'<th scope="col">For example</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
-    )
     sample = tally.dropped_samples[kind].items if kind in tally.dropped_samples else []
     figures = [_pair(p, pictures) if kind == "duplicate" else _figure(p.pixels, p.source) for p in sample]
     some = f" Shown are {len(sample)} of them." if 0 < len(sample) < tally.count(kind) else ""
@@ -132,7 +123,21 @@ def _dropped(kind: str, tally: Tally, pictures: Path) -> str:
         f'<section><h2 id="{kind.replace(" ", "-")}">Dropped: {text(KINDS[kind])} '
         f'<span class="count">{tally.count(kind):,}</span></h2>'
         f"{_note(_EXPLAINED[kind] + some)}{_sheet(figures, 'pairs' if kind == 'duplicate' else '')}"
-        f'<div class="scroll">{table}</div></section>'
+        f"{_reasons(tally.sorted_reasons(kind))}</section>"
+    )
+
+
+def _reasons(reasons: Sequence[tuple[str, Reason]]) -> str:
+    """The reasons of one kind, with some names for each."""
+    rows = []
+    for reason, counted in reasons:
+        names = ", ".join(f"<code>{text(name)}</code>" for name in counted.examples)
+        more = ", …" if counted.count > EXAMPLES else ""
+        rows.append(f'<tr><td class="number">{counted.count:,}</td><td>{text(reason)}</td><td>{names}{more}</td></tr>')
+    return (
+        '<div class="scroll"><table class="reasons"><thead><tr><th class="number" scope="col">Files</th>'
+        '<th scope="col">Reason</th><th scope="col">For example</th></tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
@@ -144,8 +149,7 @@ def _sizes(tally: Tally, settings: Settings) -> str:
         _histogram(tally.squares, below, "Side of the squares cut out of them, in pixels"),
     ]
     if tally.enlarged:
-        share = 100 * tally.enlarged / tally.kept
-        words = f"{tally.enlarged:,} squares ({share:.1f} %) were smaller than {tally.size} pixels and were enlarged."
+        words = f"Smaller than {tally.size} pixels, and so enlarged: {plural(tally.enlarged, 'square')}."
     else:
         words = f"No square was smaller than {tally.size} pixels, so none was enlarged."
     words += f" Squares of fewer than {settings.min_side} pixels were dropped."

@@ -84,6 +84,11 @@ def matmul(
     return out
 
 
+def address(a: Any) -> int:
+    """Where an array on a GPU begins in its memory."""
+    return a.data.ptr
+
+
 class _Cublas:
     """A cuBLAS handle with its stream and workspace.
 
@@ -96,7 +101,9 @@ class _Cublas:
 
     def __init__(self, library: ctypes.CDLL, xp: Any) -> None:
         self._xp = xp
-        pointer, integer, stride = ctypes.c_void_p, ctypes.c_int, ctypes.c_longlong
+        pointer: Any = ctypes.c_void_p
+        integer: Any = ctypes.c_int
+        stride: Any = ctypes.c_longlong
         matrix = [pointer, integer, integer, stride]  # data, type, leading dimension, distance to the next in the stack
         self._multiply = library.cublasGemmStridedBatchedEx
         before = [pointer, integer, integer, integer, integer, integer, pointer]  # handle, turns, sizes, alpha
@@ -139,9 +146,9 @@ class _Cublas:
         if tf32 and compute == CUBLAS_COMPUTE_32F:
             compute = CUBLAS_COMPUTE_32F_FAST_TF32
         turn_a, turn_b = (CUBLAS_OP_T if turn else CUBLAS_OP_N for turn in transposed)
-        second = (b.data.ptr, kind, b.shape[-1], N * K)
-        first = (a.data.ptr, kind, a.shape[-1], M * K)
-        result = (out.data.ptr, kind, N, M * N)
+        second = (address(b), kind, b.shape[-1], N * K)
+        first = (address(a), kind, a.shape[-1], M * K)
+        result = (address(out), kind, N, M * N)
         add = ctypes.byref(one if accumulate else zero)
         before = (self._handle, turn_b, turn_a, N, M, K, ctypes.byref(one))
         after = (out.shape[0] if out.ndim == 3 else 1, compute, CUBLAS_GEMM_DEFAULT)
@@ -152,7 +159,7 @@ class _Cublas:
         if stream != self._stream:
             _check(self._set_stream(self._handle, stream))
             # Setting the stream has just taken the workspace away.
-            _check(self._set_workspace(self._handle, self._workspace.data.ptr, WORKSPACE_BYTES))
+            _check(self._set_workspace(self._handle, address(self._workspace), WORKSPACE_BYTES))
             self._stream = stream
 
 

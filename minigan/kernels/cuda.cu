@@ -404,15 +404,14 @@ extern "C" __global__ void tanh_backward(const real* dy, const real* y, real* dx
 
 __device__ real sigmoid(real z) { return real(0.5) * tanh(real(0.5) * z) + real(0.5); }
 
-// Sum over one block of 256 threads, in every thread.
+// Sum over one block of 256 threads; only the first thread may believe it.
 __device__ real sum_of_block(real value, real* room) {
-    __syncthreads();  // the room may still be in use by the sum before
     room[threadIdx.x] = value;
     for (int half = blockDim.x / 2; half; half /= 2) {
         __syncthreads();
         if (threadIdx.x < half) room[threadIdx.x] += room[threadIdx.x + half];
     }
-    __syncthreads();
+    __syncthreads();  // before anybody fills the room again
     return room[0];
 }
 

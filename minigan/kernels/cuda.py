@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from minigan.backend import Array, backend_of, xp_of
-from minigan.kernels.cublas import matmul
+from minigan.kernels.cublas import address, matmul
 from minigan.kernels.geometry import Pad, Size, output_size
 
 CHUNK_BYTES = 1 << 29
@@ -457,7 +457,7 @@ class PieceTable:
         self._groups = [list(group) for group in groups]
         self._places = _places(groups)
         rows = [
-            [*(a.data.ptr + start * a.dtype.itemsize for a in arrays), min(PIECE, arrays[0].size - start)]
+            [*(address(a) + start * a.dtype.itemsize for a in arrays), min(PIECE, arrays[0].size - start)]
             for arrays in zip(*groups, strict=True)
             for start in range(0, arrays[0].size, PIECE)
         ]
@@ -474,7 +474,7 @@ class PieceTable:
 
 
 def _places(groups: Sequence[Sequence[Array]]) -> list[list[tuple[int, int]]]:
-    return [[(a.data.ptr, a.size) for a in group] for group in groups]
+    return [[(address(a), a.size) for a in group] for group in groups]
 
 
 class Zeroing:
