@@ -37,6 +37,7 @@ from minigan.metrics import (
     pyramid_sides,
 )
 from minigan.plots import grid
+from minigan.report import renew
 from minigan.rng import MAX_SEED
 from minigan.run import METRICS_NAME, VITALS_NAME, open_config, read_history, read_rows
 from minigan.sample import load_generator
@@ -103,6 +104,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         save_picture(out / PICTURE_NAME, measures, faces, neighbours, images.images)
         write_text(out / JSON_NAME, json.dumps(result, indent=2, allow_nan=False) + "\n")
+        if out == run:
+            renew(run)  # the report shows them, too
     except OSError as error:
         raise RunError(f"cannot write to {out}: {error.strerror or error}") from None
     say(f"Written: {one_line(out / JSON_NAME)}, {one_line(out / PICTURE_NAME)}")

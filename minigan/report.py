@@ -369,7 +369,8 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str 
         for first, *rest in rows
     )
     title = f"<caption>{caption}</caption>" if caption else ""
-    return f'<div class="scroll"><table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    kind = ' class="telling"' if words else ""
+    return f'<div class="scroll"><table{kind}>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _list(pairs: Iterable[tuple[str, str]]) -> str:
@@ -687,16 +688,18 @@ def _quality(facts: Facts, charts: Sequence[Chart]) -> str:
         )
     count = newest["samples"] if type(newest.get("samples")) is int else 0
     rows = []
-    for name, measure in _measures(newest).items():
+    measures = _measures(newest)
+    for name in sorted(measures, key=lambda name: name != "swd"):  # the mean before its parts
         with contextlib.suppress(KeyError):  # a measure of another version's
-            label, form, words = describe(name, measure, count)
-            numbers = (form(value) for value in (measure.value, measure.real, measure.noise))
-            rows.append([text(label), *map(text, numbers), text(words)])
+            label, form, words = describe(name, measures[name], count)
+            numbers = [text(form(value)) for value in (measures[name].value, measures[name].real, measures[name].noise)]
+            part = ' class="part"' if label.startswith(" ") else ""
+            rows.append([f"<span{part}>{text(label.strip())}</span>", *numbers, text(words)])
     caption = (
         f"{plural(count, 'sample')} after {plural(newest['step'], 'step')}. “Real” is what real pictures score in the "
         "samples’ place, “chance” what two halves of them differ by."
     )
-    table = _table(("", "Samples", "Real", "Chance", "In words"), rows, caption=caption, words=(4,))
+    table = _table(("Measure", "Samples", "Real", "Chance", "In words"), rows, caption=caption, words=(4,))
     figures = f'<div class="pair">{"".join(map(_figure, charts))}</div>' if charts else ""
     return f'<div class="card">{table}</div>{figures}'
 
@@ -866,9 +869,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     path = Path(arguments.run)
-    config, _ = open_config(path)
     try:
-        Report(path).write(_state(path, config))
+        renew(path)
     except PermissionError as error:
         raise UserError(f"{path / REPORT_NAME} cannot be written: {error.strerror or error}") from None
     except OSError as error:
@@ -877,8 +879,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def renew(path: Path) -> None:
+    """Write the report of a run from what its folder shows.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    UserError, OSError
+        As `Report.write`.
+    """
+    Report(path).write(_state(path, open_config(path)[0]))
+
+
 def _state(path: Path, config: RunConfig) -> str:
-    """What a folder shows of its run's state."""
+    """Whether somebody trains in a folder, or how that has ended."""
     if (path / LOCK_NAME).exists():
         try:
             FolderLock(path).release()

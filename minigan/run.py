@@ -420,11 +420,17 @@ def _parse_row(line: str) -> list[float] | None:
 def _parse_json(line: str) -> dict[str, Any] | None:
     """A row that `Run.append` wrote; None if it is cut short or something else."""
     try:
-        row = json.loads(line) if line.endswith("\n") else None
+        row = json.loads(line, parse_int=_whole) if line.endswith("\n") else None
     except (ValueError, RecursionError):
         return None
     step = row.get("step") if isinstance(row, dict) else None
     return row if isinstance(step, int) and not isinstance(step, bool) and 0 <= step < 10**12 else None
+
+
+def _whole(text: str) -> int:
+    if len(text) > 15:  # nothing that we count; and Python would make no float of a very long one
+        raise ValueError(f"{text[:15]}... is too large")
+    return int(text)
 
 
 def read_rows(path: Path, name: str) -> list[dict[str, Any]]:

@@ -32,7 +32,14 @@ class Browser:
     def __init__(self, program, profile):
         down_read, self._down = os.pipe()
         self._up, up_write = os.pipe()
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage"]
+        options = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--hide-scrollbars",
+            "--disable-dev-shm-usage",
+        ]
         options += ["--remote-debugging-pipe", f"--user-data-dir={profile}", "about:blank"]
 
         def place():

@@ -497,7 +497,7 @@ def test_the_most_similar_of_many_is_found():
         assert seen.find(likeness.Likeness(bits, field.tobytes())) is None
         seen.add(likeness.Likeness(bits, field.tobytes()))
     assert seen.find(likeness.Likeness(all_bits[2500] ^ 0b111, fields[2500].tobytes())) == 2500
-    assert seen.find(likeness.Likeness(all_bits[2500] ^ 0b1111111, fields[2500].tobytes())) is None  # 7 bits
+    assert seen.find(likeness.Likeness(all_bits[2500] ^ 0b11111111111, fields[2500].tobytes())) is None  # 11 bits
     assert seen.find(likeness.Likeness(all_bits[2500], fields[2400].tobytes())) is None  # other colours
     seen.add(likeness.Likeness(all_bits[2500] ^ 0b11, fields[2500].tobytes()))
     assert seen.find(likeness.Likeness(all_bits[2500] ^ 0b111, fields[2500].tobytes())) == 3000  # nearer

@@ -22,6 +22,7 @@ from minigan import chart, files, page, plots, report, train, trainer
 from minigan.check.html import _luminance as luminance
 from minigan.cli import run_command
 from minigan.config import PRESETS, to_json
+from minigan.diagnosis import band_of, diagnose
 from minigan.gan import METRICS
 from minigan.run import read_history, read_speed
 
@@ -308,6 +309,121 @@ def test_sittings(tmp_path):
     assert "2026-03-12 14:05:00 0 – 20 0.25 5 s numpy, CPU" in tree.text
     assert "2026-03-13 09:00:00 from 40 – – numpy, GPU" in tree.text
     assert "2026-03-13 10:00:00 20 – 60 0.25 10 s numpy, GPU" in tree.text
+
+
+# ------------------------------------------------------------------------------------------------ diagnosis and metrics
+def vitals(folder, steps=range(0, 400, 50), **changes):
+    usual = {"real_low": -1, "real_high": 1, "real_spread": 0.7, "fake_spread": 0.6, "fake_stuck": 0.1}
+    rows = [{"step": step, **usual, "g_move": 1e-4, "d_move": 1e-4, **changes} for step in steps]
+    (folder / "vitals.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def measures(**values):
+    return {name: {"value": value, "real": real, "noise": 0.5} for name, (value, real) in values.items()}
+
+
+@pytest.fixture
+def long_run(tmp_path):
+    """400 steps: enough for a verdict."""
+    run = make_run(tmp_path / "run", steps=400, done=400, every=100, image_size=64, width=32)
+    vitals(run)
+    return run
+
+
+def test_a_normal_run(long_run):
+    words, tree = write(long_run)
+    assert "✓ Nothing looks wrong Compared with the quick preset on drawn faces." in tree.text
+    (long_run / "vitals.jsonl").unlink()
+    assert "The losses look normal" in write(long_run)[1].text
+    assert words.count('class="card verdict') == 1
+
+
+def test_too_early(run):
+    assert "Too early to tell The first 150 steps are like no others." in write(run)[1].text
+
+
+def test_findings_are_told(long_run):
+    vitals(long_run, g_move=0.0)
+    words, tree = write(long_run)
+    (finding,) = diagnose(long_run)
+    assert f"✗ {finding.title}" in tree.text
+    for label, told in (("Seen", finding.evidence), ("What to do", finding.advice)):
+        assert f"{label}: {told[0].upper()}{told[1:]}".rstrip(".") in tree.text
+    assert f"Compared with {finding.band}." in tree.text
+    assert "Nothing looks wrong" not in tree.text
+    assert 'class="card verdict bad"' in words
+
+
+def test_findings_are_escaped(long_run):
+    (long_run / "vitals.jsonl").write_text(json.dumps({"step": 100, "not_finite": EVIL}) + "\n", encoding="utf-8")
+    _, tree = write(long_run)
+    assert f"Seen: {EVIL}." in tree.text
+    assert not [a for _, a in tree.elements if "onerror" in a]
+
+
+def test_bands_lie_where_the_diagnosis_has_them(long_run):
+    words, _ = write(long_run)
+    bands = re.findall(r'<rect class="band (\w+)" x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"', words)
+    assert [kind for kind, *_ in bands] == ["one", "real", "fake"]
+    normal = band_of(PRESETS["quick"], 400)
+    ticks = [(float(y), float(v)) for y, v in re.findall(r'<text x="100%" y="([\d.]+)%">([\d.]+)</text>', words)]
+    (y0, v0), (y1, v1) = ticks[0], ticks[1]
+    x, y, width, height = map(float, bands[0][1:])
+    ends = [v0 + (100 * end / 240 - y0) * (v1 - v0) / (y1 - y0) for end in (y + height, y)]
+    assert ends == pytest.approx(normal.g, abs=0.01)
+    assert x + width == pytest.approx(1000)
+    assert x == pytest.approx(1000 * 100 / 399, abs=3)  # the losses are judged from step 100 on
+
+
+def test_no_band_before_the_losses_are_judged(run):
+    assert '<rect class="band' not in write(run)[0]
+
+
+def test_metrics(long_run):
+    rows = [
+        {"step": k, "samples": 70, "measures": measures(swd=(90 - k / 10, 10), distance=(50, 80))} for k in (99, 199)
+    ]
+    (long_run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    words, tree = write(long_run)
+    assert "70 samples after 200 steps." in tree.text
+    assert "sliced Wasserstein distance 70.1 10.0 0.5 7.0 times as far" in tree.text
+    charts = data_of(words)["charts"]
+    assert [c["first"] for c in charts[3:5]] == [[100, 200]] * 2
+    assert charts[3]["median"] == [[80.1, 70.1], [10, 10]]
+    later = {"step": 400, "samples": 2000, "measures": measures(swd_64=(30, 10), swd=(31, 10), unheard_of=(1, 2))}
+    (long_run / "evaluation.json").write_text(json.dumps(later), encoding="utf-8")
+    words, tree = write(long_run)
+    assert "2,000 samples after 400 steps." in tree.text
+    assert tree.text.index("sliced Wasserstein distance 31.0") < tree.text.index("at 64x64 pixels 30.0")
+    assert data_of(words)["charts"][3]["first"] == [100, 200, 400]
+
+
+def test_without_metrics_it_says_how_to_measure(long_run):
+    tree = write(long_run)[1]
+    assert f"They have not been measured. python -m minigan.evaluate {long_run} does it" in tree.text
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"step": 10},
+        {"step": 10, "measures": [1]},
+        {
+            "step": 10,
+            "measures": {"swd": 3, "distance": {"value": "x", "real": 1, "noise": 1}, EVIL: {}},
+            "samples": EVIL,
+        },
+        {"step": 10, "measures": {"swd": {"value": 1e300, "real": None, "noise": 0}}},
+        {"measures": measures(swd=(1, 2)), "step": "x"},
+        [1],
+    ],
+)
+@pytest.mark.parametrize("name", ["metrics.jsonl", "evaluation.json"])
+def test_odd_metrics(long_run, name, row):
+    (long_run / name).write_text(json.dumps(row) + "\n", encoding="utf-8")
+    _, tree = write(long_run)
+    assert "How good are the faces?" in tree.text
+    assert "sliced Wasserstein distance" not in tree.text
 
 
 # ------------------------------------------------------------------------------------------------------ safe from names

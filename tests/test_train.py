@@ -134,7 +134,7 @@ def test_pictures_show_that_steps_fakes_and_the_fixed_faces(pictures, six):
     fixed = stream(1337, "pictures").standard_normal((64, 1, 1, 100), np.float32)
     for step in range(3):
         if step == 0:
-            first = shown(gan.generator.predict(fixed))
+            first = shown(gan.generator.predict(fixed[:16]))  # rounding may differ with the number of faces
             np.testing.assert_array_equal(picture(six / "images" / "0000fixed_image.png"), first)
         result = train_step(gan, draw_inputs(images.batch(1337, step, 4), 1337, step))
         if step % 2 == 0:
