@@ -40,6 +40,8 @@ FORMATS = {
 }
 """Suffixes of the pictures that can be written, and Pillow's names for them."""
 
+_LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
+
 MAX_FRAMES = 60
 """Longest film; of more pictures an evenly spread choice is shown, always with the first and the last."""
 
@@ -79,14 +81,34 @@ def grid(images: Array, *, columns: int | None = None) -> Array:
     numpy.ndarray of shape (rows*(S+2)+2, columns*(S+2)+2, 3), uint8
     """
     N, S = images.shape[:2]
-    columns = columns or math.ceil(math.sqrt(N))
-    rows = math.ceil(N / columns)
+    rows, columns = _layout(N, columns)
     cell = S + GAP
     sheet = np.full((rows * cell + GAP, columns * cell + GAP, 3), 255, np.uint8)
     for k, face in enumerate(images):
         top, left = GAP + k // columns * cell, GAP + k % columns * cell
         sheet[top : top + S, left : left + S] = face if face.dtype == np.uint8 else to_uint8(face)
     return sheet
+
+
+def _layout(count: int, columns: int | None) -> tuple[int, int]:
+    """Rows and columns of a grid."""
+    columns = columns or math.ceil(math.sqrt(count))
+    return math.ceil(count / columns), columns
+
+
+def fits(path: Path, count: int, side: int, *, columns: int | None = None) -> bool:
+    """Whether the format that a file name asks for can hold a grid of so many faces.
+
+    Parameters
+    ----------
+    path : Path
+    count, side : int
+        Faces, and pixels of a face's side.
+    columns : int, optional
+        As `save_grid`.
+    """
+    longest = _LONGEST_SIDE.get(image_format(path) or "", math.inf)
+    return SCALE * (max(_layout(count, columns)) * (side + GAP) + GAP) <= longest
 
 
 def save_grid(path: Path, images: Array, *, columns: int | None = None) -> None:

@@ -23,7 +23,7 @@ from minigan.errors import RunError, UserError
 from minigan.gan import build_gan
 from minigan.models import NOISE_SIZE
 from minigan.network import Sequential
-from minigan.plots import FORMATS, image_format, save_grid, to_uint8
+from minigan.plots import FORMATS, fits, image_format, save_grid, to_uint8
 from minigan.rng import MAX_SEED, stream
 from minigan.run import expect_checkpoint, load_newest, open_config
 
@@ -62,15 +62,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     _check_out(out)
     if arguments.out and out.exists() and not arguments.force:
         raise UserError(f"--out: {out} exists already; --force replaces it")
+    columns = count if arguments.interpolate else None
+    if not fits(out, count, generator.output_shape()[0], columns=columns):
+        raise UserError(f"--out: a {out.suffix} file cannot hold so large a picture; try .png")
     noise = interpolation(arguments.seed, count) if arguments.interpolate else random_noise(arguments.seed, count)
     with working_with(arguments.threads):
         faces = draw(generator.to(backend), backend.asarray(noise))
     try:
-        save_grid(out, faces, columns=count if arguments.interpolate else None)
-    except Exception as error:  # Pillow's formats say in many ways that a picture is too large for them
-        if isinstance(error, OSError) and error.errno is not None:
-            raise RunError(f"cannot write {out}: {error.strerror}") from None
-        raise UserError(f"--out: a {out.suffix} file cannot hold so large a picture ({error}); try .png") from None
+        save_grid(out, faces, columns=columns)
+    except OSError as error:
+        raise RunError(f"cannot write {out}: {error.strerror or error}") from None
     say(f"{out}: {count} face{'s' if count > 1 else ''} after {step:,} training steps")
     return 0
 

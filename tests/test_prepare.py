@@ -368,7 +368,8 @@ def test_workers_run_a_cascade(source, target, cascade, capsys, monkeypatch):
         eye(image, 60 + 30 * k, 90, 90)
         image.save(source / f"{k}.png")
     Image.new("RGB", (300, 300), (9, 99, 200)).save(source / "3.png")
-    status, out, _ = call(capsys, source, target, "--cascade", cascade, "--workers", 2, "--margin", 1)
+    options = ["--cascade", cascade, "--workers", 2, "--margin", 1, "--keep-duplicates"]
+    status, out, _ = call(capsys, source, target, *options)
     assert status == 0
     assert "Kept 3 of 4 files" in out
     assert "dropped       1 no face found" in out

@@ -110,7 +110,13 @@ class Cascade:
         found = _classifier(self.text).detectMultiScale(
             searched, scaleFactor=_SCALE_STEP, minNeighbors=_NEIGHBOURS, minSize=(SMALLEST, SMALLEST)
         )
-        return [Square(*(float(n) / scale for n in (x - margin, y - margin, w))) for x, y, w, _ in found]
+        faces = [Square(*(float(n) / scale for n in (x - margin, y - margin, w))) for x, y, w, _ in found]
+        return [face for face in faces if _is_in(face, *picture.size)]
+
+
+def _is_in(face: Square, width: int, height: int) -> bool:
+    """Whether the middle of a face is in the picture, and not in the margin around it."""
+    return 0 <= face.left + face.side / 2 <= width and 0 <= face.top + face.side / 2 <= height
 
 
 def biggest(faces: Sequence[Square]) -> Square | None:
@@ -148,8 +154,9 @@ def square_around(face: Square, width: int, height: int, margin: float, *, withi
     whole = max(1, round(side))
     left = round(face.left + (face.side - whole) / 2)
     top = round(face.top + (face.side - whole) / 2 - RAISE * face.side)
-    if within:
-        left, top = min(max(left, 0), width - whole), min(max(top, 0), height - whole)
+    beyond = 0 if within else whole - 1  # a pixel of the picture is always in it
+    left = min(max(left, -beyond), width - whole + beyond)
+    top = min(max(top, -beyond), height - whole + beyond)
     return Square(left, top, whole)
 
 
