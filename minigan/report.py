@@ -731,8 +731,9 @@ def _speed(facts: Facts, charts: Sequence[Chart]) -> str:
 
 
 def _pace(seconds: float) -> str:
-    """Seconds per step and steps per second."""
-    return f"{chart.number(seconds)} s per step, {chart.number(1 / seconds)} steps per second"
+    """Seconds per step and steps per second, to three digits."""
+    per_step, per_second = (chart.number(float(f"{value:.3g}")) for value in (seconds, 1 / seconds))
+    return f"{per_step} s per step, {per_second} steps per second"
 
 
 def _sessions_table(facts: Facts) -> str:

@@ -1,9 +1,10 @@
 """The corpus of malformed inputs: what lies in folders, checkpoints, settings and command lines that nobody meant.
 
 Each table maps a name to a specimen and to what the commands have to say about it; `tests/test_malformed.py` asserts
-it. Run as a program (`python tests/malformed.py FOLDER`), this file puts every specimen before every command that it
-concerns, all in one process with a limit on its memory, and prints what came out: a list of {"name", "status", "error",
-"changed" (files of the run that are not as they were), "kilobytes" (by how much the process grew)}.
+it. Run as a program (`python tests/malformed.py FOLDER K N`), this file puts every specimen before every command that
+it concerns, of N equal parts of the cases the one numbered K, all in one process with a limit on its memory. It prints
+what came out: a list of {"name", "status", "error", "changed" (files that are not as they were and should be),
+"kilobytes" (by how much the process grew)}.
 """
 
 import contextlib
@@ -826,7 +827,7 @@ def limit_memory():
         resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY,) * 2)
 
 
-def main(folder):
+def main(folder, part, parts):
     plots.save_loss_plot = lambda path, steps, history: path.write_bytes(b"")  # slow, and of no interest here
     archive.ALWAYS_ALLOWED = 50_000_000  # instead of a gigabyte, which takes seconds
     data_of(folder, None, None)
@@ -835,7 +836,7 @@ def main(folder):
     assert status == 0, error
     limit_memory()
     bench = Bench(folder)
-    print(json.dumps([{"name": case.name, **bench.try_out(case)} for case in cases()]))
+    print(json.dumps([{"name": case.name, **bench.try_out(case)} for case in cases()[part::parts]]))
 
 
 if __name__ == "__main__":
@@ -855,4 +856,4 @@ if __name__ == "__main__":
         "check": minigan.check.__main__,
         "minigan": minigan.__main__,
     }
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

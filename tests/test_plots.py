@@ -22,6 +22,19 @@ def test_beyond_the_range_is_clipped():
     assert plots.to_uint8(np.array([-1.5, 1.5])).tolist() == [0, 255]
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".webp", ".gif"])
+def test_what_fits_can_be_written(tmp_path, suffix):
+    """The longest strip that is said to fit a format does, and one face more does not."""
+    path = tmp_path / f"strip{suffix}"
+    count = next(n for n in range(20_000, 0, -1) if plots.fits(path, n, 1, columns=n))
+    plots.save_grid(path, np.zeros((count, 1, 1, 3), np.uint8), columns=count)
+    with Image.open(path) as picture:
+        assert picture.width == 2 * (3 * count + 2)
+    with pytest.raises(Exception, match="."):  # noqa: PT011 -- Pillow says it in many ways
+        plots.save_grid(path, np.zeros((count + 1, 1, 1, 3), np.uint8), columns=count + 1)
+    assert plots.fits(tmp_path / "strip.png", 20_000, 1, columns=20_000)
+
+
 def test_grid_places_faces_row_by_row():
     faces = np.linspace(-1, 0.9, 5).reshape(5, 1, 1, 1) * np.ones((5, 4, 4, 3))
     sheet = plots.grid(faces, columns=3)

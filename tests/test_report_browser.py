@@ -50,6 +50,10 @@ def shown(browser):
     return browser.evaluate("[find('frame').src, find('shown').textContent]".replace("find", "document.getElementById"))
 
 
+def chip(browser):
+    return browser.evaluate("document.querySelector('.chip').textContent.trim()")
+
+
 def until(browser, expression, seconds=30):
     """Wait until something is true in the page."""
     deadline = time.monotonic() + seconds
@@ -235,19 +239,16 @@ def test_an_injected_script_would_not_run(browser, run, page, tmp_path):
 def test_a_running_page_looks_again_by_itself(browser, tmp_path, monkeypatch):
     """The new page is there, at the picture that was looked at, and a finished run is not looked at again."""
     monkeypatch.setattr(report, "_refresh_seconds", lambda facts: 1)
-    run = make_run(tmp_path / "run", steps=400, done=200)
+    run, later = (make_run(tmp_path / name, steps=400, done=done) for name, done in (("run", 200), ("later", 400)))
     write(run, report.RUNNING)
+    write(later, report.FINISHED)
     browser.emulate()
     browser.open(run / "report.html", "#step=60")
-    assert browser.evaluate("document.querySelector('.chip').textContent.trim()").endswith("Running")
+    assert chip(browser).endswith("Running")
     browser.evaluate("document.querySelector('details').open = true; document.getElementById('slider').focus()")
-    make_run(tmp_path / "later", steps=400, done=400)
-    write(tmp_path / "later", report.FINISHED)
-    (tmp_path / "later" / "report.html").replace(run / "report.html")
-    until(
-        browser, "document.querySelector('.chip') && document.querySelector('.chip').textContent.includes('Finished')"
-    )
-    until(browser, "document.readyState === 'complete'")
+    (later / "report.html").replace(run / "report.html")
+    browser.wait_for("Page.loadEventFired")
+    assert chip(browser).endswith("Finished")
     assert shown(browser)[1] == "after 60 steps"
     assert browser.evaluate("document.getElementById('follow')") is None
     assert browser.complaints() == []
@@ -263,5 +264,6 @@ def test_the_reader_can_stop_it(browser, tmp_path, monkeypatch):
     browser.evaluate("window.same = true")
     time.sleep(2.5)
     assert browser.evaluate("window.same")
+    browser.events.clear()
     browser.evaluate("document.getElementById('follow').click()")
-    until(browser, "!window.same")
+    browser.wait_for("Page.loadEventFired")
