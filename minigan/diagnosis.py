@@ -43,7 +43,7 @@ G_MOVE, D_MOVE = (3e-5, 2e-4), (2e-5, 4e-4)
 DEAD_MOVE = 3e-6
 """Below this, a network does not change."""
 
-SPREAD = 0.3
+SPREAD = 0.25
 """Least distance between two fakes, as a share of the distance between two real pictures; 0.4 to 1 is usual."""
 
 ACCURACY = 0.75

@@ -17,7 +17,16 @@ from minigan import checkpoint, sample
 from minigan.config import RunConfig, read_config, to_json
 from minigan.errors import UserError
 from minigan.gan import build_gan
-from minigan.run import load_newest
+from minigan.run import (
+    CSV_NAME,
+    METRICS_NAME,
+    SPEED_NAME,
+    VITALS_NAME,
+    load_newest,
+    read_history,
+    read_rows,
+    read_speed,
+)
 
 CONFIG = RunConfig(**malformed.SETTINGS)
 MEGABYTES = 40
@@ -194,3 +203,17 @@ def test_any_bytes(folder, gan, contents):
     read_settings(folder, contents)
     assert not read_checkpoint(folder, contents, gan)
     assert read_generator(folder, contents) is None
+
+
+@given(
+    st.lists(st.one_of(st.binary(max_size=40), json_values.map(lambda value: json.dumps(value).encode())), max_size=5)
+)
+def test_any_log(folder, lines):
+    """What is no line of ours is passed over."""
+    for name in (CSV_NAME, SPEED_NAME, VITALS_NAME, METRICS_NAME):
+        (folder / name).write_bytes(b"\n".join(lines))
+    steps, values = told(read_history, folder)
+    assert len(steps) == len(values)
+    for name in (VITALS_NAME, METRICS_NAME):
+        assert all(isinstance(row["step"], int) for row in told(read_rows, folder, name))
+    told(read_speed, folder)

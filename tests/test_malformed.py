@@ -24,7 +24,6 @@ def results(tmp_path_factory):
         subprocess.Popen(
             [*command, str(tmp_path_factory.mktemp("malformed")), str(part), "2"],
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
         )

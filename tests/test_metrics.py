@@ -314,6 +314,14 @@ def test_counting_by_hand():
     # Without pink hair: one colour and its twelve modes are missing, and a 14th of the pictures would have to change.
     fewer = modes.count(modes.Reading(np.where(colour == 8, 7, colour), style, skin, np.ones(n, bool)))
     assert (fewer["hair_colours"], fewer["modes"], fewer["modes_off"]) == (13, 156, pytest.approx(1 / 14))
+    stray = np.where(colour == 8, 7, colour)
+    stray[0] = 8  # a single misread picture makes no colour and no mode
+    assert (
+        modes.count(modes.Reading(np.tile(stray, 9), np.tile(style, 9), np.tile(skin, 9), np.ones(9 * n, bool)))[
+            "hair_colours"
+        ]
+        == 13
+    )
     unclear = modes.count(modes.Reading(colour, style, skin, np.zeros(n, bool)))
     assert unclear == {
         "clear": 0, "hair_colours": 0, "hair_styles": 0, "skins": 0, "modes": 0, "modes_off": pytest.approx(1)

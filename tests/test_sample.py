@@ -83,6 +83,16 @@ def test_interpolation_goes_from_one_face_to_the_other_at_full_length():
     assert steps.max() < 1.3 * steps.min()
 
 
+def test_no_other_picture_is_replaced(run, tmp_path, capsys):
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(b"mine")
+    assert call(run, "--n", 1, "--out", photo) == 2
+    assert f"--out: {photo} exists already; --force replaces it" in capsys.readouterr().err
+    assert photo.read_bytes() == b"mine"
+    assert call(run, "--n", 1, "--out", photo, "--force") == 0
+    assert photo.read_bytes() != b"mine"
+
+
 def test_damaged_checkpoint_falls_back(run, tmp_path, capsys):
     import shutil
 

@@ -144,15 +144,16 @@ def _opened(path: Path, stack: contextlib.ExitStack) -> Archive:
     file = stack.enter_context(path.open("rb"))
     head = file.read(512)
     size = file.seek(0, io.SEEK_END)
-    file.seek(0)
     packed = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
     # First the tars: the last file in one may be a zip, and a zip is known by its end.
-    if packed or head[257:262] == b"ustar" or path.suffix.lower() == ".tar":
-        raw = stack.enter_context(_unpacked(file, packed))
-        return _Tar(path, file, _Stream(raw, _Budget(path, size)), size)
-    if zipfile.is_zipfile(file):
+    is_tar = packed is not None or head[257:262] == b"ustar"
+    if not is_tar and zipfile.is_zipfile(file):
         reader = stack.enter_context(_ZipReader(path))
         return _Zip(stack.enter_context(zipfile.ZipFile(reader)), _Budget(path, size))
+    if is_tar or path.suffix.lower() == ".tar":
+        file.seek(0)
+        raw = stack.enter_context(_unpacked(file, packed))
+        return _Tar(path, file, _Stream(raw, _Budget(path, size)), size)
     raise UserError(
         f"{printable(path)} is neither a folder nor an archive that can be read (zip, tar, tar.gz, tar.bz2, tar.xz): "
         "unpack other archives first"
