@@ -21,9 +21,9 @@ MAX_BITS = 10
 """Bits of 64 in which two hashes of one drawing may differ."""
 
 MAX_COLOUR_DIFFERENCE = 10.0
-"""Mean difference of the fields' colours, of 255, for two pictures of one drawing. Among 16,000 real faces, 47,000 pairs
-are within `MAX_BITS`, most of them strangers. The 1,000 of them that are within this as well show one drawing, or two
-variants of it: an open mouth, closed eyes. Pairs of strangers begin near 20."""
+"""Mean difference of the fields' colours, of 255, for two pictures of one drawing. Among 16,000 real faces, 47,000
+pairs are within `MAX_BITS`, most of them strangers. The 1,000 of them that are within this as well show one drawing, or
+two variants of it: an open mouth, closed eyes. Pairs of strangers begin near 20."""
 
 GREY_SPREAD = 5.0
 """Below this `colour_spread`, of 255, a picture counts as grey. Real faces in pale colours begin at 6; pencil drawings
