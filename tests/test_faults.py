@@ -458,6 +458,16 @@ def test_flipped_bit_falls_back(run, peaceful, saved, capsys, position):
     assert (run / "checkpoints" / "step-000004.safetensors.damaged").read_bytes() == flipped(data, at, 1)
 
 
+def test_flipped_bit_is_not_taken_for_another_width(tmp_path):
+    """Networks of width 4 and 5 are of nearly the same length; only the checksum tells."""
+    path = checkpoint.save_checkpoint(tmp_path, build_gan(image_size=32, width=5), step=4, image_size=32, width=5)
+    data = path.read_bytes()
+    path.write_bytes(flipped(data, data.index(b'"width":"5"') + 9, 0))
+    for width in (4, 5):
+        with pytest.raises(checkpoint.DamagedFileError, match="checksum"):
+            checkpoint.load_checkpoint(path, build_gan(image_size=32, width=width), image_size=32, width=width)
+
+
 def test_checkpoint_that_cannot_be_opened_is_not_damaged(run, monkeypatch, capsys):
     """Too little memory, or too many open files: nothing is set aside, and the next attempt goes on from it."""
     before = files_of(run)

@@ -175,9 +175,8 @@ def test_names_that_lead_elsewhere(spool, pack):
 
 @pytest.mark.parametrize("pack", [zipped, tarred])
 def test_names_that_are_odd_but_harmless(spool, pack):
-    names = ["two\nlines.png", "ünï 顔.png", "a" * 90 + ".png", "dot.", "con.png", "...png"[2:] + "x.png", "=1+1.png"]
-    contents, reasons = read(pack(*((name, png()) for name in names)), spool)
-    assert len(contents) + len(reasons) == len([name for name in names if not name.startswith(".")])
+    names = ["two\nlines.png", "ünï 顔.png", "a" * 300 + ".png", "dot.", "con.png", "=1+1.png", "<b>.png", "a\u202eb"]
+    assert read(pack(*((name, png()) for name in names)), spool) == ({name: png() for name in names}, {})
 
 
 def test_equal_names_are_two_files(spool):
@@ -455,7 +454,8 @@ def test_any_damage_is_told_or_read_over(tmp_path_factory, kind, data):
     [
         ("empty.zip", b""), ("empty.tar", b""), ("text.zip", b"hello"), ("text.tar", b"hello"), ("x.gz", b"\x1f\x8b"),
         ("x.gz", gzip.compress(b"no tar in here")), ("x.bz2", b"BZh9"), ("x.xz", b"\xfd7zXZ\0"),
-        ("x.rar", b"Rar!\x1a\7\0"), ("x.7z", b"7z\xbc\xaf\x27\x1c"), ("x.zst", b"\x28\xb5\x2f\xfd"),
+        ("x.rar", b"Rar!\x1a\7\0"), ("x.7z", b"7z\xbc\xaf\x27\x1c"),
+        ("x.zst", b"\x28\xb5\x2f\xfd"),
         ("end.zip", b"PK\5\6"), ("x.png", png()),
         ("cut.zip", zipped(*FILES)[:-10]), ("no list.zip", zipped(*FILES)[: zipped(*FILES).index(b"PK\1\2")]),
         ("bad list.zip", zipped(*FILES).replace(b"PK\1\2", b"PK\1\3")),
