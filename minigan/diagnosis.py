@@ -230,9 +230,9 @@ class _Case:
         self.stopped = next((str(row["not_finite"]) for row in vitals if "not_finite" in row), None)
         self.vitals = [row for row in vitals if "not_finite" not in row]
         # What the first steps do says nothing yet, except about the pictures.
-        recent = [row for row in self.vitals if row["step"] >= WARM_UP // 2][-_VITALS_ROWS:]
-        self.recent = recent if len(recent) >= 2 else []
-        self.metrics = dict(metrics[-1].get("measures", {})) if metrics else {}
+        self.recent = [row for row in self.vitals if row["step"] >= WARM_UP // 2][-_VITALS_ROWS:]
+        measures = metrics[-1].get("measures") if metrics else None
+        self.metrics = measures if isinstance(measures, dict) else {}
 
     def median(self, name: str, rows: Array | None = None) -> float:
         """Median of a logged metric over the window, or over other rows of the log."""
@@ -240,8 +240,8 @@ class _Case:
 
     def vital(self, name: str) -> float | None:
         """Median of a vital over the latest rows; None if there are too few, infinite if it was no number."""
-        values = [_number(row.get(name), math.inf) for row in self.recent]
-        return float(np.median(values)) if values else None
+        values = [_number(row[name], math.inf) for row in self.recent if name in row]
+        return float(np.median(values)) if len(values) > 1 else None
 
     def measured(self, name: str) -> tuple[float, float] | None:
         """A metric of the latest measurement, of the samples and of real pictures."""
@@ -284,7 +284,7 @@ class _Case:
 
 
 def _number(value: object, otherwise: float) -> float:
-    return float(value) if isinstance(value, int | float) else otherwise
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e300 else otherwise
 
 
 def _size(value: float | None) -> str:
@@ -316,6 +316,7 @@ def _data_range(case: _Case) -> Finding | None:
     rows = [
         (_number(row.get("real_low"), math.nan), _number(row.get("real_high"), math.nan), row.get("real_spread"))
         for row in case.vitals
+        if {"real_low", "real_high", "real_spread"} <= row.keys()
     ]
     if not rows:
         return None
@@ -358,7 +359,7 @@ def _exploding(case: _Case) -> Finding | None:
 def _leapt(case: _Case) -> bool:
     """Whether some step moved the weights ten times too far: afterwards nothing may move any more."""
     return any(
-        _number(row.get(name), math.inf) > 10 * limits[1]
+        _number(row.get(name, 0), math.inf) > 10 * limits[1]
         for row in case.vitals
         for name, limits in (("g_move", G_MOVE), ("d_move", D_MOVE))
     )

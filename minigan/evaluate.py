@@ -256,7 +256,7 @@ def _say_findings(findings: Sequence[Finding]) -> None:
     say("Diagnosis:")
     for finding in findings:
         say(f"  {finding.severity}: {finding.title} [{finding.code}]")
-        say(f"    seen: {finding.evidence}")
+        say(f"    seen: {one_line(finding.evidence)}")
         say(f"    band: {finding.band}")
         say(f"    what to do: {finding.advice}")
 

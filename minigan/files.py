@@ -70,6 +70,22 @@ def temporary_file(path: Path) -> Path:
     return Path(name)
 
 
+def temporary_folder(path: Path) -> Path:
+    """Make an empty temporary folder beside the place of a folder that is to come.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    Path
+    """
+    folder = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, suffix=TEMPORARY_SUFFIX, dir=path.parent))
+    folder.chmod(0o777 & ~umask())
+    return folder
+
+
 def put_in_place(temporary: Path, path: Path) -> None:
     """Flush a finished temporary file to the disk and give it its name.
 
@@ -119,7 +135,7 @@ def remove_temporaries(folder: Path, *, older_than: float = 0.0) -> None:
         Seconds; younger ones are spared. In a folder that others write to as well they may still be at it.
     """
     now = time.time()
-    for leftover in list(folder.glob(f"{TEMPORARY_PREFIX}*")):
+    for leftover in list(folder.glob(f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}")):
         with contextlib.suppress(OSError):
             if older_than and now - leftover.stat().st_mtime < older_than:
                 continue
@@ -127,6 +143,11 @@ def remove_temporaries(folder: Path, *, older_than: float = 0.0) -> None:
                 shutil.rmtree(leftover, ignore_errors=True)
             else:
                 leftover.unlink()
+
+
+def has_temporaries(folder: Path) -> bool:
+    """Whether somebody is writing to a folder, or was killed while doing so."""
+    return any(folder.glob(f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}"))
 
 
 def _rename(temporary: Path, path: Path) -> None:

@@ -14,6 +14,7 @@ import errno
 import os
 import socket
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -53,7 +54,7 @@ class FolderLock:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         self._file: int | None = os.open(folder / LOCK_NAME, flags, 0o666)
         try:
-            _lock(self._file)
+            _lock_patiently(self._file)
         except OSError as error:
             holder = _read(self._file)
             self._close()
@@ -86,6 +87,18 @@ class FolderLock:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def _lock_patiently(file: int) -> None:
+    """Lock; somebody who only looks whether a run is being trained holds it for a moment."""
+    for patience in (0.05, 0.1, 0.2):
+        try:
+            return _lock(file)
+        except OSError as error:
+            if error.errno not in _HELD:
+                raise
+            time.sleep(patience)
+    return _lock(file)
 
 
 def _read(file: int) -> str:

@@ -12,7 +12,7 @@
   const grouped = (number) => number.toLocaleString("en-GB");
 
   // ---------------------------------------------------------------- the film
-  const film = data.film;
+  const film = { steps: data.steps, pictures: JSON.parse(find("pictures").textContent) };
   const newest = film.steps.length - 1;
   const slider = find("slider");
   const play = find("play");

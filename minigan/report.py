@@ -28,7 +28,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -96,6 +96,7 @@ D_FLOOR = 0.325
 RUNNING, FINISHED, STOPPED, FAILED = "running", "finished", "stopped", "failed"
 SYMBOLS = {RUNNING: "▸", FINISHED: "✓", STOPPED: "■", FAILED: "✗"}
 
+_HERE = "<!--pictures-->"  # nothing from outside can look like this: its < would be escaped
 _ICON = '<link rel="icon" href="data:,">\n'  # or the browser looks for one
 _WITHOUT_SCRIPT = '<noscript><meta http-equiv="refresh" content="60"></noscript>\n'
 _COLOURS = (
@@ -212,11 +213,16 @@ class Report:
             vitals=read_rows(self.path, VITALS_NAME),
             measured=_measured(self.path),
         )
-        files.write_text(self.path / REPORT_NAME, self._page(facts, datetime.now().astimezone()))
+        with (
+            files.replacing(self.path / REPORT_NAME) as temporary,
+            temporary.open("w", encoding="utf-8", newline="\n") as file,
+        ):
+            file.writelines(self._page(facts, datetime.now().astimezone()))
         self._written_at = time.monotonic()
         self._took = self._written_at - began
 
-    def _page(self, facts: Facts, now: datetime) -> str:
+    def _page(self, facts: Facts, now: datetime) -> Iterator[str]:
+        """The page in pieces, the film picture by picture: it need not be in memory a second time."""
         steps, frames = self._film(facts.config)
         losses, quality, speed = _charts(facts), _quality_charts(facts), _speed_chart(facts)
         sections = [
@@ -230,7 +236,7 @@ class Report:
         ]
         refresh = _refresh_seconds(facts)
         data = {
-            "film": {"steps": steps, "pictures": frames},
+            "steps": steps,
             "charts": [chart.points(each) for each in (*losses, *quality, *speed)],
             "written": now.isoformat(timespec="seconds"),
             "refresh": refresh if facts.state == RUNNING else 0,
@@ -245,10 +251,11 @@ class Report:
             f"{_header(facts, now, refresh, sections)}<main>{main}</main>"
             f"<footer><p>Written by minigan {text(minigan.__version__)}. This page needs no network and no server.</p>"
             f'</footer><script type="application/json" id="data">{_json(data)}</script>'
+            f'<script type="application/json" id="pictures">[{_HERE}]</script>'
         )
         light, dark = (variables({**theme, **more}) for theme, more in zip((LIGHT, DARK), _COLOURS, strict=True))
         share = f"{100 * facts.done // facts.config.steps} % · " if facts.state == RUNNING else ""
-        return document(
+        page = document(
             title=f"{share}{_cut(facts.path.name)} · minigan",
             style=themes(light, dark) + _beside("report.css"),
             script=_beside("report.js"),
@@ -256,6 +263,11 @@ class Report:
             head=_ICON + (_WITHOUT_SCRIPT if facts.state == RUNNING else ""),
             pictures=True,
         )
+        before, _, after = page.partition(_HERE)
+        yield before
+        for k, frame in enumerate(frames):
+            yield f'{"," if k else ""}"{frame}"'
+        yield after
 
     # ------------------------------------------------------------------------------------------------------- pictures
     def _film(self, config: RunConfig) -> tuple[list[int], list[str]]:

@@ -29,7 +29,6 @@ import platform
 import re
 import shlex
 import shutil
-import tempfile
 from array import array
 from collections.abc import Sequence
 from datetime import datetime
@@ -112,8 +111,7 @@ class Run:
             path.parent.mkdir(parents=True, exist_ok=True)
             files.remove_temporaries(path.parent, older_than=files.STALE_SECONDS)
             # Built under another name first: a run folder, once it can be seen, can be resumed.
-            temporary = Path(tempfile.mkdtemp(prefix=files.TEMPORARY_PREFIX, dir=path.parent))
-            temporary.chmod(0o777 & ~files.umask())
+            temporary = files.temporary_folder(path)
             for folder in FOLDERS:
                 (temporary / folder).mkdir()
             files.write_text(temporary / CONFIG_NAME, to_json(config, {**about, "sessions": [session(0, backend)]}))
@@ -616,7 +614,7 @@ def finished_steps(path: Path, config: RunConfig) -> int | None:
     config : RunConfig
     """
     found = checkpoint.list_checkpoints(path / "checkpoints")
-    if not found or not all((path / name).exists() for name in _SUMMARIES):
+    if not found or not all((path / name).exists() for name in _SUMMARIES) or files.has_temporaries(path):
         return None
     newest = found[0][1]
     try:

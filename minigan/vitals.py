@@ -1,7 +1,7 @@
 """What a doctor measures before asking anything: a few numbers about the pictures and the weights, every 25 steps.
 
 The losses alone cannot tell a dead generator from a discriminator that has become too strong, nor notice that all fakes
-look alike or that the pictures have the wrong range. Six numbers more can, and cost less than a thousandth of the
+look alike or that the pictures have the wrong range. Six numbers more can, and cost about a thousandth of the
 training: the range of the real pictures, how far apart two pictures of a batch are, real and fake, and how far a step
 moves the weights of either network. They are written to vitals.jsonl, and `minigan.diagnosis` reads them.
 """

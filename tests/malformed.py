@@ -739,6 +739,7 @@ class Bench:
         self.generator = next((self.run / "models").glob("*GENERATOR*")).read_bytes()
         self.checkpoint = self.run / "checkpoints" / "step-000002.safetensors"
         (self.run / "checkpoints" / "step-000000.safetensors").unlink()
+        (self.run / "faces.gif").unlink()  # as if it had been killed before its end
 
     def try_out(self, case):
         place = self.folder / "place"

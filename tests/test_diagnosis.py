@@ -83,6 +83,7 @@ def test_healthy_numbers_are_no_finding():
     assert made() == []
     assert made(5000, d_real=0.385, d_fake=0.383, g=2.5) == []
     assert made(10) == []
+    assert made(50, vital={"fake_spread": 0.01}) == []  # an untrained generator's fakes are alike
     assert examine(ARTICLE, np.zeros(0, int), np.zeros((0, 6)), []) == []
 
 
@@ -114,6 +115,15 @@ def test_each_look(code, vital, values):
     assert codes(found)[0] == code
     assert found[0].evidence
     assert found[0].severity in SEVERITIES
+
+
+def test_nothing_moves_after_an_explosion():
+    still = {"g_move": 0.0, "d_move": 0.0}
+    leap = {**HEALTHY, "g_move": 5e-3, "d_move": 2e-2}
+    vitals = [{"step": k, **(HEALTHY | still if k else leap)} for k in range(0, 400, 25)]
+    history = np.tile([{**NORMAL, "d_fake": 14.3, "accuracy": 0.5}[name] for name in METRICS], (400, 1))
+    assert codes(examine(ARTICLE, np.arange(400), history, vitals)) == ["exploding"]
+    assert codes(examine(ARTICLE, np.arange(110), history[:110], vitals[:5])) == ["exploding"]
 
 
 def test_old_runs_without_vitals_are_judged_by_their_losses():
@@ -156,6 +166,18 @@ def test_metrics_show_what_the_log_cannot():
         == []
     )
     assert made(metrics=[{"step": 3}]) == []
+
+
+@pytest.mark.parametrize("value", ["x", None, [], {}, 10**400, -1, True], ids=lambda v: str(v)[:5])
+def test_rows_that_hold_anything_raise_nothing(value):
+    history = np.tile(list(NORMAL.values()), (400, 1))
+    for name in HEALTHY:
+        vitals = [{"step": k, **HEALTHY, name: value} for k in range(0, 400, 25)]
+        examine(ARTICLE, np.arange(400), history, vitals)
+        examine(ARTICLE, np.arange(400), history, [{"step": k, name: value} for k in (0, 50, 75)])
+    for row in ({"measures": value}, {"measures": {"swd": value, "copies": {"value": value, "real": 0}}}):
+        examine(ARTICLE, np.arange(400), history, [], [{"step": 9, **row}])
+    assert examine(ARTICLE, np.arange(400), history, [{"step": k} for k in range(0, 400, 25)]) == []
 
 
 def test_bands_are_those_of_the_configuration_and_named():

@@ -694,7 +694,7 @@ def test_summary_and_reports(source, target, capsys):
         f"Look at {target / 'report.html'}, and fill in whose drawings they are in DATACARD.md. Then:",
         f"  python -m minigan.train --data {target} --image-size 32",
     ]
-    assert "warning: Only 30 pictures are left" in err
+    assert "warning: Only 30 pictures; a few thousand" in err
     report = json.loads((target / "report.json").read_text(encoding="utf-8"))
     assert report["kept"] == 30
     assert report["dropped"]["count"] == 4

@@ -122,7 +122,13 @@ def write(folder, state=report.FINISHED, words=""):
 
 
 def data_of(words):
-    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', words, re.S)[1])
+    """The numbers for the page's script, and the pictures of the film."""
+    data, pictures = (
+        json.loads(re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', words, re.S)[1])
+        for name in ("data", "pictures")
+    )
+    assert len(data["steps"]) == len(pictures)
+    return {**data, "pictures": pictures}
 
 
 def call(*arguments):
@@ -238,7 +244,7 @@ def test_what_a_stopped_one_says(run):
 def test_the_film_shows_each_state_of_the_generator_once(run):
     """39fixed is drawn after step 39 and 40fixed before step 40: one frame, after 40 steps."""
     words, tree = write(run)
-    film = data_of(words)["film"]
+    film = data_of(words)
     assert film["steps"] == [0, 20, 40]
     assert len(set(film["pictures"])) == 3
     (frame,) = [a for a in tree.all("img") if a.get("id") == "frame"]
@@ -250,7 +256,7 @@ def test_the_film_shows_each_state_of_the_generator_once(run):
 
 def test_frames_look_like_the_pictures(run):
     words, _ = write(run)
-    for step, picture in zip((0, 20, 40), data_of(words)["film"]["pictures"], strict=True):
+    for step, picture in zip((0, 20, 40), data_of(words)["pictures"], strict=True):
         kind, _, encoded = picture.partition(",")
         assert kind == "data:image/jpeg;base64"
         (run / "frame.jpg").write_bytes(base64.b64decode(encoded))
@@ -485,7 +491,7 @@ def test_bounded_size(tmp_path):
     (run / "speed.csv").write_text("".join(f"{k},{k + 100},14.000\n" for k in range(0, 100_000, 100)))
     words, tree = write(run)
     assert len(words.encode()) < report.MAX_BYTES
-    steps = data_of(words)["film"]["steps"]
+    steps = data_of(words)["steps"]
     assert 15 <= len(steps) <= report.MAX_FRAMES
     assert (steps[0], steps[-1]) == (0, 59_900)
     gaps = np.diff(steps)
@@ -500,7 +506,7 @@ def test_many_small_frames(tmp_path):
     for step in range(30, 9_000, 30):
         shutil.copyfile(run / "images" / "0000fixed_image.png", run / "images" / f"{step:04d}fixed_image.png")
     words, _ = write(run)
-    steps = data_of(words)["film"]["steps"]
+    steps = data_of(words)["steps"]
     assert report.MAX_FRAMES // 2 < len(steps) <= report.MAX_FRAMES + 1
 
 
@@ -520,13 +526,13 @@ def test_pictures_are_prepared_once(run, monkeypatch):
 def test_due_when_it_costs_less_than_a_hundredth(run, monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(report.time, "monotonic", lambda: now[0])
-    write_text = files.write_text
+    flush = files.flush_to_disk
 
-    def slow(path, text):
+    def slow(path):
         now[0] += 0.5
-        write_text(path, text)
+        flush(path)
 
-    monkeypatch.setattr(files, "write_text", slow)
+    monkeypatch.setattr(files, "flush_to_disk", slow)
     pages = report.Report(run)
     assert pages.is_due
     pages.write(report.RUNNING)
@@ -613,7 +619,7 @@ def test_damaged_files(run, name, damage):
         "images/0020fixed_image.png": "after 40 steps",
     }
     assert told[name] in tree.text
-    assert data_of(words)["film"]["steps"] == ([0, 40] if name.startswith("images") else [0, 20, 40])
+    assert data_of(words)["steps"] == ([0, 40] if name.startswith("images") else [0, 20, 40])
     assert "All 60 steps are done" in tree.text
 
 
@@ -622,7 +628,7 @@ def test_missing_folders(run, name):
     shutil.rmtree(run / name)
     words, tree = write(run, report.STOPPED)
     assert "60 of 60 steps" in tree.text
-    assert (data_of(words)["film"]["steps"] == []) == (name == "images")
+    assert (data_of(words)["steps"] == []) == (name == "images")
 
 
 def test_nothing_but_settings(tmp_path):
@@ -661,7 +667,7 @@ def test_a_log_that_somebody_has_changed(run):
 def test_a_picture_too_large_is_left_out(run, monkeypatch):
     monkeypatch.setattr(report, "MAX_PIXELS", 100)
     words, tree = write(run)
-    assert data_of(words)["film"]["steps"] == []
+    assert data_of(words)["steps"] == []
     assert "No picture has been drawn yet." in tree.text
 
 
@@ -760,7 +766,7 @@ def test_written_at_every_picture_save_and_end(pictures, tmp_path, states):
     assert states == [*running, (report.FINISHED, 7)]
     assert "All 7 steps are done" in text_of(tmp_path / "run")
     words = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-    assert data_of(words)["film"]["steps"] == [0, 3, 4, 6]  # step 2 is a picture's and a save's
+    assert data_of(words)["steps"] == [0, 3, 4, 6]  # step 2 is a picture's and a save's
 
 
 def test_not_written_when_it_costs_too_much(pictures, tmp_path, states, monkeypatch):

@@ -77,7 +77,7 @@ def click(browser, selector):
 
 
 def test_the_slider_moves_the_film(opened, page):
-    pictures, steps = page["film"]["pictures"], page["film"]["steps"]
+    pictures, steps = page["pictures"], page["steps"]
     assert shown(opened) == [pictures[-1], "after 400 steps"]
     opened.evaluate("document.getElementById('slider').focus()")
     opened.press(*LEFT)
@@ -97,13 +97,13 @@ def test_the_slider_moves_the_film(opened, page):
 @pytest.mark.parametrize(("fragment", "step"), [("#step=120", 120), ("#step=131", 140), ("#step=99999", 400)])
 def test_an_address_opens_its_picture(browser, run, page, fragment, step):
     browser.open(run / "report.html", fragment)
-    assert shown(browser) == [page["film"]["pictures"][page["film"]["steps"].index(step)], f"after {step} steps"]
+    assert shown(browser) == [page["pictures"][page["steps"].index(step)], f"after {step} steps"]
 
 
 @pytest.mark.parametrize("fragment", ["#step=", "#step=x", "#<img src=x onerror=alert(1)>", "#curves", "#%zz"])
 def test_an_address_that_says_nothing(browser, run, page, fragment):
     browser.open(run / "report.html", fragment)
-    assert shown(browser)[0] == page["film"]["pictures"][-1]
+    assert shown(browser)[0] == page["pictures"][-1]
     assert browser.complaints() == []
 
 
@@ -144,7 +144,7 @@ def test_the_curves_are_read_out(opened, page):
 def test_a_click_on_a_curve_leads_to_its_picture(opened, page):
     left, top, width, height = box(opened, "figure.curves .plot")
     opened.move(left + width / 2, top + height / 2, click=True)
-    assert shown(opened) == [page["film"]["pictures"][page["film"]["steps"].index(200)], "after 200 steps"]
+    assert shown(opened) == [page["pictures"][page["steps"].index(200)], "after 200 steps"]
 
 
 def test_the_curves_are_read_out_by_keyboard(opened, page):

@@ -16,6 +16,7 @@ from minigan.data.cache import printable
 from minigan.data.examine import Settings
 from minigan.data.likeness import MAX_BITS, MAX_COLOUR_DIFFERENCE
 from minigan.data.tally import KINDS, SIDES, Tally
+from minigan.page import plural
 
 FEW_PICTURES = 2_000
 """Below this many pictures a generator tends to remember rather than to learn."""
@@ -131,7 +132,7 @@ def concerns(tally: Tally, facts: Facts) -> list[str]:
     found = []
     total = tally.kept + tally.dropped
     if tally.kept < FEW_PICTURES:
-        found.append(f"Only {tally.kept:,} pictures are left; a few thousand are needed to learn from.")
+        found.append(f"Only {plural(tally.kept, 'picture')}; a few thousand are needed to learn from.")
     if 2 * tally.dropped > total:
         found.append(f"More than half of the {total:,} files were dropped; see why below.")
     if 5 * tally.enlarged > tally.kept:
@@ -212,9 +213,9 @@ def data_card(tally: Tally, facts: Facts) -> str:
     lines = [
         f"# Data card: {_plain(facts.name)}",
         "",
-        f"{tally.kept:,} square pictures of {size} x {size} pixels, in the folder `pictures/`, prepared by minigan on "
-        f"{facts.started:%Y-%m-%d}. `report.html` shows them and what was left out; `pictures.csv` says for every "
-        "file of the source what became of it.",
+        f"{plural(tally.kept, 'square picture')} of {size} x {size} pixels, in the folder `pictures/`, prepared by "
+        f"minigan on {facts.started:%Y-%m-%d}. `report.html` shows them and what was left out; `pictures.csv` says for "
+        "every file of the source what became of it.",
         "",
         "## What only you know",
         "",

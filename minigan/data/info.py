@@ -26,6 +26,7 @@ from minigan.data.decode import read_image, without_warnings
 from minigan.data.folder import check_folder, list_files, skipped_by_reason
 from minigan.data.likeness import GREY_SPREAD, Seen, colour_spread, likeness, require_imagehash
 from minigan.errors import UserError
+from minigan.page import plural
 
 BATCH_SIZE = 64
 """Of the article's run."""
@@ -222,7 +223,9 @@ def cautions(found: Survey) -> list[str]:
     count, side = images.images.shape[:2]
     words = []
     if count < FEW_PICTURES:
-        words.append(f"only {count:,} pictures: a few thousand are needed to learn from, or they are learned by heart")
+        words.append(
+            f"only {plural(count, 'picture')}: a few thousand are needed to learn from, or they are learned by heart"
+        )
     if len(images.skipped) > _MANY * (count + len(images.skipped)):
         words.append(f"{_share(len(images.skipped), count + len(images.skipped))} of the files are not used: see above")
     duplicates = max(found.equal, found.similar or 0)

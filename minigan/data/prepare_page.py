@@ -294,7 +294,7 @@ th,td{text-align:left;vertical-align:top;padding:.35rem .8rem;border-top:1px sol
 thead th{border-top:0;font-size:.82rem;color:var(--quiet);font-weight:600}
 .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;width:5rem}
 .reasons td:nth-child(2),.reasons th:nth-child(2){width:40%}
-td code{overflow-wrap:anywhere}
+td code{display:inline-block;max-width:100%;overflow-wrap:anywhere}
 .scroll{margin-top:.7rem;overflow-x:auto;background:var(--paper);border:1px solid var(--line);border-radius:12px;
  box-shadow:var(--shadow)}
 .scroll .small th{width:8rem;color:var(--quiet)}
