@@ -28,6 +28,7 @@ from types import ModuleType
 from minigan.backend import NUMPY, Array, Shape, backend_of
 from minigan.kernels import cuda, im2col, loops, winograd
 from minigan.kernels.geometry import Pad, Size, output_size
+from minigan.kernels.winograd import Kept
 
 KERNELS: dict[str, ModuleType] = {"loops": loops, "im2col": im2col, "winograd": winograd}
 """The algorithms by name, from the one to read first to the fastest. "auto", the default everywhere, takes the last
@@ -35,7 +36,14 @@ that can do a convolution's geometry and has enough work to be worth its prepara
 
 
 def conv_forward(
-    x: Array, w: Array, b: Array | None = None, *, stride: int = 1, pad: int | Pad = 0, kernel: str = "auto"
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    stride: int = 1,
+    pad: int | Pad = 0,
+    kernel: str = "auto",
+    kept: Kept | None = None,
 ) -> Array:
     """Convolve images with a bank of kernels.
 
@@ -51,6 +59,9 @@ def conv_forward(
         Zeros around x.
     kernel : str
         Algorithm: "auto" or a key of `KERNELS`.
+    kept : dict, optional
+        Where an algorithm may leave what it has made of w, and find it again: give the same dict, empty at first, to
+        this function and to `conv_input_grad`, as long as w does not change.
 
     Returns
     -------
@@ -77,7 +88,8 @@ def conv_forward(
             f"(x.shape={x.shape}, w.shape={w.shape})"
         )
     output = _check_fits("conv_forward", x.shape[1:3], w.shape[:2], stride, pad)
-    return _kernel(kernel, x, w.shape, output, stride).conv_forward(x, w, stride, pad, b)
+    module = _kernel(kernel, x, w.shape, output, stride)
+    return module.conv_forward(x, w, stride, pad, b, **({"kept": kept} if module is winograd else {}))
 
 
 def conv_input_grad(
@@ -89,6 +101,7 @@ def conv_input_grad(
     pad: int | Pad = 0,
     size: Size,
     kernel: str = "auto",
+    kept: Kept | None = None,
 ) -> Array:
     """Gradient of `conv_forward` for x; equally, the forward pass of a transposed convolution.
 
@@ -99,7 +112,7 @@ def conv_input_grad(
     w : Array of shape (Kh, Kw, C, O)
     b : Array of shape (C,), optional
         Bias of a transposed convolution, added to every position of the result.
-    stride, pad, kernel
+    stride, pad, kernel, kept
         As in `conv_forward`.
     size : (H, W)
         Size of x; several sizes can lead to the same (Ho, Wo), so it has to be told.
@@ -122,7 +135,8 @@ def conv_input_grad(
             f"(dy.shape={dy.shape}, w.shape={w.shape})"
         )
     _check_output("conv_input_grad", dy, size, w.shape[:2], stride, pad)
-    return _kernel(kernel, dy, w.shape, dy.shape[1:3], stride).conv_input_grad(dy, w, stride, pad, size, b)
+    module = _kernel(kernel, dy, w.shape, dy.shape[1:3], stride)
+    return module.conv_input_grad(dy, w, stride, pad, size, b, **({"kept": kept} if module is winograd else {}))
 
 
 def conv_weight_grad(
@@ -166,14 +180,15 @@ def _kernel(name: str, x: Array, w_shape: Shape, output: Size, stride: int) -> M
     if name == "auto" and cuda.available(x):
         return cuda  # which chooses between the same two for itself
     if name == "auto":
-        tiles = x.shape[0] * -(-output[0] // 2) * -(-output[1] // 2)
-        return winograd if fits and winograd.pays(tiles, C, O) else im2col
+        positions = x.shape[0] * output[0] * output[1]
+        return winograd if fits and winograd.pays(positions, C, O) else im2col
     if name not in KERNELS:
         raise ValueError(f"kernel must be one of auto, {', '.join(KERNELS)}, got {name!r}")
     if name == "winograd" and not fits:
         raise ValueError(
-            f"kernel 'winograd' needs NumPy arrays and a kernel of twice the stride, {2 * stride} x {2 * stride} for "
-            f"stride {stride}, got {Kh} x {Kw} on {backend_of(x).name}; 'im2col' can do any"
+            f"kernel 'winograd' needs NumPy arrays and a square kernel of two or three times the stride, "
+            f"{2 * stride} x {2 * stride} or {3 * stride} x {3 * stride} for stride {stride}, got {Kh} x {Kw} on "
+            f"{backend_of(x).name}; 'im2col' can do any"
         )
     return KERNELS[name]
 

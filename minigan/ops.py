@@ -22,6 +22,7 @@ from minigan.conv import conv_forward, conv_input_grad, conv_weight_grad
 from minigan.kernels import cublas, cuda, pieces
 from minigan.kernels.geometry import Pad, Size
 from minigan.kernels.pieces import in_pieces
+from minigan.kernels.winograd import Kept
 from minigan.memory import empty
 
 
@@ -95,6 +96,7 @@ class ConvCache(NamedTuple):
     w: Array
     stride: int
     pad: int | Pad
+    kept: Kept | None = None
 
 
 def conv2d_forward(x: Array, w: Array, b: Array, stride: int = 1, pad: int | Pad = 0) -> tuple[Array, ConvCache]:
@@ -118,7 +120,8 @@ def conv2d_forward(x: Array, w: Array, b: Array, stride: int = 1, pad: int | Pad
     ValueError, TypeError
         As `minigan.conv.conv_forward`.
     """
-    return conv_forward(x, w, b, stride=stride, pad=pad), ConvCache(x, w, stride, pad)
+    kept: Kept = {}
+    return conv_forward(x, w, b, stride=stride, pad=pad, kept=kept), ConvCache(x, w, stride, pad, kept)
 
 
 def conv2d_backward(
@@ -138,8 +141,8 @@ def conv2d_backward(
     dx, dw, db : Array or None
         Shapes of x, w and b.
     """
-    x, w, stride, pad = cache
-    dx = conv_input_grad(dy, w, stride=stride, pad=pad, size=x.shape[1:3]) if input_grad else None
+    x, w, stride, pad, kept = cache
+    dx = conv_input_grad(dy, w, stride=stride, pad=pad, size=x.shape[1:3], kept=kept) if input_grad else None
     dw = conv_weight_grad(x, dy, stride=stride, pad=pad, kernel_size=w.shape[:2]) if param_grads else None
     db = _channel_sum(dy) if param_grads else None
     return dx, dw, db
@@ -177,7 +180,9 @@ def conv2d_transpose_forward(
         stride * (x.shape[1] - 1) + w.shape[0] - top - bottom,
         stride * (x.shape[2] - 1) + w.shape[1] - left - right,
     )
-    return conv_input_grad(x, w, b, stride=stride, pad=pad, size=size), ConvCache(x, w, stride, pad)
+    kept: Kept = {}
+    y = conv_input_grad(x, w, b, stride=stride, pad=pad, size=size, kept=kept)
+    return y, ConvCache(x, w, stride, pad, kept)
 
 
 def conv2d_transpose_backward(
@@ -197,8 +202,8 @@ def conv2d_transpose_backward(
     dx, dw, db : Array or None
         Shapes of x, w and b.
     """
-    x, w, stride, pad = cache
-    dx = conv_forward(dy, w, stride=stride, pad=pad) if input_grad else None
+    x, w, stride, pad, kept = cache
+    dx = conv_forward(dy, w, stride=stride, pad=pad, kept=kept) if input_grad else None
     dw = conv_weight_grad(dy, x, stride=stride, pad=pad, kernel_size=w.shape[:2]) if param_grads else None
     db = _channel_sum(dy) if param_grads else None
     return dx, dw, db

@@ -1,5 +1,7 @@
 """The convolution primitives: every kernel against the loops, the adjoint identities, and what is refused."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,7 +23,7 @@ def geometries(draw, kernel="im2col"):
     Kh, Kw = draw(st.integers(1, 5), label="Kh"), draw(st.integers(1, 5), label="Kw")
     S = draw(st.integers(1, 4), label="S")
     if kernel == "winograd":
-        Kh = Kw = 2 * S
+        Kh = Kw = S * draw(st.sampled_from([2, 3]), label="taps")
     top, left = draw(st.integers(0, 3), label="top"), draw(st.integers(0, 3), label="left")
     bottom, right = draw(st.integers(-2, 3), label="bottom"), draw(st.integers(-2, 3), label="right")
     H = draw(st.integers(max(1, Kh - top - bottom, 1 - bottom), 9 + Kh), label="H")
@@ -39,8 +41,8 @@ def case(geometry, dtype=np.float64):
 
 @pytest.mark.parametrize("kernel", FAST)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 2e-5)])
-@given(data=st.data(), threads=st.integers(1, 3))
-def test_kernels_agree_with_the_loops(kernel, dtype, tolerance, data, threads):
+@given(data=st.data(), threads=st.integers(1, 3), large_tiles=st.booleans())
+def test_kernels_agree_with_the_loops(kernel, dtype, tolerance, data, threads, large_tiles):
     x, w, dy, where = case(data.draw(geometries(kernel)), dtype)
     b, b_transposed = (np.linspace(-1, 1, n, dtype=dtype) for n in (w.shape[3], w.shape[2]))
     for function, arguments, extra in (
@@ -48,13 +50,44 @@ def test_kernels_agree_with_the_loops(kernel, dtype, tolerance, data, threads):
         (conv_input_grad, (dy, w, b_transposed), {"size": x.shape[1:3]}),
         (conv_weight_grad, (x, dy), {"kernel_size": w.shape[:2]}),
     ):
-        with use_threads(threads):
+        with use_threads(threads), mock.patch.object(winograd, "MANY", 0 if large_tiles else 1000):
             ours = function(*arguments, **where, **extra, kernel=kernel)
         truth = function(*(a.astype(np.float64) for a in arguments), **where, **extra, kernel="loops")
         assert ours.dtype == dtype
         assert ours.shape == truth.shape
         scale = max(1.0, float(np.abs(truth).max()))
         assert np.abs(ours - truth).max() / scale < tolerance, function.__name__
+
+
+@pytest.mark.parametrize("m", [2, 3, 4])
+@pytest.mark.parametrize("R", [2, 3])
+def test_minimal_filters_are_filters(m, R):
+    rng = np.random.default_rng(0)
+    AT, G, BT = winograd.minimal_filter(m, R)
+    g, d = rng.standard_normal(R), rng.standard_normal(m + R - 1)
+    np.testing.assert_allclose(AT @ ((G @ g) * (BT @ d)), np.correlate(d, g), rtol=0, atol=1e-12)
+
+
+def test_the_networks_layers_take_large_tiles_where_they_pay():
+    """Before 4 x 4 outputs a tile of 4 would save little, and its kernel would be nearly three times as large."""
+    chosen = {}
+    for side in (4, 8, 16, 32):
+        plan = winograd._plan(64, (side, side), (side, side), (3, 3, 64, 64), 1, ((1, 1), (1, 1)), np.dtype("f"))
+        chosen[side] = plan.m
+    assert chosen == {4: 2, 8: 4, 16: 4, 32: 4}
+
+
+def test_what_is_kept_of_a_kernel_serves_its_gradient():
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((8, 8, 8, 16)), rng.standard_normal((4, 4, 16, 16))
+    where = {"stride": 2, "pad": 1}
+    kept = {}
+    y = conv_forward(x, w, **where, kept=kept)
+    assert len(kept) == 1
+    dx = conv_input_grad(y, w, **where, size=(8, 8))
+    np.testing.assert_array_equal(conv_input_grad(y, w, **where, size=(8, 8), kept=kept), dx)
+    next(iter(kept.values())).fill(0)
+    assert not conv_input_grad(y, w, **where, size=(8, 8), kept=kept).any()
 
 
 @given(geometry=geometries())
@@ -137,16 +170,16 @@ def test_non_finite_results_are_where_the_loops_have_them(kernel, bad):
 def test_auto_takes_winograd_where_it_can_and_im2col_elsewhere(monkeypatch):
     used = []
     for name in FAST:
-        monkeypatch.setattr(KERNELS[name], "conv_forward", lambda *_, name=name: used.append(name))
+        monkeypatch.setattr(KERNELS[name], "conv_forward", lambda *_, name=name, **__: used.append(name))
     rng = np.random.default_rng(0)
-    for N, C, K, S in [(8, 16, 4, 2), (8, 16, 3, 1), (8, 3, 4, 2), (1, 16, 4, 2)]:
+    for N, C, K, S in [(8, 16, 4, 2), (8, 16, 3, 1), (8, 16, 3, 2), (8, 3, 4, 2), (1, 16, 4, 2)]:
         conv_forward(rng.standard_normal((N, 8, 8, C)), rng.standard_normal((K, K, C, 16)), stride=S, pad=1)
-    assert used == ["winograd", "im2col", "im2col", "im2col"]
+    assert used == ["winograd", "winograd", "im2col", "im2col", "im2col"]
 
 
 def test_a_kernel_says_what_it_cannot_do():
     x, w = np.zeros((1, 8, 8, 2)), np.zeros((3, 3, 2, 2))
-    with pytest.raises(ValueError, match=r"'winograd' needs .* 4 x 4 for stride 2, got 3 x 3"):
+    with pytest.raises(ValueError, match=r"'winograd' needs .* 4 x 4 or 6 x 6 for stride 2, got 3 x 3"):
         conv_forward(x, w, stride=2, kernel="winograd")
 
 
@@ -162,7 +195,8 @@ def test_chunks_cover_the_batch_whatever_their_size(monkeypatch):
     x, w, dy, where = case((4, 6, 6, 2, 3, (4, 4), 2, ((1, 1), (1, 1)), 1))
     whole = conv_forward(x, w, **where), conv_weight_grad(x, dy, **where, kernel_size=(4, 4))
     monkeypatch.setattr(im2col, "CHUNK_BYTES", 1)
-    monkeypatch.setattr(winograd, "TILES", 1)
+    monkeypatch.setattr(winograd, "ROWS", 1)
+    monkeypatch.setattr(winograd, "FEW_BYTES", 1)
     np.testing.assert_allclose(conv_forward(x, w, **where), whole[0], atol=1e-12)
     np.testing.assert_allclose(conv_weight_grad(x, dy, **where, kernel_size=(4, 4)), whole[1], atol=1e-12)
 

@@ -62,7 +62,7 @@ def conv_input_grad(dy: Array, w: Array, stride: int, pad: Pad, size: Size, b: A
         bias = None if b is None else xp.tile(b, Kh * Kw)
         return _dense(dy.reshape(N, O), w.reshape(-1, O).T, bias).reshape(N, Kh, Kw, C)
     if stride == 1 and C >= FEW_CHANNELS and pad[0][0] < Kh and pad[1][0] < Kw:
-        return conv_forward(dy, *_turned(w, pad, size, (Ho, Wo)), b)
+        return conv_forward(dy, *turned(w, pad, size, (Ho, Wo)), b)
     w2 = w.reshape(Kh * Kw * C, O)
     dx = empty((N, *size, C), dy.dtype, xp)
 
@@ -101,7 +101,7 @@ def _dense(a: Array, b: Array, bias: Array | None) -> Array:
     return y
 
 
-def _turned(w: Array, pad: Pad, size: Size, output: Size) -> tuple[Array, int, Pad]:
+def turned(w: Array, pad: Pad, size: Size, output: Size) -> tuple[Array, int, Pad]:
     """With stride 1, the input gradient is itself a convolution: of dy with the kernel turned upside down."""
     top, left = w.shape[0] - 1 - pad[0][0], w.shape[1] - 1 - pad[1][0]
     below = size[0] - 1 + w.shape[0] - output[0] - top

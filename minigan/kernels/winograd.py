@@ -9,38 +9,48 @@ Begin with one dimension, a filter of two taps g0, g1, and two neighbouring outp
     m1 = d1 * (g0 + g1)           y0 = m0 + m1
     m2 = (d2 - d1) * g1           y1 = m1 + m2
 
-Multiply it out: it is exact, and all it costs are a few additions. In two dimensions the trick is nested, rows first
-and then columns: a tile of 2 x 2 outputs takes 3 x 3 = 9 multiplications instead of 16. With channels, each of the nine
-is a matrix product, and matrix products are where the time goes:
+Multiply it out: it is exact, and all it costs are a few additions. They are three small matrices,
 
-    V[r,s] = transform of the input tiles     (tiles, C)      `_input_tiles`
-    U[r,s] = transform of the kernel          (C, O)          `_kernel_tiles`
-    M[r,s] = V[r,s] @ U[r,s]                  (tiles, O)      nine products
-    y      = transform of M back              2 x 2 outputs   `_join` along columns, then along rows
+    y = AT @ ((G @ g) * (BT @ d))
+
+and for more outputs or taps there are others (`minimal_filter`): four outputs of two taps take five multiplications
+instead of eight. In two dimensions the trick is nested, rows first and then columns: a tile of 4 x 4 outputs takes
+25 instead of 64. With channels, each of these is a matrix product, and matrix products are where the time goes:
+
+    V = BT d B                    the input's tiles           (tiles, C) for each of the 25 places
+    U = G w GT                    the kernel                  (C, O)
+    M = V @ U                     25 products                 (tiles, O)
+    y = AT M A                    back to 4 x 4 outputs
 
 The networks' kernels are 4 x 4 with stride 2. But look at the picture's even and odd rows and columns as *channels*: a
 block of S x S pixels becomes one pixel with S*S*C channels, and the kernel becomes one of 2 x 2 taps with stride 1,
-which is just the filter above. (Any kernel of 2S x 2S with stride S will do.) Nothing is computed for that; it is only
-another way to read the same memory.
+which is just the filter above. Nothing is computed for that; it is only another way to read the same memory.
 
-Every line above is linear, so the gradients are the same lines read backwards, each transform replaced by its adjoint:
+Every line above is linear, so the gradients are the same lines read backwards, each matrix transposed:
 
-    dM = `_output_tiles`(dy)      dV = dM @ U^T      dx = `_overlap`(dV) along columns, then along rows
-                                  dU = V^T @ dM      dw = `_kernel`(dU)
+    dM = A dy AT     dV = dM @ U^T     dx = B dV BT, tiles overlapping      dU = V^T @ dM      dw = GT dU G
 
-NumPy only; `minigan.kernels.cuda` does the same on a GPU. Legend: `minigan.conv`; besides, S*S*C is written D, and a
-tile has its place (k, l) in the (Th, Tw) tiles of a picture.
+The small matrices, too, are applied as matrix products, one axis at a time (`_along`): BLAS does all their additions in
+one walk through memory, where NumPy's own would take one walk each.
+
+NumPy only; `minigan.kernels.cuda` does the same on a GPU. Legend: `minigan.conv`; besides, R is the number of taps K/S,
+m how many outputs a tile has along one axis and n = m + R - 1 how many blocks it takes; S*S*C is written D, and a tile
+has its place (k, l) in the (Th, Tw) tiles of a picture.
 
 References
 ----------
 A. Lavin and S. Gray, "Fast algorithms for convolutional neural networks", arXiv:1509.09308, sections 4.1 and 4.2.
 S. Winograd, "Arithmetic complexity of computations", SIAM, 1980.
+B. Barabasz, A. Anderson, K. M. Soodhalter and D. Gregg, "Error analysis and improving the accuracy of Winograd
+convolution for deep neural networks", arXiv:1803.10986 (the choice of points).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 import numpy as np
@@ -48,301 +58,413 @@ import numpy as np
 from minigan.backend import Array
 from minigan.kernels import im2col
 from minigan.kernels.geometry import Pad, Size, output_size
-from minigan.kernels.pieces import add_to_channels
 from minigan.memory import New, empty, scratch
 from minigan.threads import each, lanes, spans, thread_count
 
-TILES = 1024
-"""About how many tiles go into one set of products: enough rows for a fast product, few enough to stay in the cache."""
+ROWS = 256
+"""About how many tiles go into one set of products: enough for a fast product, few enough to stay in the cache."""
+
+FEW_BYTES = 1 << 20
+"""About how much of a picture is transformed together, so that what comes between rows and columns stays in the core's
+own cache."""
+
+KERNEL_PIECE = 1 << 14
+"""About how many numbers of each tap of a kernel are transformed together."""
 
 LANES = 8
-"""Most partial sums of a kernel's gradient: each is 9/4 times as large as the kernel."""
+"""Most partial sums of a kernel's gradient: each is larger than the kernel."""
+
+POINTS = (0.0, 1.0, -1.0, -2.0, 0.5)
+"""Where `minimal_filter` looks at its polynomials. 1 comes second: see the bias in `conv_forward`."""
+
+
+def minimal_filter(m: int, R: int) -> tuple[Array, Array, Array]:
+    """The matrices of a filter of R taps with m outputs at a time: m + R - 1 multiplications instead of m * R.
+
+    Parameters
+    ----------
+    m, R : int
+        m + R - 2 points are needed, of which `POINTS` has five.
+
+    Returns
+    -------
+    AT : numpy.ndarray of shape (m, n)
+    G : numpy.ndarray of shape (n, R)
+    BT : numpy.ndarray of shape (n, n)
+        With n = m + R - 1, float64: ``y = AT @ ((G @ g) * (BT @ d))`` is ``y[i] = sum over k of d[i + k] * g[k]``.
+
+    Notes
+    -----
+    Toom and Cook: take g and a vector h of length m for the coefficients of two polynomials. Their product has n
+    coefficients and is known once its values at n points are, and a value takes one multiplication. G evaluates g, A
+    evaluates h, and B turns values into coefficients (Lagrange's formula). One of the points is infinity: there a
+    polynomial's value is its highest coefficient. Filtering is the transpose of multiplying by g.
+
+    Examples
+    --------
+    >>> AT, G, BT = minimal_filter(2, 2)
+    >>> g, d = np.array([2.0, 3.0]), np.array([1.0, 4.0, 5.0])
+    >>> AT @ ((G @ g) * (BT @ d))  # 1*2 + 4*3, 4*2 + 5*3
+    array([14., 23.])
+    """
+    n = m + R - 1
+    points = np.array(POINTS[: n - 1])
+    AT, G, BT = np.zeros((m, n)), np.zeros((n, R)), np.zeros((n, n))
+    for i, a in enumerate(points):
+        others = np.delete(points, i)
+        AT[:, i] = a ** np.arange(m)
+        G[i] = a ** np.arange(R) / np.prod(a - others)
+        BT[i, :-1] = np.poly(others)[::-1]
+    AT[-1, -1] = G[-1, -1] = 1
+    BT[-1] = np.poly(points)[::-1]
+    return AT, G, BT
+
+
+@cache
+def _matrices(m: int, R: int, dtype: np.dtype) -> tuple[Array, Array, Array]:
+    AT, G, BT = (matrix.astype(dtype) for matrix in minimal_filter(m, R))
+    return AT, G, BT
 
 
 def suits(kernel_size: Size, stride: int) -> bool:
-    """Whether this file can do a geometry: a kernel of 2S x 2S with stride S. Sizes and padding may be any.
+    """Whether this file can do a geometry: a square kernel of 2S or 3S with stride S. Sizes and padding may be any.
 
-    >>> suits((4, 4), 2), suits((2, 2), 1), suits((3, 3), 1)
+    >>> suits((4, 4), 2), suits((3, 3), 1), suits((3, 3), 2)
     (True, True, False)
     """
-    return kernel_size == (2 * stride, 2 * stride)
+    return kernel_size[0] == kernel_size[1] and kernel_size[0] in (2 * stride, 3 * stride)
 
 
-def pays(tiles: int, C: int, O: int) -> bool:
-    """Whether it is likely to be faster than im2col: transforms are spread over channels, the kernel's over tiles."""
-    return min(C, O) >= 16 and tiles >= 32
+def pays(positions: int, C: int, O: int) -> bool:
+    """Whether it is likely to be faster than im2col: transforms are spread over channels, the kernel's over outputs."""
+    return min(C, O) >= 16 and positions >= 128
 
 
-def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = None) -> Array:
-    """See `minigan.kernels.loops.conv_forward`; the same numbers, up to rounding, from 9/16 of the multiplications."""
+Kept: TypeAlias = dict[int, Array]
+"""U by n: who goes back through a convolution with the same kernel need not transform it again."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The sizes of one convolution, in the letters of this file's opening."""
+
+    S: int
+    R: int
+    m: int
+    pad: Pad
+    size: Size
+    output: Size
+    C: int
+    O: int
+    dtype: np.dtype
+
+    @property
+    def n(self) -> int:
+        return self.m + self.R - 1
+
+    @property
+    def D(self) -> int:
+        return self.S * self.S * self.C
+
+    @property
+    def tiles(self) -> Size:
+        Ho, Wo = self.output
+        return -(-Ho // self.m), -(-Wo // self.m)
+
+    @property
+    def blocks(self) -> Size:
+        """Rows and columns of blocks that the tiles of a picture cover."""
+        Th, Tw = self.tiles
+        return self.m * Th + self.R - 1, self.m * Tw + self.R - 1
+
+    @property
+    def matrices(self) -> tuple[Array, Array, Array]:
+        return _matrices(self.m, self.R, self.dtype)
+
+    def images(self, first: int, last: int, share: int, most: int) -> list[slice]:
+        """Pictures by the handful: about `most` tiles, and no more pictures than `share`."""
+        Th, Tw = self.tiles
+        size = max(1, min(most // (Th * Tw), share))
+        return [slice(first + n.start, first + n.stop) for n in spans(np, last - first, size)]
+
+    def few(self, N: int) -> int:
+        """How many pictures to transform together: FEW_BYTES of them."""
+        Bh, Bw = self.blocks
+        return max(1, min(N, FEW_BYTES // (Bh * Bw * self.D * self.dtype.itemsize)))
+
+
+def _plan(N: int, size: Size, output: Size, w_shape: tuple[int, ...], stride: int, pad: Pad, dtype: np.dtype) -> _Plan:
+    """Tiles of 4 x 4 outputs where that means fewer products, and there are many; else of 2 x 2: smaller kernels."""
+    R = w_shape[0] // stride
+    products = {m: N * -(-output[0] // m) * -(-output[1] // m) * (m + R - 1) ** 2 for m in (2, 4)}
+    m = 4 if products[4] < products[2] and N * output[0] * output[1] >= 16 * MANY else 2
+    return _Plan(stride, R, m, pad, size, output, w_shape[2], w_shape[3], dtype)
+
+
+MANY = 128
+"""From how many tiles on larger ones are worth their larger kernels."""
+
+
+def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = None, kept: Kept | None = None) -> Array:
+    """See `minigan.kernels.loops.conv_forward`; the same numbers, up to rounding, from fewer multiplications."""
     N, H, W, _ = x.shape
-    O = w.shape[3]
-    Ho, Wo = output_size((H, W), w.shape[:2], stride, pad)
-    tiles = -(-Ho // 2), -(-Wo // 2)
-    U = _kernel_tiles(w, stride)  # (3, 3, D, O)
-    y = empty((N, Ho, Wo, O), x.dtype)
+    plan = _plan(N, (H, W), output_size((H, W), w.shape[:2], stride, pad), w.shape, stride, pad, x.dtype)
+    U = _kernel_tiles(w, plan, kept)
+    y = empty((N, *plan.output, plan.O), x.dtype)
 
-    def images(n: slice) -> None:
+    def images(i: slice) -> None:
         with np.errstate(all="ignore"), scratch() as new:
-            M = new((3, 3, n.stop - n.start, *tiles, O), x.dtype)
-            for r, V in _input_tiles(x[n], stride, pad, tiles, new):
-                for s in range(3):
-                    np.matmul(V[s], U[r, s], out=M[r, s].reshape(-1, O))  # (n*Th*Tw, D) @ (D, O)
-                if r == 1 and b is not None:
-                    M[1, 1] += b  # the middle product goes into each of the four outputs once
-                _join(M[r])
-            for j in range(2):
-                _join(M[:, 2 * j], y[n, :, j::2])
-            fine = _finite(y[n])
+            V = _input_tiles(x[i], plan, new)
+            M = np.matmul(V, U, out=new((*V.shape[:3], plan.O), x.dtype))  # n*n times (tiles, D) @ (D, O)
+            if b is not None:
+                M[1, 1] += b  # the product at point 1 goes into every output once
+            _join(M, y[i], plan, new)
+            fine = _finite(y[i])
         if not fine:
-            y[n] = im2col.conv_forward(x[n], w, stride, pad, b)
+            y[i] = im2col.conv_forward(x[i], w, stride, pad, b)
 
-    each(images, _images(N, tiles))
+    each(images, plan.images(0, N, -(-N // thread_count()), ROWS))
     return y
 
 
-def conv_input_grad(dy: Array, w: Array, stride: int, pad: Pad, size: Size, b: Array | None = None) -> Array:
+def conv_input_grad(
+    dy: Array, w: Array, stride: int, pad: Pad, size: Size, b: Array | None = None, kept: Kept | None = None
+) -> Array:
     """See `minigan.kernels.loops.conv_input_grad`."""
     N, Ho, Wo, _ = dy.shape
-    D = stride * stride * w.shape[2]
-    Th, Tw = tiles = -(-Ho // 2), -(-Wo // 2)
-    U = _kernel_tiles(w, stride)  # (3, 3, D, O)
-    dx = empty((N, *size, w.shape[2]), dy.dtype)
+    if stride == 1 and max(pad[0][0], pad[1][0]) < len(w):
+        return conv_forward(dy, *im2col.turned(w, pad, size, (Ho, Wo)), b)
+    plan = _plan(N, size, (Ho, Wo), w.shape, stride, pad, dy.dtype)
+    U = _kernel_tiles(w, plan, kept)
+    dx = empty((N, *size, plan.C), dy.dtype)
 
-    def images(n: slice) -> None:
-        m = n.stop - n.start
+    def images(i: slice) -> None:
         with np.errstate(all="ignore"), scratch() as new:
-            even, odd = new((3, m, Th, Tw + 1, D), dy.dtype), new((3, m, Th, Tw, D), dy.dtype)  # blocks of columns
-            first, last = new((2, m, Th, Tw, D), dy.dtype)
-            for r, dM in _output_tiles(dy[n], tiles, new):
-                for s, dV in enumerate((first, odd[r], last)):
-                    np.matmul(dM[s], U[r, s].T, out=dV.reshape(-1, D))  # (n*Th*Tw, O) @ (O, D)
-                _overlap(first, odd[r], last, even[r], axis=2)
-            even_even, even_odd = new((m, Th + 1, Tw + 1, D), dy.dtype), new((m, Th + 1, Tw, D), dy.dtype)
-            _overlap(even[0], even[1], even[2], even_even, axis=1)
-            _overlap(odd[0], odd[1], odd[2], even_odd, axis=1)
-            _to_picture(((even_even, even_odd), (even[1], odd[1])), dx[n], stride, pad, new)
-            if b is not None:
-                add_to_channels(dx[n], b)
-            fine = _finite(dx[n])
+            dM = _output_tiles(dy[i], plan, new)
+            dV = np.matmul(dM, U.transpose(0, 1, 3, 2), out=new((*dM.shape[:3], plan.D), dy.dtype))
+            _overlap(dV, dx[i], plan, new, b)
+            fine = _finite(dx[i])
         if not fine:
-            dx[n] = im2col.conv_input_grad(dy[n], w, stride, pad, size, b)
+            dx[i] = im2col.conv_input_grad(dy[i], w, stride, pad, size, b)
 
-    each(images, _images(N, tiles))
+    each(images, plan.images(0, N, -(-N // thread_count()), ROWS))
     return dx
 
 
 def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Size) -> Array:
     """See `minigan.kernels.loops.conv_weight_grad`."""
-    N, Ho, Wo, O = dy.shape
-    C = x.shape[3]
-    tiles = -(-Ho // 2), -(-Wo // 2)
+    N, H, W, C = x.shape
+    plan = _plan(N, (H, W), dy.shape[1:3], (*kernel_size, C, dy.shape[3]), stride, pad, x.dtype)
     shares = lanes(np, N, most=LANES)
-    dU = empty((len(shares), 3, 3, stride, stride, C, O), x.dtype)
+    dU = empty((len(shares), plan.n, plan.n, plan.D, plan.O), x.dtype)
 
     def share(lane: int) -> None:
-        mine = dU[lane].reshape(3, 3, -1, O)  # (3, 3, D, O)
-        for n in _images(N, tiles, shares[lane]):
+        mine = dU[lane]
+        first, last = shares[lane].start, shares[lane].stop
+        for i in plan.images(first, last, last - first, 4 * ROWS):
             with np.errstate(all="ignore"), scratch() as new:
-                product = new(mine.shape[2:], mine.dtype)
-                pairs = zip(_input_tiles(x[n], stride, pad, tiles, new), _output_tiles(dy[n], tiles, new), strict=True)
-                for (r, V), (_, dM) in pairs:
-                    for s in range(3):
-                        if n.start == shares[lane].start:
-                            np.matmul(V[s].T, dM[s], out=mine[r, s])  # (D, n*Th*Tw) @ (n*Th*Tw, O)
-                        else:
-                            mine[r, s] += np.matmul(V[s].T, dM[s], out=product)
+                V, dM = _input_tiles(x[i], plan, new), _output_tiles(dy[i], plan, new)
+                if i.start == first:
+                    np.matmul(V.transpose(0, 1, 3, 2), dM, out=mine)  # n*n times (D, tiles) @ (tiles, O)
+                else:
+                    mine += np.matmul(V.transpose(0, 1, 3, 2), dM, out=new(mine.shape, mine.dtype))
 
     each(share, range(len(shares)))
-    dw, fine = _kernel(dU)
+    dw, fine = _kernel(dU, plan)
     return dw if fine else im2col.conv_weight_grad(x, dy, stride, pad, kernel_size)
 
 
 # ------------------------------------------------------------------------------------------ the transforms and adjoints
-def _input_tiles(x: Array, S: int, pad: Pad, tiles: Size, new: New) -> Iterator[tuple[int, list[Array]]]:
-    """The nine V: for both rows and columns d0 - d1, d1, d2 - d1, where d0, d2 are even blocks and d1 is an odd one.
-
-    Yields r and [V[r,0], V[r,1], V[r,2]], each (n*Th*Tw, D), in memory that is used again for the next r.
-    """
-    Th, Tw = tiles
-    n, D = x.shape[0], S * S * x.shape[3]
-    (even_even, even_odd), (odd_even, odd_odd) = _to_blocks(x, S, pad, tiles, new)
-    even_room, odd_room = new((n, Th, Tw + 1, D), x.dtype), new((n, Th, Tw, D), x.dtype)
-    left, right = new((2, n, Th, Tw, D), x.dtype)
-    for r in range(3):
-        if r == 1:
-            even, odd = odd_even, odd_odd
-        else:
-            above = slice(r // 2, r // 2 + Th)  # or below
-            even = np.subtract(even_even[:, above], odd_even, out=even_room)
-            odd = np.subtract(even_odd[:, above], odd_odd, out=odd_room)
-        np.subtract(even[:, :, :-1], odd, out=left)
-        np.subtract(even[:, :, 1:], odd, out=right)
-        yield r, [V.reshape(-1, D) for V in (left, odd, right)]
+def _along(matrix: Array, a: Array, out: Array) -> None:
+    """``matrix @`` the last axis but one of a, for all the axes before; the last axis is carried along."""
+    np.matmul(matrix, a, out=out)
 
 
-def _overlap(first: Array, middle: Array, last: Array, even: Array, axis: int) -> None:
-    """Adjoint of `_input_tiles` along one axis: middle becomes the odd blocks, and even the even ones.
-
-    An even block belongs to two tiles, as the last of one and the first of the next; an odd one to its tile only.
-    """
-    middle -= first
-    middle -= last
-    first, last, even = (np.moveaxis(a, axis, 0) for a in (first, last, even))
-    even[0] = first[0]
-    even[-1] = last[-1]
-    np.add(first[1:], last[:-1], out=even[1:-1])
-
-
-def _join(m: Array, y: Array | None = None) -> None:
-    """Along one axis, y0 = m0 + m1 and y1 = m1 + m2.
-
-    Without y, columns: m (3, n, Th, Tw, O) is changed in place, into y0, m1, y1. With y (n, Ho, Tw', O), rows: y0 and
-    y1 become its even and odd rows; at the lower and right edge of an odd size a tile is only half used.
-    """
-    if y is None:
-        m[0] += m[1]
-        m[2] += m[1]
-        return
-    for i in range(2):
-        rows = y[:, i::2]
-        h, w = rows.shape[1:3]
-        np.add(m[i, :, :h, :w], m[i + 1, :, :h, :w], out=rows)
-
-
-def _output_tiles(dy: Array, tiles: Size, new: New) -> Iterator[tuple[int, list[Array]]]:
-    """Adjoint of `_join`: for both rows and columns dy0, dy0 + dy1, dy1.
-
-    Yields r and [dM[r,0], dM[r,1], dM[r,2]], each (n*Th*Tw, O), in memory that is used again for the next r.
-    """
-    n, Ho, Wo, O = dy.shape
-    Th, Tw = tiles
-    if Ho % 2 or Wo % 2:
-        whole = new((n, 2 * Th, 2 * Tw, O), dy.dtype)
-        whole.fill(0)
-        whole[:, :Ho, :Wo] = dy
-        dy = whole
-    left, both, right = new((3, n, Th, Tw, O), dy.dtype)
-    for r in range(3):
-        for j, d in enumerate((left, right)):
-            if r == 1:
-                np.add(dy[:, 0::2, j::2], dy[:, 1::2, j::2], out=d)
-            else:
-                d[...] = dy[:, r // 2 :: 2, j::2]
-        np.add(left, right, out=both)
-        yield r, [dM.reshape(-1, O) for dM in (left, both, right)]
-
-
-def _kernel_tiles(w: Array, S: int) -> Array:
-    """U: for both rows and columns g0, g0 + g1, g1. Shape (3, 3, D, O)."""
-    C, O = w.shape[2:]
-    g = w.reshape(2, S, 2, S, C, O)
-    U = empty((3, 3, S, S, C, O), w.dtype)
-
-    def phase(place: tuple[int, int]) -> None:
-        p, q = place
-        rows = g[0, p, :, q], g[0, p, :, q] + g[1, p, :, q], g[1, p, :, q]  # three times (2, C, O)
-        for r, (g0, g1) in enumerate(rows):
-            U[r, 0, p, q] = g0
-            U[r, 2, p, q] = g1
-            np.add(g0, g1, out=U[r, 1, p, q])
-
-    each(phase, [(p, q) for p in range(S) for q in range(S)])
-    return U.reshape(3, 3, S * S * C, O)
-
-
-def _kernel(dU: Array) -> tuple[Array, bool]:
-    """Adjoint of `_kernel_tiles`, of the sum over the lanes: dU (lanes, 3, 3, S, S, C, O) to dw (2S, 2S, C, O).
-
-    Works in place on dU. Also says whether all of it is `_finite`.
-    """
-    S, _, C, O = dU.shape[3:]
-    dw = empty((2, S, 2, S, C, O), dU.dtype)
-
-    fine = []
-
-    def phase(place: tuple[int, int]) -> None:
-        p, q = place
-        with np.errstate(all="ignore"):
-            total = dU[0, :, :, p, q]  # (3, 3, C, O)
-            for lane in dU[1:]:
-                total += lane[:, :, p, q]
-            for i in range(2):
-                row = total[i] + total[i + 1]
-                for j in range(2):
-                    np.add(row[j], row[j + 1], out=dw[i, p, j, q])
-            fine.append(_finite(dw[:, p, :, q]))
-
-    each(phase, [(p, q) for p in range(S) for q in range(S)])
-    return dw.reshape(2 * S, 2 * S, C, O), all(fine)
-
-
-# ------------------------------------------------------------------------------------------------- pictures and blocks
-Blocks: TypeAlias = tuple[tuple[Array, Array], tuple[Array, Array]]
-"""Even and odd rows of blocks, of each the even and odd columns: (n, Th + 1 or Th, Tw + 1 or Tw, D).
-
-Tile (k, l) takes the blocks 2k, 2k + 1 and 2k + 2 of both directions, so there is one even block more than tiles.
-"""
-
-
-def _to_blocks(x: Array, S: int, pad: Pad, tiles: Size, new: New) -> Blocks:
-    """A picture in blocks of S x S pixels, with zeros around it."""
-    (top, _), (left, _) = pad
-    n, H, W, C = x.shape
-    Th, Tw = tiles
-    padded, views = _padded(n, tiles, S, C, x.dtype, new)
-    h, w = min(H, max(0, padded.shape[1] - top)), min(W, max(0, padded.shape[2] - left))
+def _input_tiles(x: Array, plan: _Plan, new: New) -> Array:
+    """V = BT d B of every tile: (n, n, tiles, D)."""
+    (Th, Tw), n, S, m = plan.tiles, plan.n, plan.S, plan.m
+    N, C, (Bh, Bw) = len(x), plan.C, plan.blocks
+    _, _, BT = plan.matrices
+    V = new((n, n, N, Th, Tw, S, S * C), x.dtype)
+    few = plan.few(N)
+    padded = new((few, Bh * S, Bw * S, C), x.dtype)
+    rows = new((few, Th, n, S, Bw, S * C), x.dtype)
+    row_windows = _windows(padded.reshape(few, Bh, -1), 1, Th, n, m)  # (few, Th, n, S*Bw*S*C)
+    column_windows = _windows(rows, 4, Tw, n, m)  # (few, Th, n, S, Tw, n, S*C)
+    (top, h), (left, w) = _inside(plan)
     padded[:, :top] = 0
     padded[:, top + h :] = 0
     padded[:, top : top + h, :left] = 0
     padded[:, top : top + h, left + w :] = 0
-    padded[:, top : top + h, left : left + w] = x[:, :h, :w]
-    rows = [[new((n, Th + i, Tw + j, S * S * C), x.dtype) for j in (1, 0)] for i in (1, 0)]
-    for i in range(2):
-        for j in range(2):
-            view = views[i, j, :, : Th + 1 - i, : Tw + 1 - j]
-            rows[i][j].reshape(view.shape)[...] = view
-    return (rows[0][0], rows[0][1]), (rows[1][0], rows[1][1])
+    inside = padded[:, top : top + h, left : left + w]
+    for i in spans(np, N, few):
+        k = i.stop - i.start
+        inside[:k] = x[i][:, :h, :w]
+        _along(BT, row_windows[:k], rows[:k].reshape(k, Th, n, -1))
+        _along(BT, column_windows[:k], V[:, :, i].transpose(2, 3, 0, 5, 4, 1, 6))
+    return V.reshape(n, n, N * Th * Tw, plan.D)
 
 
-def _to_picture(blocks: Blocks, dx: Array, S: int, pad: Pad, new: New) -> None:
-    """Adjoint of `_to_blocks`: every pixel from its block; what lies beyond the last tap, if anything, is 0."""
-    (top, _), (left, _) = pad
-    n, H, W, C = dx.shape
-    Th, Tw = blocks[1][1].shape[1:3]
-    padded, views = _padded(n, (Th, Tw), S, C, dx.dtype, new)
-    for i in range(2):
-        for j in range(2):
-            view = views[i, j, :, : Th + 1 - i, : Tw + 1 - j]
-            view[...] = blocks[i][j].reshape(view.shape)
-    h, w = max(0, min(H, (2 * Th + 1) * S - top)), max(0, min(W, (2 * Tw + 1) * S - left))
-    dx[:, :h, :w] = padded[:, top : top + h, left : left + w]
-    dx[:, h:] = 0
-    dx[:, :h, w:] = 0
+def _overlap(dV: Array, dx: Array, plan: _Plan, new: New, b: Array | None) -> None:
+    """Adjoint of `_input_tiles`, plus the bias: dx = B dV BT, added up where tiles overlap."""
+    (Th, Tw), n, S = plan.tiles, plan.n, plan.S
+    N, H, W, C = dx.shape
+    Bh, Bw = plan.blocks
+    dV = dV.reshape(n, n, N, Th, Tw, S, S * C).transpose(2, 3, 0, 5, 4, 1, 6)  # (N, Th, n, S, Tw, n, S*C)
+    few = plan.few(N)
+    rows = new((few, Th, n, S, Bw, S * C), dx.dtype)
+    padded = new((few, Bh * S, Bw * S * C), dx.dtype)
+    add_columns = _adder(rows, plan, new)
+    add_rows = _adder(padded.reshape(few, Bh, -1), plan, new)
+    (top, h), (left, w) = _inside(plan)
+    inside = padded[:, top : top + h, left * C : (left + w) * C]
+    out = dx.reshape(N, H, W * C)[:, :h, : w * C]
+    bias = np.zeros(C, dx.dtype) if b is None else b
+    wide_bias = np.tile(bias, w)
+    for i in spans(np, N, few):
+        k = i.stop - i.start
+        add_columns(dV[i])
+        add_rows(rows[:k].reshape(k, Th, n, -1))
+        np.add(inside[:k], wide_bias, out=out[i])
+    dx[:, h:] = bias  # beyond the last tap
+    dx[:, :h, w:] = bias
 
 
-def _padded(n: int, tiles: Size, S: int, C: int, dtype: np.dtype, new: New) -> tuple[Array, Array]:
-    """Room for padded pictures, and the same memory as blocks: (row even or odd, column even or odd, n, ..., S, S*C).
+def _adder(out: Array, plan: _Plan, new: New) -> Callable[[Array], None]:
+    """A function that applies B to the last axis but one of tiles (k, ..., T, n, c), and adds them up in out.
 
-    The last odd row and column of blocks belong to no tile.
+    out is (k, ..., m*T + R - 1, c). Of the n blocks of a tile, m are its own, and R - 1 are the next tile's first ones.
     """
-    Th, Tw = tiles
-    padded = new((n, (Th + 1) * 2 * S, (Tw + 1) * 2 * S, C), dtype)
-    return padded, padded.reshape(n, Th + 1, 2, S, Tw + 1, 2, S * C).transpose(2, 5, 0, 1, 4, 3, 6)
+    m, over, (_, _, BT) = plan.m, plan.R - 1, plan.matrices
+    T, c = (out.shape[-2] - over) // m, out.shape[-1]
+    own = out[..., : m * T, :].reshape(*out.shape[:-2], T, m, c)
+    shared = new((*out.shape[:-2], T, over, c), out.dtype)
+    to_own, to_shared = np.ascontiguousarray(BT.T[:m]), np.ascontiguousarray(BT.T[m:])
+    pairs = [(own[..., 1:, e, :], shared[..., :-1, e, :]) for e in range(over)]
+    end, last = out[..., m * T :, :], shared[..., -1, :, :]
+
+    def add(tiles: Array) -> None:
+        k = len(tiles)
+        _along(to_own, tiles, own[:k])
+        _along(to_shared, tiles, shared[:k])
+        for total, more in pairs:
+            total[:k] += more[:k]
+        end[:k] = last[:k]
+
+    return add
 
 
-def _images(N: int, tiles: Size, within: slice | None = None) -> list[slice]:
-    """Images by the handful: about TILES tiles at a time, and at least one handful for every thread."""
-    first, last = (within.start, within.stop) if within else (0, N)
-    share = last - first if within else -(-N // thread_count())
-    size = max(1, min(TILES // (tiles[0] * tiles[1]), share))
-    return [slice(first + n.start, first + n.stop) for n in spans(np, last - first, size)]
+def _join(M: Array, y: Array, plan: _Plan, new: New) -> None:
+    """Y = AT M A: every tile's m x m outputs; of tiles at the lower and right edge perhaps only some."""
+    (Th, Tw), n, m, O = plan.tiles, plan.n, plan.m, plan.O
+    N, Ho, Wo, _ = y.shape
+    AT, _, _ = plan.matrices
+    M = M.reshape(n, n, N, Th * Tw * O).transpose(1, 2, 0, 3)  # (n, N, n, Th*Tw*O)
+    few = plan.few(N)
+    half = new((n, few, m, Th * Tw * O), y.dtype)
+    columns = half.reshape(n, few, m, Th, Tw, O).transpose(1, 3, 2, 4, 0, 5)  # (few, Th, m, Tw, n, O)
+    exact = (Ho, Wo) == (m * Th, m * Tw)
+    whole = y if exact else new((few, m * Th, m * Tw, O), y.dtype)
+    for i in spans(np, N, few):
+        k = i.stop - i.start
+        _along(AT, M[:, i], half[:, :k])
+        out = y[i] if exact else whole[:k]
+        _along(AT, columns[:k], out.reshape(k, Th, m, Tw, m, O))
+        if not exact:
+            y[i] = out[:, :Ho, :Wo]
+
+
+def _output_tiles(dy: Array, plan: _Plan, new: New) -> Array:
+    """Adjoint of `_join`: dM = A dy AT of every tile: (n, n, tiles, O)."""
+    (Th, Tw), n, m, O = plan.tiles, plan.n, plan.m, plan.O
+    N, Ho, Wo, _ = dy.shape
+    AT, _, _ = plan.matrices
+    if (Ho, Wo) != (m * Th, m * Tw):
+        whole = new((N, m * Th, m * Tw, O), dy.dtype)
+        whole.fill(0)
+        whole[:, :Ho, :Wo] = dy
+        dy = whole
+    few = plan.few(N)
+    rows = new((few, Th, n, Tw, m, O), dy.dtype)
+    dM = new((n, n, N, Th, Tw, O), dy.dtype)
+    for i in spans(np, N, few):
+        k = i.stop - i.start
+        _along(AT.T, dy[i].reshape(k, Th, m, Tw * m * O), rows[:k].reshape(k, Th, n, -1))
+        _along(AT.T, rows[:k], dM[:, :, i].transpose(2, 3, 0, 4, 1, 5))
+    return dM.reshape(n, n, N * Th * Tw, O)
+
+
+def _kernel_tiles(w: Array, plan: _Plan, kept: Kept | None) -> Array:
+    """U = G w GT: (n, n, D, O)."""
+    n, S, R, C, O = plan.n, plan.S, plan.R, plan.C, plan.O
+    if kept and n in kept:
+        return kept[n]
+    _, G, _ = plan.matrices
+    taps = w.reshape(R, S, R, S, C * O)
+    U = empty((n, n, S, S, C * O), w.dtype)
+
+    def part(c: slice) -> None:
+        with np.errstate(all="ignore"), scratch() as new:
+            rows = new((n, S, R, S, c.stop - c.start), w.dtype)
+            _along(G, taps[..., c].transpose(1, 2, 3, 0, 4), rows.transpose(1, 2, 3, 0, 4))
+            _along(G, rows.transpose(0, 1, 3, 2, 4), U[..., c].transpose(0, 2, 3, 1, 4))
+
+    each(part, spans(np, C * O, KERNEL_PIECE))
+    U = U.reshape(n, n, plan.D, O)
+    if kept is not None:
+        kept[n] = U
+    return U
+
+
+def _kernel(dU: Array, plan: _Plan) -> tuple[Array, bool]:
+    """Adjoint of `_kernel_tiles`, of the sum over the lanes: dU (lanes, n, n, D, O) to dw (K, K, C, O).
+
+    Works in place on dU. Also says whether all of it is `_finite`.
+    """
+    n, S, R, C, O = plan.n, plan.S, plan.R, plan.C, plan.O
+    _, G, _ = plan.matrices
+    parts = dU.reshape(-1, n, n, S, S, C * O)
+    dw = empty((R, S, R, S, C * O), dU.dtype)
+    fine = []
+
+    def part(c: slice) -> None:
+        with np.errstate(all="ignore"), scratch() as new:
+            total = parts[0, ..., c]
+            for lane in parts[1:]:
+                total += lane[..., c]
+            rows = new((R, n, S, S, c.stop - c.start), dU.dtype)
+            _along(G.T, total.transpose(1, 2, 3, 0, 4), rows.transpose(1, 2, 3, 0, 4))
+            _along(G.T, rows.transpose(0, 2, 3, 1, 4), dw[..., c].transpose(0, 1, 3, 2, 4))
+            fine.append(_finite(dw[..., c]))
+
+    each(part, spans(np, C * O, KERNEL_PIECE))
+    return dw.reshape(R * S, R * S, C, O), all(fine)
+
+
+# ------------------------------------------------------------------------------------------------------------- pictures
+def _windows(a: Array, axis: int, count: int, length: int, step: int) -> Array:
+    """Overlapping windows along an axis, as a view: the axis becomes two, (count, length)."""
+    shape, strides = list(a.shape), list(a.strides)
+    shape[axis : axis + 1] = [count, length]
+    strides[axis : axis + 1] = [step * strides[axis], strides[axis]]
+    return np.lib.stride_tricks.as_strided(a, shape, strides, writeable=False)
+
+
+def _inside(plan: _Plan) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Where the picture lies within the blocks of all tiles: (first row, rows), (first column, columns)."""
+    (top, _), (left, _) = plan.pad
+    h, w = (
+        max(0, min(length, count * plan.S - before))
+        for length, count, before in zip(plan.size, plan.blocks, (top, left), strict=True)
+    )
+    return (top, h), (left, w)
 
 
 def _finite(a: Array) -> bool:
-    """Whether all are finite. A sum of very large numbers may overflow: a false alarm, which costs time only.
+    """Whether all are finite. A sum of large squares may overflow: a false alarm, which costs time only.
 
     One infinite or undefined number spreads over its whole tile here, and a difference of huge ones can overflow where
     the plain sum of products would not. Callers then compute those images with im2col.
     """
-    return math.isfinite(a.sum())
+    a = a.reshape(-1)
+    return math.isfinite(np.vdot(a, a))
