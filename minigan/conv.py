@@ -173,6 +173,60 @@ def conv_weight_grad(
     return _kernel(kernel, x, shape, dy.shape[1:3], stride).conv_weight_grad(x, dy, stride, pad, kernel_size)
 
 
+def conv_grads(
+    x: Array, w: Array, dy: Array, *, stride: int = 1, pad: int | Pad = 0, kept: Kept | None = None
+) -> tuple[Array, Array]:
+    """`conv_input_grad` and `conv_weight_grad` of one convolution, in one walk where that is faster.
+
+    Parameters
+    ----------
+    x, w, dy, stride, pad, kept
+        As of `conv_forward` and its gradients.
+
+    Returns
+    -------
+    dx, dw : Array
+        Shapes of x and w.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As those two.
+    """
+    if stride > 1 and _kernel("auto", dy, w.shape, dy.shape[1:3], stride) is winograd:
+        pad = _check_together("conv_grads", x, w, dy, stride, pad)
+        return winograd.conv_grads(x, w, dy, stride, pad, kept)
+    dx = conv_input_grad(dy, w, stride=stride, pad=pad, size=x.shape[1:3], kept=kept)
+    return dx, conv_weight_grad(x, dy, stride=stride, pad=pad, kernel_size=w.shape[:2])
+
+
+def conv_transpose_grads(
+    x: Array, w: Array, dy: Array, *, stride: int = 1, pad: int | Pad = 0, kept: Kept | None = None
+) -> tuple[Array, Array]:
+    """The same two gradients of a transposed convolution: `conv_forward` of dy, and `conv_weight_grad`, roles swapped.
+
+    Parameters and results as `conv_grads`.
+    """
+    if stride > 1 and _kernel("auto", x, w.shape, x.shape[1:3], stride) is winograd:
+        pad = _check_together("conv_transpose_grads", dy, w, x, stride, pad)
+        return winograd.conv_transpose_grads(x, w, dy, stride, pad, kept)
+    dx = conv_forward(dy, w, stride=stride, pad=pad, kept=kept)
+    return dx, conv_weight_grad(dy, x, stride=stride, pad=pad, kernel_size=w.shape[:2])
+
+
+def _check_together(where: str, x: Array, w: Array, dy: Array, stride: int, pad: int | Pad) -> Pad:
+    """That x, w and dy belong to one convolution; returns the padding written out."""
+    _check_arrays(where, x=x, w=w, dy=dy)
+    pad = _check_geometry(where, stride, pad)
+    if (x.shape[0], x.shape[3], w.shape[3]) != (dy.shape[0], w.shape[2], dy.shape[3]):
+        raise ValueError(
+            f"{where}: x, w and dy must belong to one convolution, got x.shape={x.shape}, w.shape={w.shape}, "
+            f"dy.shape={dy.shape}"
+        )
+    _check_output(where, dy, x.shape[1:3], w.shape[:2], stride, pad)
+    return pad
+
+
 def _kernel(name: str, x: Array, w_shape: Shape, output: Size, stride: int) -> ModuleType:
     """The algorithm of a name; for "auto", the fastest that fits."""
     Kh, Kw, C, O = w_shape

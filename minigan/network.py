@@ -6,13 +6,14 @@ path ("3.kernel" is the kernel of layer 3), and a table for people, `summary`.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from minigan.backend import Array, Backend, Shape, backend_of
 from minigan.kernels import cuda
 from minigan.layers import BatchNormLeakyReLU, Cache, Layer
-from minigan.threads import each
+from minigan.threads import each, holding_blas
 
 Caches: TypeAlias = list[Cache]
 
@@ -78,11 +79,13 @@ class Sequential:
         """
         self._check(x)
         outputs = []
-        for a in range(0, len(x), batch_size):
-            y = x[a : a + batch_size]
-            for layer in self._steps:
-                y, _ = layer.forward(y, training=False)
-            outputs.append(y)
+        one = min(len(x), batch_size) == 1  # too little for two workers: BLAS itself shares out what is worth it
+        with contextlib.nullcontext() if one else holding_blas():
+            for a in range(0, len(x), batch_size):
+                y = x[a : a + batch_size]
+                for layer in self._steps:
+                    y, _ = layer.forward(y, training=False)
+                outputs.append(y)
         return outputs[0] if len(outputs) == 1 else backend_of(x).xp.concatenate(outputs)
 
     def backward(

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigan.backend import Array, Shape, xp_of
-from minigan.conv import conv_forward, conv_input_grad, conv_weight_grad
+from minigan.conv import conv_forward, conv_grads, conv_input_grad, conv_transpose_grads, conv_weight_grad
 from minigan.kernels import cublas, cuda, pieces
 from minigan.kernels.geometry import Pad, Size
 from minigan.kernels.pieces import in_pieces
@@ -142,6 +142,8 @@ def conv2d_backward(
         Shapes of x, w and b.
     """
     x, w, stride, pad, kept = cache
+    if input_grad and param_grads:
+        return *conv_grads(x, w, dy, stride=stride, pad=pad, kept=kept), _channel_sum(dy)
     dx = conv_input_grad(dy, w, stride=stride, pad=pad, size=x.shape[1:3], kept=kept) if input_grad else None
     dw = conv_weight_grad(x, dy, stride=stride, pad=pad, kernel_size=w.shape[:2]) if param_grads else None
     db = _channel_sum(dy) if param_grads else None
@@ -203,6 +205,8 @@ def conv2d_transpose_backward(
         Shapes of x, w and b.
     """
     x, w, stride, pad, kept = cache
+    if input_grad and param_grads:
+        return *conv_transpose_grads(x, w, dy, stride=stride, pad=pad, kept=kept), _channel_sum(dy)
     dx = conv_forward(dy, w, stride=stride, pad=pad, kept=kept) if input_grad else None
     dw = conv_weight_grad(dy, x, stride=stride, pad=pad, kernel_size=w.shape[:2]) if param_grads else None
     db = _channel_sum(dy) if param_grads else None

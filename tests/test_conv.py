@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigan.conv import KERNELS, conv_forward, conv_input_grad, conv_weight_grad
+from minigan.conv import (
+    KERNELS,
+    conv_forward,
+    conv_grads,
+    conv_input_grad,
+    conv_transpose_grads,
+    conv_weight_grad,
+)
 from minigan.kernels import im2col, winograd
 from minigan.kernels.geometry import output_size, same_padding, transpose_size
 from minigan.threads import use_threads
@@ -79,7 +86,7 @@ def test_the_networks_layers_take_large_tiles_where_they_pay():
 
 def test_what_is_kept_of_a_kernel_serves_its_gradient():
     rng = np.random.default_rng(0)
-    x, w = rng.standard_normal((8, 8, 8, 16)), rng.standard_normal((4, 4, 16, 16))
+    x, w = rng.standard_normal((40, 8, 8, 16)), rng.standard_normal((4, 4, 16, 16))
     where = {"stride": 2, "pad": 1}
     kept = {}
     y = conv_forward(x, w, **where, kept=kept)
@@ -88,6 +95,32 @@ def test_what_is_kept_of_a_kernel_serves_its_gradient():
     np.testing.assert_array_equal(conv_input_grad(y, w, **where, size=(8, 8), kept=kept), dx)
     next(iter(kept.values())).fill(0)
     assert not conv_input_grad(y, w, **where, size=(8, 8), kept=kept).any()
+
+
+@given(geometry=geometries("winograd"), threads=st.integers(1, 3), bad=st.booleans())
+def test_both_gradients_in_one_walk_are_those_of_two(geometry, threads, bad):
+    x, w, dy, where = case(geometry)
+    if bad:
+        x[-1, 0, 0, 0] = np.nan
+    y, transposed = dy, x  # as a transposed convolution, with the roles swapped
+    with use_threads(threads), mock.patch.object(winograd, "pays", return_value=True), np.errstate(all="ignore"):
+        ours = *conv_grads(x, w, dy, **where), *conv_transpose_grads(y, w, transposed, **where)
+    with np.errstate(all="ignore"):
+        dx = conv_input_grad(dy, w, **where, size=x.shape[1:3], kernel="loops")
+        dw = conv_weight_grad(x, dy, **where, kernel_size=w.shape[:2], kernel="loops")
+        truth = dx, dw, conv_forward(x, w, **where, kernel="loops"), dw
+    for a, b in zip(ours, truth, strict=True):
+        np.testing.assert_array_equal(np.isfinite(a), np.isfinite(b))
+        fine = np.isfinite(b)
+        np.testing.assert_allclose(a[fine], b[fine], rtol=0, atol=1e-9)
+
+
+def test_gradients_in_one_walk_must_belong_together():
+    x, w, dy = np.zeros((40, 8, 8, 16)), np.zeros((4, 4, 16, 16)), np.zeros((40, 4, 4, 16))
+    with pytest.raises(ValueError, match=r"conv_grads: x, w and dy must belong .*x\.shape=\(39, 8, 8, 16"):
+        conv_grads(x[1:], w, dy, stride=2, pad=1)
+    with pytest.raises(ValueError, match=r"conv_transpose_grads: 8 x 8 pixels give an output of \(3, 3\), but dy is"):
+        conv_transpose_grads(dy, w, x, stride=2, pad=0)
 
 
 @given(geometry=geometries())
@@ -172,7 +205,7 @@ def test_auto_takes_winograd_where_it_can_and_im2col_elsewhere(monkeypatch):
     for name in FAST:
         monkeypatch.setattr(KERNELS[name], "conv_forward", lambda *_, name=name, **__: used.append(name))
     rng = np.random.default_rng(0)
-    for N, C, K, S in [(8, 16, 4, 2), (8, 16, 3, 1), (8, 16, 3, 2), (8, 3, 4, 2), (1, 16, 4, 2)]:
+    for N, C, K, S in [(40, 16, 4, 2), (40, 16, 3, 1), (40, 16, 3, 2), (40, 3, 4, 2), (8, 16, 4, 2)]:
         conv_forward(rng.standard_normal((N, 8, 8, C)), rng.standard_normal((K, K, C, 16)), stride=S, pad=1)
     assert used == ["winograd", "winograd", "im2col", "im2col", "im2col"]
 

@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from minigan.backend import Array, Shape, xp_of
 from minigan.kernels.geometry import Pad, Size, output_size
 from minigan.kernels.pieces import add_to_channels
@@ -26,6 +28,9 @@ from minigan.threads import each, lanes, spans, thread_count
 
 CHUNK_BYTES = 4 << 20
 """About how large one patch matrix may be: a compromise between cache size and the length of a matrix product."""
+
+FEW_ROWS = 512
+"""With no more output positions than this in all, workers share out the kernel rather than the images: it is larger."""
 
 FEW_CHANNELS = 12
 """With fewer channels than this, `conv_input_grad` adds up whole planes, one per tap and channel."""
@@ -39,7 +44,9 @@ def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = No
     Ho, Wo = output_size((H, W), (Kh, Kw), stride, pad)
     w2 = w.reshape(Kh * Kw * C, O)
     if _is_one_patch((Ho, Wo), (Kh, Kw), pad, (H, W)):
-        return _dense(x.reshape(N, -1), w2, b).reshape(N, 1, 1, O)
+        return _dense(x.reshape(N, -1), w2, b, images=N).reshape(N, 1, 1, O)
+    if xp is np and N * Ho * Wo <= FEW_ROWS:
+        return _dense(im2col(x, (Kh, Kw), stride, pad), w2, b, images=N).reshape(N, Ho, Wo, O)
     y = empty((N, Ho, Wo, O), x.dtype, xp)
 
     def images(n: slice) -> None:
@@ -60,11 +67,14 @@ def conv_input_grad(dy: Array, w: Array, stride: int, pad: Pad, size: Size, b: A
     Kh, Kw, C, _ = w.shape
     if _is_one_patch((Ho, Wo), (Kh, Kw), pad, size):
         bias = None if b is None else xp.tile(b, Kh * Kw)
-        return _dense(dy.reshape(N, O), w.reshape(-1, O).T, bias).reshape(N, Kh, Kw, C)
+        return _dense(dy.reshape(N, O), w.reshape(-1, O).T, bias, images=N).reshape(N, Kh, Kw, C)
     if stride == 1 and C >= FEW_CHANNELS and pad[0][0] < Kh and pad[1][0] < Kw:
         return conv_forward(dy, *turned(w, pad, size, (Ho, Wo)), b)
     w2 = w.reshape(Kh * Kw * C, O)
     dx = empty((N, *size, C), dy.dtype, xp)
+    whole = None
+    if xp is np and N * Ho * Wo <= FEW_ROWS and C >= FEW_CHANNELS:
+        whole = _dense(dy.reshape(-1, O), w2.T, None, images=N).reshape(N, -1, len(w2))
 
     def images(n: slice) -> None:
         dy2 = dy[n].reshape(-1, O)
@@ -73,12 +83,13 @@ def conv_input_grad(dy: Array, w: Array, stride: int, pad: Pad, size: Size, b: A
                 planes = xp.matmul(w2, dy2.T, out=new((len(w2), len(dy2)), dy.dtype))
                 dx[n] = planes2im(planes.reshape(Kh, Kw, C, -1, Ho, Wo), stride, pad, size, new)
             else:
-                cols = xp.matmul(dy2, w2.T, out=new((len(dy2), len(w2)), dy.dtype))
+                cols = xp.matmul(dy2, w2.T, out=new((len(dy2), len(w2)), dy.dtype)) if whole is None else whole[n]
                 dx[n] = col2im(cols.reshape(-1, Ho, Wo, Kh, Kw, C), stride, pad, size, new)
         if b is not None:
             add_to_channels(dx[n], b)
 
-    each(images, spans(xp, N, _images(N, Ho * Wo * w2.shape[0] * dy.dtype.itemsize)))
+    # Few rows are not worth sharing out: short calls of NumPy get into one another's way.
+    each(images, spans(xp, N, N if whole is not None else _images(N, Ho * Wo * w2.shape[0] * dy.dtype.itemsize)))
     return dx
 
 
@@ -87,8 +98,11 @@ def _is_one_patch(output: Size, kernel_size: Size, pad: Pad, size: Size) -> bool
     return output == (1, 1) and tuple(size) == tuple(kernel_size) and not any(map(any, pad))
 
 
-def _dense(a: Array, b: Array, bias: Array | None) -> Array:
-    """``a @ b + bias``; on NumPy each worker takes some of the columns."""
+def _dense(a: Array, b: Array, bias: Array | None, *, images: int) -> Array:
+    """``a @ b + bias``; each worker takes some of the columns, and so its share of a large b.
+
+    For one image BLAS is left to share out what is worth it.
+    """
     xp = xp_of(a, b)
     y = empty((a.shape[0], b.shape[1]), a.dtype, xp)
 
@@ -97,7 +111,7 @@ def _dense(a: Array, b: Array, bias: Array | None) -> Array:
         if bias is not None:
             y[:, n] += bias[n]
 
-    each(columns, lanes(xp, b.shape[1]))
+    each(columns, lanes(xp, b.shape[1], most=1 if images == 1 else b.shape[1]))
     return y
 
 
@@ -116,7 +130,7 @@ def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Si
     _, Ho, Wo, O = dy.shape
     Kh, Kw = kernel_size
     if _is_one_patch((Ho, Wo), kernel_size, pad, x.shape[1:3]):
-        return _dense(x.reshape(N, -1).T, dy.reshape(N, O), None).reshape(Kh, Kw, C, O)
+        return _dense(x.reshape(N, -1).T, dy.reshape(N, O), None, images=N).reshape(Kh, Kw, C, O)
     shares = lanes(xp, N)
     dw2 = xp.zeros((len(shares), Kh * Kw * C, O), x.dtype)
 

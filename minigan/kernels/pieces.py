@@ -24,8 +24,11 @@ from minigan.memory import empty, scratch
 from minigan.threads import each, spans
 
 PIECE = 1 << 18
-"""Numbers in one piece: half a megabyte in float32. Smaller ones fit the cache better still, but then calling NumPy
-takes longer than computing."""
+"""Numbers in one piece: a megabyte in float32. Smaller ones fit the cache better still, but between two calls of NumPy
+a worker may have to wait for Python's lock, and being woken up takes as long as computing them."""
+
+SMALL = 1 << 17
+"""Up to this many numbers, preparations would take longer than they save."""
 
 WIDE = 2048
 """About how long NumPy's inner loop should be."""
@@ -74,7 +77,7 @@ def channel_sum(x: Array) -> Array:
 
 def add_to_channels(x: Array, b: Array) -> None:
     """``x += b`` for contiguous x (..., C) and b (C,), on either backend; called for a piece at a time."""
-    if isinstance(x, np.ndarray):
+    if isinstance(x, np.ndarray) and x.size > SMALL:
         x = _wide(x)
         b = _repeated(b, x)
     x += b
@@ -151,6 +154,10 @@ def batch_norm_inference(
 def _normalise(x: Array, mean: Array, scale: Array, beta: Array, alpha: float) -> Array:
     """``z = scale * (x - mean) + beta; y = max(alpha * z, z)``."""
     y = empty(x.shape, x.dtype)
+    if x.size <= SMALL:
+        np.multiply(x, scale, out=y)
+        y += beta - scale * mean
+        return np.maximum(y, alpha * y, out=y)
     rows, out = _wide(x), _wide(y)
     scale, shift = (_repeated(v, rows) for v in (scale, beta - scale * mean))
 

@@ -71,6 +71,9 @@ own cache."""
 KERNEL_PIECE = 1 << 14
 """About how many numbers of each tap of a kernel are transformed together."""
 
+SMALL_PRODUCT = 500_000
+"""Multiply-adds up to which OpenBLAS multiplies without rearranging its factors first."""
+
 LANES = 8
 """Most partial sums of a kernel's gradient: each is larger than the kernel."""
 
@@ -137,7 +140,7 @@ def suits(kernel_size: Size, stride: int) -> bool:
 
 def pays(positions: int, C: int, O: int) -> bool:
     """Whether it is likely to be faster than im2col: transforms are spread over channels, the kernel's over outputs."""
-    return min(C, O) >= 16 and positions >= 128
+    return min(C, O) >= 16 and positions > im2col.FEW_ROWS
 
 
 Kept: TypeAlias = dict[int, Array]
@@ -215,11 +218,10 @@ def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = No
     def images(i: slice) -> None:
         with np.errstate(all="ignore"), scratch() as new:
             V = _input_tiles(x[i], plan, new)
-            M = np.matmul(V, U, out=new((*V.shape[:3], plan.O), x.dtype))  # n*n times (tiles, D) @ (D, O)
+            M = _products(V, U, plan, new)
             if b is not None:
                 M[1, 1] += b  # the product at point 1 goes into every output once
-            _join(M, y[i], plan, new)
-            fine = _finite(y[i])
+            fine = _join(M, y[i], plan, new)
         if not fine:
             y[i] = im2col.conv_forward(x[i], w, stride, pad, b)
 
@@ -242,8 +244,7 @@ def conv_input_grad(
         with np.errstate(all="ignore"), scratch() as new:
             dM = _output_tiles(dy[i], plan, new)
             dV = np.matmul(dM, U.transpose(0, 1, 3, 2), out=new((*dM.shape[:3], plan.D), dy.dtype))
-            _overlap(dV, dx[i], plan, new, b)
-            fine = _finite(dx[i])
+            fine = _overlap(dV, dx[i], plan, new, b)
         if not fine:
             dx[i] = im2col.conv_input_grad(dy[i], w, stride, pad, size, b)
 
@@ -255,29 +256,88 @@ def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Si
     """See `minigan.kernels.loops.conv_weight_grad`."""
     N, H, W, C = x.shape
     plan = _plan(N, (H, W), dy.shape[1:3], (*kernel_size, C, dy.shape[3]), stride, pad, x.dtype)
+    dw = _weight_grad(N, plan, lambda i, new: (_input_tiles(x[i], plan, new), _output_tiles(dy[i], plan, new)))
+    return im2col.conv_weight_grad(x, dy, stride, pad, kernel_size) if dw is None else dw
+
+
+def conv_grads(x: Array, w: Array, dy: Array, stride: int, pad: Pad, kept: Kept | None = None) -> tuple[Array, Array]:
+    """`conv_input_grad` and `conv_weight_grad` in one walk: both need the tiles of dy."""
+    N, H, W, _ = x.shape
+    plan = _plan(N, (H, W), dy.shape[1:3], w.shape, stride, pad, x.dtype)
+    U = _kernel_tiles(w, plan, kept)
+    dx = empty(x.shape, x.dtype)
+
+    def tiles(i: slice, new: New) -> tuple[Array, Array]:
+        dM = _output_tiles(dy[i], plan, new)
+        with scratch() as also_new:
+            dV = np.matmul(dM, U.transpose(0, 1, 3, 2), out=also_new((*dM.shape[:3], plan.D), dy.dtype))
+            if not _overlap(dV, dx[i], plan, also_new, None):
+                dx[i] = im2col.conv_input_grad(dy[i], w, stride, pad, (H, W))
+        return _input_tiles(x[i], plan, new), dM
+
+    dw = _weight_grad(N, plan, tiles)
+    return dx, im2col.conv_weight_grad(x, dy, stride, pad, w.shape[:2]) if dw is None else dw
+
+
+def conv_transpose_grads(
+    x: Array, w: Array, dy: Array, stride: int, pad: Pad, kept: Kept | None = None
+) -> tuple[Array, Array]:
+    """The same for a transposed convolution, `conv_forward` of dy and `conv_weight_grad`: both need V, of dy here."""
+    N, H, W, _ = dy.shape
+    plan = _plan(N, (H, W), x.shape[1:3], w.shape, stride, pad, x.dtype)
+    U = _kernel_tiles(w, plan, kept)
+    dx = empty(x.shape, x.dtype)
+
+    def tiles(i: slice, new: New) -> tuple[Array, Array]:
+        V = _input_tiles(dy[i], plan, new)
+        with scratch() as also_new:
+            M = _products(V, U, plan, also_new)
+            if not _join(M, dx[i], plan, also_new):
+                dx[i] = im2col.conv_forward(dy[i], w, stride, pad)
+        return V, _output_tiles(x[i], plan, new)
+
+    dw = _weight_grad(N, plan, tiles)
+    return dx, im2col.conv_weight_grad(dy, x, stride, pad, w.shape[:2]) if dw is None else dw
+
+
+def _weight_grad(N: int, plan: _Plan, tiles: Callable[[slice, New], tuple[Array, Array]]) -> Array | None:
+    """Sum V^T dM over all pictures, of which `tiles` gives V and dM of a few, and take it back to a kernel's gradient.
+
+    None if that is not finite.
+    """
     shares = lanes(np, N, most=LANES)
-    dU = empty((len(shares), plan.n, plan.n, plan.D, plan.O), x.dtype)
+    dU = empty((len(shares), plan.n, plan.n, plan.D, plan.O), plan.dtype)
 
     def share(lane: int) -> None:
-        mine = dU[lane]
-        first, last = shares[lane].start, shares[lane].stop
-        for i in plan.images(first, last, last - first, 4 * ROWS):
+        mine, first, last = dU[lane], shares[lane].start, shares[lane].stop
+        for i in plan.images(first, last, last - first, ROWS):
             with np.errstate(all="ignore"), scratch() as new:
-                V, dM = _input_tiles(x[i], plan, new), _output_tiles(dy[i], plan, new)
+                V, dM = tiles(i, new)
                 if i.start == first:
                     np.matmul(V.transpose(0, 1, 3, 2), dM, out=mine)  # n*n times (D, tiles) @ (tiles, O)
                 else:
                     mine += np.matmul(V.transpose(0, 1, 3, 2), dM, out=new(mine.shape, mine.dtype))
 
     each(share, range(len(shares)))
-    dw, fine = _kernel(dU, plan)
-    return dw if fine else im2col.conv_weight_grad(x, dy, stride, pad, kernel_size)
+    return _kernel(dU, plan)
 
 
 # ------------------------------------------------------------------------------------------ the transforms and adjoints
 def _along(matrix: Array, a: Array, out: Array) -> None:
     """``matrix @`` the last axis but one of a, for all the axes before; the last axis is carried along."""
     np.matmul(matrix, a, out=out)
+
+
+def _products(V: Array, U: Array, plan: _Plan, new: New) -> Array:
+    """M = V @ U: n*n times (tiles, D) @ (D, O). BLAS takes small products as they are, and large ones apart first."""
+    M = new((*V.shape[:3], plan.O), V.dtype)
+    tiles = math.prod(plan.tiles)
+    if tiles * plan.D * plan.O <= SMALL_PRODUCT:
+        per_image = (plan.n, plan.n, -1, tiles)
+        np.matmul(V.reshape(*per_image, plan.D), U[:, :, None], out=M.reshape(*per_image, plan.O))
+    else:
+        np.matmul(V, U, out=M)
+    return M
 
 
 def _input_tiles(x: Array, plan: _Plan, new: New) -> Array:
@@ -305,8 +365,8 @@ def _input_tiles(x: Array, plan: _Plan, new: New) -> Array:
     return V.reshape(n, n, N * Th * Tw, plan.D)
 
 
-def _overlap(dV: Array, dx: Array, plan: _Plan, new: New, b: Array | None) -> None:
-    """Adjoint of `_input_tiles`, plus the bias: dx = B dV BT, added up where tiles overlap."""
+def _overlap(dV: Array, dx: Array, plan: _Plan, new: New, b: Array | None) -> bool:
+    """Adjoint of `_input_tiles`, plus bias: dx = B dV BT, added up where tiles overlap. Says whether all is finite."""
     (Th, Tw), n, S = plan.tiles, plan.n, plan.S
     N, H, W, C = dx.shape
     Bh, Bw = plan.blocks
@@ -321,13 +381,16 @@ def _overlap(dV: Array, dx: Array, plan: _Plan, new: New, b: Array | None) -> No
     out = dx.reshape(N, H, W * C)[:, :h, : w * C]
     bias = np.zeros(C, dx.dtype) if b is None else b
     wide_bias = np.tile(bias, w)
+    dx[:, h:] = bias  # beyond the last tap
+    dx[:, :h, w:] = bias
+    fine = True
     for i in spans(np, N, few):
         k = i.stop - i.start
         add_columns(dV[i])
         add_rows(rows[:k].reshape(k, Th, n, -1))
         np.add(inside[:k], wide_bias, out=out[i])
-    dx[:, h:] = bias  # beyond the last tap
-    dx[:, :h, w:] = bias
+        fine = fine and _finite(dx[i])
+    return fine
 
 
 def _adder(out: Array, plan: _Plan, new: New) -> Callable[[Array], None]:
@@ -354,8 +417,8 @@ def _adder(out: Array, plan: _Plan, new: New) -> Callable[[Array], None]:
     return add
 
 
-def _join(M: Array, y: Array, plan: _Plan, new: New) -> None:
-    """Y = AT M A: every tile's m x m outputs; of tiles at the lower and right edge perhaps only some."""
+def _join(M: Array, y: Array, plan: _Plan, new: New) -> bool:
+    """Y = AT M A: every tile's m x m outputs, or some, at the lower and right edge. Says whether all are finite."""
     (Th, Tw), n, m, O = plan.tiles, plan.n, plan.m, plan.O
     N, Ho, Wo, _ = y.shape
     AT, _, _ = plan.matrices
@@ -365,6 +428,7 @@ def _join(M: Array, y: Array, plan: _Plan, new: New) -> None:
     columns = half.reshape(n, few, m, Th, Tw, O).transpose(1, 3, 2, 4, 0, 5)  # (few, Th, m, Tw, n, O)
     exact = (Ho, Wo) == (m * Th, m * Tw)
     whole = y if exact else new((few, m * Th, m * Tw, O), y.dtype)
+    fine = True
     for i in spans(np, N, few):
         k = i.stop - i.start
         _along(AT, M[:, i], half[:, :k])
@@ -372,6 +436,8 @@ def _join(M: Array, y: Array, plan: _Plan, new: New) -> None:
         _along(AT, columns[:k], out.reshape(k, Th, m, Tw, m, O))
         if not exact:
             y[i] = out[:, :Ho, :Wo]
+        fine = fine and _finite(y[i])
+    return fine
 
 
 def _output_tiles(dy: Array, plan: _Plan, new: New) -> Array:
@@ -416,10 +482,10 @@ def _kernel_tiles(w: Array, plan: _Plan, kept: Kept | None) -> Array:
     return U
 
 
-def _kernel(dU: Array, plan: _Plan) -> tuple[Array, bool]:
+def _kernel(dU: Array, plan: _Plan) -> Array | None:
     """Adjoint of `_kernel_tiles`, of the sum over the lanes: dU (lanes, n, n, D, O) to dw (K, K, C, O).
 
-    Works in place on dU. Also says whether all of it is `_finite`.
+    Works in place on dU. None if not all of it is `_finite`.
     """
     n, S, R, C, O = plan.n, plan.S, plan.R, plan.C, plan.O
     _, G, _ = plan.matrices
@@ -438,7 +504,7 @@ def _kernel(dU: Array, plan: _Plan) -> tuple[Array, bool]:
             fine.append(_finite(dw[..., c]))
 
     each(part, spans(np, C * O, KERNEL_PIECE))
-    return dw.reshape(R * S, R * S, C, O), all(fine)
+    return dw.reshape(R * S, R * S, C, O) if all(fine) else None
 
 
 # ------------------------------------------------------------------------------------------------------------- pictures
