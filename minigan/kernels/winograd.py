@@ -383,14 +383,12 @@ def _overlap(dV: Array, dx: Array, plan: _Plan, new: New, b: Array | None) -> bo
     wide_bias = np.tile(bias, w)
     dx[:, h:] = bias  # beyond the last tap
     dx[:, :h, w:] = bias
-    fine = True
     for i in spans(np, N, few):
         k = i.stop - i.start
         add_columns(dV[i])
         add_rows(rows[:k].reshape(k, Th, n, -1))
         np.add(inside[:k], wide_bias, out=out[i])
-        fine = fine and _finite(dx[i])
-    return fine
+    return _finite(dx)
 
 
 def _adder(out: Array, plan: _Plan, new: New) -> Callable[[Array], None]:
@@ -428,7 +426,6 @@ def _join(M: Array, y: Array, plan: _Plan, new: New) -> bool:
     columns = half.reshape(n, few, m, Th, Tw, O).transpose(1, 3, 2, 4, 0, 5)  # (few, Th, m, Tw, n, O)
     exact = (Ho, Wo) == (m * Th, m * Tw)
     whole = y if exact else new((few, m * Th, m * Tw, O), y.dtype)
-    fine = True
     for i in spans(np, N, few):
         k = i.stop - i.start
         _along(AT, M[:, i], half[:, :k])
@@ -436,8 +433,7 @@ def _join(M: Array, y: Array, plan: _Plan, new: New) -> bool:
         _along(AT, columns[:k], out.reshape(k, Th, m, Tw, m, O))
         if not exact:
             y[i] = out[:, :Ho, :Wo]
-        fine = fine and _finite(y[i])
-    return fine
+    return _finite(y)
 
 
 def _output_tiles(dy: Array, plan: _Plan, new: New) -> Array:
