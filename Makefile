@@ -8,13 +8,19 @@ BENCH  ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-thorough lint type format bench clean
+.PHONY: help train notebook lessons test test-thorough lint type format bench clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 train: $(VENV)/.core  ## train the quick preset on drawn faces, a few minutes; pictures in runs/
 	$(BIN)/python -m minigan.train --preset quick $(ARGS)
+
+notebook: $(VENV)/.notebook  ## open the lessons in Jupyter, in the browser
+	cd lessons && ../$(BIN)/python -m jupyterlab --ServerApp.ip=127.0.0.1 $(ARGS)
+
+lessons: $(VENV)/.lessons  ## make all lessons' notebooks and run them, some minutes; only try them: ARGS=--check
+	$(BIN)/python lessons/build.py $(ARGS)
 
 test: $(VENV)/.dev  ## run the tests, a few minutes
 	$(BIN)/python -m pytest -q $(ARGS)
@@ -48,6 +54,14 @@ $(VENV)/bin/python:
 
 $(VENV)/.core: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.lessons: pyproject.toml $(VENV)/.core
+	$(BIN)/python -m pip install --quiet --editable '.[lessons]'
+	@touch $@
+
+$(VENV)/.notebook: pyproject.toml $(VENV)/.core
+	$(BIN)/python -m pip install --quiet --editable '.[notebook]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.core

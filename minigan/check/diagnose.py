@@ -328,6 +328,7 @@ def _conv_forwards(
         ):
             if not np.array_equal(mixed, w):
                 yield _MIXED_PATCH, conv(x, mixed, b)
+    yield _MIXED_KERNEL, conv(x, w.reshape(w.shape[3], -1).T.reshape(w.shape), b)
     yield from _shifted_conv(exercise, x, w, b, stride, pad)
     one = np.zeros_like(y) + b
     for c, which in ((0, "first"), (C - 1, "last")):
@@ -342,6 +343,12 @@ _MIXED_PATCH = Idea(
     "E38",
     "patch and kernel are flattened in different orders: elements meet that do not belong together.",
     ("If the kernel is flattened as (row, column, channel), the patch has to be, too.",),
+)
+
+_MIXED_KERNEL = Idea(
+    "E38",
+    "the kernel is brought into the matrix's shape with a reshape that mixes up its elements: reshape is no transpose.",
+    ("Keep the last axis last: split or join only axes that are neighbours, and transpose afterwards.",),
 )
 
 _FLIPPED_FORWARD = Idea(
@@ -404,6 +411,8 @@ def _transpose_forwards(
         "Stamp (i, j) covers the output from (S*i, S*j) on, tap (p, q) at (S*i + p, S*j + q).",
     )), up(x, w[::-1, ::-1], b)  # fmt: skip
     yield Idea("E31", "rows and columns of the kernel are exchanged."), up(x, w.swapaxes(0, 1), b)
+    yield _MIXED_KERNEL, up(x, w.reshape(w.shape[3], -1).T.reshape(w.shape), b)
+    yield _MIXED_KERNEL, up(x, w.transpose(0, 1, 3, 2).reshape(w.shape[3], -1).T.reshape(w.shape), b)
     full = exercise.oracle(x=x, w=w, b=0 * b, stride=stride, pad=0)
     H, W = y.shape[1:3]
     if pad:

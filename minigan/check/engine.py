@@ -625,6 +625,13 @@ def _climb_step(subject: Subject, rng: np.random.Generator) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------ findings
+_NOT_FINITE = {
+    "moving_average": "at t = 0 the correction 1 - momentum**t is 0: t has to be counted up first.",
+    "adam": "a correction is 0 or below: they are 1 - beta**t, to the power of t, not 1 - beta*t; the first t is 1.",
+}
+"""What is probably behind a value that is not finite."""
+
+
 def _array(
     function: str,
     name: str,
@@ -668,9 +675,7 @@ def _array(
                 "contract",
                 f"{function}: {name} holds {bad} of {raw.size} values that are NaN or infinite",
                 (f"on {case.told(exercise.roles, layout)}",),
-                "at t = 0 the correction 1 - momentum**t is 0: t has to be counted up first."
-                if exercise.name == "moving_average"
-                else "",
+                _NOT_FINITE.get(exercise.name, ""),
                 ("Look for a division by something that can be 0, and for np.empty that is not filled everywhere.",),
                 where=f"{function}: {name}",
             )

@@ -156,7 +156,7 @@ def _status_line(outcome: Outcome, width: int, colour: bool) -> str:
 def _code(outcome: Outcome, gap: str) -> str:
     # A code would say that something is known about the student's function.
     finding = outcome.finding
-    return f"{gap}{finding.code}" if finding is not None and outcome.status == FAILED else ""
+    return f"{gap}{finding.code}" if finding is not None and finding.code and outcome.status == FAILED else ""
 
 
 def _title(finding: Finding) -> str:

@@ -147,6 +147,11 @@ def _(x: Any, w: Any, b: Any, stride: int = 1, pad: int = 0) -> Any:
     return y, (x, w, stride, pad)
 
 
+conv2d.forward("the kernel's matrix is made with reshape in place of a transpose", "E38")(
+    _conv_forward_with(kernel=lambda w: w.reshape(w.shape[3], -1).T.reshape(w.shape))
+)
+
+
 @conv2d.forward("only the last input channel counts", "E30", "E38")
 def _(x: Any, w: Any, b: Any, stride: int = 1, pad: int = 0) -> Any:
     """``=`` where ``+=`` belongs, in the loop over the channels."""
@@ -564,6 +569,12 @@ conv2d_transpose = Shelf("conv2d_transpose", _transpose_forward, _transpose_back
 # Flipped as for the zero-insertion recipe, but then stamped.
 conv2d_transpose.forward("the kernel is flipped", "E31")(_transpose_forward_with(kernel=lambda w: w[::-1, ::-1]))
 # p and q are mixed up.
+conv2d_transpose.forward("the kernel's matrix is made with reshape in place of a transpose", "E38")(
+    _transpose_forward_with(kernel=lambda w: w.reshape(w.shape[3], -1).T.reshape(w.shape))
+)
+conv2d_transpose.forward("the stamps' matrix is reshaped from exchanged channels", "E38")(
+    _transpose_forward_with(kernel=lambda w: w.transpose(0, 1, 3, 2).reshape(w.shape[3], -1).T.reshape(w.shape))
+)
 conv2d_transpose.forward("rows and columns of the kernel are exchanged", "E31")(
     _transpose_forward_with(kernel=lambda w: w.transpose(1, 0, 2, 3))
 )

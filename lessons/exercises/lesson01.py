@@ -1,0 +1,556 @@
+"""Lesson 1's puzzles: six about arrays, and two things to break."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
+
+from lessons.judging import judge as judge_on_cases
+from lessons.kit import Exercise, Mistake, Verdict
+from minigan.backend import NUMPY, Array, register, xp_of
+
+
+# ---------------------------------------------------------------------------------------------------------------- rings
+def rings(H: int, W: int) -> Array:
+    """Squared distance of every cell of an H x W board from the board's middle."""
+    i = np.arange(H) - (H - 1) / 2
+    j = np.arange(W) - (W - 1) / 2
+    return i[:, None] ** 2 + j**2
+
+
+RINGS = Exercise(
+    "rings",
+    1,
+    rings,
+    lambda rng: [(3, 5), (4, 7), (1, 6), (6, 2)],
+    (
+        Mistake(
+            lambda H, W: (np.arange(H) - H / 2)[:, None] ** 2 + (np.arange(W) - W / 2) ** 2,
+            "the middle of 5 cells, numbered 0 to 4, is 2 and not 5/2: use (H - 1) / 2.",
+        ),
+        Mistake(
+            lambda H, W: rings(H, W).T,
+            "rows and columns are exchanged: the numbers of the rows have to stand in a column, [:, None].",
+        ),
+        Mistake(
+            lambda H, W: np.abs(np.arange(H) - (H - 1) / 2)[:, None] + np.abs(np.arange(W) - (W - 1) / 2),
+            "distances are added, and not their squares.",
+        ),
+        Mistake(
+            lambda H, W: np.sqrt(rings(H, W)),
+            "this is the distance; the squared distance was asked for.",
+        ),
+        Mistake(
+            lambda H, W: (np.arange(H) - (H - 1) // 2)[:, None] ** 2.0 + (np.arange(W) - (W - 1) // 2) ** 2.0,
+            "// throws the half away: an even number of cells has its middle between two of them.",
+        ),
+    ),
+    hints=(
+        "How far is cell i from the middle, if there were rows only? Make that a vector of H numbers. The same for W.",
+        "An array of shape (H, 1) and one of shape (W,) add up to shape (H, W). `v[:, None]` makes a column of v.",
+        "i = np.arange(H) - (H - 1) / 2;  j = np.arange(W) - (W - 1) / 2;  return i[:, None] ** 2 + j ** 2",
+    ),
+    doc="Squared distance of every cell from the middle of the board.",
+)
+
+
+# ---------------------------------------------------------------------------------------------------------- centre_rows
+def centre_rows(x: Array) -> Array:
+    """Every row minus its own mean."""
+    return x - x.mean(axis=1, keepdims=True)
+
+
+CENTRE_ROWS = Exercise(
+    "centre_rows",
+    1,
+    centre_rows,
+    lambda rng: [(rng.standard_normal(shape),) for shape in ((3, 4), (5, 2), (4, 4), (1, 3))],
+    (
+        Mistake(lambda x: x - x.mean(axis=0), "axis=0 is the one that disappears: this is the mean of every *column*."),
+        Mistake(
+            lambda x: x - x.mean(), "this is the mean of everything; every row has its own. Which axis disappears?"
+        ),
+        Mistake(
+            lambda x: np.broadcast_to(x.mean(axis=1, keepdims=True), x.shape).copy(),
+            "these are the means themselves; they have to be taken from x.",
+        ),
+        Mistake(
+            lambda x: x.mean(axis=1, keepdims=True), "these are the means themselves; they have to be taken from x."
+        ),
+        Mistake(
+            lambda x: (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True),
+            "the rows are divided by their standard deviation as well; only the mean was to go.",
+        ),
+    ),
+    hints=(
+        "Which axis has to disappear, so that one number is left for every row?",
+        "x.mean(axis=1) has shape (H,), and NumPy lines shapes up at their right ends. What shape would fit (H, W)?",
+        "keepdims=True leaves a 1 where the axis was: x - x.mean(axis=1, keepdims=True)",
+    ),
+    doc="Every row minus its own mean.",
+)
+
+
+# -------------------------------------------------------------------------------------------------------------- strides
+STRIDES: dict[str, tuple[int, ...]] = {
+    "x.T": (4, 16),
+    "x[1]": (4,),
+    "x[:, ::2]": (16, 8),
+    "x[::-1]": (-16, 4),
+    "x.reshape(2, 6)": (24, 4),
+    "np.broadcast_to(x[0], (3, 4))": (0, 4),
+}
+"""Strides in bytes of expressions in x, an array of zeros of shape (3, 4) and float32."""
+
+COPIES = {"x[[0, 2]]", "x.T.reshape(12)", "x + 0"}
+VIEWS = {"x[0:2]", "x.T", "x.reshape(12)"}
+
+_WALKS = {
+    "x.T": "one row on in x.T is one column on in x",
+    "x[1]": "one row is left, and it has one axis",
+    "x[:, ::2]": "along axis 1 it visits the columns 0 and 2",
+    "x[::-1]": "along axis 0 it walks backwards",
+    "x.reshape(2, 6)": "a row of it has 6 numbers",
+    "np.broadcast_to(x[0], (3, 4))": "one row on, it is the same row again",
+}
+
+
+def judge_strides(strides: Mapping[str, Any], copies: Any) -> Verdict:
+    """Compare the strides, and which expressions are copies."""
+    if not isinstance(strides, Mapping) or set(strides) != set(STRIDES):
+        return Verdict.wrong("strides must be a dict with the keys " + ", ".join(map(repr, STRIDES)))
+    if any(value is None for value in strides.values()):
+        return Verdict.not_yet("not answered yet")
+    right = sum(tuple(np.atleast_1d(strides[key])) == value for key, value in STRIDES.items())
+    for key, value in STRIDES.items():
+        yours = tuple(np.atleast_1d(strides[key]).tolist())
+        if yours == value:
+            continue
+        cause = _WALKS[key] + "; how many bytes is that?"
+        if len(yours) == len(value) and yours == tuple(v // 4 for v in value):
+            cause = "this counts numbers, and NumPy counts bytes: a float32 has 4."
+        elif len(yours) == len(value) and yours == tuple(2 * v for v in value):
+            cause = "a float32 has 4 bytes; 8 would be a float64."
+        elif len(yours) == len(value) == 2 and yours == value[::-1]:
+            cause = "the two axes are exchanged: axis 0, down, comes first."
+        elif len(yours) != len(value):
+            cause = f"it has {len(value)} {'axis' if len(value) == 1 else 'axes'}, and each has one stride."
+        return Verdict.wrong(f"the strides of {key}", f"yours {yours}", f"right so far: {right} of 6", cause=cause)
+    if isinstance(copies, str) or not set(copies) <= COPIES | VIEWS:
+        return Verdict.wrong("copies must be a set of expressions from the list above")
+    for key in sorted(COPIES | VIEWS):
+        if (key in set(copies)) != (key in COPIES):
+            what = "a view: the same memory, read with other strides" if key in VIEWS else "a copy"
+            why = {
+                "x[[0, 2]]": "a list of rows could be any rows, in any order: there is no stride for that.",
+                "x.T.reshape(12)": "in the order of x.T the places are 0, 4, 8, 1, ...: no single stride does that.",
+                "x + 0": "a calculation makes new numbers, and they need a place.",
+            }.get(key, "")
+            return Verdict.wrong(f"{key} is {what}", f"yours: {sorted(copies)}", cause=why)
+    return Verdict.ok("6 strides, 3 copies")
+
+
+STRIDES_EXERCISE = Exercise(
+    "strides",
+    1,
+    judge=judge_strides,
+    hints=(
+        "Put your finger on the strip in the picture. Take one step along axis 0 of the expression. How far did it go?",
+        "In x itself: one row on is 4 numbers of 4 bytes, 16; one column on is 4 bytes. Every other expression is made "
+        "of these.",
+        "x.T exchanges the strides, ::2 doubles one, ::-1 turns its sign, broadcasting makes it 0, and reshape counts "
+        "anew. Then ask NumPy: x[:, ::2].strides, and np.shares_memory(x, x[[0, 2]]).",
+    ),
+    doc="Strides in bytes of six expressions, and which of six others are copies.",
+)
+
+
+# -------------------------------------------------------------------------------------------------------------- patches
+def patches(x: Array, K: int) -> Array:
+    """Every K x K window of a matrix, as a view: (H, W) to (H-K+1, W-K+1, K, K)."""
+    return sliding_window_view(x, (K, K))
+
+
+def _patch_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    return [
+        (rng.standard_normal((4, 5)), 2),
+        (rng.standard_normal((5, 3)), 3),
+        (rng.standard_normal((3, 4)), 1),
+        (rng.standard_normal((5, 4)).T, 2),
+        (rng.standard_normal((6, 4)).T, 3),
+    ]
+
+
+def _strided(x: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
+    """A view that cannot leave its array: wrong strides are for teaching, not for reading foreign memory."""
+    places = sum((n - 1) * abs(s) for n, s in zip(shape, strides, strict=True)) // x.itemsize + 1
+    base = np.zeros(max(places, x.size), x.dtype)
+    base[: x.size] = np.ascontiguousarray(x).ravel()
+    return as_strided(base, shape, strides)
+
+
+def _as_if_contiguous(x: Array, K: int) -> Array:
+    # What its shape alone says of an array's strides: right for a fresh one, and not for a transpose.
+    H, W = x.shape
+    s, t = W * x.itemsize, x.itemsize
+    return as_strided(np.ravel(x, order="K"), (H - K + 1, W - K + 1, K, K), (s, t, s, t))
+
+
+_PATCHES = Exercise(
+    "patches",
+    1,
+    patches,
+    _patch_cases,
+    (
+        Mistake(
+            lambda x, K: sliding_window_view(x, (K, K)).swapaxes(2, 3),
+            "every window is transposed: the last two strides are exchanged.",
+        ),
+        Mistake(
+            lambda x, K: sliding_window_view(x, (K, K)).transpose(2, 3, 0, 1),
+            "the axes come in the order (k, l, i, j): the window's place has to come first.",
+        ),
+        Mistake(
+            lambda x, K: sliding_window_view(x, (K, K))[:-1, :-1],
+            "the last row and column of windows are missing: there are H - K + 1 of them, not H - K.",
+        ),
+        Mistake(
+            lambda x, K: sliding_window_view(x, (K, K))[::K, ::K],
+            "these windows do not overlap; the next one starts one pixel on, not K.",
+        ),
+        Mistake(
+            lambda x, K: _strided(x, (x.shape[0] - K + 1, x.shape[1] - K + 1, K, K), (*x.strides[::-1], *x.strides)),
+            "the first two strides are exchanged: i goes down, and one row on is x.strides[0].",
+        ),
+        Mistake(
+            _as_if_contiguous,
+            "right for a fresh array, wrong for a slice or a transpose: take the strides from x.strides.",
+        ),
+    ),
+    hints=(
+        "y[i, j, k, l] is x[i + k, j + l]. Write down the place of that in memory, and read off four strides.",
+        "The place is (i + k) * s0 + (j + l) * s1. In i the stride is s0; in j, s1; in k, ...; in l, ... .",
+        "as_strided(x, (H - K + 1, W - K + 1, K, K), (s0, s1, s0, s1)) with s0, s1 = x.strides; or, ready-made, "
+        "sliding_window_view(x, (K, K)).",
+    ),
+)
+
+
+def judge_patches(function: Any) -> Verdict:
+    """Right on the cases, and a view."""
+    verdict = judge_on_cases(_PATCHES, [function])
+    if not verdict.passed:
+        return verdict
+    x = np.arange(400.0).reshape(20, 20)
+    if not np.shares_memory(function(x, 5), x):
+        return Verdict.wrong(
+            "patches gives the right numbers, but copies them",
+            f"of {x.nbytes:,} bytes it made {function(x, 5).nbytes:,}",
+            cause="the windows can lie in the memory of x itself, read with other strides. Leave out .copy().",
+        )
+    return Verdict.ok("5 cases, no copies")
+
+
+PATCHES = replace(_PATCHES, reference=None, cases=None, judge=judge_patches, doc="Every K x K window, as a view.")
+
+
+# ---------------------------------------------------------------------------------------------------------------- weigh
+def weigh(patches: Array, kernels: Array) -> Array:
+    """Sum of every patch times every kernel: (Ho, Wo, K, K) and (K, K, O) to (Ho, Wo, O)."""
+    return np.einsum("ijkl,klo->ijo", patches, kernels)
+
+
+WEIGH = Exercise(
+    "weigh",
+    1,
+    weigh,
+    lambda rng: [
+        (rng.standard_normal((a, b, K, K)), rng.standard_normal((K, K, O)))
+        for a, b, K, O in ((2, 3, 2, 1), (3, 2, 3, 2), (4, 1, 2, 3), (2, 2, 1, 4))
+    ],
+    (
+        Mistake(
+            lambda patches, kernels: np.einsum("ijlk,klo->ijo", patches, kernels),
+            "patch and kernel lie across each other: k must be the row in both, and l the column.",
+        ),
+        Mistake(
+            lambda patches, kernels: np.einsum("ijkl,klo->ijo", patches, kernels[::-1, ::-1]),
+            "the kernel is turned by 180 degrees. Mathematicians' convolution does that; networks' does not.",
+        ),
+        Mistake(
+            lambda patches, kernels: np.einsum("ijkl,klo->ijo", patches, kernels) / kernels.shape[0] ** 2,
+            "this is the mean over the window; the sum was asked for.",
+        ),
+        Mistake(
+            lambda patches, kernels: np.einsum("ijkl,klo->oij", patches, kernels),
+            "o comes first; in minigan channels are the last axis: (Ho, Wo, O).",
+        ),
+        Mistake(
+            lambda patches, kernels: np.einsum("ijkl,klo->ijl", patches, kernels),
+            "l is kept and o is summed: what stands behind the arrow is what is kept.",
+        ),
+        Mistake(
+            lambda patches, kernels: np.einsum("ijkl,klo->ijo", patches, kernels[..., :1] + 0 * kernels),
+            "all channels use the first kernel.",
+        ),
+    ),
+    hints=(
+        "Give every axis a letter. Which letters stand in both arrays? Which are left in the result?",
+        "Patches have the letters ijkl, kernels klo. k and l are in both and not in the result: they are summed over.",
+        'np.einsum("ijkl,klo->ijo", patches, kernels)',
+    ),
+    doc="Every patch times every kernel, summed.",
+)
+
+
+# ------------------------------------------------------------------------------------------------------------ unit_rows
+class PretendArray:
+    """An array of a graphics card, as far as a program can tell: only its own library computes with it.
+
+    Parameters
+    ----------
+    values : Array
+    """
+
+    __array_ufunc__ = None  # np.sqrt(x) is refused, as CuPy's arrays refuse it
+
+    def __init__(self, values: Any) -> None:
+        self._values = values
+
+    def __array__(self, *arguments: Any, **settings: Any) -> Any:
+        raise TypeError("Implicit conversion to a NumPy array is not allowed.")
+
+    def __array_function__(self, function: Any, *arguments: Any) -> Any:
+        raise TypeError(f"np.{function.__name__} got an array that is not NumPy's")
+
+    def __getattr__(self, name: str) -> Any:
+        return _on_device(getattr(self._values, name))
+
+    def __getitem__(self, index: Any) -> Any:
+        return _on_device(self._values[index])
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def _operator(name: str) -> Any:
+    def apply(self: PretendArray, *others: Any) -> Any:
+        if any(isinstance(other, np.ndarray) for other in others):
+            raise TypeError("Unsupported type <class 'numpy.ndarray'>: the two libraries' arrays do not mix")
+        return _on_device(getattr(self._values, name)(*map(_off_device, others)))
+
+    return apply
+
+
+for _name in ("add", "sub", "mul", "truediv", "pow"):
+    setattr(PretendArray, f"__{_name}__", _operator(f"__{_name}__"))
+    setattr(PretendArray, f"__r{_name}__", _operator(f"__r{_name}__"))
+for _name in ("neg", "abs", "matmul", "lt", "le", "gt", "ge"):
+    setattr(PretendArray, f"__{_name}__", _operator(f"__{_name}__"))
+
+
+def _on_device(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return PretendArray(np.asarray(value))
+    if callable(value):
+
+        def call(*arguments: Any, **settings: Any) -> Any:
+            if any(isinstance(one, np.ndarray) for one in arguments):
+                raise TypeError("Unsupported type <class 'numpy.ndarray'>: the two libraries' arrays do not mix")
+            settings = {key: _off_device(one) for key, one in settings.items()}
+            return _on_device(value(*map(_off_device, arguments), **settings))
+
+        return call
+    return value
+
+
+def _off_device(value: Any) -> Any:
+    return value._values if isinstance(value, PretendArray) else value
+
+
+class _PretendModule(ModuleType):
+    """NumPy's functions for `PretendArray`."""
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(np, name)
+        return found if isinstance(found, type) else _on_device(found)
+
+
+PRETEND = replace(
+    NUMPY,
+    name="pretend",
+    xp=_PretendModule("pretend"),
+    array_type=PretendArray,
+    asarray=lambda a, dtype=None: PretendArray(np.asarray(a, dtype)),
+    to_host=_off_device,
+    device_name="none: a stand-in for a graphics card",
+)
+"""A second array library for those who have no graphics card; `minigan.backend.xp_of` knows it once registered."""
+
+
+def unit_rows(x: Array) -> Array:
+    """Every row divided by its length, with the functions of x's own library."""
+    xp = xp_of(x)
+    return x / xp.sqrt((x * x).sum(axis=1, keepdims=True))
+
+
+_UNIT_ROWS = Exercise(
+    "unit_rows",
+    1,
+    unit_rows,
+    lambda rng: [
+        (rng.standard_normal((4, 2)),),
+        (rng.standard_normal((2, 5)),),
+        (3 * rng.standard_normal((3, 3)).astype(np.float32),),
+    ],
+    (
+        Mistake(lambda x: x / (x * x).sum(axis=1, keepdims=True), "the root is missing: this is the squared length."),
+        Mistake(
+            lambda x: x / np.sqrt((x * x).sum()), "this is the length of all rows together: which axis disappears?"
+        ),
+        Mistake(
+            lambda x: x / np.sqrt((x * x).sum(axis=0)), "axis=0 is the one that disappears: this is for every column."
+        ),
+        Mistake(lambda x: x / x.sum(axis=1, keepdims=True), "the length is the root of the sum of *squares*."),
+        Mistake(
+            lambda x: x / np.sqrt((x * x).mean(axis=1, keepdims=True)),
+            "a mean where the sum belongs: the length grows with the number of columns.",
+        ),
+    ),
+    tolerance=1e-6,
+    hints=(
+        "Length: square, sum over the right axis, root. And the result has to fit beside x.",
+        "The sum is a method and works for either library; the root is a function: which library's?",
+        "xp = xp_of(x);  return x / xp.sqrt((x * x).sum(axis=1, keepdims=True))",
+    ),
+)
+
+
+def judge_unit_rows(function: Any) -> Verdict:
+    """Right for NumPy's arrays, and for those of a library that NumPy cannot compute with."""
+    verdict = judge_on_cases(_UNIT_ROWS, [function])
+    if not verdict.passed:
+        return verdict
+    register(PRETEND)
+    x = np.array([[3.0, 4.0], [0.0, -2.0], [1.0, 1.0]], np.float32)
+    try:
+        y = function(PretendArray(x))
+    except TypeError as error:
+        return Verdict.wrong(
+            "unit_rows is right for NumPy's arrays, and fails for another library's",
+            str(error),
+            cause="np.something is NumPy's alone. Ask the array for its library, xp = xp_of(x), and use xp.something.",
+        )
+    if not isinstance(y, PretendArray):
+        return Verdict.wrong(
+            "unit_rows gives a NumPy array for another library's", f"got a {type(y).__name__}", cause="a conversion."
+        )
+    if not np.allclose(_off_device(y), unit_rows(x), rtol=1e-6):
+        return Verdict.wrong("unit_rows gives other numbers for another library's array than for NumPy's")
+    return Verdict.ok("NumPy, and a stand-in for CuPy")
+
+
+UNIT_ROWS = replace(
+    _UNIT_ROWS, reference=None, cases=None, judge=judge_unit_rows, doc="Every row at length 1, for NumPy and CuPy."
+)
+
+
+# ------------------------------------------------------------------------------------------------------------- break it
+def centre_rows_broken(x: Array) -> Array:
+    """`centre_rows` with a mistake that NumPy notices, but not always."""
+    return x - x.mean(axis=1)
+
+
+def judge_trap(x: Any) -> Verdict:
+    """An input for which the broken function gives a wrong result without complaint."""
+    try:
+        x = np.asarray(x, float)
+    except (TypeError, ValueError):
+        return Verdict.wrong(f"an array of numbers is wanted, got {type(x).__name__}")
+    if x.ndim != 2 or x.size == 0:
+        return Verdict.wrong(f"a matrix is wanted, got shape {x.shape}")
+    try:
+        broken = centre_rows_broken(x)
+    except ValueError as error:
+        return Verdict.wrong(
+            f"for shape {x.shape} NumPy refuses",
+            str(error),
+            cause="an error that is raised is a friend. Look for the shape for which nobody says a word.",
+        )
+    if broken.shape != x.shape:
+        return Verdict.wrong(
+            f"for shape {x.shape} the result has shape {broken.shape}",
+            cause="that is a trap indeed, but its shape gives it away. Look for one that nobody notices.",
+        )
+    if np.allclose(broken, centre_rows(x)):
+        return Verdict.wrong(
+            "here the broken function is right",
+            "largest difference 0",
+            cause="all rows have the same mean, so it does not matter which one is subtracted from where.",
+        )
+    difference = np.abs(broken - centre_rows(x)).max()
+    return Verdict.ok(f"no complaint, and wrong by up to {difference:.3g}")
+
+
+TRAP = Exercise(
+    "silent_trap",
+    1,
+    judge=judge_trap,
+    hints=(
+        "x.mean(axis=1) has shape (H,). Against which last axis does NumPy lay it?",
+        "It goes wrong without a word if H equals W.",
+        "np.array([[1.0, 2.0], [3.0, 4.0]]): the first column loses the first row's mean, and not the first row.",
+    ),
+    doc="A matrix for which the broken centre_rows is wrong without an error.",
+)
+
+
+def framed(x: Array) -> Array:
+    """A copy of a matrix with zeros all around its border."""
+    y = x.copy()
+    y[[0, -1]] = 0
+    y[:, [0, -1]] = 0
+    return y
+
+
+def framed_broken(x: Array) -> Array:
+    """`framed` with a mistake, about whose border it is."""
+    y = x[:]
+    y[0] = y[-1] = 0
+    y[:, 0] = y[:, -1] = 0
+    return y
+
+
+def _partly_framed(x: Array, rows: Any, columns: Any) -> Array:
+    y = x.copy()
+    y[rows] = 0
+    y[:, columns] = 0
+    return y
+
+
+FRAMED = Exercise(
+    "framed",
+    1,
+    framed,
+    lambda rng: [(rng.standard_normal(shape),) for shape in ((4, 5), (3, 3), (6, 4))],
+    (
+        Mistake(lambda x: _partly_framed(x, [0, -1], []), "the first and the last column are missing."),
+        Mistake(lambda x: _partly_framed(x, [], [0, -1]), "the first and the last row are missing."),
+        Mistake(lambda x: _partly_framed(x, [0], [0]), "the last row and the last column are missing: index -1."),
+        Mistake(lambda x: np.pad(x[1:-1, 1:-1], 1, mode="edge"), "the border repeats its neighbours; it should be 0."),
+        Mistake(lambda x: np.pad(x, 1), "this puts a border around x; its own border was to become 0."),
+    ),
+    hints=(
+        "Look at x after the call. Who painted it?",
+        "x[:] of a list is a copy. x[:] of an array is a view: the same memory under a second name.",
+        "y = x.copy() in the first line; the rest may stay.",
+    ),
+    doc="A copy of x with zeros on its border.",
+)
+
+EXERCISES = (RINGS, CENTRE_ROWS, STRIDES_EXERCISE, PATCHES, WEIGH, UNIT_ROWS, TRAP, FRAMED)

@@ -1,0 +1,293 @@
+"""Lesson 4, a loss that does not explode: numbers by hand, where the obvious formula breaks, and suspects.
+
+The loss itself, forward and backward, is an exercise of `minigan.check`. `naive_bce` is the formula of the textbook,
+typed as it stands; students look for logits at which it gives infinity, NaN, or a wrong number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from lessons import kit
+from minigan.backend import Array
+from minigan.ops import sigmoid_forward
+
+
+def naive_bce(z: Array, target: Array) -> Array:
+    """Cross-entropy of each element, as the textbook writes it."""
+    with np.errstate(all="ignore"):
+        p = 1 / (1 + np.exp(-z))
+        return -(target * np.log(p) + (1 - target) * np.log(1 - p))
+
+
+def stable_bce(z: Array, target: Array) -> Array:
+    """Cross-entropy of each element, right for every z."""
+    return softplus(z) - target * z
+
+
+# ------------------------------------------------------------------------------------------------------------- by hand
+def by_hand() -> dict[str, float]:
+    """What `bce_by_hand` asks for."""
+    return {
+        "loss at z = 0, t = 1": math.log(2),
+        "loss at z = 0, t = 0.9": math.log(2),
+        "loss at z = ln 9, t = 1": math.log(10 / 9),
+        "loss at z = ln 9, t = 0": math.log(10),
+        "best z for t = 0.9": math.log(9),
+    }
+
+
+_HAND_REASONS = {
+    "loss at z = 0, t = 1": "z = 0 gives p = 1/2.",
+    "loss at z = 0, t = 0.9": "both logarithms are those of 1/2, whatever their weights.",
+    "loss at z = ln 9, t = 1": "e**(-ln 9) is 1/9, so p = 1/(1 + 1/9) = 0.9.",
+    "loss at z = ln 9, t = 0": "p = 0.9 again; what is 1 - p?",
+    "best z for t = 0.9": "the loss is smallest where p equals t. Which logit has p = 0.9?",
+}
+
+
+def _judge_hand(answer: Any) -> kit.Verdict:
+    right = by_hand()
+    if not isinstance(answer, Mapping) or set(answer) != set(right):
+        return kit.Verdict.wrong(f"a dict with the keys {', '.join(map(repr, right))} is wanted", code="E11")
+    if any(value is None for value in answer.values()):
+        return kit.Verdict.not_yet("not answered yet")
+    for name, value in right.items():
+        got = answer[name]
+        if isinstance(got, bool) or not isinstance(got, int | float | np.number):
+            return kit.Verdict.wrong(f"{name}: one number is wanted, got {got!r}", code="E12")
+        if not abs(got - value) < 0.006:
+            return kit.Verdict.wrong(f"{name} is not {got:g}", cause=_hand_cause(name, float(got), value), code="E30")
+    return kit.Verdict.ok(f"{len(right)} numbers")
+
+
+def _hand_cause(name: str, got: float, value: float) -> str:
+    if abs(got + value) < 0.006:
+        return "the sign: a logarithm of a probability is below 0, and the loss is minus that."
+    if abs(got - value / math.log(2)) < 0.006 or abs(got - value / math.log(10)) < 0.006:
+        return "the logarithm is the natural one (np.log), not that to base 2 or 10."
+    return _HAND_REASONS[name]
+
+
+# ------------------------------------------------------------------------------------------------------------ break it
+def _judge_breaking(answer: Any) -> kit.Verdict:
+    keys = ("infinite", "not a number", "wrong")
+    if not isinstance(answer, Mapping) or set(answer) != set(keys):
+        return kit.Verdict.wrong(f"a dict with the keys {', '.join(map(repr, keys))} is wanted", code="E11")
+    if any(value is None for value in answer.values()):
+        return kit.Verdict.not_yet("not answered yet")
+    for key in keys:
+        pair = answer[key]
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            return kit.Verdict.wrong(f"{key!r}: a pair (z, t) is wanted, got {pair!r}", code="E11")
+        z, t = np.float32(pair[0]), np.float32(pair[1])
+        if not np.isfinite(z) or not 0 <= t <= 1:
+            return kit.Verdict.wrong(f"{key!r}: z must be finite and t between 0 and 1, got {pair!r}", code="E12")
+        got, right = float(naive_bce(z, t)), float(stable_bce(np.float64(z), np.float64(t)))
+        told = f"z = {float(z):g}, t = {float(t):g}: the textbook's formula gives {got:.6g}, right is {right:.6g}"
+        if key == "infinite" and not np.isinf(got):
+            return kit.Verdict.wrong("this one is not infinite", told, cause=_BREAKING[key], code="E30")
+        if key == "not a number" and not np.isnan(got):
+            return kit.Verdict.wrong("this one is a number", told, cause=_BREAKING[key], code="E30")
+        if key == "wrong" and not np.isfinite(got):
+            return kit.Verdict.wrong("this one breaks loudly; a quiet one is wanted", told, code="E30")
+        if key == "wrong" and abs(got - right) < 0.02 * right:
+            return kit.Verdict.wrong("this one is right to two per cent", told, cause=_BREAKING[key], code="E30")
+    return kit.Verdict.ok("three ways to break")
+
+
+_BREAKING = {
+    "infinite": "you need a logarithm of 0 that is not multiplied by 0. For which z is p, in float32, exactly 1?",
+    "not a number": "0 * inf is not a number: the logarithm of 0 again, and this time its factor has to be 0 as well.",
+    "wrong": "shortly before p becomes exactly 1 there are only a few float32 numbers left for 1 - p. It can also lose "
+    "all digits where the loss is tiny.",
+}
+
+
+# ------------------------------------------------------------------------------------------------------------ softplus
+def softplus(z: Array) -> Array:
+    """ln(1 + e**z), right for every z."""
+    return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
+
+
+def _softplus_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    return [
+        (2 * rng.standard_normal((4, 3)),),
+        (np.array([-1.0, 0.0, 2.0]),),
+        (np.array([[-1000.0, 1000.0]]),),
+        (3 * rng.standard_normal((5, 1)).astype(np.float32),),
+    ]
+
+
+# --------------------------------------------------------------------------------------------------- generator's losses
+def generator_gradients(z: Array) -> tuple[Array, Array]:
+    """Derivatives for z of ln(1 - sigmoid(z)) and of -ln(sigmoid(z))."""
+    return -sigmoid_forward(z)[0], -sigmoid_forward(-z)[0]
+
+
+def _gradient_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    return [
+        (2 * rng.standard_normal((4, 3)),),
+        (np.array([-5.0, 0.0, 5.0]),),
+        (np.array([-300.0, 300.0]),),
+    ]
+
+
+# ------------------------------------------------------------------------------------------------------------ suspects
+def _fine(z: Array, t: Array) -> float:
+    return float(stable_bce(z, t).mean())
+
+
+def _summed(z: Array, t: Array) -> float:
+    return float(stable_bce(z, t).sum())
+
+
+def _pairs(z: Array, t: Array) -> float:
+    return float(stable_bce(z, t[:, 0]).mean())
+
+
+def _clipped(z: Array, t: Array) -> float:
+    return float(stable_bce(np.clip(z, -3, 3), t).mean())
+
+
+def _rounded(z: Array, t: Array) -> float:
+    return float(stable_bce(z, np.round(t)).mean())
+
+
+def _bits(z: Array, t: Array) -> float:
+    return float(stable_bce(z, t).mean() / math.log(2))
+
+
+SUSPECTS: Mapping[str, Callable[[Array, Array], float]] = {
+    "A": _rounded,
+    "B": _bits,
+    "C": _pairs,
+    "D": _fine,
+    "E": _clipped,
+    "F": _summed,
+}
+"""Losses of logits (N, 1) against targets (N, 1), for students to call and not to read."""
+
+FAULTS = {"A": "rounded", "B": "bits", "C": "pairs", "D": "fine", "E": "clipped", "F": "sum"}
+_PROBES = {
+    "fine": "it has to agree with softplus(z) - t*z, averaged, on every input you can think of.",
+    "sum": "the same sample twice must not change a mean.",
+    "pairs": "with N = 1 it is right; with N = 2 every logit is compared with every target. Exchange the two targets.",
+    "clipped": "look at z = 5 and z = 50.",
+    "rounded": "compare t = 0.9 with t = 1, at z = 2.",
+    "bits": "z = 0 must give 0.693.",
+}
+
+
+def _judge_suspects(answer: Any) -> kit.Verdict:
+    if not isinstance(answer, Mapping) or set(answer) != set(FAULTS):
+        return kit.Verdict.wrong(f"a dict with the keys {', '.join(FAULTS)} is wanted, got {answer!r}", code="E11")
+    unknown = [word for word in answer.values() if word not in _PROBES]
+    if unknown:
+        return kit.Verdict.wrong(f"{unknown[0]!r} is none of {', '.join(_PROBES)}", code="E12")
+    wrong = [letter for letter, word in answer.items() if word != FAULTS[letter]]
+    if not wrong:
+        return kit.Verdict.ok("all six")
+    letter = wrong[0]
+    return kit.Verdict.wrong(
+        f"{len(FAULTS) - len(wrong)} of {len(FAULTS)} are right; {letter} is not {answer[letter]!r}",
+        f"to try for {answer[letter]!r}: {_PROBES[answer[letter]]}",
+        code="E30",
+    )
+
+
+EXERCISES = (
+    kit.Exercise(
+        "bce_by_hand",
+        4,
+        judge=_judge_hand,
+        hints=(
+            "Logit to probability first: p = 1/(1 + e**(-z)). Then -t*ln(p) - (1 - t)*ln(1 - p).",
+            "z = 0 is p = 1/2, and z = ln 9 is p = 9/10.",
+            "ln 2, ln 2, ln(10/9), ln 10, ln 9",
+        ),
+        doc="Five numbers, worked by hand.",
+    ),
+    kit.Exercise(
+        "break_the_textbook",
+        4,
+        judge=_judge_breaking,
+        hints=(
+            "Call lesson04.naive_bce(np.float32(z), np.float32(t)) for z = 5, 10, 15, 20 and t = 0.",
+            "p is exactly 1 in float32 from about z = 16.7 on. What is then (1 - t)*log(1 - p), for t = 0 and t = 1?",
+            '{"infinite": (20, 0), "not a number": (20, 1), "wrong": (16.6, 0)}',
+        ),
+        doc="Logits and targets for which the textbook's formula gives infinity, NaN, and quietly a wrong number.",
+    ),
+    kit.Exercise(
+        "softplus",
+        4,
+        softplus,
+        _softplus_cases,
+        mistakes=(
+            kit.Mistake(lambda z: np.log(1 + np.exp(z)), "exp(1000) is infinite: take the large part out first."),
+            kit.Mistake(lambda z: np.log1p(np.exp(z)), "exp(1000) is infinite: take the large part out first."),
+            kit.Mistake(
+                lambda z: np.maximum(z, 0), "that is the large part alone; what is left, log1p(...), is missing."
+            ),
+            kit.Mistake(
+                lambda z: np.log1p(np.exp(-np.abs(z))), "the large part, max(z, 0), is missing: right for z <= 0 only."
+            ),
+            kit.Mistake(
+                lambda z: z + np.log1p(np.exp(-np.abs(z))),
+                "for z below 0 there is nothing to take out: max(z, 0), not z.",
+            ),
+        ),
+        hints=(
+            "Two cases: z above 0, and not. In each, which exponential is at most 1?",
+            "For z > 0: ln(1 + e**z) = z + ln(1 + e**(-z)). Both cases together need max(z, 0) and |z|.",
+            "np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))",
+        ),
+        tolerance=1e-6,
+        doc="ln(1 + e**z), element by element, right for every z.",
+    ),
+    kit.Exercise(
+        "generator_gradients",
+        4,
+        generator_gradients,
+        _gradient_cases,
+        mistakes=(
+            kit.Mistake(
+                lambda z: (sigmoid_forward(z)[0], sigmoid_forward(-z)[0]),
+                "the signs: both losses fall when z grows, so both derivatives are below 0.",
+            ),
+            kit.Mistake(
+                lambda z: generator_gradients(z)[::-1], "the two are exchanged: the saturating one comes first."
+            ),
+            kit.Mistake(
+                lambda z: (-sigmoid_forward(z)[0], sigmoid_forward(z)[0]),
+                "the second is sigmoid(z) - 1, by this lesson's sigmoid(z) - t with t = 1.",
+            ),
+            kit.Mistake(
+                lambda z: (-sigmoid_forward(-z)[0], -sigmoid_forward(-z)[0]),
+                "ln(1 - sigmoid(z)) is -softplus(z), and softplus has the derivative sigmoid(z).",
+            ),
+        ),
+        hints=(
+            "ln(1 - sigmoid(z)) = -softplus(z), and -ln(sigmoid(z)) = softplus(-z).",
+            "softplus has the derivative sigmoid(z). Mind the inner derivative of -z.",
+            "-sigmoid(z) and sigmoid(z) - 1",
+        ),
+        doc="Derivatives for z of the generator's two losses: ln(1 - sigmoid(z)), and -ln(sigmoid(z)).",
+    ),
+    kit.Exercise(
+        "bce_hunt",
+        4,
+        judge=_judge_suspects,
+        hints=(
+            "Begin with z = 0, one sample: whatever the target, the answer is ln 2.",
+            "Then one thing at a time: a large z, a soft target, two samples with different targets, a sample twice.",
+            "Two of them already differ at z = 0: one with N = 1, one with N = 2.",
+        ),
+        doc="Which fault each of six losses has.",
+    ),
+)

@@ -1,0 +1,448 @@
+"""How a lesson's own exercise is judged: on cases, against a reference, with the mistakes people make known by name.
+
+`minigan.check` judges layers, whose gradients it measures. The lessons ask for more than layers: a puzzle of indices, a
+number read off a curve, the name of a fault. An `Exercise` says how such a thing is tried. What comes out is a
+`Verdict`, told in the checker's own words and layout.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigan.check.model import FAILED, NOT_IMPLEMENTED, PASSED, Finding
+from minigan.errors import UserError
+
+SMALL = 12
+"""Arrays of up to so many elements are printed in full."""
+
+_LESSONS = Path(__file__).resolve().parent
+_LIBRARY = Path(inspect.getfile(UserError)).resolve().parent
+
+
+# ------------------------------------------------------------------------------------------------------------- verdicts
+@dataclass(frozen=True)
+class Verdict:
+    """What `check` found.
+
+    Parameters
+    ----------
+    status : str
+        "passed", "failed" or "not implemented" (`minigan.check.model`).
+    said : str
+        What was found right, or what is not there yet.
+    finding : Finding or None
+        What is wrong, if failed.
+    right : tuple of str
+        Parts that are right although the whole is not.
+    """
+
+    status: str
+    said: str = ""
+    finding: Finding | None = None
+    right: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether the exercise is solved."""
+        return self.status == PASSED
+
+    @classmethod
+    def ok(cls, said: str = "") -> Verdict:
+        """Solved; `said` tells what was found right."""
+        return cls(PASSED, said)
+
+    @classmethod
+    def wrong(cls, title: str, *evidence: str, cause: str = "", code: str = "", where: str = "") -> Verdict:
+        """Not solved: what is wrong in one line, what was measured, and why it is probably so."""
+        return cls(FAILED, finding=Finding(code, "forward", title, tuple(evidence), cause, where=where))
+
+    @classmethod
+    def not_yet(cls, said: str = "not implemented yet") -> Verdict:
+        """Nothing to judge yet."""
+        return cls(NOT_IMPLEMENTED, said)
+
+    def _ipython_display_(self) -> None:
+        """Nothing: `check` has printed it."""
+
+
+# ------------------------------------------------------------------------------------------------------------ exercises
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer that people give.
+
+    Parameters
+    ----------
+    function : callable
+        Does what they do; takes the exercise's arguments.
+    why : str
+        What it is and why it is wrong: this is what they are told.
+    """
+
+    function: Callable[..., Any]
+    why: str
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise of a lesson.
+
+    Parameters
+    ----------
+    name : str
+        As in ``check(name, ...)``; no other exercise has it, here or in `minigan.check`.
+    lesson : int
+    reference : callable, optional
+        The right function.
+    cases : callable, optional
+        Random generator to a list of tuples of arguments.
+    mistakes : sequence of Mistake
+        The first one that gives what the student gives, wherever that is wrong, is named.
+    hints : tuple of str
+        Three, from a nudge to the way out.
+    tolerance : float
+        Largest error that is right, as a share of the largest expected value.
+    judge : callable, optional
+        In place of reference and cases: takes what `check` was given, returns a `Verdict`.
+    doc : str
+        What is asked for.
+    """
+
+    name: str
+    lesson: int
+    reference: Callable[..., Any] | None = None
+    cases: Callable[[np.random.Generator], Sequence[tuple[Any, ...]]] | None = None
+    mistakes: Sequence[Mistake] = ()
+    hints: tuple[str, str, str] = ("", "", "")
+    tolerance: float = 1e-9
+    judge: Callable[..., Verdict] | None = None
+    doc: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.judge is None) == (self.reference is None or self.cases is None):
+            raise ValueError(f"{self.name}: an exercise has either reference and cases, or judge")
+
+
+def judge(exercise: Exercise, given: Sequence[Any], *, seed: int = 0, **settings: Any) -> Verdict:
+    """Try what a student has given for a lesson's own exercise.
+
+    Parameters
+    ----------
+    exercise : Exercise
+    given : sequence
+        Functions or answers; an answer of None is not given yet.
+    seed : int
+        For the cases.
+    **settings
+        For the exercise's own judge.
+
+    Returns
+    -------
+    Verdict
+
+    Raises
+    ------
+    ValueError
+        If the number of functions does not fit.
+    """
+    if any(one is None for one in given) or not given:
+        return Verdict.not_yet("not answered yet")
+    try:
+        with np.errstate(all="ignore"):
+            if exercise.judge is not None:
+                return exercise.judge(*given, **settings)
+            if len(given) != 1:
+                raise ValueError(f"check: {exercise.name} takes one function, got {len(given)}")
+            return _on_cases(exercise, given[0], seed)
+    except NotImplementedError:
+        return Verdict.not_yet()
+    except Exception as error:
+        finding = blame(error, given)
+        if finding is None:  # a mistake of ours must not look like the student's
+            raise
+        return Verdict(FAILED, finding=finding)
+
+
+def blame(error: Exception, given: Sequence[Any]) -> Finding | None:
+    """What to tell about an exception, if it came from a student's function; None if it is the lesson's own.
+
+    Parameters
+    ----------
+    error : Exception
+    given : sequence
+        What the student has given.
+
+    Returns
+    -------
+    Finding or None
+    """
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not _is_library(f.filename)]
+    names = [getattr(one, "__name__", "") for one in given if callable(one)]
+    text = " ".join(str(error).split())[:300]
+    if frames:
+        line = (f"line {frames[-1].lineno}: {frames[-1].line}",)
+        where = next((frame.name for frame in reversed(frames) if frame.name in names), frames[0].name)
+        title = f"{where} raises {type(error).__name__}" + (f": {text}" if text else "")
+        return Finding("E10", "contract", title, line, where=where)
+    called = next((name for name in names if name and f"{name}()" in text), None)
+    if isinstance(error, TypeError) and called:
+        title = f"{called} cannot be called with the exercise's arguments"
+        return Finding("E16", "contract", title, (text,), where=called)
+    return None
+
+
+def _is_library(filename: str) -> bool:
+    """Whether a frame is NumPy's, minigan's or the course's: students want to see the line of their own."""
+    path = Path(filename)
+    if filename.startswith("<__array_function__") or "numpy" in path.parts:
+        return True
+    parents = path.resolve().parents
+    return (_LESSONS in parents or _LIBRARY in parents) and path.name != "my_layers.py"
+
+
+# ------------------------------------------------------------------------------------------------------------- on cases
+@dataclass(frozen=True)
+class _Failure:
+    arguments: tuple[Any, ...]
+    yours: Any
+    right: Any
+    difference: Difference
+
+    @property
+    def size(self) -> int:
+        return sum(np.size(a) for a in self.arguments if isinstance(a, np.ndarray | int | float | list | tuple))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How a result differs from the right one: in a line, with evidence, and the code of the kind of mistake."""
+
+    title: str
+    code: str
+    evidence: tuple[str, ...] = ()
+    values: bool = field(default=False)  # form is right, and values are wrong
+
+
+def _on_cases(exercise: Exercise, function: Any, seed: int) -> Verdict:
+    assert exercise.reference is not None
+    assert exercise.cases is not None
+    name = getattr(function, "__name__", "<lambda>").replace("<lambda>", exercise.name)
+    if not callable(function):
+        return Verdict.wrong(f"a function is wanted, got {_brief(function)}", code="E12")
+    cases = exercise.cases(np.random.default_rng([seed, *exercise.name.encode()]))
+    failures: list[_Failure] = []
+    for case in cases:
+        arguments = copy.deepcopy(case)
+        problem = _cannot_take(function, name, arguments)
+        if problem is not None:
+            return problem
+        try:
+            yours = function(*arguments)
+        except NotImplementedError:
+            raise
+        except Exception as error:
+            if failures:
+                break  # a wrong result is told before a failure on a later case
+            finding = blame(error, [function])
+            if finding is None:
+                raise
+            told = (*finding.evidence, f"called with {told_case(exercise, case)}")
+            return Verdict(FAILED, finding=Finding(finding.code, "contract", finding.title, told, where=name))
+        for argument, before, after in zip(_parameters(exercise, case), case, arguments, strict=True):
+            if not _unchanged(before, after):
+                return Verdict.wrong(
+                    f"{name} modifies its input {argument}",
+                    cause="an in-place operation (+=, *=, a[...] = , out=) works on the array itself, and whoever "
+                    "passed it still needs it. A view shares memory with its array, too.",
+                    code="E20",
+                    where=name,
+                )
+        right = exercise.reference(*copy.deepcopy(case))
+        found = difference(yours, right, exercise.tolerance)
+        if found is not None:
+            failures.append(_Failure(case, yours, right, found))
+    if not failures:
+        return Verdict.ok(f"{len(cases)} cases")
+    return _wrong(exercise, name, failures, len(cases))
+
+
+def _wrong(exercise: Exercise, name: str, failures: list[_Failure], count: int) -> Verdict:
+    worst = next((f for f in failures if not f.difference.values), None) or min(failures, key=lambda f: f.size)
+    found = worst.difference
+    which = "in every case" if len(failures) == count else f"in {len(failures)} of {count} cases"
+    evidence = [*found.evidence, f"{which}, such as {told_case(exercise, worst.arguments)}"]
+    if _is_small(worst.right) and (_is_small(worst.yours) or not found.values):
+        evidence += [
+            f"{parameter} = {_brief(value)}"
+            for parameter, value in zip(_parameters(exercise, worst.arguments), worst.arguments, strict=True)
+            if isinstance(value, np.ndarray) and _is_small(value)
+        ]
+        evidence += [f"yours = {_brief(worst.yours)}", f"expected = {_brief(worst.right)}"]
+    cause = next((m.why for m in exercise.mistakes if _is_this(m, failures, exercise.tolerance)), "")
+    return Verdict.wrong(f"{name}: {found.title}", *evidence, cause=cause, code=found.code, where=name)
+
+
+def _is_this(mistake: Mistake, failures: list[_Failure], tolerance: float) -> bool:
+    """Whether a known mistake gives what the student gave, wherever that was wrong."""
+    for failure in failures:
+        try:
+            result = mistake.function(*copy.deepcopy(failure.arguments))
+        except Exception:
+            return False
+        if difference(failure.yours, result, tolerance) is not None:
+            return False
+    return True
+
+
+def _cannot_take(function: Callable[..., Any], name: str, arguments: tuple[Any, ...]) -> Verdict | None:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        title = f"{name} cannot be called with the exercise's arguments"
+        told = f"called with {len(arguments)} arguments: {error}; yours is {name}{signature}"
+        return Verdict.wrong(title, told, code="E16", where=name)
+    return None
+
+
+def _parameters(exercise: Exercise, case: tuple[Any, ...]) -> list[str]:
+    assert exercise.reference is not None
+    names = list(inspect.signature(exercise.reference).parameters)
+    return [names[k] if k < len(names) else f"argument {k + 1}" for k in range(len(case))]
+
+
+def told_case(exercise: Exercise, case: tuple[Any, ...]) -> str:
+    """The arguments of a case in a few words: shapes of arrays, values of numbers."""
+    told = []
+    for name, value in zip(_parameters(exercise, case), case, strict=True):
+        told.append(f"{name} {value.shape}" if isinstance(value, np.ndarray) else f"{name} = {_brief(value)}")
+    return ", ".join(told)
+
+
+# ----------------------------------------------------------------------------------------------------------- comparison
+def difference(yours: Any, right: Any, tolerance: float, label: str = "the result") -> Difference | None:
+    """Compare a result with the right one: type, shape, dtype, values.
+
+    Parameters
+    ----------
+    yours, right
+        Arrays, numbers, or tuples, lists and dicts of such; anything else is compared with ``==``.
+    tolerance : float
+        Share of the largest expected value.
+    label : str
+        What the result is called in the message.
+
+    Returns
+    -------
+    Difference or None
+    """
+    if isinstance(right, tuple | list):
+        if not isinstance(yours, type(right)) or len(yours) != len(right):
+            return Difference(f"{label} must be a {_kind(right)}, got {_kind(yours)}", "E11")
+        labels = [f"{label.removeprefix('the ')} {k} of {len(right)}" for k in range(1, len(right) + 1)]
+        found = (difference(y, r, tolerance, text) for y, r, text in zip(yours, right, labels, strict=True))
+        return next((one for one in found if one is not None), None)
+    if isinstance(right, Mapping):
+        if not isinstance(yours, Mapping) or set(yours) != set(right):
+            wanted = ", ".join(map(repr, right))
+            return Difference(f"{label} must be a dict with the keys {wanted}, got {_kind(yours)}", "E11")
+        found = (difference(yours[key], right[key], tolerance, f"{label}[{key!r}]") for key in right)
+        return next((one for one in found if one is not None), None)
+    if isinstance(right, np.ndarray):
+        return _array_difference(yours, right, tolerance, label)
+    if isinstance(right, bool | np.bool_ | str) or right is None or not isinstance(right, int | float | np.number):
+        if type(yours) is not type(right) and not _both_bool(yours, right):
+            return Difference(f"{label} must be {_kind(right)}, got {_kind(yours)}", "E12")
+        told = (f"yours {_brief(yours)}, expected {_brief(right)}",)
+        return None if yours == right else Difference(f"{label} is wrong", "E30", told, values=True)
+    if isinstance(yours, bool) or not isinstance(yours, int | float | np.number | np.ndarray) or np.shape(yours) != ():
+        return Difference(f"{label} must be one number, got {_kind(yours)}", "E12")
+    return _array_difference(np.asarray(yours, float), np.asarray(right, float), tolerance, label)
+
+
+def _array_difference(yours: Any, right: np.ndarray[Any, Any], tolerance: float, label: str) -> Difference | None:
+    if isinstance(yours, np.generic | int | float) and right.shape == ():
+        yours = np.asarray(yours)
+    if not isinstance(yours, np.ndarray):
+        return Difference(f"{label} must be an array of shape {right.shape}, got {_kind(yours)}", "E12")
+    if yours.shape != right.shape:
+        return Difference(f"{label} has shape {yours.shape}, expected {right.shape}", "E13")
+    if yours.dtype != right.dtype and not {yours.dtype.kind, right.dtype.kind} <= set("iu"):
+        return Difference(f"{label} has dtype {yours.dtype}, expected {right.dtype}", "E14")
+    if right.dtype.kind not in "fiub":
+        return None if np.array_equal(yours, right) else Difference(f"{label} is wrong", "E30", values=True)
+    with np.errstate(all="ignore"):
+        a, b = yours.astype(float), right.astype(float)
+        scale = max(float(np.abs(b[np.isfinite(b)]).max(initial=0)), 1e-3)
+        error = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
+        error = np.where(np.isnan(error), np.inf, error)
+    bad = error > tolerance * scale
+    if not bad.any():
+        return None
+    at = np.unravel_index(int(np.argmax(error)), error.shape)
+    numbers = f"yours {_number(a[at])}, expected {_number(b[at])}"
+    if right.shape == ():
+        return Difference(f"{label} is wrong", "E30", (numbers,), values=True)
+    place = ", ".join(str(int(k)) for k in at)
+    title = f"{int(bad.sum())} of {bad.size} values of {label} are wrong" if bad.size > 1 else f"{label} is wrong"
+    return Difference(title, "E30", (f"worst at ({place}): {numbers}",), values=True)
+
+
+def _both_bool(a: Any, b: Any) -> bool:
+    return isinstance(a, bool | np.bool_) and isinstance(b, bool | np.bool_)
+
+
+def _unchanged(before: Any, after: Any) -> bool:
+    if isinstance(before, np.ndarray):
+        return bool(np.array_equal(before, after, equal_nan=before.dtype.kind == "f"))
+    if isinstance(before, tuple | list):
+        return len(before) == len(after) and all(map(_unchanged, before, after))
+    if isinstance(before, dict):
+        return before.keys() == after.keys() and all(_unchanged(before[key], after[key]) for key in before)
+    return True
+
+
+# ---------------------------------------------------------------------------------------------------------------- words
+def _kind(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    if isinstance(value, tuple | list):
+        return f"{type(value).__name__} of {len(value)}"
+    if value is None or isinstance(value, bool | str | int | float):
+        return _brief(value)
+    return f"a {type(value).__name__}"
+
+
+def _is_small(value: Any) -> bool:
+    return np.size(value) <= SMALL if isinstance(value, np.ndarray) else isinstance(value, int | float | np.number)
+
+
+def _number(value: float) -> str:
+    return f"{value:+.4g}" if np.isfinite(value) else str(value)
+
+
+def _brief(value: Any) -> str:
+    """A value in one line."""
+    if isinstance(value, np.ndarray):
+        if value.size > SMALL:
+            return f"an array of shape {value.shape}"
+        return " ".join(np.array2string(value, precision=3, separator=", ", suppress_small=True).split())
+    if isinstance(value, float | np.floating):
+        return f"{float(value):.6g}"
+    if callable(value):
+        return str(getattr(value, "__name__", type(value).__name__))
+    if isinstance(value, Mapping) and any(isinstance(one, np.ndarray) for one in value.values()):
+        return "{" + ", ".join(f"{key!r}: {_brief(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, tuple | list) and any(isinstance(one, np.ndarray) for one in value):
+        return f"({', '.join(map(_brief, value))})"
+    return str(value.item() if isinstance(value, np.generic) else repr(value))[:80]

@@ -1,0 +1,245 @@
+"""Lesson 6: exercises know right from wrong, runs cover and collapse as the text says, pictures have labels."""
+
+import io
+
+import numpy as np
+import pytest
+
+from lessons import figures, kit, plane
+from lessons.exercises import lesson06
+
+
+def wrong_density_radius(x, centres, sigma):
+    return lesson06.mixture_log_density(2 * x, centres, sigma)
+
+
+@pytest.mark.parametrize("name", ["mixture_log_density", "count_modes", "gan_round"])
+def test_the_right_one_passes(name, capsys):
+    assert kit.check(name, getattr(lesson06, name)).passed
+
+
+@pytest.mark.parametrize("exercise", [e for e in lesson06.EXERCISES if e.mistakes], ids=lambda e: e.name)
+def test_every_mistake_is_named(exercise, capsys):
+    for mistake in exercise.mistakes:
+        verdict = kit.check(exercise.name, mistake.function)
+        assert not verdict.passed
+        assert verdict.finding.cause == mistake.why
+
+
+def test_an_unknown_mistake_is_caught(capsys):
+    assert not kit.check("mixture_log_density", wrong_density_radius).passed
+
+
+def test_the_density_integrates_to_one():
+    ticks = np.linspace(-4, 4, 401)
+    places = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
+    density = np.exp(lesson06.mixture_log_density(places, plane.ring_centres(), plane.SIGMA))
+    assert density.sum() * (ticks[1] - ticks[0]) ** 2 == pytest.approx(1, rel=1e-6)
+
+
+# ------------------------------------------------------------------------------------------------------------- rounds
+def altered(*, fake_label=0.0, real_label=1.0, g_label=1.0, reuse=False, d_twice=False, g_first=False, joined=False):
+    """A round with one thing changed."""
+
+    def gan_round(d_step, g_step, G, draw_real, draw_noise, d_steps=1, g_steps=1):
+        def teach_g():
+            fresh = noise if reuse else draw_noise()
+            return g_step(fresh, np.full((len(fresh), 1), g_label, np.float32))
+
+        noise = draw_noise()
+        first = teach_g() if g_first else None
+        for k in range(d_steps * (2 if d_twice else 1)):
+            noise = noise if k == 0 else draw_noise()
+            x, fakes = draw_real(), G.predict(noise)
+            ones = np.ones((len(x), 1), np.float32)
+            if joined:
+                d_real = d_fake = d_step(np.concatenate([x, fakes]), np.concatenate([ones, 0 * ones]))
+            else:
+                d_real, d_fake = d_step(x, real_label * ones), d_step(fakes, fake_label * ones)
+        for _ in range(g_steps):
+            g = first if g_first else teach_g()
+        return d_real, d_fake, g
+
+    return gan_round
+
+
+def test_the_unaltered_round_passes(capsys):
+    assert kit.check("gan_round", altered()).passed
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"fake_label": 1.0}, "fakes are real"),
+        ({"fake_label": 1.0, "real_label": 0.0}, "exchanged"),
+        ({"g_label": 0.0}, "recognised"),
+        ({"reuse": True}, "same noise"),
+        ({"d_twice": True}, "should take 1"),
+        ({"g_first": True}, "after one of G"),
+        ({"joined": True}, "neither"),
+        ({"real_label": 0.9}, "labels are wrong"),
+    ],
+)
+def test_a_wrong_round_is_told(change, said, capsys):
+    verdict = kit.check("gan_round", altered(**change))
+    assert not verdict.passed
+    assert said in verdict.finding.title
+
+
+def test_losses_in_the_wrong_order(capsys):
+    def swapped(*given):
+        a, b, c = lesson06.gan_round(*given)
+        return b, a, c
+
+    assert kit.check("gan_round", swapped).finding.code == "E87"
+    assert "three losses" in kit.check("gan_round", lambda *given: None).finding.title
+
+
+def test_labels_of_the_wrong_shape(capsys):
+    def flat(d_step, g_step, G, draw_real, draw_noise, d_steps=1, g_steps=1):
+        return lesson06.gan_round(lambda x, t: d_step(x, t[:, 0]), g_step, G, draw_real, draw_noise, d_steps, g_steps)
+
+    assert "(5,)" in kit.check("gan_round", flat).finding.title
+
+
+def test_unanswered(capsys):
+    def stub(*given):
+        raise NotImplementedError
+
+    for name, given in (("rescue", None), ("patients", None), ("gan_round", stub), ("count_modes", stub)):
+        verdict = kit.check(name, given)
+        assert not verdict.passed
+        assert verdict.finding is None
+
+
+# --------------------------------------------------------------------------------------------------------------- runs
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ([], "dict"),
+        ({"g_steps": 1}, "cannot be turned"),
+        ({"d_learning_rate": "fast"}, "must be a number"),
+        ({"d_steps": 30}, "from 1 to 3"),
+        ({"g_learning_rate": 2e-6}, "hardly moves"),
+    ],
+)
+def test_a_rescue_that_is_none(answer, said, capsys):
+    assert said in kit.check("rescue", answer).finding.title
+
+
+def test_patients(capsys):
+    assert kit.check("patients", dict(lesson06.FAULTS)).passed
+    exchanged = {**lesson06.FAULTS, "A": "wrong-way", "E": "all-real"}
+    assert "3 of 5" in kit.check("patients", exchanged).finding.title
+    assert "none of" in kit.check("patients", {**lesson06.FAULTS, "A": "ill"}).finding.title
+    assert "keys" in kit.check("patients", {"A": "fine"}).finding.title
+    assert set(lesson06.PATIENTS) == set(lesson06.FAULTS)
+
+
+@pytest.fixture(scope="module")
+def short_run():
+    return plane.play(lesson06.gan_round, rounds=12, frames=(0, 5, 12))
+
+
+def test_play_watches(short_run):
+    assert [frame.round for frame in short_run.frames] == [0, 5, 12]
+    assert short_run.frames[0].fakes.shape == (500, 2)
+    assert short_run.frames[0].logits.shape == (plane.GRID, plane.GRID)
+    assert len(short_run.losses) == len(short_run.shares) == 12
+    assert np.isfinite(short_run.losses).all()
+    assert not np.array_equal(short_run.frames[0].fakes, short_run.frames[-1].fakes)
+
+
+def test_play_repeats_itself(short_run):
+    again = plane.play(lesson06.gan_round, rounds=12, frames=2)
+    assert np.array_equal(again.frames[-1].fakes, short_run.frames[-1].fakes)
+
+
+def test_the_students_adam_is_minigans(short_run):
+    mine = plane.play(lesson06.gan_round, rounds=12, adam_step=kit.my("adam"), frames=2)
+    np.testing.assert_allclose(mine.frames[-1].fakes, short_run.frames[-1].fakes, atol=1e-3)
+
+
+@pytest.mark.parametrize("saturating", [False, True])
+def test_pulls_are_slopes(short_run, saturating):
+    places = np.random.default_rng(0).uniform(-2, 2, (6, 2)).astype(np.float32)
+
+    def loss(x):
+        z = short_run.D.predict(x)[:, 0].astype(float)
+        return -np.logaddexp(0, z) if saturating else np.logaddexp(0, -z)
+
+    pulls = plane.pulls(short_run.D, places, saturating=saturating)
+    h = np.float32(2e-3)
+    for axis in (0, 1):
+        step = h * np.eye(2, dtype=np.float32)[axis]
+        slope = (loss(places + step) - loss(places - step)) / (2 * h)
+        np.testing.assert_allclose(pulls[:, axis], -slope, atol=2e-3)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("seed", range(4))
+def test_one_step_of_g_covers_and_ten_collapse(seed):
+    """The lesson's claim, on seeds that it does not show."""
+
+    def covered(run):
+        return [lesson06.count_modes(f.fakes, plane.ring_centres(), 3 * plane.SIGMA, 0.02) for f in run.frames[-5:]]
+
+    assert min(covered(plane.play(lesson06.gan_round, rounds=1200, seed=seed, frames=60))) == 8
+    assert max(covered(plane.play(lesson06.gan_round, rounds=400, seed=seed, g_steps=10, frames=40))) <= 3
+
+
+@pytest.mark.thorough
+def test_the_rescue_rescues_and_less_does_not(capsys):
+    assert kit.check("rescue", {"g_learning_rate": 2e-4, "d_learning_rate": 4e-3}).passed
+    assert not kit.check("rescue", {}).passed
+    assert not kit.check("rescue", {"g_learning_rate": 1e-3}).passed
+
+
+# ----------------------------------------------------------------------------------------------------------- pictures
+def test_pictures(short_run):
+    x = np.linspace(-1, 1, 9)
+    logits = np.linspace(-2, 2, plane.GRID**2).reshape(plane.GRID, plane.GRID)
+    points = short_run.frames[-1].fakes
+    pictures = figures.plane
+    with_labels = [
+        pictures.on_a_line(x, np.full(9, 0.5), 0.6 + 0.1 * x),
+        pictures.density(lambda x: lesson06.mixture_log_density(x, plane.ring_centres(), plane.SIGMA)),
+        pictures.history({"a": short_run, "b": short_run}),
+    ]
+    without_ticks = [
+        pictures.counted({"a": points, "b": points}, [1, 2]),
+        pictures.discriminators({"a": (points, logits, np.where(logits > 1, np.nan, logits))}, points),
+        pictures.filmstrip(short_run.frames),
+        pictures.patients({"A": short_run, "B": short_run}),
+        pictures.pulls(short_run.D, every=16),
+    ]
+    for figure in with_labels + without_ticks:
+        figure.savefig(io.BytesIO(), dpi=40)
+        assert all(ax.get_title() or ax.get_xlabel() or ax.get_ylabel() or ax.get_yticks().size for ax in figure.axes)
+    for figure in with_labels:
+        assert all(ax.get_ylabel() or ax.get_label() == "<colorbar>" for ax in figure.axes)
+
+
+def test_the_film_moves_and_is_small(short_run):
+    from PIL import Image
+
+    data = figures.plane.film(short_run.frames)
+    with Image.open(io.BytesIO(data)) as film:
+        assert film.n_frames == 3
+    assert len(data) < 300_000
+
+
+def test_fakes_by_forward(capsys):
+    def by_forward(training):
+        def gan_round(d_step, g_step, G, draw_real, draw_noise, d_steps=1, g_steps=1):
+            class Other:
+                @staticmethod
+                def predict(noise):
+                    return G.forward(noise, training=training)[0]
+
+            return lesson06.gan_round(d_step, g_step, Other, draw_real, draw_noise, d_steps, g_steps)
+
+        return gan_round
+
+    assert kit.check("gan_round", by_forward(False)).passed
+    assert "training mode" in kit.check("gan_round", by_forward(True)).finding.title

@@ -1,0 +1,175 @@
+"""Lesson 12: its exercises, its recorded runs, and its pictures."""
+
+import numpy as np
+import pytest
+
+from lessons import recorded
+from lessons.exercises import lesson12
+from lessons.figures import training
+from lessons.judging import judge
+from minigan.diagnosis import CODES
+
+EXERCISES = {exercise.name: exercise for exercise in lesson12.EXERCISES}
+RIGHT = {
+    "soft_labels": lesson12.soft_labels,
+    "train_step": lesson12.train_step,
+    "read_logits": lesson12.read_logits,
+    "spread": lesson12.spread,
+    "move": lesson12.move,
+}
+DIAGNOSIS = {
+    "A": "generator-dead",
+    "B": "mode-collapse",
+    "C": "normal",
+    "D": "data-range",
+    "E": "discriminator-too-strong",
+    "F": "exploding",
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_the_right_answer_passes(name):
+    assert judge(EXERCISES[name], [RIGHT[name]]).passed
+
+
+@pytest.mark.parametrize("name", [name for name, exercise in EXERCISES.items() if exercise.mistakes])
+def test_every_known_mistake_is_named(name):
+    exercise = EXERCISES[name]
+    assert len(exercise.mistakes) >= 3
+    for mistake in exercise.mistakes:
+        verdict = judge(exercise, [mistake.function])
+        assert not verdict.passed
+        assert verdict.finding.cause == mistake.why
+
+
+def test_every_wrong_training_step_is_named():
+    for step, why in lesson12._WRONG_STEPS:
+        verdict = judge(EXERCISES["train_step"], [step])
+        assert not verdict.passed, step
+        assert verdict.finding.cause == why
+
+
+def test_a_step_with_another_result_or_none_is_told_so():
+    def nothing(gan, inputs):
+        return None
+
+    def unwritten(gan, inputs):
+        raise NotImplementedError
+
+    assert "return (on_real" in judge(EXERCISES["train_step"], [nothing]).finding.title
+    verdict = judge(EXERCISES["train_step"], [unwritten])
+    assert not verdict.passed
+    assert verdict.finding is None
+
+
+def test_a_step_that_changes_its_inputs_is_refused():
+    def step(gan, inputs):
+        inputs.real[:] = 0
+        return lesson12.train_step(gan, inputs)
+
+    assert "modifies" in judge(EXERCISES["train_step"], [step]).finding.title
+
+
+def test_a_wrong_step_that_nobody_knows_is_caught():
+    def step(gan, inputs):
+        return lesson12.train_step(gan, inputs._replace(real=inputs.real * np.float32(0.5)))
+
+    verdict = judge(EXERCISES["train_step"], [step])
+    assert not verdict.passed
+    assert "D's step on reals" in verdict.finding.title
+    assert verdict.finding.cause == ""
+
+
+# ------------------------------------------------------------------------------------------------------------- diagnose
+def test_diagnose_wants_all_six_names():
+    exercise = EXERCISES["diagnose"]
+    assert judge(exercise, [DIAGNOSIS]).passed
+    assert judge(exercise, [dict.fromkeys(DIAGNOSIS)]).finding is None
+    some = judge(exercise, [{**DIAGNOSIS, "F": None}])
+    assert not some.passed
+    assert some.finding is None
+
+
+@pytest.mark.parametrize("claim", lesson12.CAUSES)
+@pytest.mark.parametrize("letter", DIAGNOSIS)
+def test_every_wrong_name_gets_a_reason_and_a_gauge(letter, claim):
+    if DIAGNOSIS[letter] == claim:
+        assert lesson12.is_right(letter, claim)
+        return
+    assert not lesson12.is_right(letter, claim)
+    verdict = judge(EXERCISES["diagnose"], [{letter: claim}])
+    (told,) = verdict.finding.evidence
+    assert told.startswith(f"{letter} is not {claim}: ")
+    assert "gauge" in told
+    assert letter == "C" or DIAGNOSIS[letter] not in told
+
+
+@pytest.mark.parametrize("answer", ["C", {"Z": "normal"}, {"A": "tired"}, {"A": 3}])
+def test_an_answer_in_another_form_is_told_so(answer):
+    verdict = judge(EXERCISES["diagnose"], [answer])
+    assert not verdict.passed
+    assert verdict.finding.code == "E12"
+
+
+def test_a_name_given_twice_is_mentioned():
+    verdict = judge(EXERCISES["diagnose"], [{**DIAGNOSIS, "A": "normal"}])
+    assert any("more than once" in line for line in verdict.finding.evidence)
+
+
+def test_suspects_are_told_apart():
+    exercise = EXERCISES["suspects"]
+    assert judge(exercise, [lesson12._GUILTY]).passed
+    assert set(lesson12._GUILTY) == set(lesson12.SUSPECTS)
+    for name, right in lesson12._GUILTY.items():
+        for claim in set(lesson12.SUSPECT_CAUSES) - {right}:
+            assert not judge(exercise, [{name: claim}]).passed
+
+
+# ----------------------------------------------------------------------------------------------------------- recordings
+def test_the_recordings_are_what_minigan_finds_them_to_be():
+    for letter, run in recorded.runs().items():
+        codes = [finding.code for finding in run.examine()]
+        if DIAGNOSIS[letter] == "normal":
+            assert codes == []
+        else:
+            assert DIAGNOSIS[letter] in CODES
+            assert DIAGNOSIS[letter] in codes
+
+
+def test_recordings_are_small_and_whole():
+    assert sum(p.stat().st_size for p in recorded.FOLDER.iterdir() if p.suffix in (".npz", ".png")) < 1_500_000
+    for run in recorded.runs().values():
+        assert len(run.history) == len(run.steps) == 1000
+        assert run.frames.shape[:2] == (len(recorded.FRAME_STEPS), recorded.FRAMES_SHOWN)
+    assert len(recorded.table().splitlines()) == 2 + len(DIAGNOSIS)
+
+
+# ------------------------------------------------------------------------------------------------------------- pictures
+def test_pictures_have_labelled_axes():
+    runs = recorded.runs()
+    run = runs["C"]
+    figures = [
+        training.losses_of_an_answer(),
+        training.filmstrip(run.frames, run.frame_steps),
+        training.curves(run.steps[:60], run.history[:60], "here: "),
+        training.panel(run),
+        training.vitals(runs),
+    ]
+    for figure in figures:
+        for ax in figure.axes:
+            assert ax.get_title()
+            assert ax.get_xlabel()
+            assert ax.get_ylabel()
+
+
+def test_the_gallery_names_only_what_was_named():
+    figure = training.gallery(recorded.runs(), {"C": "normal"})
+    titles = [ax.get_title() for ax in figure.axes]
+    assert titles == ["A: ?", "B: ?", "C: normal", "D: ?", "E: ?", "F: ?"]
+    training.gallery(recorded.runs(), DIAGNOSIS)
+
+
+def test_the_floor_is_that_of_soft_labels():
+    p = np.linspace(0.01, 0.99, 981)
+    least = (-0.9 * np.log(p) - 0.1 * np.log(1 - p)).min()
+    assert abs(least - training.FLOOR) < 1e-4
