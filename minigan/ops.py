@@ -90,7 +90,10 @@ def _product(a: Array, b: Array, *, transpose_a: bool = False, transpose_b: bool
 
 # ---------------------------------------------------------------------------------------------------------- convolution
 class ConvCache(NamedTuple):
-    """What the backward pass of either convolution needs; the patch matrix, up to 16 times x, is made anew."""
+    """What the backward pass of either convolution needs; the patch matrix, up to 16 times x, is made anew.
+
+    kept is what `minigan.kernels.winograd` has made of w: on the way back it would be made again.
+    """
 
     x: Array
     w: Array
