@@ -8,8 +8,8 @@ plain cells it may have
   that raises NotImplementedError; with ``# --- your code: best_h = None`` it is what follows the colon,
   and what stands behind ``#: `` in the lines below;
 * cells tagged "solution", in the solution notebook only;
-* cells tagged "picture": students see beforehand what the solution shows, below the cell where it is to come of their own
-  work, and as the cell's output where it only explains something.
+* cells tagged "picture": students see beforehand what the solution shows, below the cell where it is to come of their
+  own work, and as the cell's output where it only explains something.
 """
 
 from __future__ import annotations
@@ -239,16 +239,22 @@ def own_cells(cells: Sequence[Cell], name: str) -> set[int]:
         except SyntaxError as error:
             line = cell.line + (error.lineno or 0)
             raise SourceError(f"{name}, about line {line}: the cell is not valid Python ({error.msg})") from None
-        nodes = list(ast.walk(tree))
-        read = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-        asks = any(isinstance(node, ast.Attribute) and node.attr in ("yours", "my", "my_ops") for node in nodes)
-        written = {one for statement in tree.body for one in _names_written(statement)}
-        if "exercise" in cell.tags or asks or read & touched:
-            own.add(number)
-            touched |= written
-        else:
-            touched -= written
+        for statement in tree.body:
+            if "exercise" in cell.tags or _asks_for(statement, touched):
+                own.add(number)
+                touched |= set(_names_written(statement))
+            else:
+                touched -= set(_names_written(statement))
     return own
+
+
+def _asks_for(statement: ast.stmt, touched: set[str]) -> bool:
+    """Whether a statement uses one of these names, or asks the kit for the student's functions."""
+    return any(
+        (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in touched)
+        or (isinstance(node, ast.Attribute) and node.attr in ("yours", "my", "my_ops"))
+        for node in ast.walk(statement)
+    )
 
 
 def _names_written(statement: ast.stmt) -> Iterator[str]:

@@ -116,7 +116,7 @@ def table() -> str:
 @cache
 def runs() -> dict[str, Recorded]:
     """The six recorded runs by letter."""
-    return {letter: _read(FOLDER, letter) for letter in LETTERS}
+    return {letter: read_recorded(FOLDER, letter) for letter in LETTERS}
 
 
 def trained_generator(run: Path | str | None = None) -> tuple[Sequential, int]:
@@ -181,7 +181,8 @@ def save_recorded(run: Path, folder: Path, letter: str) -> None:
     Image.fromarray(sheet).save(folder / f"{letter}.png", optimize=True)
 
 
-def _read(folder: Path, letter: str) -> Recorded:
+def read_recorded(folder: Path, letter: str) -> Recorded:
+    """Read what `save_recorded` kept."""
     from PIL import Image
 
     with np.load(folder / f"{letter}.npz", allow_pickle=False) as file:

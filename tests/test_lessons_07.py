@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from lesson_marks import assert_readable, judged, words
+from lesson_marks import assert_readable, judged, of_source, quoted, said, words
 from PIL import Image
 
 from lessons import figures
@@ -50,7 +50,7 @@ def test_the_references_agree_with_minigans_layer():
         (lambda H, K, stride, pad: -(-(H + 2 * pad - K) // stride) + 1, "round down"),
         (lambda H, K, stride, pad: (H + 2 * pad) // stride, "own size is missing"),
         (lambda H, K, stride, pad: (H + 2 * pad - K + 1) // stride, "inside the division"),
-        (lambda H, K, stride, pad: (H + 2 * pad - K) / stride + 1, "yours"),
+        (lambda H, K, stride, pad: (H + 2 * pad - K) / stride + 1, "// divides and rounds down"),
         (lambda H, K, stride, pad: H, "yours"),
     ],
 )
@@ -128,6 +128,16 @@ def test_the_broken_im2col_of_the_hunt_passed_its_only_test():
     x = np.random.default_rng(0).standard_normal((1, 5, 5, 1))
     views = np.lib.stride_tricks.sliding_window_view(np.pad(x, 0), (3, 3), axis=(1, 2)).reshape(-1, 9)
     np.testing.assert_array_equal(views, lesson07.im2col(x, 3))
+
+
+def test_the_text_shows_what_the_checker_says():
+    (broken,) = of_source("07_convolution_is_a_matrix_product", "broken_im2col")
+
+    def half_mended(x, K, stride=1, pad=0):
+        return broken(padded(x, pad), K, stride, 0)
+
+    messages = [said("im2col", broken), said("im2col", half_mended)]
+    assert quoted("07_convolution_is_a_matrix_product") == messages
 
 
 def test_edge_kernels():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from lesson_marks import assert_readable, judged, words
+from lesson_marks import assert_readable, judged, of_source, quoted, said, words
 
 from lessons import figures
 from lessons.exercises import lesson07, lesson08
@@ -19,6 +19,18 @@ def test_the_worked_example():
     dw = np.array([dy @ x[p : p + 3] for p in range(2)])
     assert (y.tolist(), dx.tolist(), dw.tolist()) == ([0, 4, -3], [2, -5, 8, -3], [-3, 11])
     assert y @ dy == x @ dx == w @ dw == -17
+
+
+def test_the_text_shows_what_the_checker_says():
+    _, _, forward, right, broken = of_source(
+        "08_convolution_backwards", "output_size", "col2im", "conv2d_forward", "conv2d_backward", "broken_backward"
+    )
+
+    def half_mended(dy, cache):
+        return right(dy, cache)[0], *broken(dy, cache)[1:]
+
+    messages = [said("conv2d", forward, broken), said("conv2d", forward, half_mended)]
+    assert quoted("08_convolution_backwards") == messages
 
 
 def test_the_reference_backward_agrees_with_minigans():

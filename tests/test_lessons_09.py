@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from lesson_marks import assert_readable, judged, words
+from lesson_marks import assert_readable, judged, of_source, quoted, said, words
 
 from lessons import figures
 from lessons.exercises import lesson09
@@ -13,6 +13,18 @@ def test_the_worked_example():
     """(1, 3) stamped with (1, 2, 1), two apart, is (1, 2, 4, 6, 3)."""
     x, w = np.array([[1.0, 3]]), np.array([[0.0, 0, 0], [1, 2, 1], [0, 0, 0]])
     assert figures.transposed._stamped(x, w, 2)[1].tolist() == [1, 2, 4, 6, 3]
+
+
+def test_the_text_shows_what_the_checker_says():
+    col2im, broken = of_source("09_transposed_convolution", "col2im", "broken_transpose")
+
+    def bias_with_every_stamp(x, w, b, stride=1, pad=0):
+        right, cache = ops.conv2d_transpose_forward(x, w, 0 * b, stride, pad)
+        cols = np.tile(b, (x[..., 0].size, w.shape[0] ** 2))
+        return right + col2im(cols, right.shape, len(w), stride, pad), cache
+
+    messages = [said("conv2d_transpose", broken), said("conv2d_transpose", bias_with_every_stamp)]
+    assert quoted("09_transposed_convolution") == messages
 
 
 def test_stamping_agrees_with_minigans_layer():

@@ -305,6 +305,17 @@ def test_overwrites():
     assert "True or False" in told("overwrites", lambda network, x1, x2, dy: None)
 
 
+@pytest.mark.parametrize("differ", [lambda a, b: abs(a - b).max() > 0, lambda a, b: not np.array_equal(a, b)])
+def test_a_gradient_that_was_not_asked_for(differ):
+    def overwrites(network, x1, x2, dy):
+        _, caches = network.forward(x1, training=True)
+        before = network.backward(dy, caches)
+        network.forward(x2, training=True)
+        return bool(differ(before, network.backward(dy, caches)))
+
+    assert "input_grad=True" in told("overwrites", overwrites)
+
+
 def test_comparing_parameter_gradients_is_a_false_alarm_that_is_explained():
     def overwrites(network, x1, x2, dy):
         def grads():

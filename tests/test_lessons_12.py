@@ -1,5 +1,9 @@
 """Lesson 12: its exercises, its recorded runs, and its pictures."""
 
+import importlib.util
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +11,7 @@ from lessons import recorded
 from lessons.exercises import lesson12
 from lessons.figures import training
 from lessons.judging import judge
+from minigan import config
 from minigan.diagnosis import CODES
 
 EXERCISES = {exercise.name: exercise for exercise in lesson12.EXERCISES}
@@ -142,6 +147,24 @@ def test_recordings_are_small_and_whole():
         assert len(run.history) == len(run.steps) == 1000
         assert run.frames.shape[:2] == (len(recorded.FRAME_STEPS), recorded.FRAMES_SHOWN)
     assert len(recorded.table().splitlines()) == 2 + len(DIAGNOSIS)
+
+
+@pytest.mark.parametrize("letter", ["B", "D"])
+def test_runs_can_be_recorded_anew(letter, tmp_path, monkeypatch):
+    spec = importlib.util.spec_from_file_location("record", recorded.FOLDER / "record.py")
+    record = importlib.util.module_from_spec(spec)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    spec.loader.exec_module(record)
+    small = ["--width=2", "--steps=60", "--batch-size=4", "--seed=1", "--threads=1"]
+    monkeypatch.setattr(record, "OPTIONS", ["--preset=quick", "--image-size=32", *small])
+    monkeypatch.setattr(record, "HERE", tmp_path)
+    monkeypatch.setitem(config.PRESETS, "quick", replace(config.PRESETS["quick"], faces=20))
+    record.record(letter, tmp_path)
+    run = recorded.read_recorded(tmp_path, letter)
+    gauges = run.gauges()
+    assert run.frames.shape == (2, recorded.FRAMES_SHOWN, 32, 32, 3)
+    assert (gauges["g_move"] > 5e-4) == (letter == "B")
+    assert (gauges["real_low"] > -0.02) == (letter == "D")
 
 
 # ------------------------------------------------------------------------------------------------------------- pictures

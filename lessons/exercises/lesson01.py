@@ -553,4 +553,160 @@ FRAMED = Exercise(
     doc="A copy of x with zeros on its border.",
 )
 
-EXERCISES = (RINGS, CENTRE_ROWS, STRIDES_EXERCISE, PATCHES, WEIGH, UNIT_ROWS, TRAP, FRAMED)
+
+# ------------------------------------------------------------------------------------------------------------ five more
+def steps(x: Array) -> Array:
+    """How much every row rises from one column to the next: (H, W) to (H, W-1)."""
+    return x[:, 1:] - x[:, :-1]
+
+
+STEPS = Exercise(
+    "steps",
+    1,
+    steps,
+    lambda rng: [(rng.standard_normal(shape),) for shape in ((2, 4), (3, 3), (4, 2))],
+    (
+        Mistake(lambda x: x[:, :-1] - x[:, 1:], "the sign: a row that rises has positive steps."),
+        Mistake(lambda x: x[1:] - x[:-1], "these are the steps from one row to the next; axis 1 was asked for."),
+        Mistake(lambda x: np.diff(x, axis=1, prepend=0), "the first column has nobody to its left: W - 1 steps."),
+        Mistake(lambda x: np.abs(x[:, 1:] - x[:, :-1]), "a step down is negative; no absolute value."),
+    ),
+    hints=(
+        "All columns but the first, and all columns but the last, have the same shape.",
+        "x[:, 1:] begins at column 1; x[:, :-1] ends before the last.",
+        "x[:, 1:] - x[:, :-1]",
+    ),
+    doc="Differences between neighbouring columns.",
+)
+
+
+def one_hot(labels: Array, C: int) -> Array:
+    """A row for every label, with a single 1 in the label's column: (N,) to (N, C)."""
+    return (labels[:, None] == np.arange(C)).astype(float)
+
+
+def _label_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    return [(rng.integers(C, size=N), C) for N, C in ((5, 3), (3, 4), (4, 4), (2, 6))]
+
+
+ONE_HOT = Exercise(
+    "one_hot",
+    1,
+    one_hot,
+    _label_cases,
+    (
+        Mistake(lambda labels, C: one_hot(labels, C).T, "every label is a *row*: make a column of the labels."),
+        Mistake(lambda labels, C: labels[:, None] == np.arange(C), "True and False; .astype(float) makes 1.0 and 0.0."),
+        Mistake(lambda labels, C: one_hot(labels - 1, C), "labels count from 0, np.arange(C) does, too."),
+        Mistake(lambda labels, C: 1 - one_hot(labels, C), "ones and zeros are exchanged."),
+    ),
+    hints=(
+        "Compare a column with a row: == broadcasts like +.",
+        "The column: labels[:, None]. The row: the numbers 0 to C - 1.",
+        "(labels[:, None] == np.arange(C)).astype(float)",
+    ),
+    doc="Labels as rows with a single 1.",
+)
+
+
+def counts(labels: Array, C: int) -> Array:
+    """How often every label comes: (N,) to (C,), whole numbers."""
+    return (labels[:, None] == np.arange(C)).sum(axis=0)
+
+
+COUNTS = Exercise(
+    "counts",
+    1,
+    counts,
+    _label_cases,
+    (
+        Mistake(lambda labels, C: counts(labels, C) / len(labels), "these are shares; the counts were asked for."),
+        Mistake(
+            lambda labels, C: (labels[:, None] == np.arange(C)).sum(axis=1),
+            "the axis of the labels has to disappear, and this made the other one disappear: every row has a single 1.",
+        ),
+        Mistake(
+            lambda labels, C: np.unique(labels, return_counts=True)[1],
+            "labels that never come are left out; their count is 0.",
+        ),
+        Mistake(lambda labels, C: np.sort(counts(labels, C))[::-1], "sorted: place c should count the label c."),
+    ),
+    hints=(
+        "You have just made a matrix with a single 1 in every row. Which sum counts?",
+        "Of (N, C), the axis N has to disappear.",
+        "(labels[:, None] == np.arange(C)).sum(axis=0)",
+    ),
+    doc="A histogram of labels.",
+)
+
+
+def halve(x: Array) -> Array:
+    """Pictures of half the size, each pixel the mean of a block of 2 x 2: (N, H, W, C) to (N, H/2, W/2, C)."""
+    N, H, W, C = x.shape
+    return x.reshape(N, H // 2, 2, W // 2, 2, C).mean(axis=(2, 4))
+
+
+def _halve_across(x: Array) -> Array:
+    N, H, W, C = x.shape
+    return x.reshape(N, 2, H // 2, 2, W // 2, C).mean(axis=(1, 3))
+
+
+HALVE = Exercise(
+    "halve",
+    1,
+    halve,
+    lambda rng: [(rng.standard_normal(shape),) for shape in ((2, 4, 6, 3), (1, 2, 4, 1), (3, 6, 2, 2))],
+    (
+        Mistake(lambda x: x[:, ::2, ::2], "every second pixel, and the others are thrown away: no mean."),
+        Mistake(_halve_across, "the axis of the 2 has to stand *behind* the one that counts blocks: (H//2, 2)."),
+        Mistake(lambda x: 4 * halve(x), "the sum of each block; the mean was asked for."),
+        Mistake(lambda x: halve(x).mean(axis=3, keepdims=True), "the colours are averaged, too; C was to stay."),
+    ),
+    hints=(
+        "Give rows two axes: which block of two, and which row of the block. The same for columns.",
+        "x.reshape(N, H // 2, 2, W // 2, 2, C) touches no number. Which axes have to disappear?",
+        "x.reshape(N, H // 2, 2, W // 2, 2, C).mean(axis=(2, 4))",
+    ),
+    doc="Pictures at half their size.",
+)
+
+
+def nearest(a: Array, b: Array) -> Array:
+    """For every row of a, the number of the nearest row of b: (N, D) and (M, D) to (N,)."""
+    return ((a[:, None] - b) ** 2).sum(axis=2).argmin(axis=1)
+
+
+NEAREST = Exercise(
+    "nearest_rows",
+    1,
+    nearest,
+    lambda rng: [
+        (rng.standard_normal((N, D)), rng.standard_normal((M, D))) for N, M, D in ((4, 3, 2), (2, 6, 3), (5, 5, 1))
+    ],
+    (
+        Mistake(
+            lambda a, b: ((a[:, None] - b) ** 2).sum(axis=2).argmin(axis=0),
+            "for every row of b the nearest of a: the axis of b has to disappear, axis 1.",
+        ),
+        Mistake(lambda a, b: ((a[:, None] - b) ** 2).sum(axis=2).argmax(axis=1), "these are the farthest ones."),
+        Mistake(
+            lambda a, b: (a[:, None] - b).sum(axis=2).argmin(axis=1),
+            "differences of both signs cancel; square them first.",
+        ),
+        Mistake(
+            lambda a, b: ((a[:, None] - b) ** 2).sum(axis=2).min(axis=1), "this is how far; *which one* is argmin."
+        ),
+    ),
+    hints=(
+        "All pairs at once: shape (N, M, D). Which axes disappear, and how?",
+        "a[:, None] is (N, 1, D), b is (M, D): their difference is (N, M, D). Sum squares over D, then argmin over M.",
+        "((a[:, None] - b) ** 2).sum(axis=2).argmin(axis=1)",
+    ),
+    doc="The nearest row, for all rows at once.",
+)
+
+EXERCISES = (
+    *(RINGS, CENTRE_ROWS, STRIDES_EXERCISE, PATCHES, WEIGH, UNIT_ROWS),
+    *(TRAP, FRAMED),
+    *(STEPS, ONE_HOT, COUNTS, HALVE, NEAREST),
+)

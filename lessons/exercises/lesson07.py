@@ -49,6 +49,10 @@ _SIZE = Exercise(
             "The 1 is inside the division. Right for stride 1, and wrong by one for most others.",
         ),
         Mistake(
+            lambda H, K, stride, pad: (H + 2 * pad - K) / stride + 1,
+            "/ gives a fraction where the last stride does not fit whole; // divides and rounds down.",
+        ),
+        Mistake(
             lambda H, K, stride, pad: (H + 2 * pad - K) // stride,
             "This counts the steps between places, not the places: the window's first place needs no step. Add 1.",
         ),

@@ -998,6 +998,24 @@ def overwrites(network: Any, x1: Array, x2: Array, dy: Array) -> bool:
     return not np.allclose(before, after)
 
 
+class _Watched:
+    """A network, and whether its backward has given None, for want of input_grad."""
+
+    def __init__(self, network: Sequential) -> None:
+        self.network, self.gave_none = network, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.network, name)
+
+    def backward(self, *given: Any, **settings: Any) -> Array | None:
+        dx = self.network.backward(*given, **settings)
+        self.gave_none |= dx is None
+        return dx
+
+
+_NO_GRADIENT = "backward gives None unless it is asked for the gradient of x: backward(dy, caches, input_grad=True)."
+
+
 def _judge_overwrites(function: Callable[..., Any]) -> Verdict:
     rng = np.random.default_rng(12)
     for kind, wanted, what in (
@@ -1007,7 +1025,14 @@ def _judge_overwrites(function: Callable[..., Any]) -> Verdict:
         (Sequential, False, "a network that returns its caches"),
     ):
         x1, x2 = rng.standard_normal((2, 4, 8, 8, 3))
-        answer = function(kind(_small_layers()), x1, x2, rng.standard_normal((4, 2)))
+        network = _Watched(kind(_small_layers()))
+        try:
+            answer = function(network, x1, x2, rng.standard_normal((4, 2)))
+        except (TypeError, AttributeError) as error:
+            if not network.gave_none:
+                raise
+            told = " ".join(str(error).split())
+            return Verdict.wrong("it computes with None", f"{type(error).__name__}: {told}", cause=_NO_GRADIENT)
         if not isinstance(answer, bool | np.bool_):
             return Verdict.wrong("True or False is wanted", f"yours returns {type(answer).__name__}")
         if bool(answer) != wanted:
@@ -1016,7 +1041,7 @@ def _judge_overwrites(function: Callable[..., Any]) -> Verdict:
                 "compare the gradient of x1 with and without another forward in between"
                 if wanted
                 else "nothing is overwritten there; compare the gradients with np.allclose",
-                cause=""
+                cause=(_NO_GRADIENT if network.gave_none else "")
                 if wanted
                 else "layers add into their grads, so comparing *those* finds a difference anywhere: compare dx.",
             )

@@ -203,7 +203,7 @@ def broadcasting(column: Array, row: Array) -> Figure:
     H, W = len(column), len(row)
     tall, wide = np.broadcast_to(column[:, None], (H, W)), np.broadcast_to(row, (H, W))
     figure, panels = style.new(3, 1, 9, 2.6)
-    limits = {"vmin": 0.0, "vmax": float((tall + wide).max())}
+    limits = {"vmin": 0.0, "vmax": 1.6 * float((tall + wide).max())}  # light enough for dark numbers under the hatching
     titles = (f"column, shape ({H}, 1)", f"row, shape ({W},)", f"column + row, shape ({H}, {W})")
     for axes, values, title in zip(panels, (tall, wide, tall + wide), titles, strict=True):
         style.cells(axes, values, cmap=style.MAGNITUDE, limits=limits)

@@ -38,7 +38,7 @@ def shell(straight: Any, circle: Any, t: Any, sizes: Sequence[int] = (2, 20, 100
         middles = (edges[1:] + edges[:-1]) / 2
         axes[0].plot(middles, heights, color=colour, linestyle=dash)
         axes[0].annotate(
-            f"{size} numbers", (middles[heights.argmax()], heights.max()), ha="center", va="bottom", fontsize=8.5
+            f"{size} numbers", (middles[heights.argmax()], heights.max()), ha="left", va="bottom", fontsize=8.5
         )
     axes[0].set(title="How long is noise?", xlabel="length of z", ylabel="density", xlim=(0, 13), ylim=(0, 0.75))
     axes[1].axhspan(10 - 1.41, 10 + 1.41, color=style.GREY, alpha=0.3, linewidth=0)
@@ -130,11 +130,11 @@ def half_space(share: float = 0.15, points: int = 400) -> Figure:
     ax.plot(*border.T, color=style.INK, linestyle="--", linewidth=1, label="border")
     low, high = z[~has].mean(axis=0), z[has].mean(axis=0)
     ax.annotate("", xy=high, xytext=low, arrowprops={"arrowstyle": "-|>", "color": style.RED, "linewidth": 2.4})
-    ax.annotate("difference of\nthe two means", (low + high) / 2, xytext=(0.3, -2.7), fontsize=9, color=style.RED,
+    ax.annotate("difference of\nthe two means", (low + high) / 2, xytext=(0.9, -2.7), fontsize=9, color=style.RED,
                 arrowprops={"arrowstyle": "-", "color": style.RED})  # fmt: skip
     ax.set(xlim=(-3.3, 3.3), ylim=(-3.3, 3.3), aspect="equal", xlabel="first number of z", ylabel="second number of z")
     ax.set_title("Sideways, everything cancels")
-    ax.legend(loc="upper left", frameon=False, fontsize=8)
+    ax.legend(loc="lower left", frameon=False, fontsize=8)
     return figure
 
 
@@ -237,7 +237,7 @@ def tradeoff(limits: Sequence[float], quality: Any, variety: Any, lengths: Any) 
     axes[0].plot(variety, 100 * np.asarray(quality), color=style.BLUE, marker="o")
     for limit, x, y in zip(limits, variety, quality, strict=True):
         name = "all" if np.isinf(limit) else f"{limit:g}"
-        axes[0].annotate(name, (x, 100 * y), xytext=(5, 4), textcoords="offset points", fontsize=8.5)
+        axes[0].annotate(name, (x, 100 * y), xytext=(-6, 5), textcoords="offset points", fontsize=8.5, ha="right")
     axes[0].set(title="what one pays with what", xlabel="spread, as a share of real pictures'", ylabel="clear faces, %")
     places = np.arange(len(limits))
     axes[1].plot(places, lengths, color=style.ORANGE, marker="s", linestyle="--")

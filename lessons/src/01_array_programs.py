@@ -21,8 +21,9 @@
 # | 1.5 | **weighing**: `einsum`; and with 1.4 you have a convolution | 10 |
 # | 1.6 | **two libraries, one function**: NumPy and CuPy | 10 |
 # | 1.7, 1.8 | break it: a trap that makes no noise, and a painter in the wrong room | 10 |
+# | 1.9 to 1.13 | five more, for the train ride | 20 |
 #
-# About two hours with reading. You need Python, and to have met NumPy: you know what `np.arange(5)` and `x[2:4]` do.
+# About two hours with reading, without the train ride. You need Python, and to have met NumPy: you know what `np.arange(5)` and `x[2:4]` do.
 #
 # **How it works.** Every exercise is a cell with a gap. Fill it, run it, and run the cell below it, which checks. If it says
 # `FAIL`, it also says what is wrong and usually why. (Cells that are folded away have nothing for you to do: run them like the
@@ -497,6 +498,94 @@ kit.show(
 )
 
 # %% [markdown]
+# ## Five more, for the train ride
+#
+# No new ideas, no hurry, and nothing later needs them. Each is one line.
+#
+# ### Exercise 1.9: steps   *(3 minutes)*
+#
+# How much does every row of `x` (H, W) rise from one column to the next? The result has W - 1 columns.
+#
+# ### Exercise 1.10: one hot   *(4 minutes)*
+#
+# `labels` (N,) holds whole numbers from 0 to C - 1. Make a matrix (N, C) of zeros, with a 1.0 in every row, in the column that
+# the label says.
+
+
+# %% tags=["exercise"]
+def steps(x):
+    """From one column to the next: (H, W) to (H, W-1)."""
+    # --- your code
+    return x[:, 1:] - x[:, :-1]
+    # --- end
+
+
+def one_hot(labels, C):
+    """A single 1 in every row: (N,) to (N, C)."""
+    # --- your code
+    return (labels[:, None] == np.arange(C)).astype(float)
+    # --- end
+
+
+# %% tags=["check"]
+check("steps", steps)
+check("one_hot", one_hot)
+
+# %% tags=["picture"]
+kit.show(
+    figures.arrays.puzzle(lesson01.one_hot, one_hot, np.array([2, 0, 3, 1, 1, 2]), 4),
+    "Three panels: the target, six rows with a single 1 in the columns 2, 0, 3, 1, 1, 2; yours; the difference, 0.",
+)
+
+# %% [markdown]
+# ### Exercise 1.11: counts   *(2 minutes)*
+#
+# How often does each of the labels 0 to C - 1 come? Shape (C,), whole numbers. A histogram, and still no loop.
+#
+# ### Exercise 1.12: halve   *(6 minutes)*
+#
+# Pictures (N, H, W, C), H and W even, at half the size: every new pixel is the mean of a block of 2 x 2, each colour by itself.
+
+
+# %% tags=["exercise"]
+def counts(labels, C):
+    """How often each label comes: (N,) to (C,)."""
+    # --- your code
+    return (labels[:, None] == np.arange(C)).sum(axis=0)
+    # --- end
+
+
+def halve(x):
+    """Means of blocks of 2 x 2: (N, H, W, C) to (N, H/2, W/2, C)."""
+    # --- your code
+    N, H, W, C = x.shape
+    return x.reshape(N, H // 2, 2, W // 2, 2, C).mean(axis=(2, 4))
+    # --- end
+
+
+# %% tags=["check"]
+check("counts", counts)
+check("halve", halve)
+
+# %% [markdown]
+# ### Exercise 1.13: who is nearest?   *(5 minutes)*
+#
+# For every row of `a` (N, D): the number of the row of `b` (M, D) that is nearest to it, all N x M pairs at once. With M = 5,000
+# faces for rows this is how lesson 13 asks whether a network has learned faces by heart.
+
+
+# %% tags=["exercise"]
+def nearest_rows(a, b):
+    """The nearest row of b for every row of a: (N, D) and (M, D) to (N,), whole numbers."""
+    # --- your code
+    return ((a[:, None] - b) ** 2).sum(axis=2).argmin(axis=1)  # (N, 1, D) - (M, D) is (N, M, D)
+    # --- end
+
+
+# %% tags=["check"]
+check("nearest_rows", nearest_rows)
+
+# %% [markdown]
 # ## Three questions
 #
 # Answer in your head, or better aloud, and then look.
@@ -512,7 +601,7 @@ kit.show(
 #
 # </details>
 #
-# **2.** Write `x.reshape(6, 2, 8, 2).mean(axis=(1, 3))` in words, for `x` of shape (12, 16). Why is `x.reshape(2, 6, 2, 8).mean(axis=(0, 2))` something
+# **2.** Say `x.reshape(6, 2, 8, 2).mean(axis=(1, 3))` in words, for `x` of shape (12, 16). Why is `x.reshape(2, 6, 2, 8).mean(axis=(0, 2))` something
 # else?
 #
 # <details><summary>Answer</summary>

@@ -558,8 +558,8 @@ kit.show_image(
 # %% tags=["picture"]
 kit.show(
     figures.plane.history({"one step of G": covering, "ten steps of G": collapsing}),
-    "Above: for both runs, the share of fakes at each of the eight modes in every round. With one step of G all eight rows turn "
-    "evenly grey after some hundred rounds; with ten steps one row at a time is black, and the black mark wanders from row to "
+    "Above: for both runs, the share of fakes at each of the eight modes in every round. With one step of G all eight rows "
+    "fill after some hundred rounds; with ten steps only one row at a time has a dark mark, and the mark wanders from row to "
     "row. Below: the losses of both runs, which look much alike and lie near ln 2.",
 )
 
@@ -606,8 +606,9 @@ kit.show(
 
 # %% [markdown]
 # Below right is what D *could* know: seven modes have no fakes at all, and D* is certain of it. The learned D next to it knows
-# none of this. With the best D, the loss would be near 0.2, and G would be told the truth. It is not D's *size* that fails (6.3
-# showed that it can learn eight spots, with 3000 steps on fakes that stand still). It is time.
+# none of this. It is not D's *size* that fails: 6.3 showed that it can learn eight spots, with 3000 steps on fakes that stood
+# still. It is time. (Above right is what is left to do in the run that works: the dark places are bridges between modes, where
+# there are fakes and no reals; the bright ones are where G still sends too few.)
 #
 # **The rescue.** Ten steps of G in every round are now given: you may not change them. Everything else you may:
 # `d_learning_rate` and `g_learning_rate` (both were `2e-3`), `beta_1` (0.5), `d_steps` (1, at most 3). Make it cover all eight modes within 500
@@ -619,7 +620,6 @@ trial = plane.play(**mine, g_steps=10, rounds=kit.fast(500, 20), g_learning_rate
 print("modes covered, from the beginning to the end:", [modes(frame.fakes) for frame in trial.frames])
 
 # %% tags=["exercise"]
-
 # --- your code: rescue = None  # such as {"g_learning_rate": 1e-3, "d_steps": 2}
 rescue = {"g_learning_rate": 2e-4, "d_learning_rate": 4e-3}  # ten steps of a tenth; and a D that is quick
 # --- end
@@ -704,7 +704,6 @@ kit.show(
 # | `"no-zero-grads"` | G's step does not set the gradients to 0 |
 
 # %% tags=["exercise"]
-
 # --- your code: diagnosis = None  # such as {"A": "fine", "B": "impatient", ...}
 diagnosis = {"A": "all-real", "B": "fine", "C": "no-zero-grads", "D": "impatient", "E": "wrong-way"}
 # --- end

@@ -17,7 +17,8 @@
 # | 8.4 | a test of your own, which needs no numeric gradient | 15 |
 # | 8.5, 8.6 | break it: four culprits, and a friend's backward | 20 |
 #
-# With reading, about an hour and three quarters. You need lesson 7 (`im2col`) and lesson 3 (`dense_backward`).
+# With reading, about an hour and three quarters. You need lesson 7 (`im2col`; do it first, its solution
+# stands below) and lesson 3 (`dense_backward`).
 
 # %% tags=["setup"]
 # setup
@@ -31,7 +32,8 @@ from lessons.kit import check
 from minigan.data.faces import draw_face
 
 # %% [markdown]
-# This is lesson 7's layer. If you wrote your own, paste it over this one: what you keep at the end should be yours.
+# Do lesson 7 first: this cell is its solution. If you wrote your own, paste it over this one: what you keep at the end should
+# be yours.
 
 
 # %%
@@ -428,6 +430,32 @@ def broken_backward(dy, cache):
 
 # %% [markdown]
 # Write down what the checker will say before you ask it. Then say what each sentence *is* true of, and repair it.
+#
+# <details><summary>What the checker says</summary>
+#
+# ```
+# conv2d   FAIL   E54   conv2d_backward: dx is wrong in 6 of 7 cases tried
+#   right so far: forward
+#   db right
+#   dw wrong too
+#   100% of dx wrong; worst at (0, 3, 3, 0): yours +6.13832, numeric -2.09676
+#   on x (2, 4, 5, 1), w (2, 2, 1, 2), b (2,), stride=1, pad=0
+#   Probably: the kernel is flipped. In a convolution written as a gather dx needs a flip, in a scatter (col2im)
+#     it does not: one flip too many, or too few.
+# ```
+#
+# It names one thing at a time, in the order dx, dw, db. When the flip is gone, the other sentence is next:
+#
+# ```
+# conv2d   FAIL   E57   conv2d_backward: dw is wrong in 6 of 7 cases tried
+#   right so far: forward
+#   dx, db right
+#   100% of dw wrong; worst at (0, 0, 0, 1): yours -9.18713, numeric -18.3743
+#   on x (2, 4, 5, 1), w (2, 2, 1, 2), b (2,), stride=1, pad=0
+#   Probably: it is 1/N times the right one: a mean where a sum belongs, or a division that does not belong there.
+# ```
+#
+# </details>
 
 
 # %% tags=["exercise"]

@@ -15,7 +15,7 @@
 # | 9.5, 9.6 | break it: five pictures, and one layer with three bugs | 20 |
 #
 # With reading, about an hour and a half. You need lesson 7 (`im2col`, a forward pass as a product) and lesson 8 (`col2im`,
-# adjoints).
+# adjoints); do these first, their solutions stand below.
 
 # %% tags=["setup"]
 # setup
@@ -31,7 +31,7 @@ from minigan.layers import Conv2DTranspose
 from minigan.models import generator
 
 # %% [markdown]
-# Lesson 7's `im2col` and lesson 8's `col2im`. Paste your own over them if you have them.
+# Do lessons 7 and 8 first: this cell holds their solutions, `im2col` and `col2im`. Paste your own over them if you have them.
 
 
 # %%
@@ -461,6 +461,28 @@ def broken_transpose(x, w, b, stride=1, pad=0):
 # %% [markdown]
 # The checker tells the first thing that it minds. Repair that, check again, and it will tell the next. It goes faster if
 # you find all three before you ask.
+#
+# <details><summary>What the checker says</summary>
+#
+# ```
+# conv2d_transpose   FAIL   E30   conv2d_transpose_forward: the result is wrong
+#   worst at (0, 2, 3, 1): yours -11.4379, right +7.02026
+#   on x (2, 3, 4, 3), w (4, 4, 2, 3), b (2,), stride=2, pad=1
+# ```
+#
+# No "Probably": it knows each of the three bugs, but three at once look like none of them. With the shape and the product
+# mended, only the third is left, and that it knows:
+#
+# ```
+# conv2d_transpose   FAIL   E32   conv2d_transpose_forward: the result is wrong
+#   worst at (0, 0, 2, 0): yours +0, right -1.35795
+#   on x (2, 2, 3, 1), w (2, 2, 2, 1), b (2,), stride=3, pad=0
+#   Probably: the bias is added with every stamp: where stamps overlap, several times.
+# ```
+#
+# A checker helps most with the last bug. Change one thing at a time.
+#
+# </details>
 
 
 # %% tags=["exercise"]

@@ -1,18 +1,30 @@
 # %% [markdown]
 # # Lesson 10: Batch normalisation
 #
+# Take the mean and the scale out of everything that passes through: forward that is two lines. Backward it is the layer
+# that most people get wrong, because in it every value of a batch has a hand in every other's output, through the mean
+# and through the variance.
+#
+# You send a gradient back through it by hand, then node by node, then in one line. You see how much of the gradient its
+# three paths cancel, and find out why the most popular gradient check accepts a batch normalisation whose gradient is all
+# zeros.
+#
 # ## What you will do, and need
 #
-# * normalise three numbers by hand, and send a gradient back through them by hand;
-# * write `batch_norm_forward`, and its backward twice: node by node through the graph, then in one line;
-# * take the gradient apart into the three paths it runs along, and see how much of it they cancel;
-# * find out why the most popular gradient check accepts a batch normalisation whose gradient is all zeros;
-# * write the moving statistics that are used once training is over, and say which statistics each phase of a GAN
-#   uses.
+# | | exercise | minutes |
+# |---|---|---|
+# | 10.1 | three numbers, normalised by hand | 10 |
+# | 10.2 | `batch_norm_forward` | 10 |
+# | 10.3 | backward by graph, node by node | 30 |
+# | 10.4 | the three paths of the gradient, and backward in one line | 20 |
+# | 10.5 | blind probes: gradients that no check sees | 10 |
+# | 10.6 | inference, and the moving average that it uses | 15 |
+# | 10.7 | who normalises with what, in each phase of a GAN | 10 |
+# | 10.8, 10.9 | break it: five suspects, and a colleague's backward | 25 |
 #
-# You need the chain rule on a graph (lesson 2), `dense` (lesson 3), and sums over axes of an array `(N, H, W, C)`
-# (lesson 1). **Time: about three hours**, a good half of it with a pencil. Nothing here takes the computer more than
-# a few seconds.
+# With reading, about three hours, a good half of it with a pencil. Nothing here takes the computer more than a few
+# seconds. You need the chain rule on a graph (lesson 2), `dense` (lesson 3), and sums over axes of an array
+# `(N, H, W, C)` (lesson 1).
 
 # %% tags=["setup"]
 # setup
@@ -106,8 +118,18 @@ def batch_norm_forward(x, gamma, beta, eps=1e-3):
 check("batch_norm", batch_norm_forward)
 
 # %% [markdown]
-# What it does to three channels of quite different habits: same shape before and after, same scale only after. (Batch
-# normalisation does not make anything bell-shaped. It moves and stretches, no more.)
+# Now three channels of quite different habits: one narrow and far from 0, one skewed, and one with two peaks, half of its
+# values between -6 and -5, the other half between 2 and 3.
+#
+# **Predict before you run**: does the third become a bell? Where will its peaks be, and how wide?
+#
+# <details><summary>Answer</summary>
+#
+# No bell: batch normalisation moves and stretches, no more, and two peaks stay two peaks. Their middles are at -5.5 and 2.5,
+# so the mean is -1.5, and nearly all values are 4 away from it: the deviation is 4. The peaks come to lie at
+# $(-5.5 + 1.5)/4 = -1$ and at $+1$, and each is a quarter as wide as before.
+#
+# </details>
 
 # %% tags=["picture"]
 rng = np.random.default_rng(0)
@@ -147,6 +169,17 @@ kit.show(
 #
 # We write `dy` for the gradient of the loss for $y$, and so on. As an example take $dy = (3, 0, 0)$: the loss cares
 # for $y_1$ alone.
+#
+# **Predict before you read on**: which of the three $x$ get a gradient other than 0? And that of $x_1$: with $\mu$ and $s$
+# taken for constants it would be $\gamma\, dy_1 / s = 3$. Is the true one larger or smaller?
+#
+# <details><summary>Answer</summary>
+#
+# All three get one, since each $x$ has a share in $\mu$ and in $s$, and so in $y_1$. The true one is smaller: raise $x_1$ and
+# the mean rises after it, which takes a part back; and $x_1$ lies below the mean, so raising it narrows the batch, a smaller
+# $s$ pushes everything outwards, and $y_1$ down again. How much smaller, you will see in a minute.
+#
+# </details>
 #
 # **Line 8.** $y_i = \gamma \hat x_i + \beta$. Every $i$ uses the same $\beta$ with factor 1, the same $\gamma$ with
 # factor $\hat x_i$; and $\hat x_i$ is used once, with factor $\gamma$:
@@ -423,7 +456,17 @@ check("blind_probes", blind_probes)
 # The second probe is no curiosity: `loss = (y**2).sum()`, a favourite of tests, has
 # $dy = 2y = 2\gamma\hat x + 2\beta$. Blind as well.
 #
-# Below, the right backward and six wrong ones meet four probes. A cell shows the error that the check sees, relative
+# Six wrong backward passes are about to meet a `dy` of ones: all zeros, the wrong sign, no gamma, divided by $s$ twice, no
+# path through the variance, no path through the mean. **Predict before you run**: which of them does it catch?
+#
+# <details><summary>Answer</summary>
+#
+# Only the last. The right $dx$ is 0, and 0 with another sign, or times any factor, is still 0. Without the variance's path it
+# is $\frac{\gamma}{s}(1 - 1)$: 0 as well. Without the mean's path it is $\frac{\gamma}{s}\cdot 1$, and that shows.
+#
+# </details>
+#
+# Here they are, with the right one and three more probes. A cell shows the error that the check sees, relative
 # to the direct path; where it is below $10^{-3}$ (hatched) the bug passes. The two popular probes are nearly blind.
 # Anything that is not a mixture of $1$ and $\hat x$ sees, and a **random** `dy` practically never is one: that is why
 # `check` uses nothing else.
@@ -503,8 +546,14 @@ kit.keep("moving_average", moving_average)
 # %% [markdown]
 # Three records of one channel's variance, which is really 4 and looks a little different in each batch: started at 0,
 # started at 1 (what PyTorch and today's Keras do), and debiased. With momentum 0.5 the start is forgotten in eight
-# steps anyway. With 0.99 it takes hundreds, and a network that is looked at before then is looked at through wrong
-# glasses.
+# steps anyway. **Predict before you run**: with momentum 0.99, where is the record that started at 0 after 60 updates?
+#
+# <details><summary>Answer</summary>
+#
+# The 0 still weighs $0.99^{60} = 0.55$, so it has come to $4 \cdot 0.45 = 1.8$, not half of the way. To forget nine tenths of
+# its start takes it 230 updates. A network that is looked at before then is looked at through wrong glasses.
+#
+# </details>
 
 # %% tags=["picture"]
 average = kit.yours(moving_average, lesson10.moving_average)

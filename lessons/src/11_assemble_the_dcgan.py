@@ -1,18 +1,26 @@
 # %% [markdown]
 # # Lesson 11: Assemble the DCGAN
 #
+# You have all the layers. Here they become two networks, with 2,768,321 and 3,616,771 parameters, **with the layers that
+# you have written in lessons 3 to 10 inside**. You work out both, shape by shape and parameter by parameter, see what flows
+# through them before the first step, check every gradient of them at once, and make each learn one batch by heart, which is
+# the best test of a network that there is.
+#
 # ## What you will do, and need
 #
-# * write a `Sequential`: forward down a list of layers, backward up it, caches handed to the caller;
-# * work out both networks of the article, shape by shape and parameter by parameter: 2,768,321 and 3,616,771;
-# * give the kernels their first values, and see what flows through the networks before the first step;
-# * build both networks, **with the layers you have written in lessons 3 to 10 inside**, and check every gradient at
-#   once;
-# * make each network learn one batch by heart, which is the best test of a network that there is.
+# | | exercise | minutes |
+# |---|---|---|
+# | 11.1 | the shapes of both networks | 10 |
+# | 11.2, 11.3 | counting parameters, by hand and by program | 20 |
+# | 11.4 | Glorot's limit: the kernels' first values | 10 |
+# | 11.5 | `Sequential`: forward down a list of layers, backward up it | 25 |
+# | 11.6 | both networks, built | 20 |
+# | 11.7 | a generator without a discriminator | 20 |
+# | 11.8 | how far a unit sees | 10 |
+# | 11.9, 11.10 | break it: five patients, and a test that finds a bug no gradient check finds | 30 |
 #
-# You need lessons 3, 4, 5 and 7 to 10. If you have skipped one, minigan's own layer stands in for what is missing.
-# **Time: about three hours.** The computer needs well under a minute with minigan's layers, a few minutes if yours
-# are loops.
+# With reading, about three hours. The computer needs well under a minute with minigan's layers, a few minutes if yours are
+# loops. You need lessons 3, 4, 5 and 7 to 10. If you have skipped one, minigan's own layer stands in for what is missing.
 
 # %% tags=["setup"]
 # setup
@@ -50,10 +58,15 @@ ops = kit.my_ops()
 # | backward, layer 0 | $0.2$ | $dw = -3 \cdot 0.2 = -0.6$, $dx = 2 \cdot 0.2 = 0.4$ | $0.4$ | |
 #
 # Now suppose the layers keep their caches to themselves, as attributes. You run forward on $x = -3$, then forward on
-# $x = 5$, and only then backward for the first one. Layer 1 remembers "it was above 0", layer 0 remembers 5. Backward
-# gives
+# $x = 5$, and only then backward for the first one. **Predict before you read on**: which $dw$ comes out?
+#
+# <details><summary>Answer</summary>
+#
+# Layer 1 remembers "it was above 0", layer 0 remembers 5. Backward gives
 #
 # $$dw = 5 \cdot 1 = 5 \quad\text{in place of}\quad -0.6 .$$
+#
+# </details>
 #
 # No error, no warning; a wrong gradient. A classifier never does such a thing. A GAN does: the discriminator looks at
 # reals and at fakes, the generator's step runs *through* a discriminator that has just been used for something else.
@@ -128,6 +141,9 @@ kit.show(
 #
 # A batch normalisation keeps four numbers for each channel. Two are trained, gamma and beta. Two are not, but are
 # saved with the network: the moving mean and the moving variance. Keras counts all four as parameters, and so do we.
+#
+# **Predict before you count**: which share of D's parameters is in its last convolution, the one that sees the smallest
+# picture? A tenth, a quarter, three quarters?
 #
 # How many parameters have D's first convolution, its second convolution, the batch normalisation behind that, and the
 # dense layer at the end?
@@ -439,6 +455,16 @@ kit.show(
 #
 # First D. Sixteen faces, eight of them labelled 1 and eight 0, *by lot*. There is nothing to understand here; each
 # face has to be remembered. The step is lesson 6's.
+#
+# **Predict before you run**: what is the loss before the first step, to one digit?
+#
+# <details><summary>Answer</summary>
+#
+# A D that has learned nothing says about 1/2, which costs $\ln 2 = 0.69$, whatever the label. Its kernels are random, so its
+# verdicts scatter around 1/2, and being wrong costs more than being right gains: a little above, 0.8. A first loss of 5
+# or of 0.1 would be a bug.
+#
+# </details>
 
 # %% tags=["picture"]
 batch = lesson11.one_batch()
@@ -490,6 +516,9 @@ def l2_step(G, optimizer, noise, pictures):
 
 # %% tags=["check"]
 check("l2_step", l2_step)
+
+# %% [markdown]
+# **Predict before you run**: in which order will they come, the eyes, the hair, the overall colour?
 
 # %% tags=["picture"]
 step = kit.yours(l2_step, lesson11.l2_step)
