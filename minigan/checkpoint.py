@@ -2,8 +2,8 @@
 
 Both are safetensors files (Hugging Face's format: a JSON header, then raw numbers), so that opening one can never run
 code. A checkpoint holds weights, moving statistics with their debiasing state, both optimizers' moments and counts,
-and the number of finished steps; random draws are functions of the step, so nothing else is needed for a resumed run
-to equal an uninterrupted one bit for bit.
+the generator's average if the run keeps one, and the number of finished steps; random draws are functions of the step,
+so nothing else is needed for a resumed run to equal an uninterrupted one bit for bit.
 
 Each file carries a SHA-256 over everything in it. A file whose sum does not fit, or that cannot be read at all, is
 *damaged*: the loader says so and goes back to the one before. What a file claims about itself is checked against its
@@ -152,7 +152,7 @@ def read_words(path: Path) -> dict[str, str]:
     return words
 
 
-def save_network(path: Path, network: Sequential, *, image_size: int, width: int, step: int) -> None:
+def save_network(path: Path, network: Sequential, *, image_size: int, width: int, step: int, ema: float = 0.0) -> None:
     """Save one network for keeps: weights, moving statistics, and what is needed to build it again.
 
     Parameters
@@ -162,6 +162,8 @@ def save_network(path: Path, network: Sequential, *, image_size: int, width: int
     image_size, width : int
     step : int
         Finished training steps.
+    ema : float
+        Decay of the average that the network is, 0 if it is none. Nobody needs it to load the network.
 
     Raises
     ------
@@ -169,6 +171,8 @@ def save_network(path: Path, network: Sequential, *, image_size: int, width: int
         As `save_tensors`.
     """
     words = {"network": network.name, "image_size": str(image_size), "width": str(width), "step": str(step)}
+    if ema:
+        words["ema"] = str(ema)
     save_tensors(path, network.state(), words)
 
 
@@ -353,6 +357,8 @@ def load_checkpoint(path: Path, gan: GAN, *, image_size: int, width: int) -> int
     gan.discriminator.load_state(saved["discriminator"])
     gan.g_optimizer.load_state(saved["g_optimizer"], g_t)
     gan.d_optimizer.load_state(saved["d_optimizer"], d_t)
+    if gan.average is not None:
+        gan.average.load_state(saved["average"])
     return step
 
 
@@ -365,12 +371,15 @@ def _count(words: Mapping[str, str], key: str) -> int:
 
 
 def _parts(gan: GAN) -> dict[str, dict[str, Array]]:
-    return {
+    parts = {
         "generator": gan.generator.state(),
         "discriminator": gan.discriminator.state(),
         "g_optimizer": gan.g_optimizer.state(),
         "d_optimizer": gan.d_optimizer.state(),
     }
+    if gan.average is not None:
+        parts["average"] = gan.average.state()
+    return parts
 
 
 def _checksum(tensors: Mapping[str, Array], words: Mapping[str, str]) -> str:

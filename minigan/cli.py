@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import re
 import signal
@@ -50,6 +51,23 @@ def whole(text: str) -> int:
     if not re.fullmatch(r"[+-]?[0-9][0-9_]*", text, re.ASCII) or len(text) > 40 or "__" in text or text.endswith("_"):
         raise argparse.ArgumentTypeError(f"must be a whole number, got {text[:40]!r}")
     return int(text)
+
+
+def number(text: str) -> float:
+    """A finite number.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is none.
+    """
+    try:
+        value = float(text) if text.isascii() else math.nan
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"must be a number, got {text[:40]!r}")
+    return value
 
 
 def core_count(text: str) -> int:

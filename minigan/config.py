@@ -14,11 +14,13 @@ from typing import Any
 
 from minigan.backend import BACKENDS
 from minigan.errors import UserError
+from minigan.gan import G_LEARNING_RATE
 from minigan.models import IMAGE_SIZES, INITS, MAX_WIDTH
 from minigan.rng import MAX_SEED
 from minigan.threads import MAX_THREADS
 
 MAX_CONFIG_BYTES = 4 << 20
+MAX_EMA = 0.99999
 _MAX_DEPTH = 20
 
 
@@ -55,6 +57,14 @@ class RunConfig:
         Steps between pictures, and between saved networks.
     metrics_every : int
         Steps between two measurements of the faces; 0 for none. They change nothing about the training.
+    ema : float
+        Decay of the average of the generator's weights that faces are drawn with; 0 for none.
+    flip : bool
+        Whether real pictures are mirrored, each with probability 1/2.
+    translate : bool
+        Whether the discriminator sees real pictures and fakes moved by a few pixels.
+    g_learning_rate : float
+        Of the generator.
     """
 
     preset: str = "article"
@@ -73,6 +83,10 @@ class RunConfig:
     sample_every: int = 100
     save_every: int = 500
     metrics_every: int = 0
+    ema: float = 0.0
+    flip: bool = False
+    translate: bool = False
+    g_learning_rate: float = G_LEARNING_RATE
 
     def check(self) -> RunConfig:
         """Return self if every setting is in range.
@@ -92,6 +106,8 @@ class RunConfig:
             "sample_every": (1, 100_000_000),
             "save_every": (1, 100_000_000),
             "metrics_every": (0, 100_000_000),
+            "ema": (0, MAX_EMA),
+            "g_learning_rate": (1e-6, 1e-2),
         }
         for name, (low, high) in ranges.items():
             value = getattr(self, name)
@@ -127,11 +143,25 @@ PRESETS: dict[str, RunConfig] = {
 """Starting points: the article's run, and a few minutes' worth that already shows faces (of the combinations tried that
 take as long, many small batches gave the best faces)."""
 
-FIXED_ON_RESUME = ("preset", "faces", "batch_size", "image_size", "width", "seed", "init", "sample_every", "save_every")
+FIXED_ON_RESUME = (
+    "preset",
+    "faces",
+    "batch_size",
+    "image_size",
+    "width",
+    "seed",
+    "init",
+    "sample_every",
+    "save_every",
+    "ema",
+    "flip",
+    "translate",
+    "g_learning_rate",
+)
 """What a resumed run cannot change without becoming another run."""
 
 
-ADDED_LATER = ("metrics_every", "tf32", "cuda_graph", "threads")
+ADDED_LATER = ("metrics_every", "tf32", "cuda_graph", "threads", "ema", "flip", "translate", "g_learning_rate")
 """Settings that runs begun with an earlier version do not have; they keep the default."""
 
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from minigan.backend import Array
 from minigan.config import RunConfig
-from minigan.gan import METRICS
+from minigan.gan import G_LEARNING_RATE, METRICS
 from minigan.run import METRICS_NAME, VITALS_NAME, open_config, read_history, read_rows
 
 Rows = Sequence[Mapping[str, Any]]
@@ -40,6 +40,9 @@ WINDOW = 200
 G_MOVE, D_MOVE = (3e-5, 2e-4), (2e-5, 4e-4)
 """How much a step changes a weight (root mean square). The learning rates are 1.5e-4 and, twice a step, 2e-4."""
 
+MOST_RATES = 4
+"""A generator with another learning rate may move as much farther, up to so many times; more has not been tried."""
+
 DEAD_MOVE = 3e-6
 """Below this, a network does not change."""
 
@@ -48,6 +51,9 @@ SPREAD = 0.25
 
 ACCURACY = 0.75
 """Least share of pictures that a discriminator puts on the right side; 0.93 to 1 is usual."""
+
+ACCURACY_OF_FAST_G = 0.65
+"""The same where the generator was told to learn faster; 0.8 to 1 is usual then."""
 
 LOSS_FLOOR, LOSS_RUNAWAY = 0.30, 2.0
 """Losses of the discriminator below the floor of soft labels, 0.325, and beyond any that it comes back from."""
@@ -127,6 +133,7 @@ SEVERITIES = ("error", "warning", "note")
 # ---------------------------------------------------------------------------------------------------------------------
 
 _ANYTHING = Band("any other configuration", (0.32, 0.56), (0.32, 0.56), (1.8, 3.8))
+_OTHER_TRAINING = Band("runs with --translate or --g-learning-rate", (0.32, 0.65), (0.32, 0.65), (1.1, 3.8))
 
 
 def band_of(config: RunConfig, step: int) -> Band:
@@ -142,6 +149,8 @@ def band_of(config: RunConfig, step: int) -> Band:
     -------
     Band
     """
+    if config.translate or config.g_learning_rate != G_LEARNING_RATE:
+        return _OTHER_TRAINING
     size = (config.image_size, config.width, config.batch_size)
     data = "drawn faces" if config.data is None else "real faces"
     if size == (64, 64, 64) and config.data is None:
@@ -222,6 +231,9 @@ class _Case:
     def __init__(self, config: RunConfig, steps: Array, history: Array, vitals: Rows, metrics: Rows) -> None:
         self.done = int(steps[-1]) + 1 if len(steps) else 0
         self.band = band_of(config, self.done)
+        rates = min(max(1.0, config.g_learning_rate / G_LEARNING_RATE), MOST_RATES)
+        self.g_move = (G_MOVE[0], rates * G_MOVE[1])
+        self.least_accuracy = ACCURACY_OF_FAST_G if rates > 1 else ACCURACY
         finite = np.isfinite(history).all(axis=1)
         self.window, self.band_window = (
             history[finite & (steps >= max(WARM_UP, self.done - length))] for length in (WINDOW, self.band.window)
@@ -254,7 +266,7 @@ class _Case:
     def is_fast(self, network: str) -> bool:
         """Whether a network's ("g" or "d") weights move too far."""
         move = self.vital(f"{network}_move")
-        return move is not None and move > (G_MOVE if network == "g" else D_MOVE)[1]
+        return move is not None and move > (self.g_move if network == "g" else D_MOVE)[1]
 
     def is_dead(self, network: str) -> bool:
         """Whether a network's weights hardly move."""
@@ -265,7 +277,7 @@ class _Case:
         """How far both networks' weights move, for evidence."""
         g, d = self.vital("g_move"), self.vital("d_move")
         return (
-            f"a step changes a weight of the generator by {_size(g)} (normal: {_span(G_MOVE)}) and one of the "
+            f"a step changes a weight of the generator by {_size(g)} (normal: {_span(self.g_move)}) and one of the "
             f"discriminator by {_size(d)} (normal: {_span(D_MOVE)})"
         )
 
@@ -427,10 +439,10 @@ def _discriminator_too_strong(case: _Case) -> Finding | None:
 
 
 def _discriminator_lost(case: _Case) -> Finding | None:
-    if not case.losses_judged or case.median("accuracy") >= ACCURACY:
+    if not case.losses_judged or case.median("accuracy") >= case.least_accuracy:
         return None
     cause = ": the generator's steps are too large for it to follow" if case.is_fast("g") else ""
-    right, least = 100 * case.median("accuracy"), 100 * ACCURACY
+    right, least = 100 * case.median("accuracy"), 100 * case.least_accuracy
     return Finding(
         "error",
         "discriminator-lost",

@@ -1,8 +1,9 @@
 """Judge a run: ``python -m minigan.evaluate RUN``.
 
-Draws faces with the run's newest generator, measures them against the images that it was trained on
-(`minigan.metrics`), and examines the run's log (`minigan.diagnosis`). Prints a table with a plain word on every number,
-and leaves evaluation.json and evaluation.png in the run's folder. The run may still be going on.
+Draws faces with the run's newest generator (of a run with ``--ema``: its average, unless ``--raw``), measures them
+against the images that it was trained on (`minigan.metrics`), and examines the run's log (`minigan.diagnosis`). Prints
+a table with a plain word on every number, and leaves evaluation.json and evaluation.png in the run's folder. The run
+may still be going on.
 """
 
 from __future__ import annotations
@@ -80,10 +81,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     out = Path(arguments.out) if arguments.out else run
     _check_out(out)
     backend = get_backend(arguments.backend)
-    generator, step = load_generator(run)
+    generator, step = load_generator(run, raw=arguments.raw)
+    is_average = config.ema > 0 and not arguments.raw
     images = _open_images(config, about, arguments.data)
     yardstick = Yardstick(images, samples=arguments.samples, seed=arguments.seed, drawn=config.data is None)
-    say(f"{one_line(run)} after {step:,} steps: {yardstick.samples:,} samples beside {len(images):,} images")
+    whose = " of the generator's average" if is_average else ""
+    say(f"{one_line(run)} after {step:,} steps: {yardstick.samples:,} samples{whose} beside {len(images):,} images")
     with working_with(arguments.threads):
         faces = draw_samples(generator.to(backend), yardstick.samples, arguments.seed, backend)
         if faces is None:
@@ -98,6 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "samples": len(faces),
         "seed": arguments.seed,
         "images": {"source": images.source, "count": len(images), "fingerprint": images.fingerprint},
+        **({"generator": "ema" if is_average else "raw"} if config.ema else {}),
         **rows[-1],
         "findings": [asdict(finding) for finding in findings],
     }
@@ -332,6 +336,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", type=path_name, metavar="DIR", help="where the run's images are, if they have moved")
     add("--seed", type=whole, default=0, metavar="N", help="seed of noise and choices (default: 0)")
     add("--out", type=path_name, metavar="DIR", help=f"folder for {JSON_NAME} and {PICTURE_NAME} (default: RUN)")
+    add("--raw", action="store_true", help="of a run with --ema, measure the generator itself and not its average")
     add("--backend", choices=BACKENDS, default="numpy", help="where the faces are drawn: numpy (default) or cupy")
     add("--threads", type=core_count, metavar="N", help="cores to work on with numpy (default: all)")
     add("--diagnosis", action="store_true", help="examine the log only, which takes a second and needs no images")

@@ -20,10 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
+from minigan.augment import translate_backward, translate_forward
+from minigan.average import GeneratorAverage
 from minigan.backend import NUMPY, Array, Backend, xp_of
 from minigan.kernels import cuda
 from minigan.losses import bce_with_logits_backward, bce_with_logits_forward
@@ -46,12 +49,17 @@ that D put on the right side of 0.5. All are taken before the update they belong
 
 @dataclass
 class GAN:
-    """Both networks with their optimizers: all that training changes."""
+    """Both networks with their optimizers, and the generator's average if there is one: all that training changes."""
 
     generator: Sequential
     discriminator: Sequential
     g_optimizer: Adam
     d_optimizer: Adam
+    average: GeneratorAverage | None = None
+
+    def painter(self) -> Sequential:
+        """The generator to draw faces with: the average if there is one, ready for its present weights."""
+        return self.generator if self.average is None else self.average.settle()
 
     def to(self, backend: Backend) -> GAN:
         """Move everything to a backend, in place; returns itself."""
@@ -59,6 +67,8 @@ class GAN:
         self.discriminator.to(backend)
         self.g_optimizer.to(backend, self.generator.params())
         self.d_optimizer.to(backend, self.discriminator.params())
+        if self.average is not None:
+            self.average.to(backend)
         return self
 
 
@@ -96,6 +106,8 @@ def build_gan(
     width: int = 64,
     seed: int = 1337,
     init: str = "glorot",
+    ema: float = 0.0,
+    g_learning_rate: float = G_LEARNING_RATE,
     ops: Ops = LIBRARY,
     backend: Backend = NUMPY,
 ) -> GAN:
@@ -105,6 +117,10 @@ def build_gan(
     ----------
     image_size, width, seed, init, ops
         As `minigan.models.discriminator`.
+    ema : float
+        Decay of the generator's average (`minigan.average`), 0 for none.
+    g_learning_rate : float
+        Of the generator's Adam.
     backend : Backend
         Where the arrays are to live.
 
@@ -113,12 +129,14 @@ def build_gan(
     GAN
     """
     D = discriminator(image_size=image_size, width=width, seed=seed, init=init, ops=ops)
-    G = generator(image_size=image_size, width=width, seed=seed, init=init, ops=ops)
+    new_generator = partial(generator, image_size=image_size, width=width, seed=seed, init=init, ops=ops)
+    G = new_generator()
     return GAN(
         generator=G,
         discriminator=D,
-        g_optimizer=Adam(G.params(), learning_rate=G_LEARNING_RATE),
+        g_optimizer=Adam(G.params(), learning_rate=g_learning_rate),
         d_optimizer=Adam(D.params(), learning_rate=D_LEARNING_RATE),
+        average=GeneratorAverage(new_generator(), ema) if ema else None,
     ).to(backend)
 
 
@@ -144,7 +162,7 @@ def draw_inputs(real: Array, seed: int, step: int, backend: Backend = NUMPY) -> 
     return StepInputs(*map(backend.asarray, (real, noise[0], noise[1], 1 - soft[0], soft[1])))
 
 
-def train_step(gan: GAN, inputs: StepInputs) -> StepResult:
+def train_step(gan: GAN, inputs: StepInputs, moves: Array | None = None) -> StepResult:
     """One complete step: fakes, D on reals, D on fakes, G through the frozen D.
 
     Parameters
@@ -152,18 +170,27 @@ def train_step(gan: GAN, inputs: StepInputs) -> StepResult:
     gan : GAN
         Changed in place.
     inputs : StepInputs
+    moves : Array of shape (3, B, 2), optional
+        How far the pictures that D sees are moved, reals, fakes, and those of G's step (`minigan.augment`). Not at all
+        by default, and in the article.
 
     Returns
     -------
     StepResult
+        Its fakes are as G drew them.
     """
     with holding_blas():
         fakes = gan.generator.predict(inputs.noise, batch_size=len(inputs.noise))
-        on_real = discriminator_step(gan.discriminator, gan.d_optimizer, inputs.real, inputs.real_labels)
-        on_fake = discriminator_step(gan.discriminator, gan.d_optimizer, fakes, inputs.fake_labels)
+        real, fake, move = inputs.real, fakes, None
+        if moves is not None:
+            real, fake, move = translate_forward(real, moves[0])[0], translate_forward(fake, moves[1])[0], moves[2]
+        on_real = discriminator_step(gan.discriminator, gan.d_optimizer, real, inputs.real_labels)
+        on_fake = discriminator_step(gan.discriminator, gan.d_optimizer, fake, inputs.fake_labels)
         on_generator = generator_step(
-            gan.generator, gan.discriminator, gan.g_optimizer, inputs.generator_noise, inputs.real_labels
+            gan.generator, gan.discriminator, gan.g_optimizer, inputs.generator_noise, inputs.real_labels, move
         )
+        if gan.average is not None:
+            gan.average.update(gan.generator)
     return StepResult(_metrics(on_real, on_fake, on_generator), fakes)
 
 
@@ -192,7 +219,9 @@ def discriminator_step(D: Sequential, optimizer: Adam, x: Array, labels: Array) 
     return Phase(loss, logits)
 
 
-def generator_step(G: Sequential, D: Sequential, optimizer: Adam, noise: Array, labels: Array) -> Phase:
+def generator_step(
+    G: Sequential, D: Sequential, optimizer: Adam, noise: Array, labels: Array, move: Array | None = None
+) -> Phase:
     """Teach G to make pictures that D gives these labels; D is a fixed measuring instrument meanwhile.
 
     Parameters
@@ -206,16 +235,23 @@ def generator_step(G: Sequential, D: Sequential, optimizer: Adam, noise: Array, 
     noise : Array of shape (B, 1, 1, 100)
     labels : Array of shape (B, 1)
         The labels of real pictures.
+    move : Array of shape (B, 2), optional
+        How far D sees the fakes moved (`minigan.augment.translate_forward`).
 
     Returns
     -------
     Phase
     """
     fakes, g_caches = G.forward(noise, training=True)
+    move_cache = None
+    if move is not None:
+        fakes, move_cache = translate_forward(fakes, move)
     logits, d_caches = D.forward(fakes, training=True, update_stats=False)
     loss, loss_cache = bce_with_logits_forward(logits, labels)
     dfakes = D.backward(bce_with_logits_backward(1.0, loss_cache), d_caches, input_grad=True, param_grads=False)
     assert dfakes is not None
+    if move_cache is not None:
+        dfakes = translate_backward(dfakes, move_cache)
     G.zero_grads()
     G.backward(dfakes, g_caches)
     optimizer.step(G.grads())
@@ -242,26 +278,29 @@ class RecordedStep:
         self._recording: cuda.Recording | None = None
         self._counts: list[int] = []
 
-    def __call__(self, inputs: StepInputs) -> StepResult:
-        """One step, as `train_step`; its result is good until the next."""
+    def __call__(self, inputs: StepInputs, moves: Array | None = None) -> StepResult:
+        """One step, as `train_step`; its result is good until the next. Either all steps have moves, or none."""
         self._steps += 1
         if self._steps == 2:
-            self._record(inputs)
+            self._record(inputs, moves)
         if self._recording is None:
-            return train_step(self._gan, inputs)
+            return train_step(self._gan, inputs, moves)
         for here, new in zip(self._inputs, inputs, strict=True):
             here[...] = new
+        if self._moves is not None:
+            self._moves[...] = moves
         self._recording.replay()
         for optimizer, count in zip(self._optimizers(), self._counts, strict=True):
             optimizer.t += count
         return self._recording.result
 
-    def _record(self, inputs: StepInputs) -> None:
+    def _record(self, inputs: StepInputs, moves: Array | None) -> None:
         xp = xp_of(*inputs)
         before = [optimizer.t for optimizer in self._optimizers()]
         self._inputs = StepInputs(*(a.copy() for a in inputs))
+        self._moves = None if moves is None else moves.copy()
         try:
-            self._recording = cuda.Recording(lambda: train_step(self._gan, self._inputs), xp)
+            self._recording = cuda.Recording(lambda: train_step(self._gan, self._inputs, self._moves), xp)
         except (RuntimeError, MemoryError) as error:
             self._complain(f"--cuda-graph: a step cannot be recorded ({error}); the run goes on without")
         # Recording it was not doing it.

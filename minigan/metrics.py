@@ -507,6 +507,28 @@ class Yardstick:
         neighbours : Neighbours
             Of the samples.
         """
+        measures = self.compare(fakes)
+        neighbours = nearest(fakes, self._images)
+        one, other = self._real_neighbours
+        usual = float(np.median(np.concatenate([one.distance, other.distance])))
+        measures["nearest"] = _beside(*(_ratio(float(np.median(n.distance)), usual) for n in (neighbours, one, other)))
+        measures["copies"] = _beside(*(float(n.copies().mean()) for n in (neighbours, one, other)))
+        if self._reader is not None:
+            counts = modes.count(self._reader.read(fakes))
+            measures |= {name: _beside(value, *(c[name] for c in self._real_modes)) for name, value in counts.items()}
+        return measures, neighbours
+
+    def compare(self, fakes: Pictures) -> dict[str, Measurement]:
+        """The sliced Wasserstein distances and the diversity alone: `measure` without what takes half of its time.
+
+        Parameters
+        ----------
+        fakes : numpy.ndarray of shape (samples, S, S, 3), uint8
+
+        Returns
+        -------
+        dict of str to Measurement
+        """
         sides = pyramid_sides(fakes.shape[1])
         distances = sliced_wasserstein(self._halves[0], fakes, seed=self._seed)
         measures = {
@@ -517,15 +539,7 @@ class Yardstick:
         measures["swd"] = Measurement(float(np.mean(distances)), real, real)
         measures["distance"] = self._beside(mean_distance, fakes)
         measures["similarity"] = self._beside(mean_similarity, fakes)
-        neighbours = nearest(fakes, self._images)
-        one, other = self._real_neighbours
-        usual = float(np.median(np.concatenate([one.distance, other.distance])))
-        measures["nearest"] = _beside(*(_ratio(float(np.median(n.distance)), usual) for n in (neighbours, one, other)))
-        measures["copies"] = _beside(*(float(n.copies().mean()) for n in (neighbours, one, other)))
-        if self._reader is not None:
-            counts = modes.count(self._reader.read(fakes))
-            measures |= {name: _beside(value, *(c[name] for c in self._real_modes)) for name, value in counts.items()}
-        return measures, neighbours
+        return measures
 
     def _beside(self, measure: Callable[[Pictures], float], fakes: Pictures) -> Measurement:
         key = measure.__name__

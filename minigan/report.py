@@ -227,7 +227,7 @@ class Report:
         losses, quality, speed = _charts(facts), _quality_charts(facts), _speed_chart(facts)
         sections = [
             ("diagnosis", "Is it normal?", _verdict(facts)),
-            ("faces", "Faces", _faces(steps, frames, *self._newest(facts))),
+            ("faces", "Faces", _faces(facts.config, steps, frames, *self._newest(facts))),
             ("curves", "Curves", _curves(facts, losses)),
             ("metrics", "How good are the faces?", _quality(facts, quality)),
             ("speed", "Speed", _speed(facts, speed)),
@@ -295,7 +295,8 @@ class Report:
         """The newest grid and what it shows."""
         summary = self.path / "faces.png"
         if facts.state != RUNNING and (picture := _as_data(summary)) is not None:
-            return picture, f"64 faces after {plural(facts.done, 'step')}"
+            whose = ", drawn by the generator’s average" if facts.config.ema else ""
+            return picture, f"64 faces after {plural(facts.done, 'step')}{whose}"
         for step, file in reversed(list_pictures(self.path, fixed=False)[-3:]):
             if (picture := _as_data(file)) is not None:
                 return picture, f"What step {step:,} showed the discriminator"
@@ -494,13 +495,16 @@ def _sentence(words: str) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------ the faces
-def _faces(steps: list[int], frames: list[str], newest: str | None, caption: str) -> str:
+def _faces(config: RunConfig, steps: list[int], frames: list[str], newest: str | None, caption: str) -> str:
     if not frames and newest is None:
         return '<p class="note">No picture has been drawn yet.</p>'
     film = ""
     if frames:
         last = f"after {plural(steps[-1], 'step')}"
         what = "Faces drawn from the same noise,"
+        whose = ""
+        if config.ema:
+            whose = f" All is drawn with the average of the generator’s weights (<code>--ema {config.ema:g}</code>)."
         film = (
             '<figure class="card" aria-labelledby="film-title"><figcaption>'
             f'<h3 id="film-title">The same noise, <span id="shown">{last}</span></h3></figcaption>'
@@ -511,7 +515,7 @@ def _faces(steps: list[int], frames: list[str], newest: str | None, caption: str
             f'<input type="range" id="slider" min="0" max="{len(frames) - 1}" value="{len(frames) - 1}" '
             'aria-label="Picture of the film"></div>'
             '<p class="note">The noise never changes, so whatever changes here has been learned. '
-            "A click on a curve leads to its picture.</p></figure>"
+            f"A click on a curve leads to its picture.{whose}</p></figure>"
         )
     grid = ""
     if newest is not None:
@@ -675,7 +679,8 @@ def _measures(row: dict[str, Any]) -> dict[str, Measurement]:
 
 def _quality_charts(facts: Facts) -> list[Chart]:
     """How near and how varied the faces are, if that was measured more than once."""
-    rows = [(row["step"], _measures(row)) for row in facts.measured]
+    # In a run with an average, the others are of that.
+    rows = [(row["step"], _measures(row)) for row in facts.measured if row.get("generator") != "raw"]
     charts = []
     for title, name in (("Distance from real pictures", "swd"), ("Difference between two faces", "distance")):
         found = {step: (m[name].value, m[name].real) for step, m in rows if name in m and 0 <= step < 10**12}
@@ -707,9 +712,12 @@ def _quality(facts: Facts, charts: Sequence[Chart]) -> str:
             numbers = [text(form(value)) for value in (measures[name].value, measures[name].real, measures[name].noise)]
             part = ' class="part"' if label.startswith(" ") else ""
             rows.append([f"<span{part}>{text(label.strip())}</span>", *numbers, text(words)])
+    whose = ""
+    if facts.config.ema:
+        whose = " of the generator itself" if newest.get("generator") == "raw" else " of the generator’s average"
     caption = (
-        f"{plural(count, 'sample')} after {plural(newest['step'], 'step')}. “Real” is what real pictures score in the "
-        "samples’ place, “chance” what two halves of them differ by."
+        f"{plural(count, 'sample')}{whose} after {plural(newest['step'], 'step')}. “Real” is what real pictures score "
+        "in the samples’ place, “chance” what two halves of them differ by."
     )
     table = _table(("Measure", "Samples", "Real", "Chance", "In words"), rows, caption=caption, words=(4,))
     figures = f'<div class="pair">{"".join(map(_figure, charts))}</div>' if charts else ""

@@ -23,7 +23,18 @@ from __future__ import annotations
 
 import numpy as np
 
-PURPOSES = {"weights": 1, "data": 2, "noise": 3, "labels": 4, "pictures": 5, "faces": 6, "metrics": 7}
+PURPOSES = {
+    "weights": 1,
+    "data": 2,
+    "noise": 3,
+    "labels": 4,
+    "pictures": 5,
+    "faces": 6,
+    "metrics": 7,
+    "flip": 8,
+    "average": 9,
+    "augment": 10,
+}
 """What a number is drawn for. The codes are part of what makes a run repeatable: append, never renumber."""
 
 MAX_SEED = 2**32 - 1

@@ -7,7 +7,7 @@
     metrics.jsonl                   how good the faces are, if that was asked for (`minigan.metrics`)
     images/0100_image.png           16 of that step's fakes (inference mode)
     images/0100fixed_image.png      16 faces from noise that never changes
-    models/499_GENERATOR_...        both networks every so many steps; these are kept
+    models/499_GENERATOR_...        both networks every so many steps; these are kept (with --ema, the average, too)
     checkpoints/step-000500...      all that is needed to go on; the last two are kept
     losses.png  faces.png  faces.gif    pictures of the whole run, made when it stops
     report.html                     all of it on one page, written while it goes on (`minigan.report`)
@@ -52,7 +52,9 @@ VITALS_NAME, METRICS_NAME = "vitals.jsonl", "metrics.jsonl"
 PICTURE_FACES = 16
 _OF_A_STEP = {
     "images": re.compile(r"(\d{1,12})(?:_image|fixed_image)\.png", re.ASCII),
-    "models": re.compile(r"(\d{1,12})_(?:GENERATOR|DISCRIMINATOR)_weights_and_arch\.safetensors", re.ASCII),
+    "models": re.compile(
+        r"(\d{1,12})_(?:GENERATOR|GENERATOR_EMA|DISCRIMINATOR)_weights_and_arch\.safetensors", re.ASCII
+    ),
 }
 _FIXED, _SHOWN = (re.compile(rf"(\d{{1,12}}){name}_image\.png", re.ASCII) for name in ("fixed", ""))
 _SPAN = re.compile(r"(\d{1,12}),(\d{1,12}),(\d{1,9}\.\d{3})\n", re.ASCII)
@@ -278,14 +280,18 @@ class Run:
         plots.save_grid(self.path / "images" / name, fakes[:PICTURE_FACES], columns=4)
 
     def save_networks(self, gan: GAN, step: int) -> None:
-        """Save both networks after step number `step`, under the article's names."""
-        for network in (gan.generator, gan.discriminator):
+        """Save both networks after step number `step`, under the article's names, and the generator's average."""
+        networks = {"GENERATOR": (gan.generator, 0.0), "DISCRIMINATOR": (gan.discriminator, 0.0)}
+        if gan.average is not None:
+            networks["GENERATOR_EMA"] = (gan.average.settle(), gan.average.decay)
+        for name, (network, ema) in networks.items():
             checkpoint.save_network(
-                self.path / "models" / f"{step}_{network.name.upper()}_weights_and_arch.safetensors",
+                self.path / "models" / f"{step}_{name}_weights_and_arch.safetensors",
                 network,
                 image_size=self.config.image_size,
                 width=self.config.width,
                 step=step + 1,
+                ema=ema,
             )
 
     def save_checkpoint(self, gan: GAN, step: int) -> None:
@@ -294,6 +300,8 @@ class Run:
             if file is not None:
                 file.flush()
                 os.fsync(file.fileno())
+        if gan.average is not None:
+            gan.average.settle()  # so that who reads the checkpoint can draw with it
         checkpoint.save_checkpoint(
             self.path / "checkpoints", gan, step=step, image_size=self.config.image_size, width=self.config.width
         )

@@ -1,7 +1,7 @@
 """Draw faces with a trained generator: ``python -m minigan.sample RUN``.
 
 The generator runs in inference mode, from noise that is a function of the seed, so the same command draws the same
-faces.
+faces. Of a run with ``--ema`` it is the generator's average that draws, unless ``--raw`` asks for the generator itself.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not 0 <= arguments.seed <= MAX_SEED:
         raise UserError(f"--seed: must be between 0 and {MAX_SEED}, got {arguments.seed}")
     backend = get_backend(arguments.backend)
-    generator, step = load_generator(source)
-    out = Path(arguments.out) if arguments.out else _default_out(source, arguments.interpolate, count, arguments.seed)
+    generator, step = load_generator(source, raw=arguments.raw)
+    out = Path(arguments.out) if arguments.out else _default_out(source, arguments, count)
     _check_out(out)
     if arguments.out and out.exists() and not arguments.force:
         raise UserError(f"--out: {out} exists already; --force replaces it")
@@ -154,13 +154,15 @@ def draw(generator: Sequential, noise: Array, *, batch_size: int = 64) -> Array:
     return faces
 
 
-def load_generator(source: Path) -> tuple[Sequential, int]:
+def load_generator(source: Path, *, raw: bool = False) -> tuple[Sequential, int]:
     """The newest generator of a run, or the one in a file.
 
     Parameters
     ----------
     source : Path
         A run folder, or a ``..._GENERATOR_weights_and_arch.safetensors`` file of one.
+    raw : bool
+        Whether to take the generator itself even if the run keeps an average of it.
 
     Returns
     -------
@@ -175,31 +177,35 @@ def load_generator(source: Path) -> tuple[Sequential, int]:
         If it is neither, or cannot be read.
     """
     try:
-        return _load_generator(source)
+        return _load_generator(source, raw)
     except DamagedFileError as error:
         raise UserError(str(error)) from None
     except OSError as error:
         raise UserError(f"{source} cannot be opened: {error.strerror or error}") from None
 
 
-def _load_generator(source: Path) -> tuple[Sequential, int]:
+def _load_generator(source: Path, raw: bool) -> tuple[Sequential, int]:
     if source.is_file():
+        if raw:
+            raise UserError(f"--raw: chooses between the generators of a run, and {source} holds one network")
         network, step = load_network(source)
         if network.name != "generator":
             raise UserError(f"{source} holds a {network.name}, but faces are drawn by a generator")
         return network, step
     config, _ = open_config(source)
     expect_checkpoint(source, config)
-    gan = build_gan(image_size=config.image_size, width=config.width)
+    gan = build_gan(image_size=config.image_size, width=config.width, ema=config.ema)
     step, damaged = load_newest(source, config, gan)
     for _, reason in damaged:
         complain(f"minigan: warning: {one_line(reason)}; going back to the checkpoint before it")
-    return gan.generator, step
+    # A checkpoint's average has been settled.
+    return (gan.generator if raw or gan.average is None else gan.average.network), step
 
 
-def _default_out(source: Path, interpolate: bool, count: int, seed: int) -> Path:
+def _default_out(source: Path, arguments: argparse.Namespace, count: int) -> Path:
     folder = source if source.is_dir() else source.parent
-    return folder / f"{'interpolation' if interpolate else 'sample'}-seed{seed}-n{count}.png"
+    kind = "interpolation" if arguments.interpolate else "sample"
+    return folder / f"{kind}-seed{arguments.seed}-n{count}{'-raw' if arguments.raw else ''}.png"
 
 
 def _check_out(out: Path) -> None:
@@ -225,6 +231,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=path_name, metavar="FILE", help="picture to write (default: one in RUN named by the options)")
     add("--force", action="store_true", help="replace FILE if it exists")
     add("--interpolate", action="store_true", help="a strip of faces on the way from one to another")
+    add("--raw", action="store_true", help="of a run with --ema, the generator itself and not its average")
     add("--backend", choices=BACKENDS, default="numpy", help="numpy (default) or cupy")
     add("--threads", type=core_count, metavar="N", help="cores to work on with numpy (default: all)")
     return parser

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from minigan.backend import BACKENDS, get_backend
-from minigan.cli import Parser, core_count, path_name, run_command, whole, working_with
+from minigan.cli import Parser, core_count, number, path_name, run_command, whole, working_with
 from minigan.config import PRESETS, RunConfig, resumed_config
 from minigan.console import complain, one_line, say
 from minigan.data.dataset import ImageSet, open_images
 from minigan.data.folder import check_folder, describe_skipped
 from minigan.errors import UserError
-from minigan.gan import build_gan
+from minigan.gan import D_LEARNING_RATE, build_gan
 from minigan.models import IMAGE_SIZES, INITS, discriminator, generator
 from minigan.run import (
     Run,
@@ -87,7 +87,13 @@ def _begin(given: dict[str, Any], out: str | None, dry_run: bool) -> int:
         return _describe(config, path, 0)
     images = _open_images(config)
     gan = build_gan(
-        image_size=config.image_size, width=config.width, seed=config.seed, init=config.init, backend=backend
+        image_size=config.image_size,
+        width=config.width,
+        seed=config.seed,
+        init=config.init,
+        ema=config.ema,
+        g_learning_rate=config.g_learning_rate,
+        backend=backend,
     )
     run = Run.create(path, config, gan, _data_facts(images), backend)
     say(f"Run folder: {one_line(path)}")
@@ -108,7 +114,13 @@ def _resume(path: Path, given: dict[str, Any], dry_run: bool) -> int:
         expect_checkpoint(path, config)
         images = _open_images(config)
         _warn_if_changed(images, about)
-        gan = build_gan(image_size=config.image_size, width=config.width, backend=backend)
+        gan = build_gan(
+            image_size=config.image_size,
+            width=config.width,
+            ema=config.ema,
+            g_learning_rate=config.g_learning_rate,
+            backend=backend,
+        )
         run, step, warnings = Run.resume(path, config, gan, about, backend, lock)
         for warning in warnings:
             _warn(warning)
@@ -178,7 +190,7 @@ def _describe(config: RunConfig, path: Path, done: int) -> int:
     say(f"Would train {config.steps:,} steps{left} of {config.batch_size} pictures ({source}) in {path}")
     for name, value in vars(config).items():
         if name not in ("data", "faces"):
-            say(f"  {name:<14}{value}")
+            say(f"  {name:<16}{value}")
     say("Nothing was written (--dry-run).")
     return 0
 
@@ -237,6 +249,28 @@ def _parser() -> argparse.ArgumentParser:
         type=whole,
         metavar="N",
         help="steps between measurements of the faces (metrics.jsonl; some seconds each; default: none)",
+    )
+    better = parser.add_argument_group(
+        "better training", "not the article's, and off by default: docs/better-training.md"
+    )
+    better.add_argument(
+        "--ema",
+        type=number,
+        metavar="DECAY",
+        help="draw faces with an average of the generator's weights, which keeps this share at each step (try 0.999)",
+    )
+    better.add_argument("--flip", action=either, help="mirror each real picture with probability 1/2 (default: no)")
+    better.add_argument(
+        "--translate",
+        action=either,
+        help="move what the discriminator sees, real and fake, by up to an eighth of its side (default: no)",
+    )
+    better.add_argument(
+        "--g-learning-rate",
+        type=number,
+        metavar="RATE",
+        help=f"of the generator ({article.g_learning_rate:g}; the discriminator learns twice a step at "
+        f"{D_LEARNING_RATE:g})",
     )
     add("--out", type=path_name, metavar="RUN", help="new folder for the run (default: a fresh one under runs/)")
     add("--resume", type=path_name, metavar="RUN", help="go on with a run; --steps, --backend and --data may change")

@@ -25,13 +25,14 @@ import numpy as np
 from tqdm import tqdm
 
 from minigan import report, vitals
+from minigan.augment import draw_moves
 from minigan.backend import Array, Backend
 from minigan.checkpoint import NotFiniteError
 from minigan.console import complain, one_line, say
 from minigan.data.dataset import ImageSet, Prefetcher
 from minigan.diagnosis import examine, one_liner
 from minigan.errors import RunError
-from minigan.gan import GAN, METRICS, RecordedStep, StepInputs, StepResult, draw_inputs, train_step
+from minigan.gan import GAN, METRICS, RecordedStep, StepResult, draw_inputs, train_step
 from minigan.models import NOISE_SIZE
 from minigan.rng import stream
 from minigan.run import METRICS_NAME, PICTURE_FACES, REPORT_NAME, VITALS_NAME, Run, read_rows
@@ -107,7 +108,7 @@ class Trainer:
         self._timed = step, self._saved_at
         self._report, self._report_failed = report.Report(run.path), False
         config = run.config
-        self._train_step: Callable[[StepInputs], StepResult] = partial(train_step, gan)
+        self._train_step: Callable[..., StepResult] = partial(train_step, gan)
         if config.cuda_graph:
             self._train_step = RecordedStep(gan, lambda line: complain(f"minigan: warning: {one_line(line)}"))
         noise = stream(config.seed, "pictures").standard_normal((SUMMARY_FACES, 1, 1, NOISE_SIZE), np.float32)
@@ -143,7 +144,7 @@ class Trainer:
             with (
                 np.errstate(all="ignore"),  # what is no number is found in the losses, and told in plain words there
                 bar,
-                Prefetcher(self.images, config.seed, config.batch_size) as batches,
+                Prefetcher(self.images, config.seed, config.batch_size, flip=config.flip) as batches,
                 _stop_requests() as requests,
             ):
                 self._timed = self.step, time.monotonic()
@@ -180,7 +181,10 @@ class Trainer:
             self._save_fixed_picture(step)
         inputs = draw_inputs(batches.batch(step), config.seed, step, self.backend)
         before = vitals.weights_of(self.gan) if vitals.is_due(step) else None
-        result = self._train_step(inputs)
+        more = []
+        if config.translate:
+            more = [draw_moves(config.batch_size, config.image_size, config.seed, step, self.backend)]
+        result = self._train_step(inputs, *more)
         if before is not None:
             self.run.append(VITALS_NAME, step, vitals.measure(inputs.real, result.fakes, before, self.gan))
         if is_sample:
@@ -257,7 +261,7 @@ class Trainer:
                 self.images, samples=METRICS_SAMPLES, seed=config.seed, drawn=config.data is None
             )
         count = self._yardstick.samples
-        faces = metrics.draw_samples(self.gan.generator, count, config.seed, self.backend)
+        faces = metrics.draw_samples(self.gan.painter(), count, config.seed, self.backend)
         if faces is None:
             return
         measures, _ = self._yardstick.measure(faces)
@@ -268,7 +272,7 @@ class Trainer:
 
     def _faces(self, count: int) -> Array:
         """Faces from the fixed noise, on the host."""
-        return self.backend.to_host(self.gan.generator.predict(self._fixed_noise[:count]))
+        return self.backend.to_host(self.gan.painter().predict(self._fixed_noise[:count]))
 
     def _save_fixed_picture(self, step: int) -> None:
         self.run.save_picture(step, self._faces(PICTURE_FACES), fixed=True)

@@ -224,6 +224,16 @@ CONFIGS = {
     "unknown init": (settings(init="zeros"), "--init: must be one of"),
     "unknown backend": (settings(backend="/bin/sh"), "--backend: must be one of"),
     "impossible init": (settings(init="original"), "--init original: exists for image size 64"),
+    "ema of one": (settings(ema=1.0), "--ema: must be between 0 and 0.99999, got 1.0"),
+    "negative ema": (settings(ema=-0.5), "--ema: must be between 0 and 0.99999, got -0.5"),
+    "ema in words": (settings(ema="0.999"), "ema is '0.999'"),
+    "ema true": (settings(ema=True), "ema is True"),
+    "ema nan": (raw(b'"width": 1', b'"width": 1, "ema": NaN'), "NaN is no number"),
+    "an ema that the checkpoint lacks": (settings(ema=0.9), "average: the saved state does not fit"),
+    "flip in words": (settings(flip="no"), "flip is 'no'"),
+    "translate by eight": (settings(translate=8), "translate is 8"),
+    "learning rate of zero": (settings(g_learning_rate=0.0), "--g-learning-rate: must be between 1e-06"),
+    "learning rate of a thousand": (settings(g_learning_rate=1e3), "--g-learning-rate: must be between"),
     "unknown setting": (settings(colour="red"), "colour is not known"),
     "unknown setting with a long name": (settings(**{"x" * 9999: 1}), "is not known"),
     "setting that a terminal would obey": (settings(**{"\x1b[31m\n": 1}), "is not known"),
@@ -565,6 +575,20 @@ ARGUMENTS = [
     ("train", ["--colour"], "unrecognized arguments: --colour"),
     ("train", ["--steps"], "expected one argument"),
     ("train", ["--lr", "nan"], "unrecognized arguments: --lr nan"),
+    ("train", ["--ema", "1"], "--ema: must be between 0 and 0.99999, got 1.0"),
+    ("train", ["--ema=-1e-9"], "--ema: must be between 0 and 0.99999, got -1e-09"),
+    ("train", ["--ema", "nan"], "must be a number, got 'nan'"),
+    ("train", ["--ema", "1e999"], "must be a number, got '1e999'"),
+    ("train", ["--ema", ""], "must be a number, got ''"),
+    ("train", ["--ema", "0,999"], "must be a number, got '0,999'"),
+    ("train", ["--flip", "1"], "unrecognized arguments: 1"),
+    ("train", ["--translate", "-8"], "unrecognized arguments: -8"),
+    ("train", ["--g-learning-rate", "1e-30"], "--g-learning-rate: must be between 1e-06 and 0.01, got 1e-30"),
+    ("train", ["--g-learning-rate", "fast"], "must be a number, got 'fast'"),
+    ("train", ["--resume", "RUN", "--ema", "0.5"], "--ema: a resumed run keeps its own value, 0.0, got 0.5"),
+    ("train", ["--resume", "RUN", "--flip"], "--flip: a resumed run keeps its own value, False, got True"),
+    ("train", ["--resume", "RUN", "--translate"], "a resumed run keeps its own value, False, got True"),
+    ("train", ["--resume", "RUN", "--g-learning-rate", "1e-3"], "keeps its own value, 0.00015, got 0.001"),
     ("sample", [], "the following arguments are required: RUN"),
     ("sample", [""], "must be a path, got ''"),
     ("sample", ["~nobody-of-that-name/run"], "cannot be found"),
@@ -575,6 +599,7 @@ ARGUMENTS = [
     ("sample", ["RUN", "--n", "9" * 30], "--n: must be between 1 and 10000"),
     ("sample", ["RUN", "--n", "inf"], "must be a whole number, got 'inf'"),
     ("sample", ["RUN", "--seed", "-1"], "--seed: must be between 0 and 4294967295, got -1"),
+    ("sample", ["RUN/config.json", "--raw"], "--raw: chooses between the generators of a run"),
     ("sample", ["RUN", "--out", ""], "must be a path, got ''"),
     ("sample", ["RUN", "--out", "PLACE"], "--out: must end in one of .png"),
     ("sample", ["RUN", "--out", "PLACE/x.exe"], "--out: must end in one of .png"),
@@ -595,6 +620,7 @@ ARGUMENTS = [
     ("evaluate", ["PLACE"], "is no run folder"),
     ("evaluate", ["DATA"], "is no run folder"),
     ("evaluate", [f"PLACE/{LONG}"], "cannot be opened: "),
+    ("evaluate", ["RUN", "--raw", "yes"], "unrecognized arguments: yes"),
     ("evaluate", ["RUN", "--samples", "0"], "--samples: must be between"),
     ("evaluate", ["RUN", "--samples", "-64"], "--samples: must be between"),
     ("evaluate", ["RUN", "--samples", "nan"], "must be a whole number, got 'nan'"),
@@ -704,8 +730,8 @@ def _picture_cases():
 def _run_cases():
     for command, arguments in OF_RUNS.items():
         for name, (contents, says) in CONFIGS.items():
-            is_report_of_another = command == "report" and "but this run has" in says
-            if not is_report_of_another:  # a report reads no checkpoint
+            needs_checkpoint = "but this run has" in says or "the saved state" in says
+            if not (command == "report" and needs_checkpoint):  # a report reads none
                 yield Case(f"{command}: config.json, {name}", command, arguments, says, config=contents)
         if command != "report":
             for name, (change, says) in {**FILES, **CHECKPOINTS}.items():

@@ -1,6 +1,7 @@
 """The checker's engine: silent on right implementations, and right about wrong ones."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -233,6 +234,56 @@ def test_notebook_entry_prints(capsys):
 def test_notebook_entry_refuses(arguments, options, message):
     with pytest.raises(ValueError, match=message):
         check(*arguments, **options)
+
+
+@pytest.mark.parametrize(
+    ("rate", "code"),
+    [
+        (lambda b1, b2, t: np.sqrt(1 - b2 * t) / (1 - b1 * t), "E15"),
+        (lambda b1, b2, t: np.sqrt(1 - b2 * t) / (1 - b1**t), "E15"),
+        (lambda b1, b2, t: (1 - b2 * t) ** 0.5 / (1 - b1 * t), "E14"),
+        (lambda b1, b2, t: math.sqrt(1 - b2 * t) / (1 - b1 * t), "E10"),
+        (lambda b1, b2, t: np.sqrt(1 - b2**t) / (1 - b1 * t), "E72"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_times_t_for_to_the_power_of_t_is_named(rate, code):
+    """Right at t = 1; afterwards the root of a number below 0, which every way to write a root answers differently."""
+
+    def adam_step(p, g, m, v, t, lr, beta1, beta2, eps):
+        m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g * g
+        return p - lr * rate(beta1, beta2, t) * m / (np.sqrt(v) + eps), m, v
+
+    finding = run_exercise("adam", {"adam_step": adam_step}).finding
+    assert finding.code == code
+    assert "**t" in finding.cause.replace(" ", "")
+    assert code == "E72" or finding.hints[0].startswith("With beta")
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_the_root_of_a_v_without_squares_is_no_matter_of_the_power():
+    def adam_step(p, g, m, v, t, lr, beta1, beta2, eps):
+        m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g
+        return p - lr * math.sqrt(1 - beta2**t) / (1 - beta1**t) * m / (np.sqrt(v) + eps), m, v
+
+    finding = run_exercise("adam", {"adam_step": adam_step}).finding
+    assert finding.code == "E15"
+    assert "squares" in finding.cause
+
+
+def test_a_missing_input_gradient_is_named():
+    def generator_step(G, D, optimizer, noise, labels):
+        fakes, caches = G.forward(noise, training=True)
+        z, d_caches = D.forward(fakes, training=True, update_stats=False)
+        loss, cache = losses.bce_with_logits_forward(z, labels)
+        G.backward(D.backward(losses.bce_with_logits_backward(1.0, cache), d_caches), caches)
+        optimizer.step(G.grads())
+        return loss
+
+    finding = run_exercise("generator_step", {"generator_step": generator_step}).finding
+    assert finding.code == "E10"
+    assert "input_grad=True" in finding.cause
+    assert "shapes" not in finding.hints[0]
 
 
 # ------------------------------------------------------------------------------------------------- whole networks

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from device_double import COMPILER, COUNTER, DeviceArray, RawModule
 
-from minigan import backend, losses, ops
+from minigan import augment, backend, losses, ops
 from minigan.backend import get_backend
 from minigan.kernels import cublas, cuda, im2col, loops
 
@@ -291,6 +291,15 @@ def test_activations(device):
     check(device, cuda.tanh_backward(on_dy, device.asarray(y)), ops.tanh_backward(dy, y), np.float64)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_moved_pictures(device, either_order, dtype):
+    """More numbers than a block has threads, and moves to every side, none, and out of the picture."""
+    x, move = numbers(5, 9, 11, 3, dtype=dtype), np.array([[0, 0], [2, -3], [-1, 4], [9, 0], [0, -11]])
+    for sign in (1, -1):
+        expected, _ = augment.translate_forward(x, sign * move)
+        check(device, cuda.translate(device.asarray(x), device.asarray(move), sign), expected, dtype)
+
+
 LIMITS = (losses.LOGIT_MIN, losses.LOGIT_MAX)
 
 
@@ -337,6 +346,19 @@ def test_zeroing(device):
     zeroing.run(others[:1])
     assert not device.to_host(others[0]).any()
     assert all(device.to_host(a).all() for a in (*arrays, others[1]))
+
+
+def test_averages_move(device, either_order):
+    averages, latest = ([numbers(*shape) for shape in SHAPES] for _ in range(2))
+    on_averages, on_latest = ([device.asarray(a) for a in group] for group in (averages, latest))
+    averaging = cuda.Averaging()
+    for share in (0.25, 1.0, 0.0):
+        averaging.run(on_averages, on_latest, device.asarray(np.array(share)))
+        averages = [a + share * (b - a) for a, b in zip(averages, latest, strict=True)]
+        for got, expected in zip(on_averages, averages, strict=True):
+            check(device, got, expected, np.float64)
+    for got, expected in zip(on_latest, latest, strict=True):
+        np.testing.assert_array_equal(device.to_host(got), expected)
 
 
 def test_adam_counts_on_the_device(device):

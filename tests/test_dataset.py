@@ -110,11 +110,11 @@ class Watched(ImageSet):
 
     calls: list[tuple[int, str]]
 
-    def batch(self, seed: int, step: int, batch_size: int) -> Any:
+    def batch(self, seed: int, step: int, batch_size: int, *, flip: bool = False) -> Any:
         self.calls.append((step, threading.current_thread().name))
         if step == 3:
             raise OSError("the disk is gone")
-        return super().batch(seed, step, batch_size)
+        return super().batch(seed, step, batch_size, flip=flip)
 
 
 @pytest.fixture

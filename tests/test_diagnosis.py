@@ -87,6 +87,24 @@ def test_healthy_numbers_are_no_finding():
     assert examine(ARTICLE, np.zeros(0, int), np.zeros((0, 6)), []) == []
 
 
+def test_better_training_is_judged_as_such():
+    """A generator that was told to go faster may; and losses that its runs have are normal there only."""
+    twice, tenfold = (replace(ARTICLE, g_learning_rate=rate) for rate in (3e-4, 1.5e-3))
+    moves, losses = {"g_move": 3e-4, "d_move": 5e-4}, {"d_real": 0.55, "d_fake": 0.55}
+    assert codes(made(vital=moves)) == ["exploding"]
+    assert "exploding" not in codes(made(config=twice, vital=moves))
+    assert codes(made(config=tenfold, vital={**moves, "g_move": 1.5e-3})) == ["exploding"]
+    assert codes(made(**losses)) == ["unusual"]
+    assert codes(made(accuracy=0.7)) == ["discriminator-lost"]
+    assert made(config=twice, accuracy=0.7) == []
+    assert codes(made(config=twice, accuracy=0.6)) == ["discriminator-lost"]
+    for config in (twice, replace(ARTICLE, translate=True)):
+        assert made(config=config, **losses) == []
+        assert "--translate or --g-learning-rate" in band_of(config, 5000).name
+    for config in (replace(ARTICLE, ema=0.999), replace(ARTICLE, flip=True)):
+        assert band_of(config, 5000) == band_of(ARTICLE, 5000)
+
+
 @pytest.mark.parametrize(
     ("code", "vital", "values"),
     [

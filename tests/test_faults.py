@@ -89,9 +89,9 @@ def last_line(stderr):
 class Harness:
     """`tests/faults.py` on one small run."""
 
-    def __init__(self, data, folder):
+    def __init__(self, data, folder, *options):
         self.folder = folder
-        self.start = ["--data", str(data), *SMALL, *STEPS, "--metrics-every", "3"]
+        self.start = ["--data", str(data), *SMALL, *STEPS, "--metrics-every", "3", *options]
         ((self.peaceful, [sitting]),) = self.run([[None]])
         assert sitting["status"] == 0, sitting["error"]
         self.points = [_kind(point) for point in sitting["points"]]
@@ -161,6 +161,29 @@ def test_killed_at_some_moments(harness):
 def test_killed_again_while_it_resumes(harness):
     middle = harness.points.index("rename run/checkpoints/.minigan-step-000002.safetenso.tmp") + 20
     check_killed(harness, [[["kill", middle], ["kill", at], None] for at in (1, 5)])
+
+
+@pytest.fixture(scope="module")
+def better(data, tmp_path_factory):
+    """A run with all that is not the article's."""
+    options = ["--ema", "0.9", "--flip", "--translate", "--g-learning-rate", "0.0003"]
+    return Harness(data, tmp_path_factory.mktemp("better"), *options)
+
+
+@posix
+def test_killed_with_all_options(better):
+    """Around the average's own file, in the last checkpoint, and elsewhere."""
+    own = [k for k, point in enumerate(better.points) if "3_GENERATOR_EMA" in point]
+    last = next(k for k, point in enumerate(better.points) if point.startswith("write") and "step-000004" in point)
+    assert len(own) > 5
+    check_killed(better, [[["kill", at], None] for at in (own[2], own[-1], last + 1, len(better.points) // 2)])
+
+
+@posix
+@pytest.mark.thorough
+@pytest.mark.parametrize("part", range(4))
+def test_killed_at_any_moment_with_all_options(better, part):
+    check_killed(better, [[["kill", at], None] for at in range(part, len(better.points), 8)])
 
 
 @posix

@@ -1,6 +1,7 @@
 """The course: its builder, what its notebooks import, and what every lesson has to have."""
 
 import ast
+import doctest
 import json
 import linecache
 import re
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import types
 import zipfile
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from lessons import build, exercises, keeping, kit, notebooks
+from lessons import build, exercises, figures, keeping, kit, notebooks
 from lessons.figures import style
 from lessons.kit import Exercise, Mistake, Verdict
 from lessons.notebooks import Cell, SourceError
@@ -23,6 +25,7 @@ from minigan.check.exercises import EXERCISES
 from minigan.check.sandbox import check_file
 from minigan.errors import UserError
 from minigan.models import discriminator, generator
+from minigan.ops import LIBRARY
 
 ROOT = Path(__file__).parents[1]
 LESSONS = ROOT / "lessons"
@@ -436,6 +439,8 @@ def test_a_known_mistake_is_named_also_by_its_shape(ask):
     assert "the result has shape (5,), expected (4, 5)" in told
     assert "Probably: only the first row comes back." in told
     assert "Probably" not in ask(CENTRE, lambda x, k: np.zeros_like(x))[1]
+    useless = replace(CENTRE, mistakes=(Mistake(lambda x: x, "takes other arguments, so it is not the one."),))
+    assert "Probably" not in ask(useless, over_all)[1]
 
 
 @pytest.mark.parametrize(
@@ -619,6 +624,14 @@ def test_colours_keep_their_order_in_grey():
     assert len(dashes) == len(style.LINES)
 
 
+def test_pictures_are_loaded_when_asked_for_and_their_examples_hold():
+    found = doctest.testmod(style)
+    assert (found.failed, found.attempted) == (0, 1)
+    assert figures.arrays.memory
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        figures.nothing  # noqa: B018
+
+
 # -------------------------------------------------------------------------------------------------------------- keep
 HELPERS = """
 import numpy as np
@@ -760,6 +773,9 @@ def test_kept_layers_stand_on_their_own_and_make_the_real_networks(session, laye
         "yours: leaky_relu, sigmoid, conv2d, conv2d_transpose, batch_norm\n"
         "minigan's own: dense, relu, tanh, flatten, batch_norm_inference, moving_average\n"
     )
+    assert ops.conv2d_forward is not LIBRARY.conv2d_forward
+    assert ops.batch_norm_backward.__module__ == "my_layers"
+    assert ops.dense_forward is LIBRARY.dense_forward
     rng = np.random.default_rng(0)
     for build_network, shape in ((generator, (2, 1, 1, 100)), (discriminator, (2, 32, 32, 3))):
         networks = [build_network(image_size=32, width=2, dtype=np.float64, **o) for o in ({"ops": ops}, {})]

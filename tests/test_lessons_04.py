@@ -43,6 +43,14 @@ def test_softplus_in_other_words(other, capsys):
     assert kit.check("softplus", other).passed
 
 
+def test_lost_digits_are_shown(capsys):
+    finding = kit.check(
+        "softplus", lambda z: np.where(z > 0, z + np.log(1 + np.exp(-z)), np.log(1 + np.exp(z)))
+    ).finding
+    assert "log1p" in finding.cause
+    assert "z = -40: yours 0, expected 4.24835e-18" in finding.evidence[0]
+
+
 def test_unknown_mistakes_are_caught(capsys):
     assert not kit.check("softplus", lambda z: np.maximum(z, 0) + 0.1).passed
     assert not kit.check("generator_gradients", lambda z: (z, z)).passed

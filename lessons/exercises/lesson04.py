@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from lessons import kit
+from lessons.judging import judge
 from minigan.backend import Array
 from minigan.ops import sigmoid_forward
 
@@ -123,6 +124,23 @@ def _softplus_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     ]
 
 
+_LOST = "the digits are lost in the sum: 1 + e**-40 is rounded to 1 before the logarithm sees it. np.log1p(e) never adds the 1."
+
+
+def _judge_softplus(function: Any) -> kit.Verdict:
+    """On ordinary cases, and then where the value is so small that only its own digits count."""
+    verdict = judge(_SOFTPLUS, [function])
+    if not verdict.passed:
+        return verdict
+    z = np.array([-20.0, -30.0, -40.0])
+    yours, right = np.asarray(function(z.copy())), np.log1p(np.exp(z))
+    worst = int(np.argmax(np.abs(yours - right) / right))
+    if abs(yours[worst] - right[worst]) <= 1e-6 * right[worst]:
+        return verdict
+    told = f"at z = {z[worst]:g}: yours {yours[worst]:.6g}, expected {right[worst]:.6g}"
+    return kit.Verdict.wrong("softplus: where it is tiny it is wrong", told, cause=_LOST, code="E39", where="softplus")
+
+
 # --------------------------------------------------------------------------------------------------- generator's losses
 def generator_gradients(z: Array) -> tuple[Array, Array]:
     """Derivatives for z of ln(1 - sigmoid(z)) and of -ln(sigmoid(z))."""
@@ -135,6 +153,26 @@ def _gradient_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
         (np.array([-5.0, 0.0, 5.0]),),
         (np.array([-300.0, 300.0]),),
     ]
+
+
+_FOR_D = "these are the derivatives for D, -1/(1 - D) and -1/D. For z there is one more factor, dD/dz = D*(1 - D)."
+_CANCELS = (
+    "right on paper, where the factors cancel; where D is rounded to 0 or 1 it is 0/0. Cancel them by hand first."
+)
+
+
+def _over_d(probability: Callable[[Array], Array], inner: bool) -> Callable[[Array], tuple[Array, Array]]:
+    """The two derivatives by way of D: for D itself, or with the inner derivative, not cancelled."""
+
+    def gradients(z: Array) -> tuple[Array, Array]:
+        d = probability(z)
+        factor = d * (1 - d) if inner else 1.0
+        return -1 / (1 - d) * factor, -1 / d * factor
+
+    return gradients
+
+
+_PROBABILITIES: tuple[Callable[[Array], Array], ...] = (lambda z: sigmoid_forward(z)[0], lambda z: 1 / (1 + np.exp(-z)))
 
 
 # ------------------------------------------------------------------------------------------------------------ suspects
@@ -200,6 +238,32 @@ def _judge_suspects(answer: Any) -> kit.Verdict:
     )
 
 
+_SOFTPLUS = kit.Exercise(
+    "softplus",
+    4,
+    softplus,
+    _softplus_cases,
+    mistakes=(
+        kit.Mistake(lambda z: np.log(1 + np.exp(z)), "exp(1000) is infinite: take the large part out first."),
+        kit.Mistake(lambda z: np.log1p(np.exp(z)), "exp(1000) is infinite: take the large part out first."),
+        kit.Mistake(lambda z: np.maximum(z, 0), "that is the large part alone; what is left, log1p(...), is missing."),
+        kit.Mistake(
+            lambda z: np.log1p(np.exp(-np.abs(z))), "the large part, max(z, 0), is missing: right for z <= 0 only."
+        ),
+        kit.Mistake(
+            lambda z: z + np.log1p(np.exp(-np.abs(z))),
+            "for z below 0 there is nothing to take out: max(z, 0), not z.",
+        ),
+    ),
+    hints=(
+        "Two cases: z above 0, and not. In each, which exponential is at most 1?",
+        "For z > 0: ln(1 + e**z) = z + ln(1 + e**(-z)). Both cases together need max(z, 0) and |z|.",
+        "np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))",
+    ),
+    tolerance=1e-6,
+    doc="ln(1 + e**z), element by element, right for every z.",
+)
+
 EXERCISES = (
     kit.Exercise(
         "bce_by_hand",
@@ -226,29 +290,13 @@ EXERCISES = (
     kit.Exercise(
         "softplus",
         4,
-        softplus,
-        _softplus_cases,
+        judge=_judge_softplus,
         mistakes=(
-            kit.Mistake(lambda z: np.log(1 + np.exp(z)), "exp(1000) is infinite: take the large part out first."),
-            kit.Mistake(lambda z: np.log1p(np.exp(z)), "exp(1000) is infinite: take the large part out first."),
-            kit.Mistake(
-                lambda z: np.maximum(z, 0), "that is the large part alone; what is left, log1p(...), is missing."
-            ),
-            kit.Mistake(
-                lambda z: np.log1p(np.exp(-np.abs(z))), "the large part, max(z, 0), is missing: right for z <= 0 only."
-            ),
-            kit.Mistake(
-                lambda z: z + np.log1p(np.exp(-np.abs(z))),
-                "for z below 0 there is nothing to take out: max(z, 0), not z.",
-            ),
+            *_SOFTPLUS.mistakes,
+            kit.Mistake(lambda z: np.maximum(z, 0) + np.log(1 + np.exp(-np.abs(z))), _LOST),
         ),
-        hints=(
-            "Two cases: z above 0, and not. In each, which exponential is at most 1?",
-            "For z > 0: ln(1 + e**z) = z + ln(1 + e**(-z)). Both cases together need max(z, 0) and |z|.",
-            "np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))",
-        ),
-        tolerance=1e-6,
-        doc="ln(1 + e**z), element by element, right for every z.",
+        hints=_SOFTPLUS.hints,
+        doc=_SOFTPLUS.doc,
     ),
     kit.Exercise(
         "generator_gradients",
@@ -271,6 +319,8 @@ EXERCISES = (
                 lambda z: (-sigmoid_forward(-z)[0], -sigmoid_forward(-z)[0]),
                 "ln(1 - sigmoid(z)) is -softplus(z), and softplus has the derivative sigmoid(z).",
             ),
+            *(kit.Mistake(_over_d(d, inner=False), _FOR_D) for d in _PROBABILITIES),
+            *(kit.Mistake(_over_d(d, inner=True), _CANCELS) for d in _PROBABILITIES),
         ),
         hints=(
             "ln(1 - sigmoid(z)) = -softplus(z), and -ln(sigmoid(z)) = softplus(-z).",

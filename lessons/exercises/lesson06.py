@@ -345,7 +345,7 @@ def _judge_rescue(settings: Any, seed: int = 0) -> kit.Verdict:
         "not all eight modes are covered in two runs of three",
         told,
         cause=(
-            "nothing collapses any more, but not all modes are found in time: G's steps are short enough now. D may be quicker."
+            "nothing collapses any more, but not all modes are found in time: G's steps are short. Make D quicker."
             if min(counts) >= 5
             else "better than without, but G still runs ahead of D at times: further in the same direction."
             if sum(counts) > 2.5 * len(counts)

@@ -48,7 +48,7 @@ def curves(loss: Elementwise, gradient: Elementwise, targets: Sequence[float] = 
     left.annotate(
         "ln 2, whatever t",
         (0, np.log(2)),
-        (-5.6, 3.2),
+        (-5.7, 1.3),
         arrowprops={"arrowstyle": "->", "color": style.INK},
         fontsize=8.5,
     )

@@ -180,7 +180,7 @@ def discriminators(rows: Mapping[str, tuple[Array, Array, Array]], real: Array) 
     for ax, (name, (fakes, learned, best)) in zip(np.atleast_2d(axes), rows.items(), strict=True):
         _reals(ax[0], real, "real")
         _fakes(ax[0], fakes, "fake")
-        ax[0].legend(loc="lower left", handletextpad=0.1, frameon=True, facecolor="white", framealpha=0.9)
+        ax[0].legend(loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, handletextpad=0.1)  # beside the points
         _frame(ax[0], name)
         _d_map(ax[1], learned)
         _frame(ax[1], "D as it was learned")

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 2. The slope of a program
+# # Lesson 2: The slope of a program
 #
 # A network is a program. Learning means: find out which way each of its millions of numbers should move, and move it.
 # For that somebody has to write, beside every function, a second one that computes slopes. In this course that somebody
@@ -10,12 +10,14 @@
 #
 # ## What you will do, and need
 #
-# * write a numeric gradient, which measures slopes by moving every input a little (10 minutes),
-# * write a probe, which does it along one random direction at a fraction of the cost (5 minutes),
-# * choose the size of the step, and find out why smaller is not better (5 minutes),
-# * notice when a measurement is not to be believed (10 minutes),
-# * write a gradient check and let it loose on 35 wrong programs and 12 right ones: **kill the mutants** (30 minutes),
-# * repair one broken check and name what is wrong with four (20 minutes).
+# | | exercise | minutes |
+# |---|---|---|
+# | 2.1 | a numeric gradient: every input moved a little | 10 |
+# | 2.2 | a probe: the same along one random direction, at a fraction of the cost | 5 |
+# | 2.3 | the size of the step, and why smaller is not better | 5 |
+# | 2.4 | when a measurement is not to be believed | 10 |
+# | 2.5 | **kill the mutants**: your gradient check against 35 wrong programs and 12 right ones | 30 |
+# | 2.6, 2.7 | break it: a gradient in a hurry, and four checks that are ill | 20 |
 #
 # With reading, about two hours. You need lesson 1 (arrays, broadcasting) and what a derivative is; the chain rule is
 # derived again. Everything runs in seconds.
@@ -262,6 +264,18 @@ kit.show(
 # %% [markdown]
 # ### Exercise 2.3: choose h   *(5 minutes)*
 #
+# **Predict before you run**: the next picture draws the error against the step, among others for two sides and for one
+# side, both in float64. On logarithmic axes each is a V. On which arm do the two run close together, the left one (small
+# steps) or the right one? And where they part, how much steeper is the one?
+#
+# <details><summary>Answer</summary>
+#
+# On the left. There the error is rounding, $\varepsilon |f| / h$ for two sides and at most twice that for one. On the right
+# it is truncation, which falls with $h$ for one side and with $h^2$ for two: a tenth of the step takes one decade off the
+# one, and two off the other. So two sides reach their best with a longer step, and lower.
+#
+# </details>
+#
 # Your probe measures the slopes of tanh, exp and sin, at many places and with steps of all sizes, in float64 and in
 # float32. Read the picture from right to left. On the right arm the error falls with $h^2$, two decades for each decade
 # of $h$; then rounding takes over, and on the left arm it grows with $1/h$. It is the V that the derivation promised.
@@ -325,6 +339,18 @@ check("choose_h", h_float64, h_float32)
 # For a smooth function the two differ by no more than truncation, $\frac{h^2}{6}f''' - \frac{h^2}{24}f'''$, which is
 # one part in $10^{10}$. Here they are 0.733 and 0.867. Where $h$ and $h/2$ disagree, throw the measurement away and
 # draw another direction.
+#
+# **Predict before you run**: now $x = 0.001$, and the step grows from far below that to far above. What does the slope tend
+# to when the step is a hundred times as long as the way to the kink? And do $h$ and $h/2$ disagree more and more?
+#
+# <details><summary>Answer</summary>
+#
+# From a distance $d$ to the kink, $h > d$ measures $\frac{(d + h) - 0.2\,(d - h)}{2h} = 0.6 + 0.4\,\frac{d}{h}$ (put in
+# $d = 1$, $h = 3$: 0.733). It tends to 0.6, half of one side and half of the other. $h/2$ measures
+# $0.6 + 0.8\,\frac{d}{h}$ once it crosses, too, so the two differ by $0.4\,\frac{d}{h}$: most at $h = 2d$, by 0.2, and *less
+# and less* from there on. Whoever stands very close to a kink is hard to warn. Question 1 at the end is about that.
+#
+# </details>
 
 # %% tags=["picture"]
 kit.show(
@@ -408,6 +434,18 @@ kit.show(
 )
 
 # %% [markdown]
+# **Predict before you go on**: three layers, tanh, softmax (positive numbers that add up to 1) and the transpose of a square
+# array. Somebody checks them with `L = y.sum()`. In which of the three would a backward that returns only zeros pass? In
+# which would one pass that returns `dy` as it came?
+#
+# <details><summary>Answer</summary>
+#
+# Zeros pass for softmax: its outputs add up to 1 whatever `x` is, so that sum has the slope 0 everywhere. Returning `dy`
+# passes for the transpose: it should be turned back, but an array of ones looks the same from both sides. For tanh both
+# are found out; what would pass there is a backward that forgets `dy`, since a factor of 1 is not missed.
+#
+# </details>
+#
 # ### Exercise 2.5: kill the mutants   *(30 minutes)*
 #
 # Now put it together. Who checks the checkers? One takes right functions, breaks them on purpose, and counts how many

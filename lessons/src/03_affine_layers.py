@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 3. Affine layers and activations
+# # Lesson 3: Affine layers and activations
 #
 # Every network of this course, like nearly every one you have heard of, alternates two kinds of steps: one that mixes
 # numbers and one that bends them. Mixing is a matrix product, the **affine** (or dense) layer. Bending is a curve, the
@@ -8,12 +8,14 @@
 #
 # ## What you will do, and need
 #
-# * write a dense layer, forward and backward (25 minutes),
-# * write ReLU and LeakyReLU, both ways (15 minutes),
-# * write tanh and a sigmoid that does not overflow, both ways (20 minutes),
-# * write flatten, both ways (5 minutes),
-# * put four layers together into a network, and train it in the plane (20 minutes),
-# * repair a layer, and find the inputs that show four bugs (20 minutes).
+# | | exercise | minutes |
+# |---|---|---|
+# | 3.1 | **a dense layer**, forward and backward | 25 |
+# | 3.2 | ReLU and LeakyReLU, both ways | 15 |
+# | 3.3 | tanh, and a sigmoid that does not overflow, both ways | 20 |
+# | 3.4 | flatten, both ways | 5 |
+# | 3.5 | four layers become a network, and it learns a heart | 20 |
+# | 3.6, 3.7 | break it: a layer that passed its author's test, and inputs that show four bugs | 20 |
 #
 # With reading, about two and a half hours. You need lesson 1, and from lesson 2 what `dy` and `dx` are: `dy` says how
 # much the loss rises when each output rises, `dx` the same of each input. Everything runs in seconds.
@@ -137,6 +139,17 @@ kit.show(
 # * `dense_backward(dy, cache)` returns `dx`, `dw`, `db`.
 #
 # Work the two samples from above on paper first, if you have not.
+#
+# **Predict before you write**: which of `x`, `w` and `b` does each of the three gradients depend on? So what has to be in
+# the cache, and what need not be?
+#
+# <details><summary>Answer</summary>
+#
+# `dx` depends on `w` and not on `x`; `dw` on `x` and not on `w`; `db` on neither; and `b` occurs in none of them. `x` and `w`
+# go into the cache. (That is why training needs so much more memory than using a network: every layer has to keep its
+# input until the way back.)
+#
+# </details>
 
 
 # %% tags=["exercise"]
@@ -200,6 +213,15 @@ kit.keep("dense", dense_forward, dense_backward)
 #
 # **At exactly zero** there is no slope. The curve has a kink, and both sides have their own. Any number between the two
 # is defensible; Keras and minigan take the lower one, and the checker keeps away from the place.
+#
+# **Predict before you write**: $x = (3, -2, 0.5)$ and `dy = (-1, -1, -1)`. What do ReLU and LeakyReLU send back?
+#
+# <details><summary>Answer</summary>
+#
+# ReLU $(-1, 0, -1)$, LeakyReLU $(-1, -0.2, -1)$. The sign of `dy` has no say: it is `x` that opens the gate or closes it,
+# and a slope passes through an open one whatever its sign.
+#
+# </details>
 #
 # ### Exercise 3.2: ReLU and LeakyReLU   *(15 minutes)*
 #
@@ -353,10 +375,17 @@ kit.show(
 # lets through a quarter.
 #
 # Now chain them. Through twelve layers of sigmoids a gradient is multiplied twelve times by a quarter or less, besides
-# what the weights do. Below is what arrives, measured with your layers: a millionth. It is the reason why sigmoids left
-# the insides of networks. The other three stay level, but only because the first weights were drawn with the right
-# spread, $\sqrt{2/C}$ (He and others, arXiv:1502.01852, work that factor out for ReLU); with half the spread every
-# curve falls. In your networks tanh and sigmoid appear once each, at the very end, where a range is needed.
+# what the weights do. They are drawn with a spread of $\sqrt{2/C}$, so that a product with `w.T` makes a gradient about
+# $\sqrt 2$ times as long.
+#
+# **Predict before you run**: what share of the gradient arrives at the first layer, to the nearest power of ten?
+#
+# <details><summary>Answer</summary>
+#
+# At best $(\frac14 \cdot 1.41)^{12} = 0.354^{12} = 4 \cdot 10^{-6}$; and not every unit sits at 0, where its sigmoid is
+# steepest, so it is a little less: a millionth.
+#
+# </details>
 
 # %% tags=["picture"]
 dense = lesson03.pair("dense", dense_forward, dense_backward)
@@ -365,6 +394,12 @@ kit.show(
     "Typical size of the gradient on its way from layer 12 back to layer 0, on a logarithmic scale: level for LeakyReLU, ReLU "
     "and tanh, and falling to a millionth for the sigmoid.",
 )
+
+# %% [markdown]
+# That is what arrives, measured with your layers, and the reason why sigmoids left the insides of networks. The other three
+# stay level, but only because the first weights were drawn with the right spread (He and others, arXiv:1502.01852, work
+# $\sqrt{2/C}$ out for ReLU); with half the spread every curve falls. In your networks tanh and sigmoid appear once each, at
+# the very end, where a range is needed.
 
 # %% [markdown]
 # ### Exercise 3.4: flatten   *(5 minutes)*
@@ -525,7 +560,8 @@ kit.show(
 # straight pieces, and bends exactly where it crosses a fold. Sixteen folds, moved into place by nothing but slopes,
 # make a heart.
 #
-# How many does it take? And what if there is no kink at all?
+# How many does it take? And what if there is no kink at all? **Predict before you run**: what shape has the outline with no
+# kink, and how many corners can it have with three folds?
 
 # %%
 few = {hidden: train(hidden, steps) for hidden in (3, 6)}

@@ -66,7 +66,13 @@ from minigan.ops import sigmoid_forward
 # With pencil and paper; two decimals are enough. Note that ln 9 = 2.197 is the logit of a nice probability. Which?
 
 # %% tags=["exercise"]
-# --- your code: numbers = {"loss at z = 0, t = 1": None, "loss at z = 0, t = 0.9": None, "loss at z = ln 9, t = 1": None, "loss at z = ln 9, t = 0": None, "best z for t = 0.9": None}
+# --- your code: numbers = {
+#:     "loss at z = 0, t = 1": None,
+#:     "loss at z = 0, t = 0.9": None,
+#:     "loss at z = ln 9, t = 1": None,
+#:     "loss at z = ln 9, t = 0": None,
+#:     "best z for t = 0.9": None,
+#: }
 numbers = {
     "loss at z = 0, t = 1": 0.693,
     "loss at z = 0, t = 0.9": 0.693,  # both logarithms are ln(1/2), and the weights add up to 1
@@ -199,7 +205,7 @@ check("break_the_textbook", broken_at)
 
 # %% tags=["exercise"]
 def softplus(z):
-    """ln(1 + e**z), element by element, right for z = 1000 and for z = -1000."""
+    """ln(1 + e**z), element by element, right for z = 1000 and for z = -1000, and to many digits for z = -40."""
     # --- your code
     return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
     # --- end

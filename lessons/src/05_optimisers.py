@@ -235,7 +235,13 @@ kit.show(
 # Now you: the same settings, and **the gradient is 3 in both steps**. And what would the first step be if the loss were multiplied by 1000?
 
 # %% tags=["exercise"]
-# --- your code: numbers = {"m after 1": None, "v after 1": None, "step 1": None, "step 2": None, "step 1, loss times 1000": None}
+# --- your code: numbers = {
+#:     "m after 1": None,
+#:     "v after 1": None,
+#:     "step 1": None,
+#:     "step 2": None,
+#:     "step 1, loss times 1000": None,
+#: }
 numbers = {
     "m after 1": 1.5,
     "v after 1": 0.9,
@@ -418,7 +424,8 @@ def repaired_adam(p, g, m, v, t, lr, beta1, beta2, eps):
 check("adam", repaired_adam)
 
 # %% [markdown]
-# The middle one is the nastiest: at t = 1 it is right, so a test of the first step passes. At t = 2 with $\beta_1 = 0.5$ it divides by 0.
+# The middle one is the nastiest: at t = 1 it is right, so a test of the first step passes. At t = 2 with $\beta_1 = 0.5$ it divides by 0;
+# with $\beta_2 = 0.999$ it takes the root of $1 - 1.998$, which is not a number.
 #
 # And eps inside the root? $\sqrt{v + 10^{-7}}$ is $3\cdot10^{-4}$ where v is 0: three thousand times the eps that was meant. For small gradients Adam then
 # is no Adam any more, but plain gradient descent.

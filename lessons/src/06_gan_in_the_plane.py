@@ -162,8 +162,8 @@ kit.show(
 # and p is the **mean** of M of them. By hand: at a centre itself its own exponential is $e^0 = 1$, and the other seven are
 # 0 for all purposes, so $p = \tfrac18 \cdot \tfrac{1}{2\pi\cdot 0.0225} = 0.884$ and $\ln p = -0.123$.
 #
-# Now go to the place (0, 0), in the middle: all eight centres are at the distance 2, so $\ln p = 1.956 - \tfrac{4}{0.045} =
-# -86.9$. Fine. At (8, 0) the nearest centre is at the distance 6: the exponent is $-36/0.045 = -800$, and `np.exp(-800)` is
+# Now go to the place (0, 0), in the middle: all eight centres are at the distance 2, so
+# $\ln p = 1.956 - \tfrac{4}{0.045} = -86.9$. Fine. At (8, 0) the nearest centre is at the distance 6: the exponent is $-36/0.045 = -800$, and `np.exp(-800)` is
 # **0**. Its logarithm is $-\infty$. Lesson 4's trouble again, and lesson 4's cure: never leave the logarithms. With the
 # exponents $e_1, \dots, e_M$ and the largest of them, $t$:
 #

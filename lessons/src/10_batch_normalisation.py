@@ -17,7 +17,7 @@
 # | 10.2 | `batch_norm_forward` | 10 |
 # | 10.3 | backward by graph, node by node | 30 |
 # | 10.4 | the three paths of the gradient, and backward in one line | 20 |
-# | 10.5 | blind probes: gradients that no check sees | 10 |
+# | 10.5 | blind probes: a `dy` with which a check sees nothing | 10 |
 # | 10.6 | inference, and the moving average that it uses | 15 |
 # | 10.7 | who normalises with what, in each phase of a GAN | 10 |
 # | 10.8, 10.9 | break it: five suspects, and a colleague's backward | 25 |

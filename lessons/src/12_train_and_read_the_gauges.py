@@ -6,7 +6,7 @@
 # Training a GAN is less like solving an equation and more like flying at night. You cannot see where you are; you have
 # instruments. Most people look at one of them, the loss, and it is the one that tells least. In this lesson you write the
 # training step, fly it, build two instruments that are worth more than the loss, and then sit at the desk of an
-# accident investigator: six recorded flights, five of them crashed, and you say of what.
+# accident investigator: six recorded flights, five of them in trouble, and you say with what.
 #
 # ## What you will do, and need
 #

@@ -698,6 +698,10 @@ def _adam_variants(
         Idea("E72", "beta * t instead of beta ** t."),
         (moved(m1, v1, lr * math.sqrt(abs(1 - beta2 * t)) / (1 - beta1 * t or 1)), m1, v1),
     )
+    yield (
+        Idea("E72", "beta1 * t instead of beta1 ** t: right at t = 1, and never again."),
+        (moved(m1, v1, lr * math.sqrt(c2) / (1 - beta1 * t or 1)), m1, v1),
+    )
     if t != 1:
         yield Idea("E75", "t is ignored: the correction is always that of the first step."), (
             moved(m1, v1, lr * math.sqrt(1 - beta2) / (1 - beta1)), m1, v1)  # fmt: skip

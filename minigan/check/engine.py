@@ -109,12 +109,14 @@ def _raised(name: str, error: BaseException) -> Finding:
     line = f"line {theirs[-1].lineno}: {theirs[-1].line}" if theirs else ""
     what = "calls sys.exit" if isinstance(error, SystemExit) else f"raises {type(error).__name__}"
     text = " ".join(str(error).split())[:300]
+    cause, hint = next((told for (who, said), told in _RAISED.items() if who in name and said in text), ("", _LOOK))
     return Finding(
         "E10",
         "contract",
         f"{name} {what}" + (f": {text}" if text else ""),
         tuple(filter(None, (line,))),
-        hints=("Run the function by hand on a small array and look at the shapes just before that line.",),
+        cause,
+        hints=(hint,),
         where=name,
     )
 
@@ -625,11 +627,33 @@ def _climb_step(subject: Subject, rng: np.random.Generator) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------ findings
+_LOOK = "Run the function by hand on a small array and look at the shapes just before that line."
+_DIVISION = "Look for a division by something that can be 0, and for np.empty that is not filled everywhere."
+_POWER = (
+    "a correction is 0 or below; it is 1 - beta**t, to the power of t, not 1 - beta*t.",
+    "With beta = 0.9 and t = 2: what is 1 - beta*t, what 1 - beta**t, and what is the root of each?",
+)
 _NOT_FINITE = {
-    "moving_average": "at t = 0 the correction 1 - momentum**t is 0: t has to be counted up first.",
-    "adam": "a correction is 0 or below: they are 1 - beta**t, to the power of t, not 1 - beta*t; the first t is 1.",
+    "moving_average": (
+        "at t = 0 the correction 1 - momentum**t is 0: t has to be counted up first.",
+        "Look for a division by something that can be 0.",
+    ),
+    "adam": (
+        "v is not made of squares, so that its root is one of numbers below 0; or the corrections count t from 0.",
+        "Print v and both corrections, at t = 1.",
+    ),
 }
-"""What is probably behind a value that is not finite."""
+"""What is probably behind a value that is not finite, and a hint."""
+_RAISED = {
+    ("adam", "math domain error"): _POWER,
+    ("generator_step", "dy is None"): (
+        "D.backward gives the gradient for its input only when it is asked, with input_grad=True.",
+        "G learns from what D's backward returns. Print it.",
+    ),
+    ("generator_step", ""): ("", "Write beside every line of the step what it takes, and what it returns."),
+    ("discriminator_step", ""): ("", "Write beside every line of the step what it takes, and what it returns."),
+}
+"""What is probably behind an exception, and a hint, by parts of the function's name and of the message."""
 
 
 def _array(
@@ -661,22 +685,31 @@ def _array(
                     if raw.dtype == np.float64
                     else "this is the mask itself, not yet multiplied by dy."
                     if raw.dtype == np.bool_
+                    else f"a number below 0 to the power of 0.5 is complex in Python: {_POWER[0]}"
+                    if raw.dtype.kind == "c" and exercise.name == "adam"
                     else "a dtype is written into the code instead of being taken from the input."
                 ),
-                hints=("Make new arrays with np.zeros(shape, x.dtype) or np.zeros_like(x).",),
+                hints=(
+                    _POWER[1]
+                    if raw.dtype.kind == "c" and exercise.name == "adam"
+                    else "Make new arrays with np.zeros(shape, x.dtype) or np.zeros_like(x).",
+                ),
                 where=f"{function}: {name}",
             )
         )
     if not np.isfinite(raw).all():
         bad = int(np.size(raw) - np.count_nonzero(np.isfinite(raw)))
+        cause, hint = _NOT_FINITE.get(exercise.name, ("", _DIVISION))
+        if exercise.name == "adam" and case.arrays["t"] > 1:  # what is right at t = 1 and not at 2
+            cause, hint = _POWER
         raise Stop(
             Finding(
                 "E15",
                 "contract",
                 f"{function}: {name} holds {bad} of {raw.size} values that are NaN or infinite",
                 (f"on {case.told(exercise.roles, layout)}",),
-                _NOT_FINITE.get(exercise.name, ""),
-                ("Look for a division by something that can be 0, and for np.empty that is not filled everywhere.",),
+                cause,
+                (hint,),
                 where=f"{function}: {name}",
             )
         )

@@ -751,6 +751,17 @@ def _batch_norm(e: Evidence) -> Wrongs:
         Idea("E59", "the path through the variance is missing: x_i reaches every y_j through sigma.", var_hint),
         g * (dy - m1),
     )
+    direct_hint = (
+        "x - mean is used twice on the way forward, and x, too. What has to happen to the two gradients of each?",
+        "Add them. Where = stands for +=, the second one erases the first: here dxhat / std, the direct path.",
+        mean_hint[2],
+    )
+    for rest, left in (
+        (-xhat * m2, "only the path through the variance is left"),
+        (-m1 - xhat * m2, "only the paths through the mean and the variance are left"),
+        (-m1 + 0 * dy, "only the path through the mean is left"),
+    ):
+        yield Idea("E63", f"the direct path is missing, {left}. Is it overwritten, = for +=?", direct_hint), g * rest
     for factor, code, cause in (
         (1 / gamma, "E60", "gamma is missing"),
         (gamma, "E60", "gamma is used twice"),

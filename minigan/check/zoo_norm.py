@@ -363,6 +363,41 @@ def _(dy: Any, cache: Any) -> Any:
     return dx, (dy * cache.xhat).sum(axis=axes), dy.sum(axis=axes)
 
 
+@batch_norm.backward("in steps, the second gradient of x - mean overwrites the first", "E63")
+def _(dy: Any, cache: Any) -> Any:
+    """``=`` for ``+=``: the direct path is lost, and with it the one through the mean."""
+    x, gamma, mean, _var, _eps = cache
+    std, axes, N = cache.std, _axes(x), x.size // x.shape[-1]
+    dxhat = dy * gamma
+    dvar = (dxhat * (x - mean)).sum(axis=axes) * -0.5 / std**3
+    dcentred = dxhat / std
+    dcentred = dvar * 2 * (x - mean) / N
+    dx = dcentred - dcentred.mean(axis=axes)
+    return dx, (dy * cache.xhat).sum(axis=axes), dy.sum(axis=axes)
+
+
+@batch_norm.backward("in steps, the direct path is overwritten", "E63")
+def _(dy: Any, cache: Any) -> Any:
+    """Both paths through the statistics are right, and x's own is not among them."""
+    x, gamma, mean, _var, _eps = cache
+    std, axes, N = cache.std, _axes(x), x.size // x.shape[-1]
+    dxhat = dy * gamma
+    dvar = (dxhat * (x - mean)).sum(axis=axes) * -0.5 / std**3
+    dx = dxhat / std
+    dmean = -dx.sum(axis=axes)
+    dx = dvar * 2 * (x - mean) / N + dmean / N
+    return dx, (dy * cache.xhat).sum(axis=axes), dy.sum(axis=axes)
+
+
+@batch_norm.backward("in steps, the gradient of the mean overwrites the others", "E63")
+def _(dy: Any, cache: Any) -> Any:
+    """The last line of the graph, ``=`` for ``+=``."""
+    x, gamma, _mean, _var, _eps = cache
+    dmean = -(dy * gamma / cache.std).sum(axis=_axes(x))
+    dx = np.zeros_like(x) + dmean / (x.size // x.shape[-1])
+    return dx, (dy * cache.xhat).sum(axis=_axes(x)), dy.sum(axis=_axes(x))
+
+
 @batch_norm.backward("dy is scaled by gamma in place", "E21")
 def _(dy: Any, cache: Any) -> Any:
     """``dy *= gamma`` changes the caller's dy, and dgamma and dbeta after it."""

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -70,7 +71,7 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.images)
 
-    def batch(self, seed: int, step: int, batch_size: int) -> npt.NDArray[np.float32]:
+    def batch(self, seed: int, step: int, batch_size: int, *, flip: bool = False) -> npt.NDArray[np.float32]:
         """Batch of one step: images drawn with replacement, a pure function of the arguments.
 
         With replacement, because a permutation would be state to save: which images of this pass are still to
@@ -84,6 +85,9 @@ class ImageSet:
             Training step, 0 or more.
         batch_size : int
             Number of images B, 1 or more.
+        flip : bool
+            Whether each image is mirrored, left to right, with probability 1/2. Which ones is drawn apart: the images
+            are the same with and without.
 
         Returns
         -------
@@ -98,7 +102,11 @@ class ImageSet:
         if batch_size < 1:
             raise ValueError(f"batch: batch_size must be 1 or more, got {batch_size}")
         indices = stream(seed, "data", step).integers(0, len(self.images), batch_size)
-        batch = np.divide(self.images[indices], np.float32(127.5), dtype=np.float32)
+        pixels = self.images[indices]
+        if flip:
+            mirrored = stream(seed, "flip", step).random(batch_size) < 0.5
+            pixels[mirrored] = pixels[mirrored, :, ::-1]
+        batch = np.divide(pixels, np.float32(127.5), dtype=np.float32)
         batch -= np.float32(1)
         return batch
 
@@ -118,6 +126,8 @@ class Prefetcher:
         The run's seed.
     batch_size : int
         Number of images B.
+    flip : bool
+        As `ImageSet.batch`.
 
     Examples
     --------
@@ -127,10 +137,8 @@ class Prefetcher:
     (4, 2, 2, 3)
     """
 
-    def __init__(self, images: ImageSet, seed: int, batch_size: int) -> None:
-        self._images = images
-        self._seed = seed
-        self._batch_size = batch_size
+    def __init__(self, images: ImageSet, seed: int, batch_size: int, *, flip: bool = False) -> None:
+        self._batch = partial(images.batch, seed, batch_size=batch_size, flip=flip)
         self._thread: ThreadPoolExecutor | None = None
         self._ahead: tuple[int, Future[npt.NDArray[np.float32]]] | None = None
 
@@ -149,7 +157,7 @@ class Prefetcher:
         self._thread = self._ahead = None
 
     def batch(self, step: int) -> npt.NDArray[np.float32]:
-        """Batch of `step`, equal to ``images.batch(seed, step, batch_size)``; starts on that of ``step + 1``.
+        """Batch of `step`, equal to `ImageSet.batch` of the arguments; starts on that of ``step + 1``.
 
         Steps may be asked for in any order; only consecutive ones gain time.
 
@@ -173,11 +181,8 @@ class Prefetcher:
         if self._thread is None:
             raise RuntimeError("Prefetcher is a context manager: use it in a with statement")
         ahead, self._ahead = self._ahead, None
-        if ahead is not None and ahead[0] == step:
-            batch = ahead[1].result()
-        else:
-            batch = self._images.batch(self._seed, step, self._batch_size)
-        following = self._thread.submit(self._images.batch, self._seed, step + 1, self._batch_size)
+        batch = ahead[1].result() if ahead is not None and ahead[0] == step else self._batch(step=step)
+        following = self._thread.submit(self._batch, step=step + 1)
         self._ahead = (step + 1, following)
         return batch
 

@@ -402,6 +402,19 @@ extern "C" __global__ void tanh_backward(const real* dy, const real* y, real* dx
     if (e < count) dx[e] = dy[e] * (1 - y[e] * y[e]);
 }
 
+// Each picture moved by its own whole number of pixels times `sign`, down and to the right; what comes in from outside
+// is 0. `move` has two numbers per picture.
+extern "C" __global__ void translate(
+    const real* x, const long long* move, real* y, int H, int W, int C, int sign, long long count
+) {
+    const long long e = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (e >= count) return;
+    const long long n = e / C / W / H;
+    const long long h = e / C / W % H - sign * move[2 * n], w = e / C % W - sign * move[2 * n + 1];  // where it was
+    const bool inside = 0 <= h && h < H && 0 <= w && w < W;
+    y[e] = inside ? x[((n * H + h) * W + w) * C + e % C] : real(0);
+}
+
 __device__ real sigmoid(real z) { return real(0.5) * tanh(real(0.5) * z) + real(0.5); }
 
 // Sum over one block of 256 threads; only the first thread may believe it.
@@ -468,6 +481,14 @@ extern "C" __global__ void fill_zero(const long long* pieces) {
     const long long* piece = pieces + 2 * blockIdx.x;
     real* a = (real*)piece[0];
     for (int e = threadIdx.x; e < piece[1]; e += blockDim.x) a[e] = 0;
+}
+
+// average += share * (latest - average), where the share lies on the device.
+extern "C" __global__ void move_average(const long long* pieces, const real* share) {
+    const long long* piece = pieces + 3 * blockIdx.x;
+    real* average = (real*)piece[0];
+    const real* latest = (const real*)piece[1];
+    for (int e = threadIdx.x; e < piece[2]; e += blockDim.x) average[e] += *share * (latest[e] - average[e]);
 }
 
 // The count of updates and this update's rate live on the device, so that a captured step can be replayed.

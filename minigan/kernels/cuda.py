@@ -407,6 +407,16 @@ def tanh_backward(dy: Array, y: Array) -> Array:
     return dx
 
 
+def translate(x: Array, move: Array, sign: int) -> Array:
+    """Pictures moved by `sign` times `move`, an array (N, 2) of int64; see `minigan.augment.translate_forward`."""
+    xp = xp_of(x, move)
+    _, H, W, C = x.shape
+    y = xp.empty(x.shape, x.dtype)
+    x, move = xp.ascontiguousarray(x), xp.ascontiguousarray(move)
+    _launch("translate", x.size, x, move, y, H, W, C, sign, np.int64(x.size))
+    return y
+
+
 def bce_forward(z: Array, target: Array, low: float, high: float) -> Array:
     """Mean binary cross-entropy, see `minigan.losses.bce_with_logits_forward`; logits are clipped to [low, high]."""
     xp = xp_of(z, target)
@@ -488,6 +498,19 @@ class Zeroing:
         if self._table is None or not self._table.fits(arrays):
             self._table = PieceTable(arrays)
         self._table.run("fill_zero")
+
+
+class Averaging:
+    """Moves many averages towards the arrays that they are averages of, with one launch."""
+
+    def __init__(self) -> None:
+        self._table: PieceTable | None = None
+
+    def run(self, averages: Sequence[Array], latest: Sequence[Array], share: Array) -> None:
+        """``average += share * (latest - average)`` for each of them; `share` is of shape () and stays on the GPU."""
+        if self._table is None or not self._table.fits(averages, latest):
+            self._table = PieceTable(averages, latest)
+        self._table.run("move_average", share)
 
 
 class AdamSteps:
