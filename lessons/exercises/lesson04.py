@@ -124,7 +124,7 @@ def _softplus_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     ]
 
 
-_LOST = "the digits are lost in the sum: 1 + e**-40 is rounded to 1 before the logarithm sees it. np.log1p(e) never adds the 1."
+_LOST = "the digits are lost in the sum: 1 + e**-40 is rounded to 1, and ln 1 is 0. np.log1p(e) never adds the 1."
 
 
 def _judge_softplus(function: Any) -> kit.Verdict:
@@ -156,9 +156,7 @@ def _gradient_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
 
 
 _FOR_D = "these are the derivatives for D, -1/(1 - D) and -1/D. For z there is one more factor, dD/dz = D*(1 - D)."
-_CANCELS = (
-    "right on paper, where the factors cancel; where D is rounded to 0 or 1 it is 0/0. Cancel them by hand first."
-)
+_CANCELS = "right on paper, where the factors cancel; where D is rounded to 0 or 1 it is 0/0. Cancel them by hand."
 
 
 def _over_d(probability: Callable[[Array], Array], inner: bool) -> Callable[[Array], tuple[Array, Array]]:
