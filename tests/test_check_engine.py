@@ -266,8 +266,8 @@ def test_the_root_of_a_v_without_squares_is_no_matter_of_the_power():
         m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g
         return p - lr * math.sqrt(1 - beta2**t) / (1 - beta1**t) * m / (np.sqrt(v) + eps), m, v
 
-    finding = run_exercise("adam", {"adam_step": adam_step}).finding
-    assert finding.code == "E15"
+    finding = run_exercise("adam", {"adam_step": adam_step}, seed=1).finding
+    assert finding.code == "E15"  # at t = 1: some g are below 0
     assert "squares" in finding.cause
 
 
