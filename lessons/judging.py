@@ -73,6 +73,43 @@ class Verdict:
         """Nothing: `check` has printed it."""
 
 
+def name_faults(truth: Mapping[str, str], words: Mapping[str, str], lead: str) -> Callable[[Any], Verdict]:
+    """A judge for "say what each of these is": letters are to be matched with words.
+
+    Parameters
+    ----------
+    truth : mapping of str to str
+        The right word for each letter.
+    words : mapping of str to str
+        For each word, how it can be told.
+    lead : str
+        Stands before the word that was wrongly given and how it could have been told.
+
+    Returns
+    -------
+    callable
+        From the answer, a dict of letters to words, to a `Verdict` about its first mistake.
+    """
+
+    def judge(answer: Any) -> Verdict:
+        if not isinstance(answer, Mapping) or set(answer) != set(truth):
+            return Verdict.wrong(f"a dict with the keys {', '.join(truth)} is wanted, got {answer!r}", code="E11")
+        unknown = [word for word in answer.values() if word not in list(words)]
+        if unknown:
+            return Verdict.wrong(f"{unknown[0]!r} is none of {', '.join(words)}", code="E12")
+        wrong = [letter for letter, word in answer.items() if word != truth[letter]]
+        if not wrong:
+            return Verdict.ok(f"all {len(truth)}")
+        letter, given = wrong[0], answer[wrong[0]]
+        return Verdict.wrong(
+            f"{len(truth) - len(wrong)} of {len(truth)} are right; {letter} is not {given!r}",
+            f"{lead} {given!r}: {words[given]}",
+            code="E30",
+        )
+
+    return judge
+
+
 # ------------------------------------------------------------------------------------------------------------ exercises
 @dataclass(frozen=True)
 class Mistake:

@@ -17,13 +17,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lessons.judging import Exercise, Mistake, Verdict, judge
+from lessons.judging import Exercise, Mistake, Verdict, judge, name_faults
 from lessons.keeping import keep_functions, my, my_ops
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Exercise", "Mistake", "Verdict", "check", "fast", "keep", "my", "my_ops", "show", "yours"]
+__all__ = ["Exercise", "Mistake", "Verdict", "check", "fast", "keep", "my", "my_ops", "name_faults", "show", "yours"]
 
 DOTS_PER_INCH = 110
 

@@ -219,23 +219,6 @@ _PROBES = {
 }
 
 
-def _judge_suspects(answer: Any) -> kit.Verdict:
-    if not isinstance(answer, Mapping) or set(answer) != set(FAULTS):
-        return kit.Verdict.wrong(f"a dict with the keys {', '.join(FAULTS)} is wanted, got {answer!r}", code="E11")
-    unknown = [word for word in answer.values() if word not in _PROBES]
-    if unknown:
-        return kit.Verdict.wrong(f"{unknown[0]!r} is none of {', '.join(_PROBES)}", code="E12")
-    wrong = [letter for letter, word in answer.items() if word != FAULTS[letter]]
-    if not wrong:
-        return kit.Verdict.ok("all six")
-    letter = wrong[0]
-    return kit.Verdict.wrong(
-        f"{len(FAULTS) - len(wrong)} of {len(FAULTS)} are right; {letter} is not {answer[letter]!r}",
-        f"to try for {answer[letter]!r}: {_PROBES[answer[letter]]}",
-        code="E30",
-    )
-
-
 _SOFTPLUS = kit.Exercise(
     "softplus",
     4,
@@ -330,7 +313,7 @@ EXERCISES = (
     kit.Exercise(
         "bce_hunt",
         4,
-        judge=_judge_suspects,
+        judge=kit.name_faults(FAULTS, _PROBES, "to try for"),
         hints=(
             "Begin with z = 0, one sample: whatever the target, the answer is ln 2.",
             "Then one thing at a time: a large z, a soft target, two samples with different targets, a sample twice.",

@@ -197,23 +197,6 @@ _LOOKS = {
 }
 
 
-def _judge_paths(answer: Any) -> kit.Verdict:
-    if not isinstance(answer, Mapping) or set(answer) != set(FAULTS):
-        return kit.Verdict.wrong(f"a dict with the keys {', '.join(FAULTS)} is wanted, got {answer!r}", code="E11")
-    unknown = [word for word in answer.values() if word not in _LOOKS]
-    if unknown:
-        return kit.Verdict.wrong(f"{unknown[0]!r} is none of {', '.join(_LOOKS)}", code="E12")
-    wrong = [letter for letter, word in answer.items() if word != FAULTS[letter]]
-    if not wrong:
-        return kit.Verdict.ok("all five")
-    letter = wrong[0]
-    return kit.Verdict.wrong(
-        f"{len(FAULTS) - len(wrong)} of {len(FAULTS)} are right; {letter} is not {answer[letter]!r}",
-        f"how to know {answer[letter]!r}: {_LOOKS[answer[letter]]}",
-        code="E30",
-    )
-
-
 EXERCISES = (
     kit.Exercise(
         "adam_by_hand",
@@ -251,7 +234,7 @@ EXERCISES = (
     kit.Exercise(
         "valley_hunt",
         5,
-        judge=_judge_paths,
+        judge=kit.name_faults(FAULTS, _LOOKS, "how to know"),
         hints=(
             "Look at the first step of each: in which direction, and how far?",
             "The slope at the start is (-4, 50): gradient descent and momentum go down the wall. Adam does not care.",

@@ -400,23 +400,6 @@ _REASONS = {
 }
 
 
-def _judge_patients(answer: Any) -> kit.Verdict:
-    if not isinstance(answer, Mapping) or set(answer) != set(FAULTS):
-        return kit.Verdict.wrong(f"a dict with the keys {', '.join(FAULTS)} is wanted, got {answer!r}", code="E11")
-    unknown = [word for word in answer.values() if word not in _REASONS]
-    if unknown:
-        return kit.Verdict.wrong(f"{unknown[0]!r} is none of {', '.join(_REASONS)}", code="E12")
-    wrong = [letter for letter, word in answer.items() if word != FAULTS[letter]]
-    if not wrong:
-        return kit.Verdict.ok("all five")
-    letter = wrong[0]
-    return kit.Verdict.wrong(
-        f"{len(FAULTS) - len(wrong)} of {len(FAULTS)} are right; {letter} is not {answer[letter]!r}",
-        f"what {answer[letter]!r} looks like: {_REASONS[answer[letter]]}",
-        code="E30",
-    )
-
-
 EXERCISES = (
     kit.Exercise(
         "mixture_log_density",
@@ -501,7 +484,7 @@ EXERCISES = (
     kit.Exercise(
         "patients",
         6,
-        judge=_judge_patients,
+        judge=kit.name_faults(FAULTS, _REASONS, "what it would look like,"),
         hints=(
             "The losses sort the five into three groups: near ln 2, near 0, swinging. Within one, look at the maps.",
             "Ask of each: whom does D contradict? Where would the points go if D were frozen? Who is taught what?",
