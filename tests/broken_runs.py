@@ -14,7 +14,7 @@ from unittest import mock
 
 import numpy as np
 
-from minigan import gan, trainer
+from minigan import gan, optimizers, trainer
 from minigan import train as train_command
 from minigan.cli import run_command
 from minigan.data.dataset import ImageSet
@@ -28,17 +28,20 @@ NORMAL_SEEDS = (1, 2, 3, 4, 5)
 
 
 def faster(*, d=1, g=1):
-    """Other learning rates."""
-    return (
-        mock.patch.object(gan, "D_LEARNING_RATE", d * gan.D_LEARNING_RATE),
-        mock.patch.object(gan, "G_LEARNING_RATE", g * gan.G_LEARNING_RATE),
-    )
+    """Other learning rates than the run says it has."""
+    start = optimizers.Adam.__init__
+
+    def begin(self, params, *, learning_rate, **others):
+        factor = d if learning_rate == gan.D_LEARNING_RATE else g
+        start(self, params, learning_rate=factor * learning_rate, **others)
+
+    return (mock.patch.object(optimizers.Adam, "__init__", begin),)
 
 
 def with_batches(change):
     """Other pictures than [-1, 1]."""
     batch = ImageSet.batch
-    return (mock.patch.object(ImageSet, "batch", lambda *arguments: change(batch(*arguments)).astype(np.float32)),)
+    return (mock.patch.object(ImageSet, "batch", lambda *a, **k: change(batch(*a, **k)).astype(np.float32)),)
 
 
 def one_noise_for_all():
