@@ -66,3 +66,14 @@ def test_adding():
     np.testing.assert_array_equal(x, np.broadcast_to(1 + b, x.shape))
     pieces.add_into(x, x.copy())
     np.testing.assert_array_equal(x, np.broadcast_to(2 + 2 * b, x.shape))
+
+
+@pytest.mark.parametrize("shape", [(8, 4, 4, 16), (64, 32, 32, 4)])
+def test_batch_norm_keeps_its_digits_where_the_mean_is_large(shape):
+    """Both ways of going, for few numbers and for many: the mean has to be taken away before anything else is done."""
+    rng = np.random.default_rng(0)
+    x = (1000 + rng.standard_normal(shape)).astype(np.float32)
+    gamma, beta = rng.standard_normal((2, shape[-1])).astype(np.float32)
+    y, stats = pieces.batch_norm_forward(x, gamma, beta, 1e-3, 0.2)
+    z = (x.astype(np.float64) - stats[0]) * (gamma * stats[2]) + beta
+    np.testing.assert_allclose(y, np.maximum(z, 0.2 * z), rtol=0, atol=1e-5)

@@ -155,15 +155,18 @@ def _normalise(x: Array, mean: Array, scale: Array, beta: Array, alpha: float) -
     """``z = scale * (x - mean) + beta; y = max(alpha * z, z)``."""
     y = empty(x.shape, x.dtype)
     if x.size <= SMALL:
-        np.multiply(x, scale, out=y)
-        y += beta - scale * mean
+        np.subtract(x, mean, out=y)
+        y *= scale
+        y += beta
         return np.maximum(y, alpha * y, out=y)
     rows, out = _wide(x), _wide(y)
-    scale, shift = (_repeated(v, rows) for v in (scale, beta - scale * mean))
+    # Not x * scale + (beta - scale * mean): where the mean is large beside the deviation, that loses digits.
+    mean, scale, beta = (_repeated(v, rows) for v in (mean, scale, beta))
 
     def piece(i: slice) -> None:
-        z = np.multiply(rows[i], scale, out=out[i])
-        z += shift
+        z = np.subtract(rows[i], mean, out=out[i])
+        z *= scale
+        z += beta
         with scratch() as new:
             np.maximum(z, np.multiply(z, alpha, out=new(z.shape, z.dtype)), out=z)
 
@@ -221,15 +224,16 @@ def batch_norm_backward(
     if not input_grad:
         return None, dgamma, dbeta
     scale = gamma * inv_std
-    slant = scale * inv_std * dgamma / N
-    wide_scale, wide_slant, shift = (_repeated(v, rows) for v in (scale, slant, slant * mean - scale * dbeta / N))
+    share, wide_scale, slant = (_repeated(v, rows) for v in (dbeta / N, scale, scale * inv_std * dgamma / N))
 
-    def spread(here: slice) -> None:  # scale * (dz - dbeta / N) - slant * (x - mean)
+    def spread(here: slice) -> None:
         dz = out[here]
+        dz -= share
         dz *= wide_scale
         with scratch() as new:
-            dz -= np.multiply(rows[here], wide_slant, out=new(dz.shape, dz.dtype))
-        dz += shift
+            centred = np.subtract(rows[here], wide_mean, out=new(dz.shape, dz.dtype))
+            centred *= slant
+            dz -= centred
 
     each(spread, pieces)
     return dx, dgamma, dbeta
