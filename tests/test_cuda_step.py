@@ -34,7 +34,8 @@ def device(request):
 
 
 def inputs_for(where, step, B=4, S=32):
-    real = np.random.default_rng(step).uniform(-1, 1, (B, S, S, 3)).astype(np.float32)
+    # From pictures 0, 1, 2 one number of D comes to lie so near LeakyReLU's kink that rounding decides on its side.
+    real = np.random.default_rng(10 + step).uniform(-1, 1, (B, S, S, 3)).astype(np.float32)
     return draw_inputs(real, 5, step, where)
 
 
