@@ -4,7 +4,7 @@ A layer never remembers a call. `forward` returns what `backward` will need as a
 can be run twice before going back (the discriminator sees reals, then fakes) and can be run *through* without
 collecting gradients (the generator's step goes through a frozen discriminator: ``param_grads=False``).
 
-Three dictionaries say all there is to know: `params` (trained), `grads` (same keys; backward ADDS into them), and
+Three dictionaries say all there is to know: `params` (trained), `grads` (same keys; backward ADDS to them), and
 `buffers` (saved but not trained: moving statistics). Optimizers write into `params` in place, and a training forward of
 `BatchNormalization` into `buffers`; no forward or backward changes anything else.
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -47,6 +48,7 @@ class Layer:
         self.params = params or {}
         self.grads = {name: xp_of(p).zeros_like(p) for name, p in self.params.items()}
         self.buffers = buffers or {}
+        self._untouched = set(self.grads)  # those that are known to be zero
 
     def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
         """Output and cache.
@@ -87,6 +89,16 @@ class Layer:
         """
         raise NotImplementedError
 
+    def zero_grads(self) -> None:
+        """Set all gradients to zero. On NumPy, where that takes no time, they become one zero read many times."""
+        for name in self.grads.keys() - self._untouched:
+            old = self.grads[name]
+            if isinstance(old, np.ndarray):
+                self.grads[name] = np.broadcast_to(old.dtype.type(0), old.shape)
+                self._untouched.add(name)
+            else:
+                old.fill(0)
+
     def output_shape(self, input_shape: Shape) -> Shape:
         """Shape of the output, batch axis left out, for a shape of the input."""
         raise NotImplementedError
@@ -109,14 +121,28 @@ class _Parametric(Layer):
         self, backward: Callable[..., Any], dy: Array, cache: Cache, input_grad: bool, param_grads: bool
     ) -> Array | None:
         # A student's function has no switches: it computes all three, and what is not wanted is dropped here.
-        switches = {"input_grad": input_grad, "param_grads": param_grads} if _has_switches(backward) else {}
+        own = _has_switches(backward)
+        switches = {"input_grad": input_grad, "param_grads": param_grads} if own else {}
         dx, first, second = backward(dy, cache, **switches)
         if param_grads:
             for name, gradient in zip(self.names, (first, second), strict=True):
-                add_into(self.grads[name], gradient)
+                self._add(name, gradient, own)
         return dx if input_grad else None
 
+    def _add(self, name: str, gradient: Array, own: bool) -> None:
+        """``grads[name] += gradient``; 0 + gradient, if it is minigan's own, is that gradient itself."""
+        total = self.grads[name]
+        if name in self._untouched:
+            self._untouched.remove(name)
+            if isinstance(total, np.ndarray):
+                if own and (gradient.shape, gradient.dtype) == (total.shape, total.dtype):
+                    self.grads[name] = gradient
+                    return
+                self.grads[name] = total = total.copy()
+        add_into(total, gradient)
 
+
+@lru_cache(maxsize=64)
 def _has_switches(backward: Callable[..., Any]) -> bool:
     return {"input_grad", "param_grads"} <= set(inspect.signature(backward).parameters)
 
@@ -448,6 +474,7 @@ class BatchNormLeakyReLU(_Parametric):
     def __init__(self, norm: BatchNormalization, activation: LeakyReLU) -> None:
         self.norm, self.activation = norm, activation
         self.params, self.grads, self.buffers = norm.params, norm.grads, norm.buffers
+        self._untouched = norm._untouched
         self._ops = norm.ops
 
     @staticmethod

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from minigan.backend import Array, Backend, Shape, backend_of
 from minigan.kernels import cuda
 from minigan.layers import BatchNormLeakyReLU, Cache, Layer
-from minigan.threads import each, holding_blas
+from minigan.threads import holding_blas
 
 Caches: TypeAlias = list[Cache]
 
@@ -139,7 +139,8 @@ class Sequential:
         if grads and cuda.available(*grads):
             self._zeroing.run(list(grads))
             return
-        each(lambda g: g.fill(0), grads)
+        for layer in self.layers:
+            layer.zero_grads()
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Copy saved values into the parameters and buffers.

@@ -85,7 +85,10 @@ def dense_backward(
 def _product(a: Array, b: Array, *, transpose_a: bool = False, transpose_b: bool = False) -> Array:
     if cuda.available(a, b):
         return cublas.matmul(a, b, transpose_a=transpose_a, transpose_b=transpose_b)
-    return (a.T if transpose_a else a) @ (b.T if transpose_b else b)
+    a, b = (a.T if transpose_a else a), (b.T if transpose_b else b)
+    xp = xp_of(a, b)
+    y = empty((a.shape[0], b.shape[1]), a.dtype, xp)
+    return xp.multiply(a, b, out=y) if a.shape[1] == 1 else xp.matmul(a, b, out=y)  # BLAS is slow at a column by a row
 
 
 # ---------------------------------------------------------------------------------------------------------- convolution
@@ -340,12 +343,19 @@ def flatten_forward(x: Array) -> tuple[Array, Shape]:
     cache : tuple of int
         The shape of x.
     """
-    return x.reshape(x.shape[0], -1).copy(), x.shape
+    return _copy(x, (x.shape[0], -1)), x.shape
 
 
 def flatten_backward(dy: Array, cache: Shape) -> Array:
     """Back to the shape of x."""
-    return dy.reshape(cache).copy()
+    return _copy(dy, cache)
+
+
+def _copy(a: Array, shape: Shape) -> Array:
+    a = a.reshape(shape)
+    copy = empty(a.shape, a.dtype, xp_of(a))
+    copy[...] = a
+    return copy
 
 
 # -------------------------------------------------------------------------------------------------- batch normalization

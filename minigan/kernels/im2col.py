@@ -16,6 +16,7 @@ Legend: `minigan.conv`. Works on NumPy and CuPy alike.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -131,18 +132,24 @@ def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Si
     Kh, Kw = kernel_size
     if _is_one_patch((Ho, Wo), kernel_size, pad, x.shape[1:3]):
         return _dense(x.reshape(N, -1).T, dy.reshape(N, O), None, images=N).reshape(Kh, Kw, C, O)
-    shares = lanes(xp, N)
-    dw2 = xp.zeros((len(shares), Kh * Kw * C, O), x.dtype)
+    if xp is np and N * Ho * Wo <= FEW_ROWS:
+        cols, dy2 = im2col(x, kernel_size, stride, pad), dy.reshape(-1, O)
+        dw = empty((cols.shape[1], O), x.dtype)
+        each(lambda rows: np.matmul(cols[:, rows].T, dy2, out=dw[rows]), lanes(np, len(dw)))
+        return dw.reshape(Kh, Kw, C, O)
+    shares = tuple(lanes(xp, N))
+    dw2 = empty((len(shares), Kh * Kw * C, O), x.dtype, xp)
 
     def share(lane: int) -> None:
         x_, dy_ = x[shares[lane]], dy[shares[lane]]
+        dw2[lane].fill(0)
         for n in spans(xp, len(x_), _images(N, Ho * Wo * dw2.shape[1] * x.dtype.itemsize)):
             with scratch(xp) as new:
                 cols = im2col(x_[n], kernel_size, stride, pad, new)  # (n*Ho*Wo, Kh*Kw*C)
                 dw2[lane] += xp.matmul(cols.T, dy_[n].reshape(-1, O), out=new(dw2.shape[1:], x.dtype))
 
     each(share, range(len(shares)))
-    return dw2.sum(axis=0).reshape(Kh, Kw, C, O)
+    return dw2.sum(axis=0, out=empty(dw2.shape[1:], x.dtype, xp)).reshape(Kh, Kw, C, O)
 
 
 def im2col(x: Array, kernel_size: Size, stride: int, pad: Pad, new: New | None = None) -> Array:
@@ -163,7 +170,7 @@ def im2col(x: Array, kernel_size: Size, stride: int, pad: Pad, new: New | None =
     Array of shape (N*Ho*Wo, Kh*Kw*C)
     """
     xp = xp_of(x)
-    new = new or xp.empty
+    new = new or partial(empty, xp=xp)
     N, H, W, C = x.shape
     Kh, Kw = kernel_size
     Ho, Wo = output_size((H, W), kernel_size, stride, pad)
