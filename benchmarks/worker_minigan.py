@@ -17,6 +17,7 @@ from minigan.backend import get_backend
 from minigan.conv import KERNELS, conv_forward, conv_input_grad, conv_weight_grad
 from minigan.data.dataset import open_images
 from minigan.gan import GAN, RecordedStep, StepInputs, build_gan, draw_inputs, train_step
+from minigan.helpers import helping
 from minigan.threads import thread_count, use_threads
 
 SEED = 1
@@ -29,13 +30,20 @@ class Minigan(Program):
     inputs: StepInputs
 
     def begin(
-        self, threads: int | None = None, backend: str = "numpy", tf32: bool = False, graph: bool = False
+        self,
+        threads: int | None = None,
+        backend: str = "numpy",
+        tf32: bool = False,
+        graph: bool = False,
+        helpers: bool = True,
     ) -> dict[str, Any]:
         self._limits = contextlib.ExitStack()  # until the process ends
         if threads is not None:
             self._limits.enter_context(use_threads(threads))
             self._limits.enter_context(threadpool_limits(threads))
         self.backend, self._graph = get_backend(backend, tf32=tf32), graph
+        if backend == "numpy" and helpers:
+            self.backend = self._limits.enter_context(helping())
         about = {"numpy": np.__version__, "blas": _blas(), "threads": thread_count()}
         if backend == "cupy":
             cuda = self.backend.xp.cuda.runtime.runtimeGetVersion()

@@ -89,7 +89,8 @@ class GeneratorAverage:
         if cuda.available(t):
             self._on_gpu.run(list(averages.values()), list(latest.values()), 1 - kept)
         else:
-            each(lambda pair: _move(*pair, 1 - kept), [(averages[name], new) for name, new in latest.items()])
+            share = 1 - kept
+            each(lambda pair: _move(*pair, share), [(averages[name], new) for name, new in latest.items()])
         t += 1
 
     def settle(self) -> Sequential:

@@ -17,7 +17,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -30,28 +30,79 @@ SMALLEST = 1 << 20
 """Bytes from which an array is worth the trouble."""
 
 KEEP_BYTES = 1 << 30
+"""How much may wait for its next use; what comes back beyond that is the system's."""
 
-_idle: dict[int, list[Array]] = {}
-_idle_bytes = 0
+ALIGN = 64
+"""Bytes to which blocks and scratch arrays are aligned: a line of the processor's cache."""
+
+
+class Source(Protocol):
+    """Where blocks come from, if not from NumPy (`minigan.helpers.Region`)."""
+
+    def take(self, size: int) -> Array | None:
+        """A new block of so many bytes, or None."""
+
+    def clear(self, block: Array) -> None:
+        """Give the system back the memory of a block that nobody uses; the block can be used again."""
+
+
+class _Pool:
+    """Blocks that wait for their next use, by size."""
+
+    def __init__(self, source: Source | None = None) -> None:
+        self.source = source
+        self.idle: dict[int, list[Array]] = {}
+        self.idle_bytes = 0
+
+    def take(self, size: int) -> Array:
+        try:
+            block = self.idle.setdefault(size, []).pop()
+        except IndexError:
+            new = None if self.source is None else self.source.take(size)
+            return np.empty(size, np.uint8) if new is None else new
+        self.idle_bytes -= size
+        return block
+
+    def give_back(self, block: Array) -> None:
+        if self.idle_bytes >= KEEP_BYTES:
+            if self.source is None:
+                return
+            self.source.clear(block)
+        self.idle_bytes += block.nbytes
+        self.idle.setdefault(block.nbytes, []).append(block)
+
+
+_pool = _Pool()
+
+
+@contextmanager
+def taking_from(source: Source) -> Iterator[None]:
+    """Have `empty` take all its arrays, small ones too, from a source inside a ``with`` block.
+
+    Once the source has no more, from NumPy again.
+    """
+    global _pool
+    before, _pool = _pool, _Pool(source)
+    try:
+        yield
+    finally:
+        _pool = before
 
 
 class _Loan:
     """A block that is out on loan: NumPy makes an array of it, which keeps it alive, as do the array's views."""
 
-    def __init__(self, block: Array, shape: Shape, dtype: np.dtype) -> None:
-        self.block = block
+    def __init__(self, pool: _Pool, shape: Shape, dtype: np.dtype, needed: int) -> None:
+        self.pool, self.block = pool, pool.take(_block_size(needed))
         self.__array_interface__ = {
             "shape": shape,
             "typestr": dtype.str,
-            "data": block.__array_interface__["data"],
+            "data": self.block.__array_interface__["data"],
             "version": 3,
         }
 
     def __del__(self) -> None:
-        global _idle_bytes
-        if _idle_bytes < KEEP_BYTES:
-            _idle_bytes += self.block.nbytes
-            _idle.setdefault(self.block.nbytes, []).append(self.block)
+        self.pool.give_back(self.block)
 
 
 def empty(shape: Shape, dtype: Any, xp: Any = np) -> Array:
@@ -69,18 +120,11 @@ def empty(shape: Shape, dtype: Any, xp: Any = np) -> Array:
     Array
         C-contiguous; on NumPy from 1 MB on in memory that is used again once nobody has the array any more.
     """
-    global _idle_bytes
     dtype = np.dtype(dtype)
     needed = math.prod(shape) * dtype.itemsize
-    if xp is not np or needed < SMALLEST:
+    if xp is not np or (needed < SMALLEST and _pool.source is None):
         return xp.empty(shape, dtype)
-    size = _block_size(needed)
-    try:
-        block = _idle.setdefault(size, []).pop()
-        _idle_bytes -= size
-    except IndexError:
-        block = np.empty(size, np.uint8)
-    return np.asarray(_Loan(block, shape, dtype))
+    return np.asarray(_Loan(_pool, shape, dtype, needed))
 
 
 def _block_size(needed: int) -> int:
@@ -89,6 +133,7 @@ def _block_size(needed: int) -> int:
     >>> [_block_size(n) for n in (32768, 32769, 49000, 65536)]
     [32768, 40960, 49152, 65536]
     """
+    needed = max(needed, ALIGN)
     step = 1 << (needed.bit_length() - 3)
     return -(-needed // step) * step
 
@@ -102,7 +147,6 @@ class _Room(threading.local):
 
 
 _room = _Room()
-ALIGN = 64
 
 
 @contextmanager

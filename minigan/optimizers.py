@@ -102,7 +102,8 @@ class Adam:
             )
             return
         rate = self.learning_rate * math.sqrt(1 - self.beta_2**self.t) / (1 - self.beta_1**self.t)
-        each(lambda work: self._update(*work, rate), self._pieces(grads))
+        settings = self.beta_1, self.beta_2, self.epsilon
+        each(lambda arrays: _update(*arrays, rate, *settings), self._pieces(grads))
 
     def _pieces(self, grads: Mapping[str, Array]) -> Iterator[tuple[Array, Array, Array, Array]]:
         """Every parameter with its gradient and moments, large ones in pieces that fit into a processor's cache."""
@@ -114,22 +115,6 @@ class Adam:
                     yield p_, g, m, v
             else:
                 yield arrays
-
-    def _update(self, p: Array, g: Array, m: Array, v: Array, rate: float) -> None:
-        xp = xp_of(p, g, m, v)
-        with scratch(xp) as new:
-            work = xp.multiply(g, 1 - self.beta_1, out=new(g.shape, g.dtype))
-            m *= self.beta_1
-            m += work
-            xp.multiply(g, g, out=work)
-            work *= 1 - self.beta_2
-            v *= self.beta_2
-            v += work
-            xp.sqrt(v, out=work)
-            work += self.epsilon
-            xp.divide(m, work, out=work)
-            work *= rate
-            p -= work
 
     def state(self) -> dict[str, Array]:
         """The moments by name ("m.3.kernel"); `t` is saved beside them."""
@@ -165,3 +150,20 @@ class Adam:
             for name, a in moments.items():
                 moments[name] = backend.asarray(backend_of(a).to_host(a))
         return self
+
+
+def _update(p: Array, g: Array, m: Array, v: Array, rate: float, beta_1: float, beta_2: float, epsilon: float) -> None:
+    xp = xp_of(p, g, m, v)
+    with scratch(xp) as new:
+        work = xp.multiply(g, 1 - beta_1, out=new(g.shape, g.dtype))
+        m *= beta_1
+        m += work
+        xp.multiply(g, g, out=work)
+        work *= 1 - beta_2
+        v *= beta_2
+        v += work
+        xp.sqrt(v, out=work)
+        work += epsilon
+        xp.divide(m, work, out=work)
+        work *= rate
+        p -= work

@@ -22,10 +22,10 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -33,6 +33,13 @@ from threadpoolctl import ThreadpoolController
 MAX_THREADS = 1024
 
 T = TypeVar("T")
+
+
+class Team(Protocol):
+    """Workers that are no threads (`minigan.helpers`)."""
+
+    def each(self, function: Callable[[Any], object], items: Sequence[Any]) -> bool:
+        """Do what `minigan.threads.each` says and return True, or nothing and return False."""
 
 
 class _State:
@@ -47,6 +54,7 @@ class _State:
         self.limiter: Any = None
         self.blas: Any = None
         self.warned = False
+        self.team: Team | None = None
         self.inside = threading.local()
 
 
@@ -129,6 +137,21 @@ def holding_blas() -> Iterator[None]:
                 _state.limiter = None
 
 
+@contextmanager
+def offering_to(team: Team) -> Iterator[None]:
+    """Offer the work of `each` to a team first, inside a ``with`` block; what it will not do, threads do."""
+    before, _state.team = _state.team, team
+    try:
+        yield
+    finally:
+        _state.team = before
+
+
+def be_a_worker() -> None:
+    """From now on `each` does everything in the calling thread, as in a thread that it started itself."""
+    _state.inside.worker = True
+
+
 def each(function: Callable[[T], object], items: Iterable[T]) -> None:
     """Call a function on every item, several at a time; return when all are done.
 
@@ -150,6 +173,10 @@ def each(function: Callable[[T], object], items: Iterable[T]) -> None:
         for item in items:
             function(item)
         return
+    if _state.team is not None:
+        with holding_blas():
+            if _state.team.each(function, items):
+                return
     queue = iter(items)  # next() on a list's iterator is atomic: every item goes to one worker
 
     def work() -> None:

@@ -23,6 +23,7 @@ from minigan.data.dataset import ImageSet, open_images
 from minigan.data.folder import check_folder, describe_skipped
 from minigan.errors import UserError
 from minigan.gan import D_LEARNING_RATE, build_gan
+from minigan.helpers import helping
 from minigan.models import IMAGE_SIZES, INITS, discriminator, generator
 from minigan.run import (
     Run,
@@ -138,7 +139,8 @@ def _resumed_settings(path: Path, given: dict[str, Any]) -> tuple[RunConfig, dic
 
 
 def _train(trainer: Trainer) -> int:
-    with working_with(trainer.run.config.threads):
+    with working_with(trainer.run.config.threads), helping(trainer.backend) as backend:
+        trainer.move_to(backend)
         status = trainer.train()
     path = trainer.run.path
     if status:

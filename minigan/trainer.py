@@ -33,6 +33,7 @@ from minigan.data.dataset import ImageSet, Prefetcher
 from minigan.diagnosis import examine, one_liner
 from minigan.errors import RunError
 from minigan.gan import GAN, METRICS, RecordedStep, StepResult, draw_inputs, train_step
+from minigan.helpers import HelperError
 from minigan.models import NOISE_SIZE
 from minigan.rng import stream
 from minigan.run import METRICS_NAME, PICTURE_FACES, REPORT_NAME, VITALS_NAME, Run, read_rows
@@ -115,6 +116,12 @@ class Trainer:
         self._fixed_noise = backend.asarray(noise)
         self._yardstick: Yardstick | None = None
 
+    def move_to(self, backend: Backend) -> None:
+        """Go on with all arrays on another backend of the same array module."""
+        if backend is not self.backend:
+            self.backend = backend
+            self.gan.to(backend)
+
     def train(self) -> int:
         """Run to the last step, or until told to stop.
 
@@ -167,6 +174,9 @@ class Trainer:
             end, words = report.FAILED, f"after step {self.step - 1} {error}; {self._what_is_kept()}"
             self._note_not_finite(self.step - 1, f"after step {self.step - 1} {error}")
             raise RunError(words, exit_status=3) from None
+        except HelperError as error:
+            end, words = report.FAILED, f"{error}; {self._what_is_kept()}"
+            raise RunError(words) from None
         except RunError as error:
             end, words = report.FAILED, str(error)
             raise

@@ -51,12 +51,43 @@ def test_arrays_are_ordinary():
 
 
 def test_no_more_is_kept_than_the_limit(monkeypatch):
-    monkeypatch.setattr(memory, "KEEP_BYTES", memory._idle_bytes)
-    before = memory._idle_bytes
-    del_me = np.asarray(memory._Loan(np.empty(SMALLEST, np.uint8), (SMALLEST,), np.dtype(np.uint8)))
-    del del_me
+    pool = memory._Pool()
+    monkeypatch.setattr(memory, "KEEP_BYTES", SMALLEST)
+    first, second = (np.asarray(memory._Loan(pool, (SMALLEST,), np.dtype(np.uint8), SMALLEST)) for _ in range(2))
+    del first
     gc.collect()
-    assert memory._idle_bytes == before
+    assert pool.idle_bytes == SMALLEST
+    del second
+    gc.collect()
+    assert pool.idle_bytes == SMALLEST
+
+
+class Stretch:
+    """A source of one block."""
+
+    def __init__(self):
+        self.blocks, self.cleared = [np.empty(1 << 16, np.uint8)], 0
+
+    def take(self, size):
+        return self.blocks.pop()[:size] if self.blocks else None
+
+    def clear(self, block):
+        self.cleared += 1
+
+
+def test_arrays_come_from_a_source_while_it_has_any_and_go_back_there(monkeypatch):
+    source = Stretch()
+    start = address(source.blocks[0])
+    with memory.taking_from(source):
+        first = empty((10,), np.float32)  # a small one, too
+        second = empty((10,), np.float32)
+    assert address(first) == start
+    assert address(second) != start
+    monkeypatch.setattr(memory, "KEEP_BYTES", 0)
+    del first
+    gc.collect()
+    assert source.cleared == 1
+    assert address(empty((10,), np.float32)) != start
 
 
 def test_scratch_gives_a_thread_the_same_memory_again():

@@ -45,7 +45,7 @@ def in_pieces(function: Callable[..., object], *arrays: Array) -> None:
         Of equal size and one backend; those that are written into must be contiguous.
     """
     xp = xp_of(*arrays)
-    flat = [a.reshape(-1) for a in arrays]
+    flat = tuple(a.reshape(-1) for a in arrays)
     each(lambda piece: function(*(a[piece] for a in flat)), spans(xp, flat[0].size, PIECE))
 
 
@@ -66,7 +66,7 @@ def channel_sum(x: Array) -> Array:
     """
     rows = _wide(x)
     pieces = _pieces(rows)
-    sums = np.empty((len(pieces), rows.shape[1]), x.dtype)
+    sums = empty((len(pieces), rows.shape[1]), x.dtype)
 
     def piece(i: int) -> None:
         np.matmul(_ones(rows[pieces[i]]), rows[pieces[i]], out=sums[i])
@@ -124,7 +124,7 @@ def batch_norm_forward(x: Array, gamma: Array, beta: Array, eps: float, alpha: f
     rows = _wide(x)
     pieces = _pieces(rows)
     width = rows.shape[1]
-    means, squares = np.empty((2, len(pieces), width), x.dtype)
+    means, squares = empty((2, len(pieces), width), x.dtype)
 
     def moments(i: int) -> None:
         piece = rows[pieces[i]]
@@ -205,7 +205,7 @@ def batch_norm_backward(
     rows, dy_rows, y_rows, out = (_wide(a) for a in (x, dy, y, dx))
     pieces = _pieces(rows)
     wide_mean = _repeated(mean, rows)
-    sums = np.empty((len(pieces), 2, rows.shape[1]), x.dtype)
+    sums = empty((len(pieces), 2, rows.shape[1]), x.dtype)
 
     def gather(i: int) -> None:
         here = pieces[i]
@@ -258,8 +258,8 @@ def _repeated(v: Array, rows: Array) -> Array:
     return np.tile(v, rows.shape[1] // len(v))
 
 
-def _pieces(rows: Array) -> list[slice]:
-    return spans(np, len(rows), max(1, PIECE // rows.shape[1]))
+def _pieces(rows: Array) -> tuple[slice, ...]:
+    return tuple(spans(np, len(rows), max(1, PIECE // rows.shape[1])))
 
 
 def _ones(piece: Array) -> Array:

@@ -305,7 +305,7 @@ def _weight_grad(N: int, plan: _Plan, tiles: Callable[[slice, New], tuple[Array,
 
     None if that is not finite.
     """
-    shares = lanes(np, N, most=LANES)
+    shares = tuple(lanes(np, N, most=LANES))
     dU = empty((len(shares), plan.n, plan.n, plan.D, plan.O), plan.dtype)
 
     def share(lane: int) -> None:
@@ -487,9 +487,11 @@ def _kernel(dU: Array, plan: _Plan) -> Array | None:
     _, G, _ = plan.matrices
     parts = dU.reshape(-1, n, n, S, S, C * O)
     dw = empty((R, S, R, S, C * O), dU.dtype)
-    fine = []
+    pieces = tuple(spans(np, C * O, KERNEL_PIECE))
+    fine = empty((len(pieces),), np.bool_)
 
-    def part(c: slice) -> None:
+    def part(i: int) -> None:
+        c = pieces[i]
         with np.errstate(all="ignore"), scratch() as new:
             total = parts[0, ..., c]
             for lane in parts[1:]:
@@ -497,10 +499,10 @@ def _kernel(dU: Array, plan: _Plan) -> Array | None:
             rows = new((R, n, S, S, c.stop - c.start), dU.dtype)
             _along(G.T, total.transpose(1, 2, 3, 0, 4), rows.transpose(1, 2, 3, 0, 4))
             _along(G.T, rows.transpose(0, 2, 3, 1, 4), dw[..., c].transpose(0, 1, 3, 2, 4))
-            fine.append(_finite(dw[..., c]))
+            fine[i] = _finite(dw[..., c])
 
-    each(part, spans(np, C * O, KERNEL_PIECE))
-    return dw.reshape(R * S, R * S, C, O) if all(fine) else None
+    each(part, range(len(pieces)))
+    return dw.reshape(R * S, R * S, C, O) if fine.all() else None
 
 
 # ------------------------------------------------------------------------------------------------------------- pictures

@@ -1,0 +1,440 @@
+"""Helper processes: the same numbers as threads, nothing lost without a word, and nobody left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from minigan import memory, threads
+from minigan.backend import NUMPY
+from minigan.errors import RunError
+from minigan.gan import build_gan, draw_inputs, train_step
+from minigan.helpers import HelperError, Region, Team, helping, shared
+from minigan.kernels.winograd import _plan
+from minigan.parcels import COPY_BYTES, SharedMemory, UnsendableError, from_bytes, to_bytes
+from minigan.threads import each, thread_count, use_threads
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="helpers are for Linux")
+
+
+@pytest.fixture(scope="module")
+def backend():
+    """Two helpers at work; what they do is the same whoever asks, so they are started once."""
+    with use_threads(3), helping() as backend:
+        threads._state.team.wait_until_ready()
+        yield backend
+
+
+@pytest.fixture
+def team(backend):
+    team = threads._state.team
+    team.declined.clear()
+    return team
+
+
+def own(function):
+    """The function as if it were minigan's; its global names are then those of `minigan.threads`."""
+    function.__module__ = "minigan.threads"
+    return function
+
+
+def refused(team):
+    """Why the team has declined, without the function's name."""
+    return [reason.rpartition(": ")[2] for reason in team.declined]
+
+
+# ----------------------------------------------------------------------------------------------------- the same numbers
+@pytest.mark.parametrize("options", [{}, {"ema": 0.9}, {"dtype": np.float64}])
+def test_a_step_is_the_same_bit_for_bit_and_done_together(backend, team, options):
+    dtype = options.pop("dtype", np.float32)
+    real = np.random.default_rng(0).uniform(-1, 1, (24, 32, 32, 3)).astype(np.float32)
+
+    def steps(backend):
+        gan = build_gan(image_size=32, width=24, backend=backend, **options)
+        for network in (gan.generator, gan.discriminator):
+            for layer in network.layers:
+                for arrays in (layer.params, layer.grads, layer.buffers):
+                    arrays.update({name: backend.asarray(a.astype(dtype)) for name, a in arrays.items()})
+        gan.to(backend)
+        for optimizer in (gan.g_optimizer, gan.d_optimizer):
+            for arrays in (optimizer.m, optimizer.v):
+                arrays.update({name: backend.asarray(a.astype(dtype)) for name, a in arrays.items()})
+        metrics = []
+        for k in range(3):
+            inputs = draw_inputs(real, 1, k, backend)
+            metrics.append(train_step(gan, type(inputs)(*(backend.asarray(a.astype(dtype)) for a in inputs))).metrics)
+        return metrics, {**gan.generator.state(), **{f"D.{name}": a for name, a in gan.discriminator.state().items()}}
+
+    before = team.done
+    metrics, state = steps(backend)
+    assert team.done > before + 50
+    assert team.declined == {}
+    with threads.offering_to(None):
+        expected_metrics, expected = steps(NUMPY)
+    np.testing.assert_array_equal(metrics, expected_metrics)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(state[name], array, err_msg=name)
+
+
+def test_the_article_s_layers_are_done_together(backend, team):
+    """Every kernel that a step of full width uses; one step is enough to send everything."""
+    gan = build_gan(backend=backend)
+    real = np.random.default_rng(0).uniform(-1, 1, (16, 64, 64, 3)).astype(np.float32)
+    train_step(gan, draw_inputs(real, 1, 0, backend))
+    assert team.declined == {}
+
+
+def test_every_item_is_done_once_and_some_by_others(team):
+    count, pids = 100, shared(np.zeros(100, np.int64))
+
+    @own
+    def work(i):
+        pids[i] += os.getpid()
+
+    each(work, range(count))
+    assert set(pids) == {os.getpid(), *(helper.process.pid for helper in team.helpers)}
+
+
+def test_fewer_items_than_workers(team):
+    done = shared(np.zeros(2))
+
+    @own
+    def work(i):
+        done[i] += 1
+
+    each(work, range(2))
+    each(work, range(1))
+    assert list(done) == [2, 1]
+
+
+def test_a_helper_counts_threads_like_the_one_it_helps(team):
+    counts = shared(np.zeros(6, np.int64))
+
+    @own
+    def work(i):
+        counts[i] = thread_count()
+
+    each(work, range(6))
+    assert list(counts) == [3] * 6
+
+
+# ------------------------------------------------------------------------------------------ nothing lost without a word
+def test_changes_that_would_be_lost_are_left_to_threads(team):
+    listed, far = [], np.zeros(COPY_BYTES)
+
+    @own
+    def to_list(i):
+        listed.append(i)
+
+    @own
+    def to_far(i):
+        far[i] = 1
+
+    each(to_list, range(6))
+    each(to_far, range(6))
+    each(lambda i: far.__setitem__(i, 2), range(3))  # not minigan's
+    assert sorted(listed) == list(range(6))
+    assert list(far[:7]) == [2, 2, 2, 1, 1, 1, 0]
+    assert refused(team) == [
+        "a list",
+        f"an array of {far.nbytes:,} bytes outside the shared memory",
+        "the function test_changes_that_would_be_lost_are_left_to_threads.<locals>.<lambda> of test_helpers",
+    ]
+
+
+def test_a_copy_cannot_be_written_to(team):
+    near = np.zeros(6)
+
+    @own
+    def work(i):
+        near[i] = 1
+
+    with pytest.raises(HelperError, match="a helper process failed: ValueError: assignment destination is read-only"):
+        each(work, range(6))
+
+
+@pytest.mark.parametrize("where", [0, 1])
+def test_an_error_comes_out_wherever_it_was_raised(team, where):
+    done = shared(np.zeros(9))
+
+    @own
+    def work(i):
+        done[i] = 1
+        if i == where:
+            raise KeyError("lost")
+
+    error = KeyError if where == 0 else HelperError
+    with pytest.raises(error, match="lost"):
+        each(work, range(9))
+    assert done[2] == 1  # all had time to finish
+    each(own(lambda i: None), range(9))  # and go on
+
+
+def test_without_room_in_the_shared_memory_threads_do_the_work(backend, team):
+    x = np.random.default_rng(0).standard_normal((8, 300, 300))
+    region = Region(1 << 16)
+    with memory.taking_from(region):
+        y = shared(x)
+        assert not 0 <= team.region.offset(y) < team.region.size
+
+        @own
+        def work(i):
+            y[i] *= 2
+
+        each(work, range(8))
+    np.testing.assert_array_equal(y, 2 * x)
+    assert len(team.declined) == 1
+    os.close(region.fd)
+
+
+def test_two_threads_do_not_get_into_one_another_s_way(team):
+    totals = [shared(np.zeros(40)) for _ in range(2)]
+    both = threading.Barrier(2)
+
+    def work(total):
+        both.wait()
+        for _ in range(50):
+            each(own(lambda i: total.__setitem__(i, total[i] + 1)), range(40))
+
+    workers = [threading.Thread(target=work, args=(total,)) for total in totals]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert all((total == 50).all() for total in totals)
+
+
+def test_a_forked_child_asks_nobody(team):
+    done = team.done
+    pid = os.fork()
+    if pid == 0:
+        ok = threads._state.team is None and not team.each(own(lambda i: None), range(4))
+        os._exit(0 if ok else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    each(own(lambda i: None), range(4))
+    assert team.done == done + 1
+
+
+# --------------------------------------------------------------------------------------------------- nobody left behind
+def test_helpers_end_with_the_block_and_arrays_stay():
+    before = threads._state.team
+    with use_threads(2), helping() as backend:
+        team = threads._state.team
+        a = backend.asarray(np.arange(10.0))
+    assert threads._state.team is before
+    assert all(helper.process.poll() is not None for helper in team.helpers)
+    assert list(a) == list(range(10))
+    assert np.may_share_memory(memory.empty((4,), np.float32), a) is False
+
+
+def test_a_killed_helper_is_told():
+    with use_threads(2), helping() as backend:
+        team = threads._state.team
+        team.wait_until_ready()
+        a = backend.asarray(np.zeros(4))
+        team.helpers[0].process.send_signal(signal.SIGKILL)
+        with pytest.raises(RunError, match=r"ended before its time \(signal 9\).* --threads 1 works without"):
+            each(own(lambda i: a.__setitem__(i, 1)), range(4))
+
+
+def test_a_helper_that_never_starts_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/cat")  # neither serves nor ends
+    with use_threads(2), helping() as backend:
+        a = backend.asarray(np.zeros(4))
+        each(own(lambda i: a.__setitem__(i, 1)), range(4))
+        assert a.all()
+
+
+def test_where_no_process_can_be_started_threads_do(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    before = threads._state.team
+    with use_threads(2), helping() as backend:
+        assert backend is NUMPY
+        assert threads._state.team is before
+
+
+def test_one_thread_has_no_helpers():
+    with use_threads(1), helping() as backend:
+        assert backend is NUMPY
+
+
+def test_helpers_of_a_killed_process_end(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import time\n"
+        "from minigan import threads\n"
+        "from minigan.helpers import helping\n"
+        "with threads.use_threads(3), helping():\n"
+        "    threads._state.team.wait_until_ready()\n"
+        "    print(*[h.process.pid for h in threads._state.team.helpers], flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as process:
+        pids = list(map(int, process.stdout.readline().split()))
+        assert len(pids) == 2
+        process.kill()
+    until = time.monotonic() + 20
+    while any(map(is_alive, pids)):
+        assert time.monotonic() < until, "helpers outlive the process they helped"
+        time.sleep(0.01)
+
+
+def is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_an_interrupt_while_waiting_leaves_the_rest_to_threads():
+    with use_threads(2), helping() as backend:
+        team = threads._state.team
+        team.wait_until_ready()
+        a = backend.asarray(np.zeros(4))
+        answer = team.helpers[0].answer
+
+        def interrupted():
+            raise KeyboardInterrupt
+
+        team.helpers[0].answer = interrupted
+        with pytest.raises(KeyboardInterrupt):
+            each(own(lambda i: None), range(4))
+        team.helpers[0].answer = answer
+        each(own(lambda i: a.__setitem__(i, 1)), range(4))
+        assert a.all()
+        assert team.declined == {"an interrupt left helpers at work": 1}
+
+
+# ----------------------------------------------------------------------------------------------------------- the region
+def test_memory_that_nobody_uses_goes_back_to_the_system(monkeypatch):
+    monkeypatch.setattr(memory, "KEEP_BYTES", 0)
+    region = Region(1 << 26)
+    with memory.taking_from(region):
+        a = shared(np.ones(1 << 22))
+        taken = os.fstat(region.fd).st_blocks * 512
+        assert taken >= a.nbytes
+        del a
+        assert os.fstat(region.fd).st_blocks * 512 <= taken - (1 << 25) + (1 << 16)
+        b = memory.empty((1 << 22,), np.float64)
+        assert region.offset(b) == 0
+        b[:] = 1
+    os.close(region.fd)
+
+
+def test_a_team_that_cannot_be_whole_is_none(monkeypatch):
+    """The second process fails to start: the first is ended."""
+    started = []
+    popen = subprocess.Popen
+
+    def sometimes(*args, **kwargs):
+        if started:
+            raise BlockingIOError("no more processes")
+        started.append(popen(*args, **kwargs))
+        return started[0]
+
+    monkeypatch.setattr(subprocess, "Popen", sometimes)
+    region = Region(1 << 20)
+    with pytest.raises(BlockingIOError):
+        Team(2, region)
+    assert started[0].poll() is not None
+    os.close(region.fd)
+
+
+# ---------------------------------------------------------------------------------------------------------- the parcels
+@pytest.fixture(scope="module")
+def ends():
+    """The same memory, as one process sees it and as another would."""
+    region = Region(1 << 22)
+    yield region, SharedMemory(region.fd, region.size)
+    os.close(region.fd)
+
+
+def sent(ends, value):
+    here, there = ends
+    return from_bytes(there, to_bytes(here, value))[0]
+
+
+plain = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5) | st.binary(max_size=5)
+)
+slices = st.slices(20)
+values = st.recursive(plain | slices, lambda inner: st.lists(inner, max_size=3).map(tuple), max_leaves=8)
+
+
+@given(value=values)
+def test_values_arrive_as_they_were(ends, value):
+    assert sent(ends, value) == value
+
+
+@given(data=st.data())
+def test_arrays_in_shared_memory_arrive_as_the_same_numbers(ends, data):
+    here, _ = ends
+    dtype = data.draw(st.sampled_from([np.float32, np.float64, np.int8, np.bool_, np.complex64]))
+    with memory.taking_from(here):
+        whole = shared(data.draw(hnp.arrays(dtype, hnp.array_shapes(max_dims=4, max_side=4))))
+    view = whole[data.draw(hnp.basic_indices(whole.shape, allow_newaxis=True))]
+    view = np.asarray(view).transpose(data.draw(st.permutations(range(np.ndim(view)))))
+    if not here.offset(view) >= 0 or not isinstance(view.base, np.ndarray | memory._Loan):
+        return  # a single number is no view
+    arrived = sent(ends, view)
+    assert (arrived.shape, arrived.strides, arrived.dtype) == (view.shape, view.strides, view.dtype)
+    np.testing.assert_array_equal(arrived, view)
+    if view.size and view.flags.writeable:
+        arrived[...] = 0
+        assert not view.any()
+
+
+@given(array=hnp.arrays(st.sampled_from([np.float32, np.int16]), hnp.array_shapes(max_side=3)))
+def test_other_arrays_arrive_as_copies(ends, array):
+    arrived = sent(ends, array.T)
+    np.testing.assert_array_equal(arrived, array.T)
+    assert arrived.dtype == array.dtype
+    assert not arrived.flags.writeable
+
+
+def test_functions_arrive_with_all_they_refer_to(ends):
+    factor, inner = 3, own(lambda x: x + 1)
+
+    @own
+    def outer(x, offset=10):
+        return np.float64(factor * inner(x) + offset)
+
+    assert sent(ends, outer)(1) == 16
+    assert sent(ends, outer)(1, 0) == 6
+
+
+def test_other_things_arrive(ends):
+    plan = _plan(4, (8, 8), (4, 4), (4, 4, 16, 32), 2, ((1, 1), (1, 1)), np.dtype(np.float32))
+    assert sent(ends, plan) == plan
+    assert sent(ends, np.dtype(np.float32)) == np.float32
+    assert sent(ends, np) is np
+    number = sent(ends, np.float32(0.1))
+    assert number == np.float32(0.1)
+    assert type(number) is np.float32
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ([1], "a list"),
+        (({},), "a dict"),
+        (np.array([None]), "an array of dtype object"),
+        (np.zeros(1, "M8[s]"), "an array of dtype datetime64"),
+        (np.zeros(COPY_BYTES + 1, np.uint8), "an array of 65,537 bytes outside"),
+        (threading.Lock(), "a lock"),
+        (lambda: None, "the function .*<lambda>"),
+        (np.ma.zeros(2), "a MaskedArray"),
+    ],
+)
+def test_what_cannot_be_sent_is_named(ends, value, named):
+    with pytest.raises(UnsendableError, match=named):
+        to_bytes(ends[0], value)
