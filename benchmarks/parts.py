@@ -10,6 +10,7 @@ under --quick, the picture of docs/performance.md.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import sys
 import tempfile
@@ -28,9 +29,11 @@ from train_step import add_size, verify
 from workers import HERE, TORCH, Workers, in_turn
 
 from minigan import memory, network, threads
+from minigan.backend import Backend
 from minigan.console import say
 from minigan.files import replacing
 from minigan.gan import GAN, build_gan, draw_inputs, train_step
+from minigan.helpers import helping
 from minigan.kernels import pieces, winograd
 
 PICTURE = HERE.parent / "docs" / "pictures" / "performance.png"
@@ -43,13 +46,20 @@ def only_two_taps(kernel_size: tuple[int, int], stride: int) -> bool:
 
 
 @contextmanager
+def no_pool() -> Iterator[None]:
+    """Every array in memory of its own, which helpers then cannot see."""
+    with (
+        threads.offering_to(None),
+        mock.patch.object(memory, "_pool", memory._Pool()),
+        mock.patch.object(memory, "SMALLEST", sys.maxsize),
+    ):
+        yield
+
+
+@contextmanager
 def first_version() -> Iterator[None]:
     """As good as nothing of it: BLAS alone has more than one thread, and there is one product per convolution."""
-    with (
-        mock.patch.object(winograd, "pays", return_value=False),
-        mock.patch.object(memory, "SMALLEST", sys.maxsize),
-        threads.use_threads(1),
-    ):
+    with mock.patch.object(winograd, "pays", return_value=False), no_pool(), threads.use_threads(1):
         yield
 
 
@@ -58,7 +68,8 @@ PARTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "im2col instead of Winograd": lambda: mock.patch.object(winograd, "pays", return_value=False),
     "Winograd with tiles of 2 only": lambda: mock.patch.object(winograd, "MANY", sys.maxsize),
     "im2col for the 3 x 3 layer": lambda: mock.patch.object(winograd, "suits", only_two_taps),
-    "memory given back each time": lambda: mock.patch.object(memory, "SMALLEST", sys.maxsize),
+    "threads, but no helpers": lambda: threads.offering_to(None),
+    "memory given back each time, no helpers": no_pool,
     "BN and LeakyReLU apart": contextlib.nullcontext,  # built like that
     "small pieces (2^15 numbers)": lambda: mock.patch.object(pieces, "PIECE", 1 << 15),
     "one thread": lambda: threads.use_threads(1),
@@ -71,15 +82,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.quick:
         arguments.batch_size, arguments.width, arguments.image_size, arguments.pairs = 2, 4, 32, 2
+    with helping() as backend:
+        ratios = compare(arguments, backend)
+    if not arguments.quick:
+        draw(ratios, PICTURE)
+    return 0
+
+
+def compare(arguments: argparse.Namespace, backend: Backend) -> dict[str, Spread]:
+    """Time all variants in turn and keep the numbers; ratios of each to the whole."""
     size = {"batch_size": arguments.batch_size, "width": arguments.width, "image_size": arguments.image_size}
     networks = {"image_size": arguments.image_size, "width": arguments.width}
-    whole = build_gan(**networks)
+    whole = build_gan(**networks, backend=backend)
     with mock.patch.object(network, "fuse", list):
-        unfused = build_gan(**networks)
+        unfused = build_gan(**networks, backend=backend)
     rng = np.random.default_rng(0)
     real = rng.uniform(-1, 1, (arguments.batch_size, *whole.discriminator.input_shape)).astype(np.float32)
     steps: dict[str, Callable[[], float]] = {
-        name: partial(_timed, unfused if name in UNFUSED else whole, real, part) for name, part in PARTS.items()
+        name: partial(_timed, unfused if name in UNFUSED else whole, real, backend, part)
+        for name, part in PARTS.items()
     }
     with tempfile.TemporaryDirectory() as folder, Workers() as programs:
         records.start(programs, arguments, (TORCH,), threads=None)
@@ -95,13 +116,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             say(f"  {name:32} {took}   {ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f})")
         settings = {**size, "pairs": arguments.pairs}
         records.keep("parts", arguments, programs=programs, settings=settings, seconds=seconds)
-    if not arguments.quick:
-        draw(ratios, PICTURE)
-    return 0
+    return ratios
 
 
-def _timed(gan: GAN, real: np.ndarray, part: Callable[[], AbstractContextManager[Any]]) -> float:
-    inputs = draw_inputs(real, 0, gan.d_optimizer.t)
+def _timed(gan: GAN, real: np.ndarray, backend: Backend, part: Callable[[], AbstractContextManager[Any]]) -> float:
+    inputs = draw_inputs(real, 0, gan.d_optimizer.t, backend)
     with part():
         start = time.perf_counter()
         train_step(gan, inputs)

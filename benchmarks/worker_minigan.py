@@ -17,8 +17,8 @@ from minigan.backend import get_backend
 from minigan.conv import KERNELS, conv_forward, conv_input_grad, conv_weight_grad
 from minigan.data.dataset import open_images
 from minigan.gan import GAN, RecordedStep, StepInputs, build_gan, draw_inputs, train_step
-from minigan.helpers import helping
-from minigan.threads import thread_count, use_threads
+from minigan.helpers import Team, helping
+from minigan.threads import current_team, thread_count, use_threads
 
 SEED = 1
 
@@ -42,8 +42,13 @@ class Minigan(Program):
             self._limits.enter_context(use_threads(threads))
             self._limits.enter_context(threadpool_limits(threads))
         self.backend, self._graph = get_backend(backend, tf32=tf32), graph
+        self._team: Team | None = None
         if backend == "numpy" and helpers:
             self.backend = self._limits.enter_context(helping())
+            team = current_team()
+            if isinstance(team, Team):
+                team.wait_until_ready()
+                self._team = team
         about = {"numpy": np.__version__, "blas": _blas(), "threads": thread_count()}
         if backend == "cupy":
             cuda = self.backend.xp.cuda.runtime.runtimeGetVersion()
@@ -52,9 +57,13 @@ class Minigan(Program):
         return about
 
     def memory(self, reset: bool = False) -> dict[str, int | None]:
-        """As `Program.memory`; on a GPU, the device memory that CuPy's pool has taken."""
+        """As `Program.memory`, helpers included; on a GPU, the device memory that CuPy's pool has taken."""
         if self.backend.name != "cupy":
-            return super().memory(reset)
+            memory = super().memory(reset)
+            if self._team is None:
+                return memory
+            more = self._team.memory()
+            return {name: None if value is None else value + more for name, value in memory.items()}
         taken = self.backend.xp.get_default_memory_pool().total_bytes()
         return {"peak": taken, "now": taken}
 
@@ -88,8 +97,13 @@ class Minigan(Program):
 
     def step(self, count: int) -> dict[str, Any]:
         """Time training steps."""
-        clock = timed if self.backend.name == "numpy" else partial(timed_on_device, self.backend.xp)
-        return clock(lambda: self._train_step(self.inputs), count)
+        if self.backend.name == "cupy":
+            return timed_on_device(self.backend.xp, lambda: self._train_step(self.inputs), count)
+        before = self._team.system_seconds() if self._team else 0
+        result = timed(lambda: self._train_step(self.inputs), count)
+        if self._team:  # whose time includes the repetition that is not timed
+            result["system_seconds"] += (self._team.system_seconds() - before) / (count + 1)
+        return result
 
     # ---- inference ----
 
@@ -108,7 +122,7 @@ class Minigan(Program):
     def load_conv(self, folder: str, transposed: bool, stride: int, pad: int) -> None:
         """Take a layer's input x, kernel w and upstream gradient dy from the folder."""
         with np.load(Path(folder) / "layer.npz", allow_pickle=False) as file:
-            x, w, dy = (file[name] for name in ("x", "w", "dy"))
+            x, w, dy = (self.backend.asarray(file[name]) for name in ("x", "w", "dy"))
         self._passes = conv_passes(x, w, dy, transposed=transposed, stride=stride, pad=pad)
         self._one_image = conv_passes(x[:1], w, dy[:1], transposed=transposed, stride=stride, pad=pad)
 

@@ -67,6 +67,7 @@ class Peer:
 
 
 MINIGAN = Peer("minigan", "minigan", "minigan")
+MINIGAN_ALONE = Peer("minigan", "minigan", "minigan", {"helpers": False})
 TORCH = Peer("torch", "PyTorch, channels_last", "torch")
 TORCH_COMPILE = Peer("torch-compile", "PyTorch, torch.compile", "torch", {"compiled": True})
 KERAS = Peer("keras", "Keras on TensorFlow", "keras")

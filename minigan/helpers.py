@@ -277,6 +277,27 @@ class Team:
         self.declined[reason] = self.declined.get(reason, 0) + 1
         return False
 
+    def memory(self) -> int:
+        """Bytes of memory that the team takes beside what the system counts for this process.
+
+        They are the helpers' own, and those of the shared memory that only helpers have touched.
+        """
+        here = _status("self")
+        shared_bytes = os.fstat(self.region.fd).st_blocks * 512
+        total = max(0, shared_bytes - here["RssShmem"])
+        for helper in self.helpers:
+            there = _status(str(helper.process.pid))
+            total += there["VmHWM"] - there["RssShmem"]
+        return total
+
+    def system_seconds(self) -> float:
+        """CPU time that the helpers have spent in the operating system."""
+        fields = (
+            Path(f"/proc/{helper.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+            for helper in self.helpers
+        )
+        return sum(int(field[12]) for field in fields) / os.sysconf("SC_CLK_TCK")
+
     def end(self) -> None:
         """End all helpers."""
         for helper in self.helpers:
@@ -326,6 +347,13 @@ def shared(a: Any, dtype: Any = None) -> Array:
     copy = memory.empty(a.shape, a.dtype)
     copy[...] = a
     return copy
+
+
+def _status(pid: str) -> dict[str, int]:
+    """What the system knows of a process's memory, in bytes."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    pairs = (line.split(":", 1) for line in lines if line.endswith(" kB"))
+    return {name: int(value.split()[0]) * 1024 for name, value in pairs}
 
 
 def _half_of_memory() -> int:

@@ -138,13 +138,21 @@ def holding_blas() -> Iterator[None]:
 
 
 @contextmanager
-def offering_to(team: Team) -> Iterator[None]:
-    """Offer the work of `each` to a team first, inside a ``with`` block; what it will not do, threads do."""
+def offering_to(team: Team | None) -> Iterator[None]:
+    """Offer the work of `each` to a team first, inside a ``with`` block; what it will not do, threads do.
+
+    None for a block without any.
+    """
     before, _state.team = _state.team, team
     try:
         yield
     finally:
         _state.team = before
+
+
+def current_team() -> Team | None:
+    """Whom work is offered to."""
+    return _state.team
 
 
 def be_a_worker() -> None:

@@ -30,13 +30,13 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="helpers
 def backend():
     """Two helpers at work; what they do is the same whoever asks, so they are started once."""
     with use_threads(3), helping() as backend:
-        threads._state.team.wait_until_ready()
+        threads.current_team().wait_until_ready()
         yield backend
 
 
 @pytest.fixture
 def team(backend):
-    team = threads._state.team
+    team = threads.current_team()
     team.declined.clear()
     return team
 
@@ -217,7 +217,7 @@ def test_a_forked_child_asks_nobody(team):
     done = team.done
     pid = os.fork()
     if pid == 0:
-        ok = threads._state.team is None and not team.each(own(lambda i: None), range(4))
+        ok = threads.current_team() is None and not team.each(own(lambda i: None), range(4))
         os._exit(0 if ok else 1)
     assert os.waitpid(pid, 0)[1] == 0
     each(own(lambda i: None), range(4))
@@ -226,11 +226,11 @@ def test_a_forked_child_asks_nobody(team):
 
 # --------------------------------------------------------------------------------------------------- nobody left behind
 def test_helpers_end_with_the_block_and_arrays_stay():
-    before = threads._state.team
+    before = threads.current_team()
     with use_threads(2), helping() as backend:
-        team = threads._state.team
+        team = threads.current_team()
         a = backend.asarray(np.arange(10.0))
-    assert threads._state.team is before
+    assert threads.current_team() is before
     assert all(helper.process.poll() is not None for helper in team.helpers)
     assert list(a) == list(range(10))
     assert np.may_share_memory(memory.empty((4,), np.float32), a) is False
@@ -238,7 +238,7 @@ def test_helpers_end_with_the_block_and_arrays_stay():
 
 def test_a_killed_helper_is_told():
     with use_threads(2), helping() as backend:
-        team = threads._state.team
+        team = threads.current_team()
         team.wait_until_ready()
         a = backend.asarray(np.zeros(4))
         team.helpers[0].process.send_signal(signal.SIGKILL)
@@ -256,10 +256,10 @@ def test_a_helper_that_never_starts_is_not_waited_for(monkeypatch):
 
 def test_where_no_process_can_be_started_threads_do(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/no/such/python")
-    before = threads._state.team
+    before = threads.current_team()
     with use_threads(2), helping() as backend:
         assert backend is NUMPY
-        assert threads._state.team is before
+        assert threads.current_team() is before
 
 
 def test_one_thread_has_no_helpers():
@@ -274,8 +274,8 @@ def test_helpers_of_a_killed_process_end(tmp_path):
         "from minigan import threads\n"
         "from minigan.helpers import helping\n"
         "with threads.use_threads(3), helping():\n"
-        "    threads._state.team.wait_until_ready()\n"
-        "    print(*[h.process.pid for h in threads._state.team.helpers], flush=True)\n"
+        "    threads.current_team().wait_until_ready()\n"
+        "    print(*[h.process.pid for h in threads.current_team().helpers], flush=True)\n"
         "    time.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as process:
@@ -297,7 +297,7 @@ def is_alive(pid):
 
 def test_an_interrupt_while_waiting_leaves_the_rest_to_threads():
     with use_threads(2), helping() as backend:
-        team = threads._state.team
+        team = threads.current_team()
         team.wait_until_ready()
         a = backend.asarray(np.zeros(4))
         answer = team.helpers[0].answer
