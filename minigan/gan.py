@@ -214,7 +214,7 @@ def discriminator_step(D: Sequential, optimizer: Adam, x: Array, labels: Array) 
     logits, caches = D.forward(x, training=True)
     loss, loss_cache = bce_with_logits_forward(logits, labels)
     D.zero_grads()
-    D.backward(bce_with_logits_backward(1.0, loss_cache), caches)
+    D.backward(bce_with_logits_backward(1.0, loss_cache), caches, keep_caches=False)
     optimizer.step(D.grads())
     return Phase(loss, logits)
 
@@ -248,12 +248,13 @@ def generator_step(
         fakes, move_cache = translate_forward(fakes, move)
     logits, d_caches = D.forward(fakes, training=True, update_stats=False)
     loss, loss_cache = bce_with_logits_forward(logits, labels)
-    dfakes = D.backward(bce_with_logits_backward(1.0, loss_cache), d_caches, input_grad=True, param_grads=False)
+    dlogits = bce_with_logits_backward(1.0, loss_cache)
+    dfakes = D.backward(dlogits, d_caches, input_grad=True, param_grads=False, keep_caches=False)
     assert dfakes is not None
     if move_cache is not None:
         dfakes = translate_backward(dfakes, move_cache)
     G.zero_grads()
-    G.backward(dfakes, g_caches)
+    G.backward(dfakes, g_caches, keep_caches=False)
     optimizer.step(G.grads())
     return Phase(loss, logits)
 

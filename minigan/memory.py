@@ -29,8 +29,11 @@ New: TypeAlias = Callable[[Shape, Any], Array]
 SMALLEST = 1 << 20
 """Bytes from which an array is worth the trouble."""
 
-KEEP_BYTES = 1 << 30
+KEEP_BYTES = 1 << 31
 """How much may wait for its next use; what comes back beyond that is the system's."""
+
+LARGER = 1.5
+"""How much larger than needed a block may be, if there is no better one."""
 
 ALIGN = 64
 """Bytes to which blocks and scratch arrays are aligned: a line of the processor's cache."""
@@ -55,12 +58,14 @@ class _Pool:
         self.idle_bytes = 0
 
     def take(self, size: int) -> Array:
+        """A block of at least so many bytes: the smallest idle one, unless that is far too large."""
+        fitting = [idle for idle, blocks in self.idle.items() if size <= idle <= LARGER * size and blocks]
         try:
-            block = self.idle.setdefault(size, []).pop()
-        except IndexError:
+            block = self.idle[min(fitting)].pop()
+        except (ValueError, IndexError):  # there is none; or another thread has just taken it
             new = None if self.source is None else self.source.take(size)
             return np.empty(size, np.uint8) if new is None else new
-        self.idle_bytes -= size
+        self.idle_bytes -= block.nbytes
         return block
 
     def give_back(self, block: Array) -> None:

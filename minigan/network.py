@@ -89,7 +89,13 @@ class Sequential:
         return outputs[0] if len(outputs) == 1 else backend_of(x).xp.concatenate(outputs)
 
     def backward(
-        self, dy: Array, caches: Caches, *, input_grad: bool = False, param_grads: bool = True
+        self,
+        dy: Array,
+        caches: Caches,
+        *,
+        input_grad: bool = False,
+        param_grads: bool = True,
+        keep_caches: bool = True,
     ) -> Array | None:
         """Add parameter gradients into each layer's `grads`; return the gradient of the input only if `input_grad`.
 
@@ -103,6 +109,9 @@ class Sequential:
             Whether dx is wanted. In training only the generator's step wants it, of the discriminator.
         param_grads : bool
             Whether parameter gradients are wanted.
+        keep_caches : bool
+            Whether the caches will be needed again. If not, each is given up once it has been used: the list is empty
+            in the end, and the way back needs less and less memory.
 
         Returns
         -------
@@ -112,8 +121,9 @@ class Sequential:
         for index in reversed(range(len(self._steps))):
             if gradient is None:
                 raise ValueError(f"{self.name}: dy is None; a backward gives no input gradient unless input_grad=True")
+            cache = caches[index] if keep_caches else caches.pop()
             gradient = self._steps[index].backward(
-                gradient, caches[index], input_grad=input_grad or index > 0, param_grads=param_grads
+                gradient, cache, input_grad=input_grad or index > 0, param_grads=param_grads
             )
         return gradient
 
