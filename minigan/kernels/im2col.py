@@ -16,6 +16,7 @@ Legend: `minigan.conv`. Works on NumPy and CuPy alike.
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
@@ -33,6 +34,14 @@ CHUNK_BYTES = 4 << 20
 FEW_ROWS = 512
 """With no more output positions than this in all, workers share out the kernel rather than the images: it is larger."""
 
+SMALL_PRODUCT = 500_000
+"""Multiply-adds up to which OpenBLAS multiplies without rearranging its factors first."""
+
+SMALL_KERNEL = 1 << 13
+"""Numbers up to which a kernel is small enough for such products to have `MANY_ROWS` rows or more."""
+
+MANY_ROWS = 32
+
 FEW_CHANNELS = 12
 """With fewer channels than this, `conv_input_grad` adds up whole planes, one per tap and channel."""
 
@@ -49,12 +58,16 @@ def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = No
     if xp is np and N * Ho * Wo <= FEW_ROWS:
         return _dense(im2col(x, (Kh, Kw), stride, pad), w2, b, images=N).reshape(N, Ho, Wo, O)
     y = empty((N, Ho, Wo, O), x.dtype, xp)
+    ones = False
+    if b is not None and xp is np and w2.size <= SMALL_KERNEL:
+        # One more row of the kernel, and a column of ones: the product adds the bias.
+        w2, ones = np.concatenate([w2, b[None]]), True
 
     def images(n: slice) -> None:
         with scratch(xp) as new:
-            cols = im2col(x[n], (Kh, Kw), stride, pad, new)  # (n*Ho*Wo, Kh*Kw*C)
-            xp.matmul(cols, w2, out=y[n].reshape(-1, O))
-        if b is not None:
+            cols = im2col(x[n], (Kh, Kw), stride, pad, new, ones=ones)  # (n*Ho*Wo, Kh*Kw*C)
+            _product(cols, w2, y[n].reshape(-1, O))
+        if b is not None and not ones:
             add_to_channels(y[n], b)
 
     each(images, spans(xp, N, _images(N, Ho * Wo * w2.shape[0] * x.dtype.itemsize)))
@@ -152,7 +165,15 @@ def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Si
     return dw2.sum(axis=0, out=empty(dw2.shape[1:], x.dtype, xp)).reshape(Kh, Kw, C, O)
 
 
-def im2col(x: Array, kernel_size: Size, stride: int, pad: Pad, new: New | None = None) -> Array:
+def _product(a: Array, b: Array, out: Array) -> None:
+    """``out = a @ b``, with a small b as many small products, for which BLAS need not rearrange its factors first."""
+    rows = math.gcd(len(a), 1 << max(0, (SMALL_PRODUCT // b.size).bit_length() - 1))
+    if isinstance(a, np.ndarray) and rows >= MANY_ROWS:
+        a, out = a.reshape(-1, rows, a.shape[1]), out.reshape(-1, rows, out.shape[1])
+    xp_of(a).matmul(a, b, out=out)
+
+
+def im2col(x: Array, kernel_size: Size, stride: int, pad: Pad, new: New | None = None, *, ones: bool = False) -> Array:
     """Every patch of x as one row.
 
     Parameters
@@ -164,10 +185,12 @@ def im2col(x: Array, kernel_size: Size, stride: int, pad: Pad, new: New | None =
         Rows and columns of zeros to add; bottom and right may be negative, which takes away.
     new : callable, optional
         Where to take memory from (`minigan.memory.scratch`); by default it is made.
+    ones : bool
+        Whether every row ends with a one.
 
     Returns
     -------
-    Array of shape (N*Ho*Wo, Kh*Kw*C)
+    Array of shape (N*Ho*Wo, Kh*Kw*C), or one column more
     """
     xp = xp_of(x)
     new = new or partial(empty, xp=xp)
@@ -179,8 +202,15 @@ def im2col(x: Array, kernel_size: Size, stride: int, pad: Pad, new: New | None =
     patches = xp.lib.stride_tricks.as_strided(  # a view: the same numbers seen as overlapping patches
         padded, (N, Ho, Wo, Kh, Kw, C), (n, stride * h, stride * w, h, w, c)
     )
-    cols = new((N * Ho * Wo, Kh * Kw * C), x.dtype)
-    cols.reshape(patches.shape)[...] = patches  # the copy happens here
+    K = Kh * Kw * C
+    cols = new((N * Ho * Wo, K + ones), x.dtype)
+    row, number = cols.strides
+    taps = xp.lib.stride_tricks.as_strided(
+        cols, patches.shape, (Ho * Wo * row, Wo * row, row, Kw * C * number, C * number, number)
+    )
+    taps[...] = patches  # the copy happens here
+    if ones:
+        cols[:, K] = 1
     return cols
 
 

@@ -71,9 +71,6 @@ own cache."""
 KERNEL_PIECE = 1 << 14
 """About how many numbers of each tap of a kernel are transformed together."""
 
-SMALL_PRODUCT = 500_000
-"""Multiply-adds up to which OpenBLAS multiplies without rearranging its factors first."""
-
 LANES = 8
 """Most partial sums of a kernel's gradient: each is larger than the kernel."""
 
@@ -332,7 +329,7 @@ def _products(V: Array, U: Array, plan: _Plan, new: New) -> Array:
     """M = V @ U: n*n times (tiles, D) @ (D, O). BLAS takes small products as they are, and large ones apart first."""
     M = new((*V.shape[:3], plan.O), V.dtype)
     tiles = math.prod(plan.tiles)
-    if tiles * plan.D * plan.O <= SMALL_PRODUCT:
+    if tiles * plan.D * plan.O <= im2col.SMALL_PRODUCT:
         per_image = (plan.n, plan.n, -1, tiles)
         np.matmul(V.reshape(*per_image, plan.D), U[:, :, None], out=M.reshape(*per_image, plan.O))
     else:
