@@ -66,7 +66,7 @@ def first_version() -> Iterator[None]:
 PARTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     WHOLE: contextlib.nullcontext,
     "im2col instead of Winograd": lambda: mock.patch.object(winograd, "pays", return_value=False),
-    "Winograd with tiles of 2 only": lambda: mock.patch.object(winograd, "MANY", sys.maxsize),
+    "Winograd with tiles of 2 only": lambda: mock.patch.object(winograd, "WORTH", sys.maxsize),
     "im2col for the 3 x 3 layer": lambda: mock.patch.object(winograd, "suits", only_two_taps),
     "threads, but no helpers": lambda: threads.offering_to(None),
     "memory given back each time, no helpers": no_pool,

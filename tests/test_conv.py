@@ -57,7 +57,7 @@ def test_kernels_agree_with_the_loops(kernel, dtype, tolerance, data, threads, l
         (conv_input_grad, (dy, w, b_transposed), {"size": x.shape[1:3]}),
         (conv_weight_grad, (x, dy), {"kernel_size": w.shape[:2]}),
     ):
-        with use_threads(threads), mock.patch.object(winograd, "MANY", 0 if large_tiles else 1000):
+        with use_threads(threads), mock.patch.object(winograd, "WORTH", 0 if large_tiles else 1000):
             ours = function(*arguments, **where, **extra, kernel=kernel)
         truth = function(*(a.astype(np.float64) for a in arguments), **where, **extra, kernel="loops")
         assert ours.dtype == dtype

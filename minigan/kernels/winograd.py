@@ -194,15 +194,16 @@ class _Plan:
 
 
 def _plan(N: int, size: Size, output: Size, w_shape: tuple[int, ...], stride: int, pad: Pad, dtype: np.dtype) -> _Plan:
-    """Tiles of 4 x 4 outputs where that means fewer products, and there are many; else of 2 x 2: smaller kernels."""
+    """Tiles of 4 x 4 outputs if they save enough products to be worth a larger kernel; else of 2 x 2."""
     R = w_shape[0] // stride
-    products = {m: N * -(-output[0] // m) * -(-output[1] // m) * (m + R - 1) ** 2 for m in (2, 4)}
-    m = 4 if products[4] < products[2] and N * output[0] * output[1] >= 16 * MANY else 2
+    places = {m: (m + R - 1) ** 2 for m in (2, 4)}
+    products = {m: N * -(-output[0] // m) * -(-output[1] // m) * places[m] for m in (2, 4)}
+    m = 4 if products[2] - products[4] >= WORTH * (places[4] - places[2]) else 2
     return _Plan(stride, R, m, pad, size, output, w_shape[2], w_shape[3], dtype)
 
 
-MANY = 128
-"""From how many tiles on larger ones are worth their larger kernels."""
+WORTH = 85
+"""How many products of rows with the kernel must be saved for each place that the kernel has more."""
 
 
 def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = None, kept: Kept | None = None) -> Array:
