@@ -77,11 +77,14 @@ def test_minimal_filters_are_filters(m, R):
 
 def test_the_networks_layers_take_large_tiles_where_they_pay():
     """Before 4 x 4 outputs a tile of 4 would save little, and its kernel would be nearly three times as large."""
-    chosen = {}
-    for side in (4, 8, 16, 32):
-        plan = winograd._plan(64, (side, side), (side, side), (3, 3, 64, 64), 1, ((1, 1), (1, 1)), np.dtype("f"))
-        chosen[side] = plan.m
-    assert chosen == {4: 2, 8: 4, 16: 4, 32: 4}
+    pad, float32 = ((1, 1), (1, 1)), np.dtype(np.float32)
+
+    def chosen(N, side, K, S):
+        return winograd._plan(N, (S * side, S * side), (side, side), (K, K, 64, 64), S, pad, float32).m
+
+    assert [chosen(64, side, 4, 2) for side in (4, 8, 16)] == [2, 4, 4]
+    assert [chosen(16, side, 4, 2) for side in (4, 8, 16)] == [2, 2, 4]
+    assert [chosen(1, side, 3, 1) for side in (8, 16, 32)] == [2, 2, 4]
 
 
 def test_what_is_kept_of_a_kernel_serves_its_gradient():
