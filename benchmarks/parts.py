@@ -68,8 +68,8 @@ PARTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "im2col instead of Winograd": lambda: mock.patch.object(winograd, "pays", return_value=False),
     "Winograd with tiles of 2 only": lambda: mock.patch.object(winograd, "WORTH", sys.maxsize),
     "im2col for the 3 x 3 layer": lambda: mock.patch.object(winograd, "suits", only_two_taps),
-    "threads, but no helpers": lambda: threads.offering_to(None),
-    "memory given back each time, no helpers": no_pool,
+    "threads instead of helpers": lambda: threads.offering_to(None),
+    "threads, and memory given back": no_pool,
     "BN and LeakyReLU apart": contextlib.nullcontext,  # built like that
     "small pieces (2^15 numbers)": lambda: mock.patch.object(pieces, "PIECE", 1 << 15),
     "one thread": lambda: threads.use_threads(1),

@@ -40,20 +40,22 @@ class SharedMemory:
         Descriptor of the file.
     size : int
         Its length in bytes.
+
+    Attributes
+    ----------
+    memory : mmap.mmap
+    address : int
+        Where it begins in this process.
     """
 
     def __init__(self, fd: int, size: int) -> None:
         self.fd, self.size = fd, size
         self.memory = mmap.mmap(fd, size)
-        self._address = np.frombuffer(self.memory, np.uint8).__array_interface__["data"][0]
+        self.address = np.frombuffer(self.memory, np.uint8).__array_interface__["data"][0]
 
     def offset(self, a: Array) -> int:
         """Where an array's first number lies; below 0 or not below size if not in here."""
-        return a.__array_interface__["data"][0] - self._address
-
-    def array(self, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: str) -> Array:
-        """The array that lies there."""
-        return np.ndarray(shape, np.dtype(dtype), self.memory, offset, strides)
+        return a.__array_interface__["data"][0] - self.address
 
 
 def to_bytes(memory: SharedMemory, *values: Any) -> bytes:
@@ -78,14 +80,15 @@ def _pack(value: Any, memory: SharedMemory) -> Any:
     if kind in _PLAIN:
         return value
     if kind is np.ndarray:
-        if value.dtype.kind not in "biufc":
+        facts = value.__array_interface__  # all at once: asked for one by one they take twice as long
+        dtype, offset = facts["typestr"], facts["data"][0] - memory.address
+        if dtype[1] not in "biufc":
             raise UnsendableError(f"an array of dtype {value.dtype}")
-        offset = memory.offset(value)
         if 0 <= offset < memory.size:
-            return "shared", offset, value.shape, value.strides, value.dtype.str
+            return "shared", offset, facts["shape"], facts["strides"], dtype
         if value.nbytes > COPY_BYTES:
             raise UnsendableError(f"an array of {value.nbytes:,} bytes outside the shared memory")
-        return "copy", value.tobytes(), value.shape, value.dtype.str
+        return "copy", value.tobytes(), facts["shape"], dtype
     if kind is slice:
         return "slice", value.start, value.stop, value.step
     if kind is tuple:
@@ -119,7 +122,8 @@ def _unpack(value: Any, memory: SharedMemory) -> Any:
         return value
     kind, *parts = value
     if kind == "shared":
-        return memory.array(*parts)
+        offset, shape, strides, dtype = parts
+        return np.ndarray(shape, dtype, memory.memory, offset, strides)
     if kind == "copy":
         data, shape, dtype = parts
         return np.frombuffer(data, dtype).reshape(shape)
@@ -131,16 +135,19 @@ def _unpack(value: Any, memory: SharedMemory) -> Any:
         module, code, inner = parts
         defaults, *cells = _unpack(inner, memory)
         closure = tuple(map(CellType, cells))
-        return FunctionType(_code(code), importlib.import_module(module).__dict__, None, defaults, closure)
+        return FunctionType(_code(code), _module(module).__dict__, None, defaults, closure)
     if kind == "module":
-        return importlib.import_module(parts[0])
+        return _module(parts[0])
     if kind == "dtype":
         return np.dtype(parts[0])
     if kind == "number":
         data, dtype = parts
         return np.frombuffer(data, dtype)[0]
     module, name, fields = parts
-    return getattr(importlib.import_module(module), name)(*_unpack(fields, memory))
+    return getattr(_module(module), name)(*_unpack(fields, memory))
+
+
+_module = cache(importlib.import_module)
 
 
 @cache

@@ -13,6 +13,9 @@ Meanwhile BLAS is held to one thread, or every worker's product would start thre
 the cores. That setting belongs to the whole process, so it is made only while `each` runs and put back afterwards;
 a long computation wraps itself in `holding_blas` to change it once rather than a hundred times.
 
+Threads have to wait for Python's lock between two calls of NumPy. Where that matters, `each` offers its work to helper
+processes first (`minigan.helpers`).
+
 How the work is cut does not depend on the number of threads, except in `lanes`, whose partial sums are added in the
 order of the images. So a run repeats bit for bit with the same number of threads.
 """

@@ -386,7 +386,7 @@ def test_arrays_in_shared_memory_arrive_as_the_same_numbers(ends, data):
     if not here.offset(view) >= 0 or not isinstance(view.base, np.ndarray | memory._Loan):
         return  # a single number is no view
     arrived = sent(ends, view)
-    assert (arrived.shape, arrived.strides, arrived.dtype) == (view.shape, view.strides, view.dtype)
+    assert (arrived.shape, arrived.dtype) == (view.shape, view.dtype)
     np.testing.assert_array_equal(arrived, view)
     if view.size and view.flags.writeable:
         arrived[...] = 0

@@ -17,7 +17,7 @@ import pytest
 from equal import assert_equal_runs
 from PIL import Image
 
-from minigan import checkpoint, config, files, plots, train, trainer
+from minigan import checkpoint, config, files, plots, threads, train, trainer
 from minigan.cli import run_command
 from minigan.data.dataset import open_images
 from minigan.gan import METRICS, build_gan, draw_inputs, train_step
@@ -430,6 +430,30 @@ def test_killed_run_equals_one_left_in_peace(pictures, tmp_path):
 @pytest.mark.parametrize("seed", range(1, 11))
 def test_killed_often(pictures, tmp_path, seed):
     kill_and_resume(pictures, tmp_path, kills=5, seed=seed)
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create") or (os.cpu_count() or 1) < 2, reason="no helpers here")
+def test_killed_helper(pictures, tmp_path, capsys, monkeypatch):
+    """In step 4 of a run with a helper the system kills it: exit 1, one line, and the checkpoint of step 3 is good."""
+    out, options = tmp_path / "orphan", ["--width", 16, "--batch-size", 16, "--threads", 2, "--steps", 5]
+    one_step = trainer.Trainer._one_step
+
+    def killing(self, *arguments):
+        if self.step == 3:
+            team = threads.current_team()
+            team.wait_until_ready()
+            team.helpers[0].process.kill()
+        one_step(self, *arguments)
+
+    monkeypatch.setattr(trainer.Trainer, "_one_step", killing)
+    assert start(pictures, out, *options) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert re.search(r"a helper process ended .*signal 9.*the checkpoint of step 3 is kept: .*--resume", error)
+    monkeypatch.undo()
+    assert call("--resume", out) == 0
+    peaceful = tmp_path / "peaceful"
+    assert start(pictures, peaceful, *options) == 0
+    assert_equal_runs(peaceful, out, checkpoints_of="000005")
 
 
 @pytest.mark.parametrize("where", ["checkpoint", "picture", "log"])

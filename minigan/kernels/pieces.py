@@ -135,11 +135,13 @@ def batch_norm_forward(x: Array, gamma: Array, beta: Array, eps: float, alpha: f
             np.einsum("rc,rc->c", centred, centred, out=squares[i])
 
     each(moments, range(len(pieces)))
-    lengths = np.array([piece.stop - piece.start for piece in pieces], np.float64)[:, None, None]
-    means, squares = means.reshape(len(pieces), -1, C), squares.reshape(len(pieces), -1, C)
+    lengths = np.array([piece.stop - piece.start for piece in pieces], np.float64)
+    deviations = means.astype(np.float64)  # of the pieces' means, in a moment
     N = x.size // C
-    mean = (lengths * means).sum(axis=(0, 1)) / N
-    variance = (squares + lengths * (means - mean) ** 2).sum(axis=(0, 1)) / N
+    mean = (lengths @ deviations).reshape(-1, C).sum(axis=0) / N
+    deviations -= _repeated(mean, rows)
+    np.square(deviations, out=deviations)
+    variance = (squares.sum(axis=0, dtype=np.float64) + lengths @ deviations).reshape(-1, C).sum(axis=0) / N
     stats = np.stack([mean, variance, 1 / np.sqrt(variance + eps)]).astype(x.dtype)
     return _normalise(x, stats[0], gamma * stats[2], beta, alpha), stats
 
