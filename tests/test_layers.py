@@ -18,6 +18,7 @@ from minigan.layers import (
     Sigmoid,
     Tanh,
 )
+from minigan.models import discriminator
 
 
 def normal(seed):
@@ -283,3 +284,29 @@ def test_a_student_sees_one_number_for_the_padding():
 def test_refusals(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_gradients_add_up_and_zero_grads_forgets_them():
+    layer = Conv2D(3, 4, kernel_size=3, kernel_initializer=lambda shape: np.ones(shape, np.float32))
+    x = np.random.default_rng(0).standard_normal((2, 5, 5, 3)).astype(np.float32)
+    y, cache = layer.forward(x, training=True)
+    layer.backward(y, cache)
+    once = {name: g.copy() for name, g in layer.grads.items()}
+    layer.backward(y, cache)
+    for name, g in layer.grads.items():
+        np.testing.assert_allclose(g, 2 * once[name], rtol=1e-6)
+    layer.zero_grads()
+    assert all(g.shape == once[name].shape and not g.any() for name, g in layer.grads.items())
+    layer.backward(y, cache)
+    for name, g in layer.grads.items():
+        np.testing.assert_array_equal(g, once[name])
+
+
+def test_caches_that_are_not_kept_are_given_up():
+    D = discriminator(image_size=32, width=2)
+    x = np.random.default_rng(0).standard_normal((4, 32, 32, 3)).astype(np.float32)
+    y, caches = D.forward(x, training=True, update_stats=False)
+    kept = D.backward(y, caches, input_grad=True)
+    assert len(caches) > 3
+    np.testing.assert_array_equal(D.backward(y, caches, input_grad=True, keep_caches=False), kept)
+    assert caches == []

@@ -62,6 +62,18 @@ def test_no_more_is_kept_than_the_limit(monkeypatch):
     assert pool.idle_bytes == SMALLEST
 
 
+def test_an_idle_block_serves_what_is_a_little_smaller():
+    pool, byte = memory._Pool(), np.dtype(np.uint8)
+
+    def loan(size):
+        return np.asarray(memory._Loan(pool, (size,), byte, size))
+
+    where = address(loan(6 * SMALLEST))  # given back at once
+    assert address(loan(3 * SMALLEST)) != where  # far too large for this
+    assert address(loan(5 * SMALLEST)) == where
+    assert address(loan(7 * SMALLEST)) != where
+
+
 class Stretch:
     """A source of one block."""
 

@@ -41,6 +41,7 @@ SMALL_KERNEL = 1 << 13
 """Numbers up to which a kernel is small enough for such products to have `MANY_ROWS` rows or more."""
 
 MANY_ROWS = 32
+"""Rows from which a small product is worth its call."""
 
 TURNED_ROWS = 32
 """With no more rows than this in the left factor, and a right one that is the transpose of what lies in memory, BLAS
