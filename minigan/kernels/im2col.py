@@ -241,17 +241,21 @@ def col2im(cols: Array, stride: int, pad: Pad, size: Size, new: New | None = Non
     Array of shape (N, H, W, C)
     """
     new = new or xp_of(cols).empty
+    S = stride
     N, Ho, Wo, Kh, Kw, C = cols.shape
     H, W = size
-    (top, bottom), (left, right) = pad
-    # Room for every tap of every patch, whether or not the picture reaches that far.
-    tall = max(H + top + max(bottom, 0), stride * (Ho - 1) + Kh)
-    wide = max(W + left + max(right, 0), stride * (Wo - 1) + Kw)
-    padded = _zeros((N, tall, wide, C), cols.dtype, new)
-    for p in range(Kh):
-        for q in range(Kw):
-            padded[:, p : p + stride * Ho : stride, q : q + stride * Wo : stride] += cols[:, :, :, p, q]
-    return padded[:, top : top + H, left : left + W]
+    (top, _), (left, _) = pad
+    # S x S pixels are a block, so that S*C numbers lie side by side and S*S taps are added at once.
+    tall = max(Ho + (Kh - 1) // S, -(-(H + top) // S))
+    wide = max(Wo + (Kw - 1) // S, -(-(W + left) // S))
+    blocks = _zeros((N, tall, S, wide, S, C), cols.dtype, new)
+    taps = cols.transpose(0, 1, 3, 2, 4, 5)  # (N, Ho, Kh, Wo, Kw, C)
+    for p in range(0, Kh, S):
+        for q in range(0, Kw, S):
+            part = taps[:, :, p : p + S, :, q : q + S]
+            i, j = p // S, q // S
+            blocks[:, i : i + Ho, : part.shape[2], j : j + Wo, : part.shape[4]] += part
+    return blocks.reshape(N, tall * S, wide * S, C)[:, top : top + H, left : left + W]
 
 
 def planes2im(planes: Array, stride: int, pad: Pad, size: Size, new: New) -> Array:
@@ -278,10 +282,11 @@ def planes2im(planes: Array, stride: int, pad: Pad, size: Size, new: New) -> Arr
     tall = max(Ho + (Kh - 1) // S, -(-(H + top) // S))
     wide = max(Wo + (Kw - 1) // S, -(-(W + left) // S))
     sums = _zeros((S, S, C, N, tall, wide), planes.dtype, new)  # one picture for each rest and channel
-    for p in range(Kh):
-        for q in range(Kw):
+    for p in range(0, Kh, S):
+        for q in range(0, Kw, S):
+            part = planes[p : p + S, q : q + S]
             i, j = p // S, q // S
-            sums[p % S, q % S, :, :, i : i + Ho, j : j + Wo] += planes[p, q]
+            sums[: len(part), : part.shape[1], :, :, i : i + Ho, j : j + Wo] += part
     padded = new((N, tall, S, wide, S, C), planes.dtype)
     padded[...] = sums.transpose(3, 4, 0, 5, 1, 2)
     return padded.reshape(N, tall * S, wide * S, C)[:, top : top + H, left : left + W]

@@ -27,7 +27,7 @@ PIECE = 1 << 18
 """Numbers in one piece: a megabyte in float32. Smaller ones fit the cache better still, but between two calls of NumPy
 a worker may have to wait for Python's lock, and being woken up takes as long as computing them."""
 
-SMALL = 1 << 17
+SMALL = 1 << 15
 """Up to this many numbers, preparations would take longer than they save."""
 
 WIDE = 2048
