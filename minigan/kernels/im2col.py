@@ -43,7 +43,7 @@ SMALL_KERNEL = 1 << 13
 MANY_ROWS = 32
 """Rows from which a small product is worth its call."""
 
-TURNED_ROWS = 32
+TURNED_ROWS = 64
 """With no more rows than this in the left factor, and a right one that is the transpose of what lies in memory, BLAS
 is faster at the transposed product."""
 
