@@ -31,6 +31,9 @@ from minigan.threads import each, lanes, spans, thread_count
 CHUNK_BYTES = 4 << 20
 """About how large one patch matrix may be: a compromise between cache size and the length of a matrix product."""
 
+SMALL_CHUNK_BYTES = 1 << 20
+"""The same with a small kernel, whose products may be short (`SMALL_KERNEL`)."""
+
 FEW_ROWS = 512
 """With no more output positions than this in all, workers share out the kernel rather than the images: it is larger."""
 
@@ -48,7 +51,7 @@ TURNED_ROWS = 64
 is faster at the transposed product."""
 
 FEW_CHANNELS = 12
-"""With fewer channels than this, `conv_input_grad` adds up whole planes, one per tap and channel."""
+"""With fewer channels than this, `conv_input_grad` takes blocks of pixels for pixels (`blocks2im`)."""
 
 
 def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = None) -> Array:
@@ -75,7 +78,7 @@ def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = No
         if b is not None and not ones:
             add_to_channels(y[n], b)
 
-    each(images, spans(xp, N, _images(N, Ho * Wo * w2.shape[0] * x.dtype.itemsize)))
+    each(images, spans(xp, N, _images(N, Ho * Wo * w2.shape[0] * x.dtype.itemsize, w2.size)))
     return y
 
 
@@ -96,19 +99,19 @@ def conv_input_grad(dy: Array, w: Array, stride: int, pad: Pad, size: Size, b: A
         whole = _dense(dy.reshape(-1, O), w2.T, None, images=N).reshape(N, -1, len(w2))
 
     def images(n: slice) -> None:
-        dy2 = dy[n].reshape(-1, O)
         with scratch(xp) as new:
             if C < FEW_CHANNELS:
-                planes = xp.matmul(w2, dy2.T, out=new((len(w2), len(dy2)), dy.dtype))
-                dx[n] = planes2im(planes.reshape(Kh, Kw, C, -1, Ho, Wo), stride, pad, size, new)
+                dx[n] = blocks2im(dy[n], w, stride, pad, size, new)
             else:
+                dy2 = dy[n].reshape(-1, O)
                 cols = xp.matmul(dy2, w2.T, out=new((len(dy2), len(w2)), dy.dtype)) if whole is None else whole[n]
                 dx[n] = col2im(cols.reshape(-1, Ho, Wo, Kh, Kw, C), stride, pad, size, new)
         if b is not None:
             add_to_channels(dx[n], b)
 
     # Few rows are not worth sharing out: short calls of NumPy get into one another's way.
-    each(images, spans(xp, N, N if whole is not None else _images(N, Ho * Wo * w2.shape[0] * dy.dtype.itemsize)))
+    few = _images(N, Ho * Wo * w2.shape[0] * dy.dtype.itemsize, w2.size) if whole is None else N
+    each(images, spans(xp, N, few))
     return dx
 
 
@@ -164,7 +167,7 @@ def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Si
     def share(lane: int) -> None:
         x_, dy_ = x[shares[lane]], dy[shares[lane]]
         dw2[lane].fill(0)
-        for n in spans(xp, len(x_), _images(N, Ho * Wo * dw2.shape[1] * x.dtype.itemsize)):
+        for n in spans(xp, len(x_), _images(N, Ho * Wo * dw2.shape[1] * x.dtype.itemsize, dw2[0].size)):
             with scratch(xp) as new:
                 cols = im2col(x_[n], kernel_size, stride, pad, new)  # (n*Ho*Wo, Kh*Kw*C)
                 dw2[lane] += xp.matmul(cols.T, dy_[n].reshape(-1, O), out=new(dw2.shape[1:], x.dtype))
@@ -245,9 +248,8 @@ def col2im(cols: Array, stride: int, pad: Pad, size: Size, new: New | None = Non
     N, Ho, Wo, Kh, Kw, C = cols.shape
     H, W = size
     (top, _), (left, _) = pad
-    # S x S pixels are a block, so that S*C numbers lie side by side and S*S taps are added at once.
-    tall = max(Ho + (Kh - 1) // S, -(-(H + top) // S))
-    wide = max(Wo + (Kw - 1) // S, -(-(W + left) // S))
+    tall, wide = _blocks((Ho, Wo), (Kh, Kw), S, pad, size)
+    # With S x S pixels as a block, S*C numbers lie side by side and S*S taps are added at once.
     blocks = _zeros((N, tall, S, wide, S, C), cols.dtype, new)
     taps = cols.transpose(0, 1, 3, 2, 4, 5)  # (N, Ho, Kh, Wo, Kw, C)
     for p in range(0, Kh, S):
@@ -258,16 +260,16 @@ def col2im(cols: Array, stride: int, pad: Pad, size: Size, new: New | None = Non
     return blocks.reshape(N, tall * S, wide * S, C)[:, top : top + H, left : left + W]
 
 
-def planes2im(planes: Array, stride: int, pad: Pad, size: Size, new: New) -> Array:
-    """`col2im` for pictures of few channels, where a patch's rows are too short to be worth adding one by one.
+def blocks2im(dy: Array, w: Array, stride: int, pad: Pad, size: Size, new: New) -> Array:
+    """Product and `col2im` for pictures of few channels: there a patch's rows are too short to be added one by one.
 
-    Here every tap of every channel is a picture of its own, whose rows are as long as the picture is wide. Pixels whose
-    row and column leave the same rest when divided by the stride are added up together, and take their places among
-    the others at the end.
+    A block of S x S pixels is taken for one pixel of S*S*C channels, and so the kernel for one of K/S x K/S taps. Each
+    is a product of its own, and what comes of it is added in one go, in rows as long as the picture is wide.
 
     Parameters
     ----------
-    planes : Array of shape (Kh, Kw, C, N, Ho, Wo)
+    dy : Array of shape (N, Ho, Wo, O)
+    w : Array of shape (Kh, Kw, C, O)
     stride, pad, size, new
         As for `col2im`.
 
@@ -276,20 +278,32 @@ def planes2im(planes: Array, stride: int, pad: Pad, size: Size, new: New) -> Arr
     Array of shape (N, H, W, C)
     """
     S = stride
-    Kh, Kw, C, N, Ho, Wo = planes.shape
+    N, Ho, Wo, O = dy.shape
+    Kh, Kw, C, _ = w.shape
     H, W = size
     (top, _), (left, _) = pad
-    tall = max(Ho + (Kh - 1) // S, -(-(H + top) // S))
-    wide = max(Wo + (Kw - 1) // S, -(-(W + left) // S))
-    sums = _zeros((S, S, C, N, tall, wide), planes.dtype, new)  # one picture for each rest and channel
+    tall, wide = _blocks((Ho, Wo), (Kh, Kw), S, pad, size)
+    blocks = _zeros((N, tall, wide, S, S, C), dy.dtype, new)
+    room = new((N * Ho * Wo * S * S * C,), dy.dtype)
     for p in range(0, Kh, S):
         for q in range(0, Kw, S):
-            part = planes[p : p + S, q : q + S]
-            i, j = p // S, q // S
-            sums[: len(part), : part.shape[1], :, :, i : i + Ho, j : j + Wo] += part
-    padded = new((N, tall, S, wide, S, C), planes.dtype)
-    padded[...] = sums.transpose(3, 4, 0, 5, 1, 2)
+            taps = w[p : p + S, q : q + S]  # S x S of them, or what is left
+            a, b, i, j = *taps.shape[:2], p // S, q // S
+            part = room[: N * Ho * Wo * a * b * C].reshape(-1, a * b * C)
+            _product(dy.reshape(-1, O), taps.reshape(-1, O).T.copy(), part)
+            blocks[:, i : i + Ho, j : j + Wo, :a, :b] += part.reshape(N, Ho, Wo, a, b, C)
+    padded = new((N, tall, S, wide, S, C), dy.dtype)
+    padded[...] = blocks.transpose(0, 1, 3, 2, 4, 5)
     return padded.reshape(N, tall * S, wide * S, C)[:, top : top + H, left : left + W]
+
+
+def _blocks(output: Size, kernel_size: Size, S: int, pad: Pad, size: Size) -> Size:
+    """Rows and columns of S x S blocks for every tap of every patch, whether or not the picture reaches that far."""
+    tall, wide = (
+        max(outputs + (K - 1) // S, -(-(length + before) // S))
+        for outputs, K, length, (before, _) in zip(output, kernel_size, size, pad, strict=True)
+    )
+    return tall, wide
 
 
 def _pad(x: Array, pad: Pad, new: New) -> Array:
@@ -308,6 +322,7 @@ def _zeros(shape: Shape, dtype: Any, new: New) -> Array:
     return zeros
 
 
-def _images(N: int, bytes_per_image: int) -> int:
-    """How many images have a patch matrix of CHUNK_BYTES or a little less, and still leave some for every thread."""
-    return max(1, min(CHUNK_BYTES // bytes_per_image, -(-N // thread_count())))
+def _images(N: int, bytes_per_image: int, kernel_numbers: int) -> int:
+    """How many images have a patch matrix of about CHUNK_BYTES, or less, and still leave some for every thread."""
+    chunk = SMALL_CHUNK_BYTES if kernel_numbers <= SMALL_KERNEL else CHUNK_BYTES
+    return max(1, min(chunk // bytes_per_image, -(-N // thread_count())))
