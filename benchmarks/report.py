@@ -1,7 +1,7 @@
 """Make RESULTS.md, and its two plots, of the raw numbers in the results folder.
 
-Of every kind of measurement the newest file counts; for training steps, the newest of every size and backend. Nothing
-in RESULTS.md is written by hand.
+Of every kind of measurement the newest file counts; for training steps, the newest of every size and backend. What
+was measured on other machines than the newest file has a section of its own. Nothing in RESULTS.md is written by hand.
 
     python benchmarks/report.py [--results FOLDER] [--out FILE]
 """
@@ -60,14 +60,27 @@ def write(results: Path, out: Path) -> None:
     UserError
         If there is nothing to report.
     """
-    newest = read(results)
-    if not newest:
+    found = read(results)
+    if not found:
         raise UserError(f"--results: no raw numbers of a benchmark in {results}; make bench measures them")
-    write_text(out, "\n".join(_Report(newest, results, out).lines))
+    write_text(out, "\n".join(_Report(found, results, out).lines))
     say(f"written: {one_line(out)}")
 
 
-def read(results: Path) -> dict[tuple[Any, ...], Record]:
+def read(results: Path) -> list[Record]:
+    """All records of the present schema, the oldest first."""
+    found = []
+    for path in sorted(results.glob("*.json")):
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"--results: {path} is not JSON ({error})") from None
+        if isinstance(record, dict) and record.get("schema") == SCHEMA:  # or of an older program, kept as history
+            found.append({**record, "file": path})
+    return sorted(found, key=lambda record: record["when"])
+
+
+def newest_of_each(found: Iterable[Record]) -> dict[tuple[Any, ...], Record]:
     """The newest record of each kind.
 
     Returns
@@ -76,28 +89,26 @@ def read(results: Path) -> dict[tuple[Any, ...], Record]:
         By (benchmark,), or for training steps (benchmark, backend, batch size, width, image size).
     """
     newest: dict[tuple[Any, ...], Record] = {}
-    for path in sorted(results.glob("*.json")):
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UserError(f"--results: {path} is not JSON ({error})") from None
-        if not isinstance(record, dict) or record.get("schema") != SCHEMA:  # of an older program, kept as history
-            continue
-        record["file"] = path
+    for record in found:
         key: tuple[Any, ...] = (record["benchmark"],)
         if key == ("train_step",):
             settings = record["settings"]
             key = (*key, settings["backend"], *(settings[name] for name in ARTICLE))
-        if key not in newest or record["when"] >= newest[key]["when"]:
-            newest[key] = record
+        newest[key] = record
     return newest
+
+
+def machine_of(record: Record) -> tuple[str, int]:
+    """What tells machines apart here: the processor, and how many of its cores."""
+    return record["machine"]["cpu"], record["machine"]["cores"]
 
 
 class _Report:
     """The text, section by section."""
 
-    def __init__(self, newest: dict[tuple[Any, ...], Record], results: Path, out: Path) -> None:
-        self.newest, self.results, self.out = newest, results, out
+    def __init__(self, found: Sequence[Record], results: Path, out: Path) -> None:
+        self.found, self.results, self.out = found, results, out
+        self.newest = newest = newest_of_each(found)
         self.lines: list[str] = []
         self.say(
             "# Benchmark results",
@@ -119,12 +130,13 @@ class _Report:
         self.scaling()
         self.data_pipeline()
         self.import_time()
+        self.other_machines()
         self.gpu()
 
     def peak(self, record: Record) -> float | None:
         """GFLOP/s of the matrix product on the machine of a record, if it was measured there."""
         kernels = self.newest.get(("conv_kernels",))
-        same = kernels is not None and all(kernels["machine"][k] == record["machine"][k] for k in ("cpu", "cores"))
+        same = kernels is not None and machine_of(kernels) == machine_of(record)
         on_gpu = record.get("settings", {}).get("backend") == "cupy"
         return kernels["sgemm_gflops"] if same and not on_gpu else None
 
@@ -359,6 +371,36 @@ class _Report:
             "fresh processes).",
         )
         self.source(record)
+
+    def other_machines(self) -> None:
+        """Training steps and images, as they were measured last on every machine but that of the newest record."""
+        here = machine_of(self.found[-1])
+        elsewhere = dict.fromkeys(machine_of(record) for record in self.found if machine_of(record) != here)
+        if not elsewhere:
+            return
+        self.say("## Other machines", "What was measured last on each, beside the fastest of the others there:")
+        rows = []
+        for machine in elsewhere:
+            newest = newest_of_each(record for record in self.found if machine_of(record) == machine)
+            steps = {key[2:]: record for key, record in newest.items() if key[:2] == ("train_step", "numpy")}
+            for (batch_size, width, image_size), record in sorted(steps.items()):
+                what = f"step, batch {batch_size}, width {width}, {image_size}x{image_size}"
+                rows.append(self.elsewhere_row(record, what, record["turns"]))
+            inference = newest.get(("inference",))
+            for row in inference["rows"] if inference else ():
+                rows.append(self.elsewhere_row(inference, f"making images: {row['images']:,}", row["turns"]))
+        self.table(("machine", "what", "minigan", "the fastest other", "takes", "minigan / it", "measured"), rows)
+
+    def elsewhere_row(self, record: Record, what: str, turns: dict[str, Any]) -> list[str]:
+        """One measurement on another machine, which may be of an older minigan."""
+        cpu, cores = machine_of(record)
+        when = f"{record['when'][:10]}, {record['minigan']['commit'] or 'no commit'}"
+        row = [f"{cpu}, {cores} cores", what, f"{median_seconds({'turns': turns}, 'minigan'):.3g} s"]
+        best = fastest({"turns": turns})
+        if best is None:
+            return [*row, "not measured", "", "", when]
+        seconds, title = median_seconds({"turns": turns}, best), record["programs"][best]["title"]
+        return [*row, title, f"{seconds:.3g} s", told(compare(turns)[best]), when]
 
     def gpu(self) -> None:
         self.say("## GPU")

@@ -498,6 +498,24 @@ def test_the_newest_of_each_size_counts(tmp_path):
     assert "| batch 16, width 64, 64x64 | 1.400 s | PyTorch, channels_last | 2.000 s | **0.70**" in text
 
 
+def test_other_machines_are_kept_apart(tmp_path):
+    elsewhere = {**MACHINE, "cpu": "Slide Rule"}
+    text = written(
+        tmp_path,
+        {**step_record(when="2025-12-30T10:00:00+00:00", own=1.8), "machine": elsewhere},
+        {**step_record(when="2025-12-31T10:00:00+00:00", own=1.6), "machine": elsewhere},
+        step_record(),
+    )
+    main, other = text.split("## Other machines")
+    assert "Abacus 9" in main
+    assert "Slide Rule" not in main
+    assert (
+        "| Slide Rule, 2 cores | step, batch 64, width 64, 64x64 | 1.6 s | PyTorch, channels_last | 2 s "
+        "| **0.80** (0.80 to 0.80) | 2025-12-31, abcdef |"
+    ) in other
+    assert "1.8 s" not in other
+
+
 def test_report_of_a_gpu(tmp_path):
     text = written(tmp_path, step_record(), step_record(backend="cupy", own=0.004, other=0.008))
     assert "Card 5000, batch 64, width 64, 64x64 pixels. minigan takes **0.50 times**" in text
