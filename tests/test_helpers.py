@@ -246,8 +246,11 @@ def test_a_killed_helper_is_told():
             each(own(lambda i: a.__setitem__(i, 1)), range(4))
 
 
-def test_a_helper_that_never_starts_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr(sys, "executable", "/bin/cat")  # neither serves nor ends
+def test_a_helper_that_never_starts_is_not_waited_for(monkeypatch, tmp_path):
+    sleeper = tmp_path / "python"
+    sleeper.write_text("#!/bin/sh\nexec sleep 60\n", encoding="ascii")  # neither serves nor ends, whatever it is told
+    sleeper.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(sleeper))
     with use_threads(2), helping() as backend:
         a = backend.asarray(np.zeros(4))
         each(own(lambda i: a.__setitem__(i, 1)), range(4))
