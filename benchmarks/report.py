@@ -1,7 +1,7 @@
 """Make RESULTS.md, and its two plots, of the raw numbers in the results folder.
 
 Of every kind of measurement the newest file counts; for training steps, the newest of every size and backend. What
-was measured on other machines than the newest file has a section of its own. Nothing in RESULTS.md is written by hand.
+was measured before on other machines has a section of its own. Nothing in RESULTS.md is written by hand.
 
     python benchmarks/report.py [--results FOLDER] [--out FILE]
 """
@@ -373,34 +373,23 @@ class _Report:
         self.source(record)
 
     def other_machines(self) -> None:
-        """Training steps and images, as they were measured last on every machine but that of the newest record."""
-        here = machine_of(self.found[-1])
-        elsewhere = dict.fromkeys(machine_of(record) for record in self.found if machine_of(record) != here)
-        if not elsewhere:
-            return
-        self.say("## Other machines", "What was measured last on each, beside the fastest of the others there:")
+        """Training steps and images as measured last on each machine, so far as no section has shown them."""
         rows = []
-        for machine in elsewhere:
+        for machine in dict.fromkeys(map(machine_of, self.found)):
             newest = newest_of_each(record for record in self.found if machine_of(record) == machine)
-            steps = {key[2:]: record for key, record in newest.items() if key[:2] == ("train_step", "numpy")}
-            for (batch_size, width, image_size), record in sorted(steps.items()):
-                what = f"step, batch {batch_size}, width {width}, {image_size}x{image_size}"
-                rows.append(self.elsewhere_row(record, what, record["turns"]))
-            inference = newest.get(("inference",))
-            for row in inference["rows"] if inference else ():
-                rows.append(self.elsewhere_row(inference, f"making images: {row['images']:,}", row["turns"]))
-        self.table(("machine", "what", "minigan", "the fastest other", "takes", "minigan / it", "measured"), rows)
-
-    def elsewhere_row(self, record: Record, what: str, turns: dict[str, Any]) -> list[str]:
-        """One measurement on another machine, which may be of an older minigan."""
-        cpu, cores = machine_of(record)
-        when = f"{record['when'][:10]}, {record['minigan']['commit'] or 'no commit'}"
-        row = [f"{cpu}, {cores} cores", what, f"{median_seconds({'turns': turns}, 'minigan'):.3g} s"]
-        best = fastest({"turns": turns})
-        if best is None:
-            return [*row, "not measured", "", "", when]
-        seconds, title = median_seconds({"turns": turns}, best), record["programs"][best]["title"]
-        return [*row, title, f"{seconds:.3g} s", told(compare(turns)[best]), when]
+            for key, record in sorted(newest.items()):
+                if record is self.newest[key]:
+                    continue
+                if key[:2] == ("train_step", "numpy"):
+                    batch_size, width, image_size = key[2:]
+                    what = f"step, batch {batch_size}, width {width}, {image_size}x{image_size}"
+                    rows.append(elsewhere(what, record))
+                elif key == ("inference",):
+                    for row in record["rows"]:
+                        rows.append(elsewhere(f"making images: {row['images']:,}", {**record, "turns": row["turns"]}))
+        if rows:
+            self.say("## Other machines", "What was measured last on each, beside the fastest of the others there:")
+            self.table(("machine", "what", "minigan", "the fastest other", "takes", "minigan / it", "measured"), rows)
 
     def gpu(self) -> None:
         self.say("## GPU")
@@ -476,6 +465,18 @@ class _Report:
         with replacing(self.results / name) as path:
             figure.savefig(path, format="png", dpi=110)
         self.picture(name, alternative)
+
+
+def elsewhere(what: str, record: Record) -> list[str]:
+    """One measurement on another machine, which may be of an older minigan."""
+    cpu, cores = machine_of(record)
+    when = f"{record['when'][:10]}, {record['minigan']['commit'] or 'no commit'}"
+    row = [f"{cpu}, {cores} cores", what, f"{median_seconds(record, 'minigan'):.3g} s"]
+    best = fastest(record)
+    if best is None:
+        return [*row, "not measured", "", "", when]
+    seconds, title = median_seconds(record, best), record["programs"][best]["title"]
+    return [*row, title, f"{seconds:.3g} s", told(compare(record["turns"])[best]), when]
 
 
 def kernel_cells(row: Record, names: Sequence[str], peak: float) -> list[str]:

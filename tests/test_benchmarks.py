@@ -516,6 +516,13 @@ def test_other_machines_are_kept_apart(tmp_path):
     assert "1.8 s" not in other
 
 
+def test_what_a_section_has_shown_is_not_told_twice(tmp_path):
+    gpu = step_record(when="2026-01-02T10:00:00+00:00", backend="cupy", own=0.004, other=0.008)
+    text = written(tmp_path, step_record(), {**gpu, "machine": {**MACHINE, "cpu": "Host of a card"}})
+    assert "Card 5000, batch 64" in text
+    assert "## Other machines" not in text
+
+
 def test_report_of_a_gpu(tmp_path):
     text = written(tmp_path, step_record(), step_record(backend="cupy", own=0.004, other=0.008))
     assert "Card 5000, batch 64, width 64, 64x64 pixels. minigan takes **0.50 times**" in text

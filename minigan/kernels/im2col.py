@@ -323,6 +323,6 @@ def _zeros(shape: Shape, dtype: Any, new: New) -> Array:
 
 
 def _images(N: int, bytes_per_image: int, kernel_numbers: int) -> int:
-    """How many images have a patch matrix of about CHUNK_BYTES, or less, and still leave some for every thread."""
+    """How many images have a patch matrix of about a chunk's bytes, or less, and leave some for every thread."""
     chunk = SMALL_CHUNK_BYTES if kernel_numbers <= SMALL_KERNEL else CHUNK_BYTES
     return max(1, min(chunk // bytes_per_image, -(-N // thread_count())))
