@@ -14,16 +14,16 @@ Class and parameter names are Keras's.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from minigan.backend import Array, Shape, xp_of
+from minigan.gradients import Gradients
 from minigan.kernels import cuda
 from minigan.kernels.geometry import output_size, same_padding, transpose_size
-from minigan.kernels.pieces import add_into
 from minigan.ops import LIBRARY, BatchNormCache, BatchNormLeakyReLUCache, Ops, batch_moments, can_fuse
 
 Cache: TypeAlias = Any
@@ -38,17 +38,21 @@ class Layer:
     ----------
     params : dict of str to Array
         Trainable parameters, in a fixed order.
-    grads : dict of str to Array
-        Gradients with the same keys and shapes; `backward` adds into them.
+    grads : mapping of str to Array
+        Gradients with the same keys and shapes, which may be read and written; `backward` adds into them.
     buffers : dict of str to Array
         Saved, not trained.
+
+    Notes
+    -----
+    A layer of one's own hands its parameters, as many as it has, to ``super().__init__``, and its backward calls
+    `add_grad` for each.
     """
 
     def __init__(self, params: dict[str, Array] | None = None, buffers: dict[str, Array] | None = None) -> None:
-        self.params = params or {}
-        self.grads = {name: xp_of(p).zeros_like(p) for name, p in self.params.items()}
-        self.buffers = buffers or {}
-        self._untouched = set(self.grads)  # those that are known to be zero
+        self.params = {} if params is None else params
+        self.grads: MutableMapping[str, Array] = Gradients(self.params)
+        self.buffers = {} if buffers is None else buffers
 
     def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
         """Output and cache.
@@ -89,15 +93,37 @@ class Layer:
         """
         raise NotImplementedError
 
+    def add_grad(self, name: str, g: Array, *, fresh: bool = False) -> None:
+        """``grads[name] += g``; what every backward does with a parameter's gradient.
+
+        Parameters
+        ----------
+        name : str
+            Of a parameter.
+        g : Array
+            Of the parameter's shape.
+        fresh : bool
+            Whether g is a new array that nobody else has or will write to, so that it need not be copied.
+
+        Raises
+        ------
+        KeyError
+            If there is no such parameter.
+        ValueError
+            If g has another shape than the parameter.
+        """
+        if isinstance(self.grads, Gradients):
+            self.grads.add(name, g, fresh=fresh)
+        else:  # a layer that made a dictionary of its own
+            self.grads[name] += g
+
     def zero_grads(self) -> None:
-        """Set all gradients to zero. On NumPy, where that takes no time, they become one zero read many times."""
-        for name in self.grads.keys() - self._untouched:
-            old = self.grads[name]
-            if isinstance(old, np.ndarray):
-                self.grads[name] = np.broadcast_to(old.dtype.type(0), old.shape)
-                self._untouched.add(name)
-            else:
-                old.fill(0)
+        """Set all gradients to zero. On NumPy these are new arrays: one that was read before keeps its numbers."""
+        if isinstance(self.grads, Gradients):
+            self.grads.zero()
+        else:
+            for g in self.grads.values():
+                g.fill(0)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Shape of the output, batch axis left out, for a shape of the input."""
@@ -109,9 +135,9 @@ class Layer:
 
 
 class _Parametric(Layer):
-    """A layer with two parameters, whose backward op gives dx and their two gradients."""
+    """A layer whose backward op gives dx and its parameters' gradients, in the order of `names`."""
 
-    names: tuple[str, str] = ("kernel", "bias")
+    names: tuple[str, ...] = ("kernel", "bias")
     _backward: Callable[..., Any]
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
@@ -121,25 +147,16 @@ class _Parametric(Layer):
         self, backward: Callable[..., Any], dy: Array, cache: Cache, input_grad: bool, param_grads: bool
     ) -> Array | None:
         # A student's function has no switches: it computes all three, and what is not wanted is dropped here.
-        own = _has_switches(backward)
-        switches = {"input_grad": input_grad, "param_grads": param_grads} if own else {}
-        dx, first, second = backward(dy, cache, **switches)
+        switches = {"input_grad": input_grad, "param_grads": param_grads} if _has_switches(backward) else {}
+        dx, *gradients = backward(dy, cache, **switches)
         if param_grads:
-            for name, gradient in zip(self.names, (first, second), strict=True):
-                self._add(name, gradient, own)
+            for name, gradient in zip(self.names, gradients, strict=True):
+                self.add_grad(name, gradient, fresh=backward in _OWN)
         return dx if input_grad else None
 
-    def _add(self, name: str, gradient: Array, own: bool) -> None:
-        """``grads[name] += gradient``; 0 + gradient, if it is minigan's own, is that gradient itself."""
-        total = self.grads[name]
-        if name in self._untouched:
-            self._untouched.remove(name)
-            if isinstance(total, np.ndarray):
-                if own and (gradient.shape, gradient.dtype) == (total.shape, total.dtype):
-                    self.grads[name] = gradient
-                    return
-                self.grads[name] = total = total.copy()
-        add_into(total, gradient)
+
+_OWN = frozenset(vars(LIBRARY).values())
+"""minigan's functions give every gradient as a new array, and do not keep it."""
 
 
 @lru_cache(maxsize=64)
@@ -474,7 +491,6 @@ class BatchNormLeakyReLU(_Parametric):
     def __init__(self, norm: BatchNormalization, activation: LeakyReLU) -> None:
         self.norm, self.activation = norm, activation
         self.params, self.grads, self.buffers = norm.params, norm.grads, norm.buffers
-        self._untouched = norm._untouched
         self._ops = norm.ops
 
     @staticmethod

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from minigan.backend import Array, Backend, Shape, backend_of
+from minigan.gradients import Gradients
 from minigan.kernels import cuda
 from minigan.layers import BatchNormLeakyReLU, Cache, Layer
 from minigan.threads import holding_blas
@@ -145,9 +146,9 @@ class Sequential:
 
     def zero_grads(self) -> None:
         """Set every gradient to 0; backward passes add to what is there."""
-        grads = self.grads().values()
-        if grads and cuda.available(*grads):
-            self._zeroing.run(list(grads))
+        params = self.params().values()
+        if params and cuda.available(*params):
+            self._zeroing.run(list(self.grads().values()))
             return
         for layer in self.layers:
             layer.zero_grads()
@@ -173,7 +174,8 @@ class Sequential:
     def to(self, backend: Backend) -> Sequential:
         """Move all parameters, gradients and buffers to a backend, in place; returns the network itself."""
         for layer in self.layers:
-            for arrays in (layer.params, layer.grads, layer.buffers):
+            grads = layer.grads.arrays if isinstance(layer.grads, Gradients) else layer.grads
+            for arrays in (layer.params, grads, layer.buffers):
                 for name, array in arrays.items():
                     arrays[name] = backend.asarray(backend_of(array).to_host(array))
         return self

@@ -84,12 +84,15 @@ def add_to_channels(x: Array, b: Array) -> None:
 
 
 def add_into(total: Array, a: Array) -> None:
-    """``total += a`` for two arrays of one shape, the first contiguous."""
+    """``total += a`` for two arrays of one shape, or of shapes that differ in axes of length 1 only."""
 
     def piece(total: Array, a: Array) -> None:
         total += a
 
-    in_pieces(piece, total, a)
+    if total.flags.c_contiguous:
+        in_pieces(piece, total, a)
+    else:
+        piece(total, a.reshape(total.shape))
 
 
 def batch_norm_forward(x: Array, gamma: Array, beta: Array, eps: float, alpha: float) -> tuple[Array, Array]:
