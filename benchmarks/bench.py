@@ -20,9 +20,9 @@ import records
 import report
 from workers import GPU_PEERS, HERE, PEERS, TORCH, TORCH_COMPILE, Peer
 
-from minigan.backend import get_backend
-from minigan.console import complain, say
-from minigan.errors import RunError, UserError
+from minigan.nn.backend import get_backend
+from minigan.system.console import complain, say
+from minigan.system.errors import RunError, UserError
 
 
 @dataclass(frozen=True)

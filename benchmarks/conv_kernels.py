@@ -31,8 +31,8 @@ from train_step import add_size
 from worker_minigan import conv_passes
 from workers import TORCH, Worker, Workers, in_turn
 
-from minigan.console import say
-from minigan.errors import UserError
+from minigan.system.console import say
+from minigan.system.errors import UserError
 
 TOLERANCE = 2e-5
 """Largest error of a float32 result, relative to its largest value."""

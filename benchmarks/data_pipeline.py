@@ -21,9 +21,9 @@ from records import spread
 from train_step import add_size
 from workers import Workers, in_turn
 
-from minigan.cli import path_name
-from minigan.console import one_line, say
-from minigan.data.dataset import open_images
+from minigan.data.open import open_images
+from minigan.system.cli import path_name
+from minigan.system.console import one_line, say
 
 TURN = 0.2
 

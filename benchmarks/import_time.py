@@ -19,7 +19,7 @@ from records import spread
 from tqdm import trange
 from workers import HERE
 
-from minigan.console import say
+from minigan.system.console import say
 
 CODE = """
 import json, time

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from train_step import add_size, compare
 from workers import MINIGAN_ALONE, TORCH, TORCH_COMPILE, Worker, Workers, in_turn
 
-from minigan.console import say
+from minigan.system.console import say
 
 TOLERANCE = 1e-4
 """Largest difference of two programs' images, relative to the largest pixel."""

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from minigan import discriminator, generator
-from minigan.layers import Conv2DTranspose
+from minigan.nn.layers import Conv2DTranspose
 
 PASSES = ("forward", "input gradient", "weight gradient")
 """What a layer computes. All three take the same number of multiply-adds."""

@@ -25,15 +25,17 @@ import numpy as np
 import records
 
 from minigan import train
-from minigan.backend import NUMPY
-from minigan.cli import run_command, working_with
-from minigan.console import say
-from minigan.data.dataset import ImageSet, open_images
-from minigan.diagnosis import diagnose
-from minigan.errors import RunError
-from minigan.files import write_text
-from minigan.metrics import Yardstick, draw_samples
-from minigan.sample import load_generator
+from minigan.data.image_set import ImageSet
+from minigan.data.open import open_images
+from minigan.evaluation.diagnosis import diagnose
+from minigan.evaluation.metrics import Yardstick, draw_samples
+from minigan.fast.cpu.thread_pool import working_with
+from minigan.nn.backend import NUMPY
+from minigan.runs.saved_generator import load_generator
+from minigan.system.atomic_files import write_text
+from minigan.system.cli import run_command
+from minigan.system.console import say
+from minigan.system.errors import RunError
 
 RATE = "0.0003"
 ARMS = {

@@ -28,13 +28,13 @@ from records import Spread, spread
 from train_step import add_size, verify
 from workers import HERE, TORCH, Workers, in_turn
 
-from minigan import memory, network, threads
-from minigan.backend import Backend
-from minigan.console import say
-from minigan.files import replacing
-from minigan.gan import GAN, build_gan, draw_inputs, train_step
-from minigan.helpers import helping
-from minigan.kernels import pieces, winograd
+from minigan.fast.cpu import fused, memory, thread_pool, winograd
+from minigan.fast.cpu.process_pool import helping
+from minigan.gan.step import GAN, build_gan, draw_inputs, train_step
+from minigan.nn import network
+from minigan.nn.backend import Backend
+from minigan.system.atomic_files import replacing
+from minigan.system.console import say
 
 PICTURE = HERE.parent / "docs" / "pictures" / "performance.png"
 WHOLE = "all of it"
@@ -49,7 +49,7 @@ def only_two_taps(kernel_size: tuple[int, int], stride: int) -> bool:
 def no_pool() -> Iterator[None]:
     """Every array in memory of its own, which helpers then cannot see."""
     with (
-        threads.offering_to(None),
+        thread_pool.offering_to(None),
         mock.patch.object(memory, "_pool", memory._Pool()),
         mock.patch.object(memory, "SMALLEST", sys.maxsize),
     ):
@@ -59,7 +59,7 @@ def no_pool() -> Iterator[None]:
 @contextmanager
 def first_version() -> Iterator[None]:
     """As good as nothing of it: BLAS alone has more than one thread, and there is one product per convolution."""
-    with mock.patch.object(winograd, "pays", return_value=False), no_pool(), threads.use_threads(1):
+    with mock.patch.object(winograd, "pays", return_value=False), no_pool(), thread_pool.use_threads(1):
         yield
 
 
@@ -68,11 +68,11 @@ PARTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "im2col instead of Winograd": lambda: mock.patch.object(winograd, "pays", return_value=False),
     "Winograd with tiles of 2 only": lambda: mock.patch.object(winograd, "WORTH", sys.maxsize),
     "im2col for the 3 x 3 layer": lambda: mock.patch.object(winograd, "suits", only_two_taps),
-    "threads instead of helpers": lambda: threads.offering_to(None),
+    "threads instead of helpers": lambda: thread_pool.offering_to(None),
     "threads, and memory given back": no_pool,
     "BN and LeakyReLU apart": contextlib.nullcontext,  # built like that
-    "small pieces (2^15 numbers)": lambda: mock.patch.object(pieces, "PIECE", 1 << 15),
-    "one thread": lambda: threads.use_threads(1),
+    "small pieces (2^15 numbers)": lambda: mock.patch.object(fused, "PIECE", 1 << 15),
+    "one thread": lambda: thread_pool.use_threads(1),
     "none of it": first_version,
 }
 UNFUSED = ("BN and LeakyReLU apart", "none of it")

@@ -25,10 +25,10 @@ import numpy as np
 from workers import HERE, MINIGAN, PEERS, Peer, WorkerError, Workers
 
 import minigan
-from minigan.cli import run_command, whole
-from minigan.console import one_line, say
-from minigan.errors import RunError, UserError
-from minigan.files import write_text
+from minigan.system.atomic_files import write_text
+from minigan.system.cli import run_command, whole
+from minigan.system.console import one_line, say
+from minigan.system.errors import RunError, UserError
 
 RESULTS = HERE / "results"
 SCHEMA = 1

@@ -20,9 +20,9 @@ from networks import PASSES
 from records import SCHEMA, Spread, spread
 from train_step import compare
 
-from minigan.console import one_line, say
-from minigan.errors import UserError
-from minigan.files import replacing, write_text
+from minigan.system.atomic_files import replacing, write_text
+from minigan.system.console import one_line, say
+from minigan.system.errors import UserError
 
 Record = dict[str, Any]
 

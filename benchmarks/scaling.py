@@ -23,7 +23,7 @@ from tqdm import tqdm
 from train_step import add_size
 from workers import TORCH, Worker, Workers, in_turn
 
-from minigan.console import say
+from minigan.system.console import say
 
 TURN = 0.25
 

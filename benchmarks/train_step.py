@@ -26,10 +26,11 @@ from records import Spread, spread
 from tqdm import tqdm
 from workers import GPU_MINIGAN, GPU_PEERS, MINIGAN, PEERS, Worker, WorkerError, Workers, in_turn
 
-from minigan.backend import BACKENDS, get_backend
-from minigan.console import say
-from minigan.errors import RunError
-from minigan.models import IMAGE_SIZES, MAX_WIDTH
+from minigan.gan.models import MAX_WIDTH
+from minigan.nn.backend import BACKENDS, get_backend
+from minigan.nn.geometry import IMAGE_SIZES
+from minigan.system.console import say
+from minigan.system.errors import RunError
 
 TOLERANCE = 2e-3
 """Largest relative difference of first losses. The second and third loss come after Adam's first updates, which turn a

@@ -64,7 +64,7 @@ def loss_of(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 
 class Keras(Program):
-    """Networks, optimizers, and the schedule of minigan.gan.train_step."""
+    """Networks, optimizers, and the schedule of minigan.gan.step.train_step."""
 
     def begin(self, threads: int | None = None) -> dict[str, Any]:
         if threads is not None:

@@ -13,12 +13,12 @@ import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 from workers import Program, serve, timed
 
-from minigan.backend import get_backend
-from minigan.conv import KERNELS, conv_forward, conv_input_grad, conv_weight_grad
-from minigan.data.dataset import open_images
-from minigan.gan import GAN, RecordedStep, StepInputs, build_gan, draw_inputs, train_step
-from minigan.helpers import Team, helping
-from minigan.threads import current_team, thread_count, use_threads
+from minigan.data.open import open_images
+from minigan.fast.cpu.process_pool import Team, helping
+from minigan.fast.cpu.thread_pool import current_team, thread_count, use_threads
+from minigan.gan.step import GAN, RecordedStep, StepInputs, build_gan, draw_inputs, train_step
+from minigan.nn.backend import get_backend
+from minigan.nn.conv import KERNELS, conv_forward, conv_input_grad, conv_weight_grad
 
 SEED = 1
 

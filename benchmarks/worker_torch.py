@@ -70,7 +70,7 @@ def kernel_to_torch(kernel: np.ndarray) -> np.ndarray:
 
 
 class Torch(Program):
-    """Networks, optimizers, and the schedule of minigan.gan.train_step."""
+    """Networks, optimizers, and the schedule of minigan.gan.step.train_step."""
 
     def begin(
         self, threads: int | None = None, compiled: bool = False, device: str = "cpu", tf32: bool = False

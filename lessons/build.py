@@ -1,6 +1,6 @@
 """Make the course's notebooks from their sources, and run them: ``python lessons/build.py [NN ...]``.
 
-Two notebooks come of a source (`lessons.notebooks`): ``lessons/NN_name.ipynb``, in which students write, and
+Two notebooks come of a source (`lessons.source_format`): ``lessons/NN_name.ipynb``, in which students write, and
 ``lessons/solutions/NN_name.ipynb``, executed. Both are run to their ends, the first one untouched and thrown away:
 every check in it has to say that nothing is written yet, and every check in the other one has to pass.
 """
@@ -26,7 +26,7 @@ from typing import Any
 LESSONS = Path(__file__).resolve().parent
 sys.path.insert(0, str(LESSONS.parent))  # run as a script, Python looks into lessons/ only
 
-from lessons.notebooks import (  # noqa: E402
+from lessons.source_format import (  # noqa: E402
     SourceError,
     exercise_notebook,
     inputs_of,
@@ -34,10 +34,10 @@ from lessons.notebooks import (  # noqa: E402
     solution_notebook,
     text_of,
 )
-from minigan.check.model import NOT_IMPLEMENTED, PASSED  # noqa: E402
-from minigan.cli import Parser, core_count, run_command  # noqa: E402
-from minigan.errors import UserError  # noqa: E402
-from minigan.files import write_text  # noqa: E402
+from minigan.check.outcomes import NOT_IMPLEMENTED, PASSED  # noqa: E402
+from minigan.system.atomic_files import write_text  # noqa: E402
+from minigan.system.cli import Parser, core_count, run_command  # noqa: E402
+from minigan.system.errors import UserError  # noqa: E402
 
 MOST_BYTES = 1_000_000
 """A notebook has fewer: GitHub shows no larger ones, and every reader loads all of it."""
@@ -151,7 +151,7 @@ def _wrong_pictures(notebook: Any) -> list[str]:
             for kind in output.get("data", {}):
                 alt = output.get("metadata", {}).get(kind, {})
                 if kind.startswith("image/") and not (isinstance(alt, dict) and str(alt.get("alt", "")).strip()):
-                    out.append(f"cell {number}: a picture without alt text (kit.show gives it one)")
+                    out.append(f"cell {number}: a picture without alt text (notebook.show gives it one)")
     return out
 
 

@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from minigan.check.model import FAILED, NOT_IMPLEMENTED, PASSED, Finding
-from minigan.errors import UserError
+from minigan.check.outcomes import FAILED, NOT_IMPLEMENTED, PASSED, Finding
+from minigan.system.errors import UserError
 
 SMALL = 12
 """Arrays of up to so many elements are printed in full."""
 
 _LESSONS = Path(__file__).resolve().parent
-_LIBRARY = Path(inspect.getfile(UserError)).resolve().parent
+_LIBRARY = Path(inspect.getfile(UserError)).resolve().parents[1]
 
 
 # ------------------------------------------------------------------------------------------------------------- verdicts
@@ -35,7 +35,7 @@ class Verdict:
     Parameters
     ----------
     status : str
-        "passed", "failed" or "not implemented" (`minigan.check.model`).
+        "passed", "failed" or "not implemented" (`minigan.check.outcomes`).
     said : str
         What was found right, or what is not there yet.
     finding : Finding or None

@@ -19,14 +19,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigan import gan, rng
-from minigan.backend import Array
-from minigan.initializers import GlorotUniform
-from minigan.layers import Dense, Layer, LeakyReLU
-from minigan.network import Sequential
-from minigan.ops import LIBRARY, Ops, sigmoid_forward
-from minigan.optimizers import Adam
-from minigan.threads import holding_blas
+from minigan.fast.cpu.thread_pool import holding_blas
+from minigan.gan import step as gan
+from minigan.nn import rng
+from minigan.nn.backend import Array
+from minigan.nn.initializers import GlorotUniform
+from minigan.nn.layers import Dense, Layer, LeakyReLU
+from minigan.nn.network import Sequential
+from minigan.nn.ops import LIBRARY, Ops, sigmoid_forward
+from minigan.nn.optimizers import Adam
 
 MODES = 8
 RADIUS = 2.0

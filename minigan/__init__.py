@@ -1,13 +1,15 @@
 """minigan: a DCGAN for anime faces whose every layer is written by hand."""
 
-from minigan import startup as startup  # first: it sees to Ctrl-C while the others load
-from minigan.backend import get_backend
-from minigan.conv import conv_forward, conv_input_grad, conv_weight_grad
-from minigan.gan import GAN, build_gan, discriminator_step, draw_inputs, generator_step, train_step
-from minigan.models import discriminator, generator
-from minigan.network import Sequential
-from minigan.ops import LIBRARY, Ops
-from minigan.optimizers import Adam
+from minigan.system import interrupts as interrupts  # first: it sees to Ctrl-C while the others load
+
+# isort: split
+from minigan.gan.models import discriminator, generator
+from minigan.gan.step import GAN, build_gan, discriminator_step, draw_inputs, generator_step, train_step
+from minigan.nn.backend import get_backend
+from minigan.nn.conv import conv_forward, conv_input_grad, conv_weight_grad
+from minigan.nn.network import Sequential
+from minigan.nn.ops import LIBRARY, Ops
+from minigan.nn.optimizers import Adam
 
 __version__ = "0.1.0"
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import minigan
-from minigan.cli import Parser, run_command
+from minigan.system.cli import Parser, run_command
 
 COMMANDS = {
     "minigan.prepare": "make a data set of square faces from a folder or an archive of pictures",

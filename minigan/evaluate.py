@@ -1,9 +1,9 @@
 """Judge a run: ``python -m minigan.evaluate RUN``.
 
 Draws faces with the run's newest generator (of a run with ``--ema``: its average, unless ``--raw``), measures them
-against the images that it was trained on (`minigan.metrics`), and examines the run's log (`minigan.diagnosis`). Prints
-a table with a plain word on every number, and leaves evaluation.json and evaluation.png in the run's folder. The run
-may still be going on.
+against the images that it was trained on (`minigan.evaluation.metrics`), and examines the run's log
+(`minigan.evaluation.diagnosis`). Prints a table with a plain word on every number, and leaves evaluation.json and
+evaluation.png in the run's folder. The run may still be going on.
 """
 
 from __future__ import annotations
@@ -12,36 +12,35 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from minigan.backend import BACKENDS, Array, get_backend
-from minigan.cli import Parser, core_count, path_name, run_command, whole, working_with
-from minigan.config import RunConfig
-from minigan.console import complain, one_line, say
-from minigan.data.dataset import ImageSet, open_images
-from minigan.diagnosis import Finding, diagnose, examine
-from minigan.errors import RunError, UserError
-from minigan.files import replacing, write_text
-from minigan.metrics import (
+from minigan.data.image_set import ImageSet
+from minigan.data.open import open_images
+from minigan.evaluation.diagnosis import Finding, diagnose, examine
+from minigan.evaluation.metrics import (
     LEAST,
     MOST,
     Measurement,
-    Neighbours,
     Yardstick,
     check_count,
     draw_samples,
-    pyramid_sides,
 )
-from minigan.plots import grid
-from minigan.report import renew
-from minigan.rng import MAX_SEED
-from minigan.run import METRICS_NAME, VITALS_NAME, open_config, read_history, read_rows
-from minigan.sample import load_generator
+from minigan.evaluation.run_page import renew
+from minigan.evaluation.sheet import save_sheet
+from minigan.evaluation.words import describe
+from minigan.fast.cpu.thread_pool import working_with
+from minigan.nn.backend import BACKENDS, get_backend
+from minigan.nn.rng import MAX_SEED
+from minigan.runs.config import RunConfig
+from minigan.runs.run_folder import METRICS_NAME, VITALS_NAME, open_config, read_history, read_rows
+from minigan.runs.saved_generator import load_generator
+from minigan.system.atomic_files import write_text
+from minigan.system.cli import Parser, core_count, path_name, run_command, whole
+from minigan.system.console import complain, one_line, say
+from minigan.system.errors import RunError, UserError
 
 JSON_NAME, PICTURE_NAME = "evaluation.json", "evaluation.png"
 DEFAULT_SAMPLES = 2000
@@ -66,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises
     ------
     UserError, RunError
-        See `minigan.cli.run_command`.
+        See `minigan.system.cli.run_command`.
     """
     arguments = _parser().parse_args(argv)
     run = Path(arguments.run)
@@ -106,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "findings": [asdict(finding) for finding in findings],
     }
     try:
-        save_picture(out / PICTURE_NAME, measures, faces, neighbours, images.images)
+        save_sheet(out / PICTURE_NAME, measures, faces, neighbours, images.images)
         write_text(out / JSON_NAME, json.dumps(result, indent=2, allow_nan=False) + "\n")
         if out == run:
             renew(run)  # the report shows them, too
@@ -162,97 +161,6 @@ def _say_table(measures: dict[str, Measurement], count: int) -> None:
     )
 
 
-def describe(name: str, m: Measurement, count: int) -> tuple[str, Callable[[float], str], str]:
-    """A measure's label, the form of its numbers, and what they say in plain words.
-
-    Parameters
-    ----------
-    name : str
-        One of those of `minigan.metrics.Yardstick.measure`.
-    m : Measurement
-    count : int
-        How many samples were measured.
-
-    Raises
-    ------
-    KeyError
-        If there is no such measure.
-    """
-    if name.startswith("swd"):
-        side = name.removeprefix("swd_")
-        label = "sliced Wasserstein distance" if name == "swd" else f"  at {side}x{side} pixels"
-        return label, _one_digit, _swd_words(m)
-    if name in _KINDS:
-        return _KINDS[name], _whole, f"{m.value:.0f} kinds are there; real pictures show {m.real:.0f}"
-    return {
-        "distance": ("diversity: distance", _one_digit, _distance_words(m)),
-        "similarity": ("diversity: MS-SSIM", _two_digits, _similarity_words(m)),
-        "nearest": ("nearest training image", _two_digits, _nearest_words(m)),
-        "copies": ("  copies", _percent, f"{m.value * count:.0f} of {count:,} samples are copies of training images"),
-        "clear": (
-            "drawn faces: clear",
-            _percent,
-            "of the samples are clear enough to say which kind of face they are",
-        ),
-        "modes_off": (
-            "  of the wrong kind",
-            _percent,
-            "would have to change to make all kinds as frequent as in the data",
-        ),
-    }[name]
-
-
-_KINDS = {
-    "hair_colours": "  hair colours, of 14",
-    "hair_styles": "  hair styles, of 12",
-    "skins": "  skins, of 5",
-    "modes": "  colour and style, of 168",
-}
-
-
-def _one_digit(value: float) -> str:
-    return f"{value:.1f}"
-
-
-def _two_digits(value: float) -> str:
-    return f"{value:.2f}"
-
-
-def _whole(value: float) -> str:
-    return f"{value:.0f}"
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.0f} %"
-
-
-def _swd_words(m: Measurement) -> str:
-    if m.real <= 0:
-        return "the real pictures are all equal"
-    ratio = m.value / m.real
-    if ratio < 1.5:
-        return "as near to real pictures as these are to each other"
-    return f"{ratio:.1f} times as far as real pictures are from each other"
-
-
-def _distance_words(m: Measurement) -> str:
-    if m.real <= 0:
-        return "the real pictures are all equal"
-    return f"two samples differ {_percent(m.value / m.real)} as much as two real pictures"
-
-
-def _similarity_words(m: Measurement) -> str:
-    if abs(m.value - m.real) <= 2 * m.noise:
-        return "as varied as real pictures"
-    return "more alike than real pictures" if m.value > m.real else "less alike than real pictures"
-
-
-def _nearest_words(m: Measurement) -> str:
-    if abs(m.value - 1) <= max(0.02, 2 * m.noise):
-        return "as far away as that of a new real picture"
-    return f"{m.value:.2f} times as far away as that of a new real picture"
-
-
 def _say_findings(findings: Sequence[Finding]) -> None:
     if not findings:
         say("Diagnosis: nothing looks wrong.")
@@ -263,60 +171,6 @@ def _say_findings(findings: Sequence[Finding]) -> None:
         say(f"    seen: {one_line(finding.evidence)}")
         say(f"    band: {finding.band}")
         say(f"    what to do: {finding.advice}")
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# The picture.
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-def save_picture(
-    path: Path, measures: dict[str, Measurement], faces: Array, neighbours: Neighbours, training: Array
-) -> None:
-    """Draw the sheet of nearest neighbours and the distances at each size, all or nothing.
-
-    Parameters
-    ----------
-    path : Path
-    measures : dict of str to Measurement
-    faces : numpy.ndarray of shape (N, S, S, 3), uint8
-        The samples.
-    neighbours : Neighbours
-        Theirs.
-    training : numpy.ndarray of shape (M, S, S, 3), uint8
-
-    Raises
-    ------
-    OSError
-        If it cannot be written.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    suspects = np.argsort(neighbours.distance / np.maximum(neighbours.crowd, 1e-6), kind="stable")[:SHOWN]
-    figure = Figure(figsize=(11, 7.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    left, middle, right = figure.subplots(1, 3, width_ratios=[2, 2, 1.5])
-    for axes, chosen, title in (
-        (left, suspects, "The samples most like copies"),
-        (middle, np.arange(min(SHOWN, len(faces))), "Any samples"),
-    ):
-        pairs = np.stack([faces[chosen], training[neighbours.index[chosen]]], axis=1)  # (16, 2, S, S, 3)
-        axes.imshow(grid(pairs.reshape(-1, *faces.shape[1:]), columns=4), interpolation="nearest")
-        axes.set_title(f"{title},\neach with its nearest training image on the right", fontsize=10, loc="left")
-        axes.set_axis_off()
-    sides = pyramid_sides(faces.shape[1])
-    places = np.arange(len(sides))
-    levels = [measures[f"swd_{side}"] for side in sides]
-    right.bar(places - 0.2, [m.value for m in levels], 0.4, color="#d1495b", label="samples")
-    right.bar(places + 0.2, [m.real for m in levels], 0.4, color="#00798c", label="real pictures")
-    right.set_xticks(places, [f"{side}" for side in sides])
-    right.set_xlabel("pixels (left: fine lines, right: shapes)", fontsize=9)
-    right.set_title("Sliced Wasserstein distance\nto real pictures, by size", fontsize=10, loc="left")
-    right.spines[["top", "right"]].set_visible(False)
-    right.legend(frameon=False)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,7 +1,7 @@
 """Make a data set from a folder or an archive of pictures: ``python -m minigan.prepare SRC DST``.
 
-This file reads the command line, opens the face detector, and hands over to `minigan.data.prepare`; the reports that
-lie beside the pictures are written at the end, from what was counted on the way.
+This file reads the command line, opens the face detector, and hands over to `minigan.data.prepare.pipeline`; the
+reports that lie beside the pictures are written at the end, from what was counted on the way.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import minigan
-from minigan.cli import Parser, path_name, run_command, whole
-from minigan.console import complain, one_line, say
-from minigan.data.datacard import Facts, concerns, data_card, report_json
-from minigan.data.detect import Cascade
-from minigan.data.examine import SIZES, Settings
-from minigan.data.prepare import PICTURES, picture_name, prepare
-from minigan.data.prepare_page import prepare_page
-from minigan.data.tally import KINDS, Tally
-from minigan.errors import UserError
+from minigan.data.prepare.candidate import SIZES, Settings
+from minigan.data.prepare.data_card import Facts, concerns, data_card, report_json
+from minigan.data.prepare.detect import Cascade
+from minigan.data.prepare.pipeline import PICTURES, picture_name, prepare
+from minigan.data.prepare.preparation_page import prepare_page
+from minigan.data.prepare.tally import KINDS, Tally
+from minigan.system.cli import Parser, path_name, run_command, whole
+from minigan.system.console import complain, one_line, say
+from minigan.system.errors import UserError
 
 MAX_MARGIN = 4.0
 
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises
     ------
     UserError, RunError
-        See `minigan.cli.run_command`.
+        See `minigan.system.cli.run_command`.
     """
     given = sys.argv[1:] if argv is None else list(argv)
     arguments = _parser().parse_args(given)

@@ -15,17 +15,16 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from minigan.backend import BACKENDS, Array, backend_of, get_backend
-from minigan.checkpoint import DamagedFileError, load_network
-from minigan.cli import Parser, core_count, path_name, run_command, whole, working_with
-from minigan.console import complain, one_line, say
-from minigan.errors import RunError, UserError
-from minigan.gan import build_gan
-from minigan.models import NOISE_SIZE
-from minigan.network import Sequential
-from minigan.plots import FORMATS, fits, image_format, save_grid, to_uint8
-from minigan.rng import MAX_SEED, stream
-from minigan.run import expect_checkpoint, load_newest, open_config
+from minigan.fast.cpu.thread_pool import working_with
+from minigan.gan.models import NOISE_SIZE
+from minigan.nn.backend import BACKENDS, Array, backend_of, get_backend
+from minigan.nn.network import Sequential
+from minigan.nn.rng import MAX_SEED, stream
+from minigan.pages.plots import FORMATS, fits, image_format, save_grid, to_uint8
+from minigan.runs.saved_generator import load_generator
+from minigan.system.cli import Parser, core_count, path_name, run_command, whole
+from minigan.system.console import say
+from minigan.system.errors import RunError, UserError
 
 MAX_FACES = 10_000
 
@@ -46,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises
     ------
     UserError, RunError
-        See `minigan.cli.run_command`.
+        See `minigan.system.cli.run_command`.
     """
     arguments = _parser().parse_args(argv)
     source = Path(arguments.run)
@@ -152,54 +151,6 @@ def draw(generator: Sequential, noise: Array, *, batch_size: int = 64) -> Array:
             raise UserError("the generator draws values that are no numbers: its weights are broken")
         faces[a : a + batch_size] = to_uint8(batch)
     return faces
-
-
-def load_generator(source: Path, *, raw: bool = False) -> tuple[Sequential, int]:
-    """The newest generator of a run, or the one in a file.
-
-    Parameters
-    ----------
-    source : Path
-        A run folder, or a ``..._GENERATOR_weights_and_arch.safetensors`` file of one.
-    raw : bool
-        Whether to take the generator itself even if the run keeps an average of it.
-
-    Returns
-    -------
-    generator : Sequential
-        On the NumPy backend.
-    step : int
-        Training steps it has had.
-
-    Raises
-    ------
-    UserError
-        If it is neither, or cannot be read.
-    """
-    try:
-        return _load_generator(source, raw)
-    except DamagedFileError as error:
-        raise UserError(str(error)) from None
-    except OSError as error:
-        raise UserError(f"{source} cannot be opened: {error.strerror or error}") from None
-
-
-def _load_generator(source: Path, raw: bool) -> tuple[Sequential, int]:
-    if source.is_file():
-        if raw:
-            raise UserError(f"--raw: chooses between the generators of a run, and {source} holds one network")
-        network, step = load_network(source)
-        if network.name != "generator":
-            raise UserError(f"{source} holds a {network.name}, but faces are drawn by a generator")
-        return network, step
-    config, _ = open_config(source)
-    expect_checkpoint(source, config)
-    gan = build_gan(image_size=config.image_size, width=config.width, ema=config.ema)
-    step, damaged = load_newest(source, config, gan)
-    for _, reason in damaged:
-        complain(f"minigan: warning: {one_line(reason)}; going back to the checkpoint before it")
-    # A checkpoint's average has been settled.
-    return (gan.generator if raw or gan.average is None else gan.average.network), step
 
 
 def _default_out(source: Path, arguments: argparse.Namespace, count: int) -> Path:

@@ -1,7 +1,7 @@
 """Train the DCGAN: ``python -m minigan.train``.
 
 Without arguments this is the article's run, 10,000 steps of 64 pictures, on drawn faces. This file reads the command
-line, opens what it names, and hands over to `minigan.trainer`.
+line, opens what it names, and hands over to `minigan.training.trainer`.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from minigan.backend import BACKENDS, get_backend
-from minigan.cli import Parser, core_count, number, path_name, run_command, whole, working_with
-from minigan.config import PRESETS, RunConfig, resumed_config
-from minigan.console import complain, one_line, say
-from minigan.data.dataset import ImageSet, open_images
-from minigan.data.folder import check_folder, describe_skipped
-from minigan.errors import UserError
-from minigan.gan import D_LEARNING_RATE, build_gan
-from minigan.helpers import helping
-from minigan.models import IMAGE_SIZES, INITS, discriminator, generator
-from minigan.run import (
+from minigan.data.image_set import ImageSet
+from minigan.data.images.image_folder import check_folder, describe_skipped
+from minigan.data.open import open_images
+from minigan.fast.cpu.process_pool import helping
+from minigan.fast.cpu.thread_pool import working_with
+from minigan.gan.models import INITS, discriminator, generator
+from minigan.gan.step import D_LEARNING_RATE, build_gan
+from minigan.nn.backend import BACKENDS, get_backend
+from minigan.nn.geometry import IMAGE_SIZES
+from minigan.runs.config import PRESETS, RunConfig, resumed_config
+from minigan.runs.run_folder import (
     Run,
     check_new_folder,
     expect_checkpoint,
@@ -35,7 +35,10 @@ from minigan.run import (
     newest_step,
     open_config,
 )
-from minigan.trainer import Trainer, resume_line
+from minigan.system.cli import Parser, core_count, number, path_name, run_command, whole
+from minigan.system.console import complain, one_line, say
+from minigan.system.errors import UserError
+from minigan.training.trainer import Trainer, resume_line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises
     ------
     UserError, RunError
-        See `minigan.cli.run_command`.
+        See `minigan.system.cli.run_command`.
     """
     arguments = _parser().parse_args(argv)
     given = {
@@ -157,7 +160,9 @@ def _open_images(config: RunConfig) -> ImageSet:
     if images.skipped:
         _warn(describe_skipped(images.skipped, len(images)))
     if config.metrics_every:
-        from minigan.metrics import check_count  # brings Pillow and the drawn faces' painter, which few runs need
+        from minigan.evaluation.metrics import (
+            check_count,  # brings Pillow and the drawn faces' painter, which few runs need
+        )
 
         check_count(images)
     if len(images) < config.batch_size:

@@ -14,11 +14,13 @@ from unittest import mock
 
 import numpy as np
 
-from minigan import gan, optimizers, trainer
 from minigan import train as train_command
-from minigan.cli import run_command
-from minigan.data.dataset import ImageSet
-from minigan.run import VITALS_NAME, read_history, read_rows
+from minigan.data.image_set import ImageSet
+from minigan.gan import step as gan
+from minigan.nn import optimizers
+from minigan.runs.run_folder import VITALS_NAME, read_history, read_rows
+from minigan.system.cli import run_command
+from minigan.training import trainer
 
 RECORD = Path(__file__).parent / "golden" / "diagnosis.npz"
 STEPS = 400

@@ -6,7 +6,7 @@ import signal
 import pytest
 from hypothesis import HealthCheck, settings
 
-from minigan import backend
+from minigan.nn import backend
 
 quiet = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]}
 settings.register_profile("dev", max_examples=30, **quiet)
@@ -43,7 +43,7 @@ def kernels(monkeypatch):
     """The double with the project's CUDA kernels, compiled for the processor, and with a stand-in for cuBLAS."""
     from device_double import COMPILER, COUNTER, make_backend
 
-    from minigan.kernels import cublas
+    from minigan.fast.cuda import cublas
 
     if COMPILER is None:
         pytest.skip("there is no g++ to compile the kernels for the processor")

@@ -1,4 +1,4 @@
-// What the tests put before minigan/kernels/cuda.cu to run it on the processor: CUDA's words, and a scheduler.
+// What the tests put before minigan/fast/cuda/kernels.cu to run it on the processor: CUDA's words, and a scheduler.
 //
 // The threads of a block run one after the other, each until it ends or meets __syncthreads(), where it is set aside as
 // a ucontext until all have come that far. They can be run first to last or last to first: a missing barrier shows,

@@ -26,8 +26,8 @@ from pathlib import Path
 
 import numpy as np
 
-from minigan.backend import Backend
-from minigan.kernels import cublas
+from minigan.fast.cuda import cublas
+from minigan.nn.backend import Backend
 
 NAMES = json.loads(Path(__file__).with_name("cupy_names.json").read_text())
 UFUNC_KEYWORDS = {"out", "dtype", "casting"}

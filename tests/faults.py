@@ -156,7 +156,7 @@ def sitting(job, fault):
 
 
 class QuickYardstick:
-    """In place of `minigan.metrics.Yardstick`: numbers that depend on the faces and cost nothing."""
+    """In place of `minigan.evaluation.metrics.Yardstick`: numbers that depend on the faces and cost nothing."""
 
     samples = 8
 
@@ -172,16 +172,21 @@ def make_quick_and_repeatable():
     """Plots and measurements take longer than all else here, and when a report is written depends on the clock."""
 
     def plot(path, steps, history):
-        files.write_bytes(path, repr((steps.tolist(), history.tolist())).encode())
+        atomic_files.write_bytes(
+            path, repr((steps.tolist(), {name: curve.tolist() for name, curve in history.items()})).encode()
+        )
 
     plots.save_loss_plot = plot
     metrics.Yardstick = QuickYardstick
-    report.COST = 1e9
+    run_page.COST = 1e9
 
 
 if __name__ == "__main__":
-    from minigan import files, metrics, plots, report, train
-    from minigan.cli import run_command
+    from minigan import train
+    from minigan.evaluation import metrics, run_page
+    from minigan.pages import plots
+    from minigan.system import atomic_files
+    from minigan.system.cli import run_command
 
     make_quick_and_repeatable()
     jobs = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lessons import kit
+from lessons import notebook
 from lessons.judging import judge
 
 SOURCES = Path(__file__).parents[1] / "lessons" / "src"
@@ -34,7 +34,7 @@ def of_source(name, *functions):
     """Functions that cells of a lesson's source define, with whatever else stands in these cells."""
     text = (SOURCES / f"{name}.py").read_text(encoding="utf-8")
     exercises = f"lesson{name[:2]}"
-    space = {"np": np, "kit": kit, exercises: importlib.import_module(f"lessons.exercises.{exercises}")}
+    space = {"np": np, "notebook": notebook, exercises: importlib.import_module(f"lessons.exercises.{exercises}")}
     for cell in text.split("\n# %%"):
         if any(f"\ndef {function}(" in cell for function in functions):
             exec(cell.partition("\n")[2], space)
@@ -52,7 +52,7 @@ def said(exercise, *functions):
     """What `check` prints, without its hints."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        kit.check(exercise, *functions, hint=0)
+        notebook.check(exercise, *functions, hint=0)
     return _rounded(re.sub(r"^  Lesson .*\n", "", out.getvalue(), flags=re.MULTILINE))
 
 

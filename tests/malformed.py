@@ -277,7 +277,7 @@ def forged(good, change):
     """The good file after a change to its tensors and words, with a checksum that fits."""
     from safetensors.numpy import load, save
 
-    from minigan import checkpoint
+    from minigan.runs import checkpoint
 
     header = json.loads(good[8 : 8 + int.from_bytes(good[:8], "little")])
     tensors, said = {name: array.copy() for name, array in load(good).items()}, header["__metadata__"]
@@ -823,7 +823,7 @@ def contents_of(folder):
 
 def call(command, arguments):
     """Exit status and stderr of one command."""
-    from minigan.cli import run_command
+    from minigan.system.cli import run_command
 
     error, output = io.StringIO(), io.StringIO()
     with contextlib.redirect_stderr(error), contextlib.redirect_stdout(output):
@@ -870,8 +870,9 @@ if __name__ == "__main__":
     import minigan.__main__
     import minigan.check.__main__
     import minigan.data.__main__
-    from minigan import evaluate, plots, prepare, report, sample, train
-    from minigan.data import archive
+    from minigan import evaluate, prepare, report, sample, train
+    from minigan.data.images import archive
+    from minigan.pages import plots
 
     COMMANDS = {
         "train": train,

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from device_double import COUNTER, NAMES, DeviceArray
 
-from minigan import backend
-from minigan.backend import NUMPY, backend_of, get_backend, xp_of
-from minigan.errors import UserError
-from minigan.gan import build_gan, draw_inputs, train_step
-from minigan.trainer import MetricRing
+from minigan.gan.step import build_gan, draw_inputs, train_step
+from minigan.nn import backend
+from minigan.nn.backend import NUMPY, backend_of, get_backend, xp_of
+from minigan.system.errors import UserError
+from minigan.training.trainer import MetricRing
 
 
 def inputs_for(where, step, B=4, S=32):

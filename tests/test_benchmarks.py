@@ -20,10 +20,10 @@ import train_step
 import worker_minigan
 import workers
 
-from minigan import conv
-from minigan.cli import run_command
-from minigan.errors import RunError
-from minigan.kernels import im2col
+from minigan.fast.cpu import im2col
+from minigan.nn import conv
+from minigan.system.cli import run_command
+from minigan.system.errors import RunError
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = ("import_time", "data_pipeline", "conv_kernels", "train_step", "inference", "scaling")

@@ -13,16 +13,22 @@ from equal import assert_equal_runs, files_of
 from gradients import directional_error
 from PIL import Image
 
-from minigan import average, checkpoint, config, evaluate, gan, metrics, plots, report, sample, train
-from minigan.augment import draw_moves, translate_backward, translate_forward
-from minigan.average import GeneratorAverage
-from minigan.backend import NUMPY
-from minigan.cli import run_command
-from minigan.data.dataset import ImageSet, Prefetcher, open_images
-from minigan.gan import RecordedStep, build_gan, draw_inputs, train_step
-from minigan.layers import BatchNormalization
-from minigan.models import generator
-from minigan.rng import PURPOSES, stream
+from minigan import evaluate, sample, train
+from minigan.data.image_set import ImageSet, Prefetcher
+from minigan.data.open import open_images
+from minigan.evaluation import metrics, run_page
+from minigan.gan import average
+from minigan.gan import step as gan
+from minigan.gan.augment import draw_moves, translate_backward, translate_forward
+from minigan.gan.average import GeneratorAverage
+from minigan.gan.models import generator
+from minigan.gan.step import RecordedStep, build_gan, draw_inputs, train_step
+from minigan.nn.backend import NUMPY
+from minigan.nn.layers import BatchNormalization
+from minigan.nn.rng import PURPOSES, stream
+from minigan.pages import plots
+from minigan.runs import checkpoint, config
+from minigan.system.cli import run_command
 
 SMALL = {"image_size": 32, "width": 4}
 B = 4
@@ -600,7 +606,7 @@ def page(run, tmp_path, evaluation=None):
         measures = {"swd": {"value": 9.0, "real": 1.0, "noise": 1.0}}
         row = {"step": 6, "samples": 64, "measures": measures, **evaluation}
         (copy / "evaluation.json").write_text(json.dumps(row), encoding="utf-8")
-    report.renew(copy)
+    run_page.renew(copy)
     return (copy / "report.html").read_text(encoding="utf-8")
 
 

@@ -13,9 +13,10 @@ import pytest
 from conftest import hear_ctrl_c
 
 from minigan.check import __main__ as command
-from minigan.check import engine, sandbox, template, text, worker
+from minigan.check import student_template
+from minigan.check.engine import ladder
 from minigan.check.exercises import EXERCISES
-from minigan.check.model import (
+from minigan.check.outcomes import (
     CHECKER_ERROR,
     FAILED,
     NOT_CHECKED,
@@ -25,8 +26,10 @@ from minigan.check.model import (
     Finding,
     Outcome,
 )
-from minigan.cli import run_command
-from minigan.errors import UserError
+from minigan.check.report import text_report
+from minigan.check.sandbox import student_process, supervisor
+from minigan.system.cli import run_command
+from minigan.system.errors import UserError
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX only")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
@@ -129,7 +132,7 @@ def mischief(tmp_path_factory):
     """The report of a file in which nearly every function misbehaves."""
     path = write(tmp_path_factory.mktemp("mischief"), MISCHIEF)
     begin = time.monotonic()
-    report = sandbox.check_file(path, time_limit=2.5)
+    report = supervisor.check_file(path, time_limit=2.5)
     assert time.monotonic() - begin < 30
     return report
 
@@ -160,7 +163,7 @@ def test_a_function_at_fault_harms_no_other(mischief, exercise, status, code, sa
     outcome = next(o for o in mischief.outcomes if o.exercise == exercise)
     assert outcome.status == status
     assert (outcome.finding.code if outcome.finding else "") == code
-    assert said in text.render_finding(outcome, "layers.py")
+    assert said in text_report.render_finding(outcome, "layers.py")
 
 
 def test_every_exercise_has_its_outcome_in_order(mischief):
@@ -207,10 +210,10 @@ def test_the_report_of_mischief_is_written(mischief, tmp_path, monkeypatch, caps
     ],
 )
 def test_a_file_that_cannot_be_imported(tmp_path, source, code, said):
-    report = sandbox.check_file(write(tmp_path, source), import_limit=1.5, exercises=["dense"])
+    report = supervisor.check_file(write(tmp_path, source), import_limit=1.5, exercises=["dense"])
     assert report.problem is not None
     assert report.problem.code == code
-    assert said in text.render_problem(report)
+    assert said in text_report.render_problem(report)
     assert [o.status for o in report.outcomes] == [NOT_CHECKED]
     assert not report.ok
 
@@ -224,7 +227,7 @@ def test_line_ends_byte_order_marks_siblings_and_names(tmp_path, monkeypatch):
     )
     write(folder, source, "statistics.py")  # the name of one of Python's modules
     monkeypatch.chdir(folder)
-    report = sandbox.check_file("statistics.py", exercises=["sgd"])
+    report = supervisor.check_file("statistics.py", exercises=["sgd"])
     assert report.problem is None
     assert [o.status for o in report.outcomes] == [PASSED]
     assert not (folder / "__pycache__").exists()
@@ -241,7 +244,7 @@ class A:
 if __name__ == "__main__":
     raise SystemExit
 """
-    assert sandbox.check_file(write(tmp_path, source + GOOD), exercises=["sgd"]).ok
+    assert supervisor.check_file(write(tmp_path, source + GOOD), exercises=["sgd"]).ok
 
 
 def test_the_other_layout(tmp_path):
@@ -252,7 +255,7 @@ def flatten_forward(x):
 def flatten_backward(dy, shape):
     return dy.reshape(shape)
 """
-    report = sandbox.check_file(write(tmp_path, source), exercises=["flatten"])
+    report = supervisor.check_file(write(tmp_path, source), exercises=["flatten"])
     assert (report.layout, report.ok, report.count(PASSED)) == ("NCHW", True, 1)
 
 
@@ -265,8 +268,8 @@ def test_what_the_engine_raises_is_told_apart(monkeypatch, error, status, code):
     def broken(*_, **__):
         raise error
 
-    monkeypatch.setattr(engine, "run_exercise", broken)
-    outcome = worker.check_one("conv2d", pytest, "NHWC", 0)
+    monkeypatch.setattr(ladder, "run_exercise", broken)
+    outcome = student_process.check_one("conv2d", pytest, "NHWC", 0)
     assert (outcome.status, outcome.finding.code, outcome.lesson) == (status, code, EXERCISES["conv2d"].lesson)
     assert not outcome.ok
 
@@ -288,7 +291,7 @@ def test_a_checker_that_does_not_start_is_no_fault_of_the_students(tmp_path, mon
 @linux
 def test_no_process_is_left_when_the_checker_is_killed(tmp_path):
     path = write(tmp_path, "import os\nopen('pid', 'w').write(str(os.getpid()))\nwhile True:\n    pass\n")
-    script = f"from minigan.check.sandbox import check_file; check_file({str(path)!r}, import_limit=60)"
+    script = f"from minigan.check.sandbox.supervisor import check_file; check_file({str(path)!r}, import_limit=60)"
     process = subprocess.Popen([sys.executable, "-c", script])
     try:
         child = wait_for(lambda: (tmp_path / "pid").read_text())
@@ -337,7 +340,7 @@ def test_the_untouched_template_is_all_not_implemented_yet(tmp_path, capsys):
 
 def test_the_template_asks_for_every_function(tmp_path):
     names = {}
-    exec(template.render_template('"""{x}\\.py'), names)
+    exec(student_template.render_template('"""{x}\\.py'), names)
     for exercise in EXERCISES.values():
         assert all(callable(names[function]) and names[function].__doc__ for function in exercise.functions)
     assert names["LAYOUT"] == "NHWC"
@@ -352,7 +355,7 @@ def test_the_template_is_tidy(rule, tmp_path):
     ruff = [sys.executable, "-m", "ruff"]
     if subprocess.run([*ruff, "--version"], capture_output=True).returncode:
         pytest.skip("no ruff")
-    path = write(tmp_path, template.render_template())
+    path = write(tmp_path, student_template.render_template())
     config = Path(__file__).parent.parent / "pyproject.toml"
     subprocess.run([*ruff, *rule, "--no-cache", "--config", str(config), str(path)], check=True)
 
@@ -439,20 +442,20 @@ def test_what_cannot_be_read_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe.py")
     for path in (tmp_path / "pipe.py", "/dev/zero"):
         with pytest.raises(UserError, match="not a file"):
-            sandbox.student_file(path)
+            supervisor.student_file(path)
     huge = tmp_path / "huge.py"
     with huge.open("wb") as file:
-        file.truncate(sandbox.LARGEST_FILE + 1)
+        file.truncate(supervisor.LARGEST_FILE + 1)
     with pytest.raises(UserError, match="at most"):
-        sandbox.student_file(huge)
+        supervisor.student_file(huge)
 
 
 def test_list_and_zoo(capsys, monkeypatch):
     assert call("--list") == 0
     out = capsys.readouterr().out
     assert all(signature in out for exercise in EXERCISES.values() for signature in exercise.signatures)
-    monkeypatch.setitem(sys.modules, "minigan.check.zoo_score", None)
-    monkeypatch.delattr("minigan.check.zoo_score", raising=False)
+    monkeypatch.setitem(sys.modules, "minigan.check.zoo.score", None)
+    monkeypatch.delattr("minigan.check.zoo.score", raising=False)
     assert call("--zoo") == 2
 
 
@@ -489,7 +492,7 @@ REPORT = FileReport(
 
 
 def test_hints_come_one_by_one():
-    first, second, last = (text.render_text(REPORT, hint=hint) for hint in (1, 2, 3))
+    first, second, last = (text_report.render_text(REPORT, hint=hint) for hint in (1, 2, 3))
     assert "Hint 1 of 3: a nudge" in first
     assert "a push" not in first
     assert 'Next hint: python -m minigan.check "my layers.py" --only batch_norm --hint 2' in first
@@ -497,12 +500,12 @@ def test_hints_come_one_by_one():
     assert "--hint 3" in second
     assert "the way out" in last
     assert "Next hint" not in last
-    assert 'Next hint: check("batch_norm", ..., hint=2)' in text.render_finding(REPORT.outcomes[0], "")
-    assert "check {a}.py --only" in text.render_finding(REPORT.outcomes[0], "{a}.py")
+    assert 'Next hint: check("batch_norm", ..., hint=2)' in text_report.render_finding(REPORT.outcomes[0], "")
+    assert "check {a}.py --only" in text_report.render_finding(REPORT.outcomes[0], "{a}.py")
 
 
 def test_lines_are_aligned_and_counted():
-    lines = text.render_text(REPORT).splitlines()
+    lines = text_report.render_text(REPORT).splitlines()
     assert lines[1] == (
         "  batch_norm            FAIL  E58  batch_norm_backward: dx: the path through the batch mean is missing"
     )
@@ -513,14 +516,14 @@ def test_lines_are_aligned_and_counted():
 
 
 def test_colours_only_on_demand():
-    assert "\x1b[31m" in text.render_text(REPORT, colour=True)
-    assert "\x1b" in text.render_class([REPORT, REPORT], colour=True)
-    assert "\x1b" not in text.render_text(REPORT) + text.render_class([REPORT, REPORT])
+    assert "\x1b[31m" in text_report.render_text(REPORT, colour=True)
+    assert "\x1b" in text_report.render_class([REPORT, REPORT], colour=True)
+    assert "\x1b" not in text_report.render_text(REPORT) + text_report.render_class([REPORT, REPORT])
 
 
 def test_nothing_a_terminal_would_obey_gets_through():
     wild = Finding("E10", "contract", "raises \x1b[2J\r\n\a", evidence=("\x1b]0;title\a",), where="a\x00b")
-    shown = text.render_text(FileReport("x\x1b.py", [Outcome("dense", FAILED, wild)]))
+    shown = text_report.render_text(FileReport("x\x1b.py", [Outcome("dense", FAILED, wild)]))
     assert all(c == "\n" or c.isprintable() for c in shown)
 
 

@@ -6,17 +6,18 @@ import math
 import numpy as np
 import pytest
 
-from minigan import gan, losses, ops
 from minigan.check import check, check_network
 from minigan.check.codes import CODES
-from minigan.check.engine import run_exercise
+from minigan.check.engine.ladder import run_exercise
 from minigan.check.exercises import EXERCISES
-from minigan.check.model import FAILED, NOT_IMPLEMENTED, PASSED, FileReport, Outcome
+from minigan.check.outcomes import FAILED, NOT_IMPLEMENTED, PASSED, FileReport, Outcome
 from minigan.check.zoo import BUGS, CORRECT
-from minigan.layers import Dense, LeakyReLU
-from minigan.models import discriminator, generator
-from minigan.network import Sequential
-from minigan.optimizers import Adam
+from minigan.gan import step as gan
+from minigan.gan.models import discriminator, generator
+from minigan.nn import losses, ops
+from minigan.nn.layers import Dense, LeakyReLU
+from minigan.nn.network import Sequential
+from minigan.nn.optimizers import Adam
 
 OWN = {name: f for module in (ops, losses) for name, f in vars(module).items() if callable(f)}
 SEEDS_SAMPLE, SEEDS_ALL = range(3), range(3, 50)
@@ -183,7 +184,7 @@ def test_zero_dx_of_batch_norm_is_caught():
 
 
 def test_errors_of_the_checker_are_not_the_students(monkeypatch):
-    monkeypatch.setattr("minigan.check.engine._probe", lambda *_: 1 / 0)
+    monkeypatch.setattr("minigan.check.engine.ladder._probe", lambda *_: 1 / 0)
     outcome = run_exercise("dense", OWN)
     assert outcome.status == "checker error"
     assert "the checker itself failed" in outcome.finding.title

@@ -9,10 +9,7 @@ import numpy as np
 import pytest
 
 from minigan.check.codes import CODES
-from minigan.check.html import _DARK as DARK
-from minigan.check.html import _LIGHT as LIGHT
-from minigan.check.html import _luminance, _Scale, _text, distinct_names, render_html
-from minigan.check.model import (
+from minigan.check.outcomes import (
     CHECKER_ERROR,
     FAILED,
     NOT_CHECKED,
@@ -22,6 +19,9 @@ from minigan.check.model import (
     Finding,
     Outcome,
 )
+from minigan.check.report.class_page import _DARK as DARK
+from minigan.check.report.class_page import _LIGHT as LIGHT
+from minigan.check.report.class_page import _luminance, _Scale, _text, distinct_names, render_html
 
 NOW = datetime(2026, 3, 12, 14, 5)
 

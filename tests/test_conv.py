@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigan.conv import (
+from minigan.fast.cpu import im2col, winograd
+from minigan.fast.cpu.thread_pool import use_threads
+from minigan.nn.conv import (
     KERNELS,
     conv_forward,
     conv_grads,
@@ -15,9 +17,7 @@ from minigan.conv import (
     conv_transpose_grads,
     conv_weight_grad,
 )
-from minigan.kernels import im2col, winograd
-from minigan.kernels.geometry import output_size, same_padding, transpose_size
-from minigan.threads import use_threads
+from minigan.nn.geometry import output_size, same_padding, transpose_size
 
 FAST = [name for name in KERNELS if name != "loops"]
 

@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 from device_double import COMPILER, COUNTER, DeviceArray, RawModule
 
-from minigan import augment, backend, losses, ops
-from minigan.backend import get_backend
-from minigan.kernels import cublas, cuda, im2col, loops
+from minigan.fast.cpu import im2col
+from minigan.fast.cuda import cublas
+from minigan.fast.cuda import kernels as cuda
+from minigan.gan import augment
+from minigan.nn import backend, loops, losses, ops
+from minigan.nn.backend import get_backend
 
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no g++ to compile the kernels for the processor")
 RNG = np.random.default_rng(20)

@@ -11,12 +11,16 @@ from device_double import COMPILER, COUNTER, NAMES, DeviceArray, make_backend
 from PIL import Image
 
 import minigan
-from minigan import backend, gan, train, trainer
-from minigan.backend import NUMPY, get_backend
-from minigan.cli import run_command
-from minigan.gan import RecordedStep, build_gan, draw_inputs, train_step
-from minigan.kernels import cublas, cuda
-from minigan.ops import LIBRARY
+from minigan import train
+from minigan.fast.cuda import cublas
+from minigan.fast.cuda import kernels as cuda
+from minigan.gan import step as gan
+from minigan.gan.step import RecordedStep, build_gan, draw_inputs, train_step
+from minigan.nn import backend
+from minigan.nn.backend import NUMPY, get_backend
+from minigan.nn.ops import LIBRARY
+from minigan.system.cli import run_command
+from minigan.training import trainer
 
 SIZE = {"image_size": 32, "width": 16}  # the smallest with layers that go by Winograd
 HERE = Path(__file__).parent

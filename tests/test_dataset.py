@@ -18,11 +18,13 @@ import pytest
 from conftest import hear_ctrl_c
 from PIL import Image
 
-from minigan.data import cache, drawn, faces
-from minigan.data.dataset import ImageSet, Prefetcher, in_order, open_images
-from minigan.data.drawn import open_drawn_faces
-from minigan.errors import UserError
-from minigan.rng import stream
+from minigan.data import cache
+from minigan.data.drawn import face_set, faces
+from minigan.data.drawn.face_set import open_drawn_faces
+from minigan.data.image_set import ImageSet, Prefetcher, in_order
+from minigan.data.open import open_images
+from minigan.nn.rng import stream
+from minigan.system.errors import UserError
 
 
 @pytest.fixture(autouse=True)
@@ -193,7 +195,7 @@ def test_in_order_keeps_the_order_and_the_bound() -> None:
 
 
 def test_open_images_chooses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawn, "DEFAULT_COUNT", 3)
+    monkeypatch.setattr(face_set, "DEFAULT_COUNT", 3)
     assert open_images(None, image_size=16, progress=False).images.shape == (3, 16, 16, 3)
     assert len(open_images(None, image_size=16, count=2, progress=False)) == 2
     Image.new("RGB", (4, 4), (1, 2, 3)).save(tmp_path / "x.png")
@@ -219,7 +221,7 @@ def test_open_images_refuses(data: str | None, arguments: dict[str, int], cache_
 
 
 def test_importing_minigan_brings_no_pillow() -> None:
-    code = "import sys, minigan, minigan.data.dataset; assert not {'PIL', 'tqdm'} & set(sys.modules)"
+    code = "import sys, minigan, minigan.data.image_set; assert not {'PIL', 'tqdm'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -333,8 +335,8 @@ def test_drawing_shows_progress(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_workers_draw_the_same_faces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawn, "_SPAN", 8)
-    monkeypatch.setattr(drawn, "FEW", 10)
+    monkeypatch.setattr(face_set, "_SPAN", 8)
+    monkeypatch.setattr(face_set, "FEW", 10)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     expected = [faces.draw_face(k, seed=3, size=16)[0] for k in (0, 7, 8, 49)]
     monkeypatch.setattr(faces, "draw_face", no_drawing)  # in this process, not in the workers
@@ -351,9 +353,9 @@ def test_a_worker_that_is_told_to_stop_draws_no_more(monkeypatch: pytest.MonkeyP
             stop.set()
         return plain_face(index, **kwargs)
 
-    monkeypatch.setattr(drawn, "_stop", stop)
+    monkeypatch.setattr(face_set, "_stop", stop)
     monkeypatch.setattr(faces, "draw_face", then_stop)
-    assert drawn._draw(range(1, 5), 0, 4)[:, 0, 0, 0].tolist() == [1, 2, 0, 0]
+    assert face_set._draw(range(1, 5), 0, 4)[:, 0, 0, 0].tolist() == [1, 2, 0, 0]
 
 
 class NoPool:
@@ -391,7 +393,7 @@ class DyingPool(NoProcess):
 @pytest.mark.parametrize("pool", [NoPool, NoProcess, DyingPool])
 def test_without_workers_faces_are_drawn_here(monkeypatch: pytest.MonkeyPatch, pool: type) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    monkeypatch.setattr(drawn, "ProcessPoolExecutor", pool)
+    monkeypatch.setattr(face_set, "ProcessPoolExecutor", pool)
     np.testing.assert_array_equal(drawn_set(550).images, expected_faces(550))
 
 
@@ -404,7 +406,7 @@ def test_a_mistake_in_the_painter_is_not_hidden_by_the_fallback(monkeypatch: pyt
             return future
 
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    monkeypatch.setattr(drawn, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(face_set, "ProcessPoolExecutor", Pool)
     with pytest.raises(ValueError, match="a mistake in the painter"):
         drawn_set(550)
 
@@ -412,10 +414,10 @@ def test_a_mistake_in_the_painter_is_not_hidden_by_the_fallback(monkeypatch: pyt
 SCRIPT = """
 import os
 print("started", flush=True)
-from minigan.data import drawn
-drawn.FEW = 0
+from minigan.data.drawn import face_set
+face_set.FEW = 0
 os.cpu_count = lambda: 2
-images = drawn.open_drawn_faces({count}, 16, progress=False)
+images = face_set.open_drawn_faces({count}, 16, progress=False)
 print(len(images))
 """
 

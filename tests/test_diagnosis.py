@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from broken_runs import BROKEN, NORMAL_SEEDS, RECORD, STEPS, train
 
-from minigan import diagnosis
-from minigan.config import PRESETS, RunConfig
-from minigan.diagnosis import CODES, SEVERITIES, band_of, diagnose, examine, one_liner
-from minigan.errors import UserError
-from minigan.gan import METRICS
+from minigan.evaluation import diagnosis
+from minigan.evaluation.diagnosis import CODES, SEVERITIES, band_of, diagnose, examine, one_liner
+from minigan.gan.step import METRICS
+from minigan.runs.config import PRESETS, RunConfig
+from minigan.system.errors import UserError
 
 SMALL = replace(PRESETS["quick"], image_size=32, width=16)
 ARTICLE = RunConfig(data="faces")

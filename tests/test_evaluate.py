@@ -8,10 +8,12 @@ import pytest
 from equal import assert_equal_runs, files_of
 from PIL import Image
 
-from minigan import evaluate, metrics, train, trainer
-from minigan.cli import run_command
-from minigan.data import modes
-from minigan.run import METRICS_NAME, VITALS_NAME, read_rows
+from minigan import evaluate, train
+from minigan.data.drawn import modes
+from minigan.evaluation import metrics
+from minigan.runs.run_folder import METRICS_NAME, VITALS_NAME, read_rows
+from minigan.system.cli import run_command
+from minigan.training import trainer
 
 SIZE = ["--image-size", "32", "--width", "2", "--batch-size", "4", "--sample-every", "50", "--save-every", "4"]
 
@@ -131,7 +133,7 @@ def test_diagnosis_alone_needs_neither_images_nor_a_checkpoint(run, tmp_path, ca
 def test_drawn_faces_are_counted_by_kind(tmp_path, monkeypatch, capsys):
     from dataclasses import replace
 
-    from minigan.config import PRESETS
+    from minigan.runs.config import PRESETS
 
     monkeypatch.setattr(modes, "FITTED", 200)
     monkeypatch.setattr(modes, "HELD_OUT", 0)
@@ -271,19 +273,19 @@ def test_vitals_are_written_and_true(run):
 
 
 def test_vitals_against_plain_arithmetic():
-    from minigan import vitals
-    from minigan.gan import build_gan, draw_inputs, train_step
+    from minigan.gan.step import build_gan, draw_inputs, train_step
+    from minigan.runs import health
 
     gan = build_gan(image_size=32, width=2)
     real = np.random.default_rng(0).uniform(-1, 1, (5, 32, 32, 3)).astype(np.float32)
-    before = vitals.weights_of(gan)
+    before = health.weights_of(gan)
     kept = [{k: a.copy() for k, a in part.items()} for part in before]
     result = train_step(gan, draw_inputs(real, 1, 0))
-    found = vitals.measure(real, result.fakes, before, gan)
+    found = health.measure(real, result.fakes, before, gan)
     for name, old, network in zip(("g_move", "d_move"), kept, (gan.generator, gan.discriminator), strict=True):
         changes = np.concatenate([(network.params()[k] - a).ravel() for k, a in old.items()])
         assert found[name] == pytest.approx(np.sqrt(np.mean(changes.astype(np.float64) ** 2)), rel=1e-4)
     pairs = [np.mean((real[i] - real[j]) ** 2) for i in range(5) for j in range(i)]
     assert found["real_spread"] == pytest.approx(np.sqrt(np.mean(pairs)), rel=1e-5)
     assert (found["real_low"], found["real_high"]) == (real.min(), real.max())
-    assert float(vitals.spread(real[:1])) == 0
+    assert float(health.spread(real[:1])) == 0

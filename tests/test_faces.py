@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minigan.data import faces_hair
-from minigan.data.faces import FACTOR_PROBABILITIES, FACTOR_VALUES, FaceFactors, draw_face, face_factors, render_face
+from minigan.data.drawn import hair
+from minigan.data.drawn.faces import FACTOR_PROBABILITIES, FACTOR_VALUES, draw_face, face_factors, render_face
+from minigan.data.drawn.factors import FaceFactors
 
 CATEGORICAL = sorted(FACTOR_VALUES)
 CONTINUOUS = {
@@ -76,7 +77,7 @@ def test_draw_is_factors_then_render(index: int, seed: int) -> None:
 
 def test_the_same_face_in_another_process() -> None:
     code = (
-        "import hashlib; from minigan.data.faces import draw_face;"
+        "import hashlib; from minigan.data.drawn.faces import draw_face;"
         "print(hashlib.sha256(b''.join(draw_face(i, seed=9)[0].tobytes() for i in (7, 3))).hexdigest())"
     )
     digests = {
@@ -202,7 +203,7 @@ def test_eyes_are_where_the_eyes_are() -> None:
 
 
 def test_mirrored_bangs_part_on_the_other_side() -> None:
-    left, right = faces_hair.BANGS["swept_left"], faces_hair.BANGS["swept_right"]
+    left, right = hair.BANGS["swept_left"], hair.BANGS["swept_right"]
     assert left.part == -right.part
     np.testing.assert_array_equal(left.edge, right.edge[::-1] * (-1.0, 1.0))
 

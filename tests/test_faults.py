@@ -21,12 +21,15 @@ from conftest import hear_ctrl_c
 from equal import assert_equal_runs, files_of
 from PIL import Image
 
-from minigan import checkpoint, files, lock, plots, sample, train
-from minigan.cli import run_command
-from minigan.errors import UserError
-from minigan.gan import build_gan
-from minigan.lock import LOCK_NAME, FolderLock
-from minigan.run import Run
+from minigan import sample, train
+from minigan.gan.step import build_gan
+from minigan.pages import plots
+from minigan.runs import checkpoint
+from minigan.runs.run_folder import Run
+from minigan.system import atomic_files, lock
+from minigan.system.cli import run_command
+from minigan.system.errors import UserError
+from minigan.system.lock import LOCK_NAME, FolderLock
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs fork, SIGKILL and POSIX's mounts")
 SMALL = ["--image-size", "32", "--width", "1", "--batch-size", "2", "--sample-every", "2", "--save-every", "2"]
@@ -39,11 +42,11 @@ def _each_plot_is_drawn_once():
     plain, drawn = plots.save_loss_plot, {}
 
     def plot(path, steps, history):
-        curves = steps.tobytes() + history.tobytes()
+        curves = steps.tobytes() + b"".join(curve.tobytes() for curve in history.values())
         if curves not in drawn:
             plain(path, steps, history)
             drawn[curves] = path.read_bytes()
-        files.write_bytes(path, drawn[curves])
+        atomic_files.write_bytes(path, drawn[curves])
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plots, "save_loss_plot", plot)
@@ -275,7 +278,7 @@ def test_disk_that_is_really_full_or_read_only(data, peaceful, tmp_path):
 def test_limit_on_the_size_of_files(data, peaceful, tmp_path):
     """The system itself refuses: no file may become larger than 60 kB, and a checkpoint is."""
     script = (
-        "import resource, sys; from minigan import train; from minigan.cli import run_command;"
+        "import resource, sys; from minigan import train; from minigan.system.cli import run_command;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY));"
         "sys.exit(run_command(train.main, sys.argv[1:]))"
     )
@@ -418,7 +421,7 @@ def test_equal_states_make_equal_bytes(tmp_path):
     """Also in another process: the order of the header does not depend on chance."""
     gan = build_gan(image_size=32, width=1)
     script = (
-        "import sys; from pathlib import Path; from minigan import checkpoint; from minigan.gan import build_gan;"
+        "import sys; from pathlib import Path; from minigan.gan import build_gan; from minigan.runs import checkpoint;"
         "gan = build_gan(image_size=32, width=1);"
         "checkpoint.save_checkpoint(Path(sys.argv[1]), gan, step=7, image_size=32, width=1)"
     )
@@ -590,7 +593,7 @@ def test_sittings_that_get_nowhere_do_not_fill_the_file(run, data):
 
 @posix
 @pytest.mark.parametrize("command", ["minigan.train", "minigan.sample", "minigan"])
-@pytest.mark.parametrize("module", ["minigan.ops", "argparse"])
+@pytest.mark.parametrize("module", ["minigan.nn.ops", "argparse"])
 def test_ctrl_c_while_modules_load(tmp_path, command, module):
     """The system ends the process; there is no traceback."""
     (tmp_path / "sitecustomize.py").write_text(
@@ -625,8 +628,9 @@ def test_importing_minigan_leaves_ctrl_c_alone():
 # ------------------------------------------------------------------------------------------------ long runs stay flat
 WATCHED = """
 import json, os, sys, threading
-from minigan import train, trainer
-from minigan.cli import run_command
+from minigan import train
+from minigan.training import trainer
+from minigan.system.cli import run_command
 
 at, found = json.loads(sys.argv[1]), []
 plain = trainer.Trainer._one_step

@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence, features
 
-from minigan import files
 from minigan.data import cache
-from minigan.data import decode as decode_module
-from minigan.data import folder as folder_module
-from minigan.data.dataset import ImageSet, Skipped
-from minigan.data.folder import decode, describe_skipped, open_folder
-from minigan.errors import RunError, UserError
+from minigan.data.image_set import ImageSet, Skipped
+from minigan.data.images import decode as decode_module
+from minigan.data.images import image_folder as folder_module
+from minigan.data.images.image_folder import decode, describe_skipped, open_folder
+from minigan.system import atomic_files
+from minigan.system.errors import RunError, UserError
 
 S = 8
 
@@ -1003,7 +1003,7 @@ def test_cache_directory_without_permission(data: Path, cache_folder: Path, monk
     def refuse_all(path: Path) -> Path:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(files, "temporary_file", refuse_all)
+    monkeypatch.setattr(atomic_files, "temporary_file", refuse_all)
     with pytest.raises(UserError, match=r"cannot write to .*Permission denied.*MINIGAN_CACHE"):
         read(data)
 
@@ -1018,7 +1018,7 @@ def test_cache_directory_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_left_over_temporary_files(data: Path, cache_folder: Path) -> None:
     cache_folder.mkdir()
-    old = time.time() - 2 * files.STALE_SECONDS
+    old = time.time() - 2 * atomic_files.STALE_SECONDS
     for name in (".minigan-old.npy.tmp", ".minigan-fresh.json.tmp", ".of-another-program.tmp"):
         (cache_folder / name).write_text("", encoding="utf-8")
         if "fresh" not in name:

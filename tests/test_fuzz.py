@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigan import checkpoint, sample
-from minigan.config import RunConfig, read_config, to_json
-from minigan.errors import UserError
-from minigan.gan import build_gan
-from minigan.run import (
+from minigan import sample
+from minigan.gan.step import build_gan
+from minigan.runs import checkpoint
+from minigan.runs.config import RunConfig, read_config, to_json
+from minigan.runs.run_folder import (
     CSV_NAME,
     METRICS_NAME,
     SPEED_NAME,
@@ -27,6 +27,7 @@ from minigan.run import (
     read_rows,
     read_speed,
 )
+from minigan.system.errors import UserError
 
 CONFIG = RunConfig(**malformed.SETTINGS)
 MEGABYTES = 40

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minigan import ops
-from minigan.gan import METRICS, build_gan, discriminator_step, draw_inputs, generator_step, train_step
-from minigan.layers import BatchNormalization, BatchNormLeakyReLU
-from minigan.losses import bce_with_logits_forward
+from minigan.gan.step import METRICS, build_gan, discriminator_step, draw_inputs, generator_step, train_step
+from minigan.nn import ops
+from minigan.nn.layers import BatchNormalization, BatchNormLeakyReLU
+from minigan.nn.losses import bce_with_logits_forward
 
 B = 4
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minigan.gan import StepInputs, build_gan, discriminator_step, generator_step
-from minigan.initializers import ORIGINAL_SEED
-from minigan.models import discriminator, generator
-from minigan.ops import sigmoid_forward
+from minigan.gan.models import discriminator, generator
+from minigan.gan.step import StepInputs, build_gan, discriminator_step, generator_step
+from minigan.nn.initializers import ORIGINAL_SEED
+from minigan.nn.ops import sigmoid_forward
 
 FILE = Path(__file__).parent / "golden" / "keras-2.2.4-tf1.8-b16.npz"
 B = 16

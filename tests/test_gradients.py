@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigan.backend import NUMPY
-from minigan.layers import Conv2D, Dense, Layer
-from minigan.network import Sequential
-from minigan.ops import LIBRARY
-from minigan.optimizers import Adam
+from minigan.nn.backend import NUMPY
+from minigan.nn.layers import Conv2D, Dense, Layer
+from minigan.nn.network import Sequential
+from minigan.nn.ops import LIBRARY
+from minigan.nn.optimizers import Adam
 
 NAMES = ("a", "b", "c", "d", "e")
 

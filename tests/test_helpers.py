@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from minigan import memory, threads
-from minigan.backend import NUMPY
-from minigan.errors import RunError
-from minigan.gan import build_gan, draw_inputs, train_step
-from minigan.helpers import HelperError, Region, Team, helping, shared
-from minigan.kernels.winograd import _plan
-from minigan.parcels import COPY_BYTES, SharedMemory, UnsendableError, from_bytes, to_bytes
-from minigan.threads import each, thread_count, use_threads
+from minigan.fast.cpu import memory, thread_pool
+from minigan.fast.cpu.function_bytes import COPY_BYTES, SharedMemory, UnsendableError, from_bytes, to_bytes
+from minigan.fast.cpu.process_pool import HelperError, Region, Team, helping, shared
+from minigan.fast.cpu.thread_pool import each, thread_count, use_threads
+from minigan.fast.cpu.winograd import _plan
+from minigan.gan.step import build_gan, draw_inputs, train_step
+from minigan.nn.backend import NUMPY
+from minigan.system.errors import RunError
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="helpers are for Linux")
 
@@ -30,20 +30,20 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="helpers
 def backend():
     """Two helpers at work; what they do is the same whoever asks, so they are started once."""
     with use_threads(3), helping() as backend:
-        threads.current_team().wait_until_ready()
+        thread_pool.current_team().wait_until_ready()
         yield backend
 
 
 @pytest.fixture
 def team(backend):
-    team = threads.current_team()
+    team = thread_pool.current_team()
     team.declined.clear()
     return team
 
 
 def own(function):
-    """The function as if it were minigan's; its global names are then those of `minigan.threads`."""
-    function.__module__ = "minigan.threads"
+    """The function as if it were minigan's; its global names are then those of `minigan.fast.cpu.thread_pool`."""
+    function.__module__ = "minigan.fast.cpu.thread_pool"
     return function
 
 
@@ -78,7 +78,7 @@ def test_a_step_is_the_same_bit_for_bit_and_done_together(backend, team, options
     metrics, state = steps(backend)
     assert team.done > before + 50
     assert team.declined == {}
-    with threads.offering_to(None):
+    with thread_pool.offering_to(None):
         expected_metrics, expected = steps(NUMPY)
     np.testing.assert_array_equal(metrics, expected_metrics)
     for name, array in expected.items():
@@ -217,7 +217,7 @@ def test_a_forked_child_asks_nobody(team):
     done = team.done
     pid = os.fork()
     if pid == 0:
-        ok = threads.current_team() is None and not team.each(own(lambda i: None), range(4))
+        ok = thread_pool.current_team() is None and not team.each(own(lambda i: None), range(4))
         os._exit(0 if ok else 1)
     assert os.waitpid(pid, 0)[1] == 0
     each(own(lambda i: None), range(4))
@@ -226,11 +226,11 @@ def test_a_forked_child_asks_nobody(team):
 
 # --------------------------------------------------------------------------------------------------- nobody left behind
 def test_helpers_end_with_the_block_and_arrays_stay():
-    before = threads.current_team()
+    before = thread_pool.current_team()
     with use_threads(2), helping() as backend:
-        team = threads.current_team()
+        team = thread_pool.current_team()
         a = backend.asarray(np.arange(10.0))
-    assert threads.current_team() is before
+    assert thread_pool.current_team() is before
     assert all(helper.process.poll() is not None for helper in team.helpers)
     assert list(a) == list(range(10))
     assert np.may_share_memory(memory.empty((4,), np.float32), a) is False
@@ -238,7 +238,7 @@ def test_helpers_end_with_the_block_and_arrays_stay():
 
 def test_a_killed_helper_is_told():
     with use_threads(2), helping() as backend:
-        team = threads.current_team()
+        team = thread_pool.current_team()
         team.wait_until_ready()
         a = backend.asarray(np.zeros(4))
         team.helpers[0].process.send_signal(signal.SIGKILL)
@@ -259,10 +259,10 @@ def test_a_helper_that_never_starts_is_not_waited_for(monkeypatch, tmp_path):
 
 def test_where_no_process_can_be_started_threads_do(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/no/such/python")
-    before = threads.current_team()
+    before = thread_pool.current_team()
     with use_threads(2), helping() as backend:
         assert backend is NUMPY
-        assert threads.current_team() is before
+        assert thread_pool.current_team() is before
 
 
 def test_one_thread_has_no_helpers():
@@ -274,11 +274,11 @@ def test_helpers_of_a_killed_process_end(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "import time\n"
-        "from minigan import threads\n"
-        "from minigan.helpers import helping\n"
-        "with threads.use_threads(3), helping():\n"
-        "    threads.current_team().wait_until_ready()\n"
-        "    print(*[h.process.pid for h in threads.current_team().helpers], flush=True)\n"
+        "from minigan.fast.cpu import thread_pool\n"
+        "from minigan.fast.cpu.process_pool import helping\n"
+        "with thread_pool.use_threads(3), helping():\n"
+        "    thread_pool.current_team().wait_until_ready()\n"
+        "    print(*[h.process.pid for h in thread_pool.current_team().helpers], flush=True)\n"
         "    time.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as process:
@@ -300,7 +300,7 @@ def is_alive(pid):
 
 def test_an_interrupt_while_waiting_leaves_the_rest_to_threads():
     with use_threads(2), helping() as backend:
-        team = threads.current_team()
+        team = thread_pool.current_team()
         team.wait_until_ready()
         a = backend.asarray(np.zeros(4))
         answer = team.helpers[0].answer

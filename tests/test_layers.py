@@ -1,4 +1,4 @@
-"""The contract of `minigan.layers.Layer`, kept by every layer, and what each layer refuses."""
+"""The contract of `minigan.nn.layers.Layer`, kept by every layer, and what each layer refuses."""
 
 from dataclasses import replace
 
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from gradients import away_from_zero, directional_error
 
-from minigan import ops
-from minigan.layers import (
+from minigan.gan.models import discriminator
+from minigan.nn import ops
+from minigan.nn.layers import (
     BatchNormalization,
     Conv2D,
     Conv2DTranspose,
@@ -18,7 +19,6 @@ from minigan.layers import (
     Sigmoid,
     Tanh,
 )
-from minigan.models import discriminator
 
 
 def normal(seed):

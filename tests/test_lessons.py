@@ -17,15 +17,15 @@ import nbformat
 import numpy as np
 import pytest
 
-from lessons import build, exercises, figures, keeping, kit, notebooks
+from lessons import build, exercises, figures, kept_layers, notebook, source_format
 from lessons.figures import style
-from lessons.kit import Exercise, Mistake, Verdict
-from lessons.notebooks import Cell, SourceError
+from lessons.notebook import Exercise, Mistake, Verdict
+from lessons.source_format import Cell, SourceError
 from minigan.check.exercises import EXERCISES
-from minigan.check.sandbox import check_file
-from minigan.errors import UserError
-from minigan.models import discriminator, generator
-from minigan.ops import LIBRARY
+from minigan.check.sandbox.supervisor import check_file
+from minigan.gan.models import discriminator, generator
+from minigan.nn.ops import LIBRARY
+from minigan.system.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 LESSONS = ROOT / "lessons"
@@ -54,7 +54,7 @@ def relu_forward(x):
 
 def test_a_solution_becomes_a_stub():
     assert (
-        notebooks.stubbed(exercise_cell(RELU), "s.py")
+        source_format.stubbed(exercise_cell(RELU), "s.py")
         == '''\
 def relu_forward(x):
     """Doc."""
@@ -64,27 +64,27 @@ def relu_forward(x):
 
 
 def test_the_solution_keeps_its_lines_and_loses_its_marks():
-    text = notebooks.solved(exercise_cell(RELU), "s.py")
+    text = source_format.solved(exercise_cell(RELU), "s.py")
     assert "# ---" not in text
     assert text.splitlines()[2:] == ["    # larger than 0", "    y = np.maximum(x, 0)", "", "    return y, x"]
 
 
 def test_an_answer_becomes_what_follows_the_colon():
     cell = exercise_cell("# --- your code: best_h = None\nbest_h = 1e-5\n# --- end\nprint(best_h)")
-    assert notebooks.stubbed(cell, "s.py") == "best_h = None\nprint(best_h)"
-    assert notebooks.solved(cell, "s.py") == "best_h = 1e-5\nprint(best_h)"
+    assert source_format.stubbed(cell, "s.py") == "best_h = None\nprint(best_h)"
+    assert source_format.solved(cell, "s.py") == "best_h = 1e-5\nprint(best_h)"
 
 
 def test_a_stub_may_have_several_lines():
     cell = exercise_cell("# --- your code: a = {\n#:     1: None,\n#: }\na = {1: 2}\n# --- end")
-    assert notebooks.stubbed(cell, "s.py") == "a = {\n    1: None,\n}"
-    assert notebooks.solved(cell, "s.py") == "a = {1: 2}"
+    assert source_format.stubbed(cell, "s.py") == "a = {\n    1: None,\n}"
+    assert source_format.solved(cell, "s.py") == "a = {1: 2}"
 
 
 def test_two_regions_in_one_cell():
     text = RELU + "\n\n\ndef g(x):\n    # --- your code\n    return x\n    # --- end"
-    assert notebooks.stubbed(exercise_cell(text), "s.py").count("raise NotImplementedError") == 2
-    assert "(1 line)" in notebooks.stubbed(exercise_cell(text), "s.py")
+    assert source_format.stubbed(exercise_cell(text), "s.py").count("raise NotImplementedError") == 2
+    assert "(1 line)" in source_format.stubbed(exercise_cell(text), "s.py")
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_two_regions_in_one_cell():
 )
 def test_marks_that_do_not_fit_are_told_with_their_line(text, tags, message):
     with pytest.raises(SourceError, match=message):
-        notebooks.stubbed(exercise_cell(text, tags), "s.py")
+        source_format.stubbed(exercise_cell(text, tags), "s.py")
 
 
 # --------------------------------------------------------------------------------------------------------- notebooks
@@ -119,8 +119,8 @@ SOURCE = '''\
 # %%
 import numpy as np
 
-from lessons import figures, kit
-from lessons.kit import check
+from lessons import figures, notebook
+from lessons.notebook import check
 
 # %% tags=["exercise"]
 def relu_forward(x):
@@ -138,18 +138,18 @@ check("relu", relu_forward)
 
 # %% tags=["picture"]
 figure, axes = figures.style.new()
-axes.plot(kit.yours(relu_forward, lambda x: (x, x))(np.arange(2))[0])
-kit.show(figure, "A line [rising]")
+axes.plot(notebook.yours(relu_forward, lambda x: (x, x))(np.arange(2))[0])
+notebook.show(figure, "A line [rising]")
 
 # %% tags=["picture"]
 figure, axes = figures.style.new()
-kit.show(figure, "A square")
+notebook.show(figure, "A square")
 '''
 
 
 def executed(cells):
     """The solution notebook of `SOURCE` as if it had been run."""
-    made = notebooks.solution_notebook(cells, "s.py")
+    made = source_format.solution_notebook(cells, "s.py")
     for cell in made.cells[-2:]:
         alt = "A line [rising]" if "line" in cell.source else "A square"
         data = {"output_type": "display_data", "data": {"image/png": "iVBORw0KGgo="}}
@@ -165,11 +165,11 @@ def source(tmp_path):
 
 
 def test_both_notebooks_of_a_source(source):
-    cells = notebooks.read_source(source)
+    cells = source_format.read_source(source)
     solution = executed(cells)
-    exercise = notebooks.exercise_notebook(cells, source.name, solution)
+    exercise = source_format.exercise_notebook(cells, source.name, solution)
     texts = [cell.source for cell in exercise.cells]
-    assert texts[1] == notebooks.SETUP == solution.cells[1].source
+    assert texts[1] == source_format.SETUP == solution.cells[1].source
     assert "raise NotImplementedError" in texts[3]
     assert not any("word on the solution" in text for text in texts)
     assert any("word on the solution" in cell.source for cell in solution.cells)
@@ -184,15 +184,15 @@ def test_both_notebooks_of_a_source(source):
 
 
 def test_notebooks_are_the_same_each_time_and_ids_follow_the_text(source):
-    cells = notebooks.read_source(source)
-    text = notebooks.text_of(notebooks.exercise_notebook(cells, source.name, executed(cells)))
-    assert text == notebooks.text_of(
-        notebooks.exercise_notebook(notebooks.read_source(source), source.name, executed(cells))
+    cells = source_format.read_source(source)
+    text = source_format.text_of(source_format.exercise_notebook(cells, source.name, executed(cells)))
+    assert text == source_format.text_of(
+        source_format.exercise_notebook(source_format.read_source(source), source.name, executed(cells))
     )
     ids = [cell["id"] for cell in json.loads(text)["cells"]]
     assert len(set(ids)) == len(ids)
     source.write_text(SOURCE.replace("np.arange(2)", "np.arange(3)"), encoding="utf-8")
-    changed = notebooks.exercise_notebook(notebooks.read_source(source), source.name, executed(cells))
+    changed = source_format.exercise_notebook(source_format.read_source(source), source.name, executed(cells))
     others = [cell["id"] for cell in changed.cells]
     assert sum(a != b for a, b in zip(ids, others, strict=True)) == 1
 
@@ -206,25 +206,25 @@ def test_whose_work_a_cell_shows(source):
         ("y = 3", ()),
         ("b = 4\ny", ()),
         ("b", ()),
-        ("def show():\n    return kit.my('conv2d')", ()),
+        ("def show():\n    return notebook.my('conv2d')", ()),
         ("show()", ()),
     ]
     cells = [Cell("code", text, tags, 1) for text, tags in texts]
-    assert notebooks.own_cells(cells, "s.py") == {1, 2, 3, 7, 8}
+    assert source_format.own_cells(cells, "s.py") == {1, 2, 3, 7, 8}
     with pytest.raises(SourceError, match="about line 2: the cell is not valid Python"):
-        notebooks.own_cells([Cell("code", "x = (", (), 1)], "s.py")
+        source_format.own_cells([Cell("code", "x = (", (), 1)], "s.py")
 
 
 def test_equal_cells_have_different_ids(source):
     source.write_text(SOURCE + "\n# %%\n1\n\n# %%\n1\n", encoding="utf-8")
-    ids = [c["id"] for c in notebooks.solution_notebook(notebooks.read_source(source), source.name).cells]
+    ids = [c["id"] for c in source_format.solution_notebook(source_format.read_source(source), source.name).cells]
     assert len(set(ids)) == len(ids)
 
 
 def test_a_source_starts_with_a_cell(source):
     source.write_text("import numpy\n" + SOURCE, encoding="utf-8")
     with pytest.raises(SourceError, match="line 1"):
-        notebooks.read_source(source)
+        source_format.read_source(source)
 
 
 # ------------------------------------------------------------------------------------------------------------- build
@@ -311,7 +311,7 @@ def test_a_lesson_goes_by_its_number():
 
 # ------------------------------------------------------------------------------------------------------------- setup
 def run_setup(folder, path=""):
-    code = notebooks.SETUP + "\nprint(lessons.kit.__file__)"
+    code = source_format.SETUP + "\nprint(lessons.notebook.__file__)"
     environment = {"PATH": "", "PYTHONPATH": str(path), "MPLCONFIGDIR": str(folder)}
     return subprocess.run(
         [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, timeout=60
@@ -321,7 +321,7 @@ def run_setup(folder, path=""):
 @pytest.mark.parametrize("folder", ["lessons", "lessons/solutions", "lessons/figures", "."])
 def test_the_first_cell_finds_the_checkout(folder):
     done = run_setup(ROOT / folder)
-    assert Path(done.stdout.strip()) == LESSONS / "kit.py", done.stderr
+    assert Path(done.stdout.strip()) == LESSONS / "notebook.py", done.stderr
 
 
 def test_the_first_cell_says_in_one_line_what_is_missing(tmp_path):
@@ -331,7 +331,7 @@ def test_the_first_cell_says_in_one_line_what_is_missing(tmp_path):
     assert len(done.stderr.splitlines()) == 1
     (tmp_path / "lessons").mkdir()
     (tmp_path / "minigan").mkdir()
-    (tmp_path / "lessons" / "kit.py").write_text("import no_such_module\n", encoding="utf-8")
+    (tmp_path / "lessons" / "notebook.py").write_text("import no_such_module\n", encoding="utf-8")
     done = run_setup(tmp_path)
     assert done.stderr.startswith("no_such_module is not installed in this notebook's Python")
     assert len(done.stderr.splitlines()) == 1
@@ -343,14 +343,14 @@ def test_the_first_cell_unpacks_an_uploaded_zip(tmp_path):
     here.mkdir()
     (tools / "pip.py").write_text("import sys\nprint(sys.argv[1:])\n", encoding="utf-8")
     with zipfile.ZipFile(here / "minigan.zip", "w") as archive:
-        archive.writestr("project-main/lessons/kit.py", "")
+        archive.writestr("project-main/lessons/notebook.py", "")
         archive.writestr("project-main/lessons/__init__.py", "")
         archive.writestr("project-main/minigan/__init__.py", "")
     done = run_setup(here, tools)
     installed, found = done.stdout.splitlines()
     assert "install" in installed
     assert "project-main" in installed
-    assert Path(found) == here / "minigan-project" / "project-main" / "lessons" / "kit.py"
+    assert Path(found) == here / "minigan-project" / "project-main" / "lessons" / "notebook.py"
     with zipfile.ZipFile(here / "minigan.zip", "w") as archive:
         archive.writestr("something/else.txt", "")
     import shutil
@@ -391,7 +391,7 @@ def ask(monkeypatch, capsys):
 
     def ask(exercise, *given, **settings):
         monkeypatch.setattr(exercises, "find", lambda name: exercise if name == exercise.name else None)
-        verdict = kit.check(exercise.name, *given, **settings)
+        verdict = notebook.check(exercise.name, *given, **settings)
         return verdict, capsys.readouterr().out
 
     return ask
@@ -538,11 +538,11 @@ def test_minigans_own_exercises(capsys):
     def unwritten(*arguments):
         raise NotImplementedError
 
-    assert kit.check("relu", forward, backward).passed
-    assert kit.check("relu", forward).passed
-    assert not kit.check("relu", forward, unwritten).passed
-    assert not kit.check("relu", unwritten).passed
-    assert not kit.check("relu", lambda x: (2 * x, x), backward).passed
+    assert notebook.check("relu", forward, backward).passed
+    assert notebook.check("relu", forward).passed
+    assert not notebook.check("relu", forward, unwritten).passed
+    assert not notebook.check("relu", unwritten).passed
+    assert not notebook.check("relu", lambda x: (2 * x, x), backward).passed
     told = capsys.readouterr().out
     assert "relu   passed (forward, dx)" in told
     assert "not implemented yet (but right so far: forward)" in told
@@ -551,19 +551,19 @@ def test_minigans_own_exercises(capsys):
 
 def test_check_refuses_what_it_does_not_know():
     with pytest.raises(ValueError, match="there is no exercise 'conv_2d'; did you mean conv2d"):
-        kit.check("conv_2d", None)
+        notebook.check("conv_2d", None)
     with pytest.raises(ValueError, match="hint must be 0, 1, 2 or 3"):
-        kit.check("relu", None, hint=4)
+        notebook.check("relu", None, hint=4)
     with pytest.raises(ValueError, match="got 3 functions"):
-        kit.check("relu", None, None, None)
+        notebook.check("relu", None, None, None)
     with pytest.raises(ValueError, match='"NHWC" or "NCHW"'):
-        kit.check("relu", None, layout="HWC")
+        notebook.check("relu", None, layout="HWC")
 
 
 def test_verdicts_are_written_down_where_the_course_is_built(tmp_path, monkeypatch):
     monkeypatch.setenv("MINIGAN_LESSONS_VERDICTS", str(tmp_path / "v"))
-    kit.check("relu", lambda x: (np.maximum(x, 0), x))
-    kit.check("relu", None)
+    notebook.check("relu", lambda x: (np.maximum(x, 0), x))
+    notebook.check("relu", None)
     lines = [json.loads(line) for line in (tmp_path / "v").read_text(encoding="utf-8").splitlines()]
     assert [line["status"] for line in lines] == ["passed", "not implemented"]
 
@@ -576,22 +576,22 @@ def test_show_gives_the_picture_its_text(monkeypatch):
     monkeypatch.setattr(IPython.display, "display", lambda *a, **k: shown.append((a, k)))
     figure, axes = style.new()
     style.cells(axes, np.array([[1.0, -2.0]]))
-    kit.show(figure, "Two cells")
+    notebook.show(figure, "Two cells")
     (content,), settings = shown[0]
     assert content["image/png"].startswith("iVBOR")
     assert content["text/plain"] == "Two cells"
     assert settings["metadata"] == {"image/png": {"alt": "Two cells"}}
     with pytest.raises(ValueError, match="alt must say"):
-        kit.show(figure, " ")
+        notebook.show(figure, " ")
 
 
 def test_equal_figures_give_equal_bytes(monkeypatch):
     shown = []
-    monkeypatch.setattr(kit, "show_image", lambda data, alt: shown.append(data))
+    monkeypatch.setattr(notebook, "show_image", lambda data, alt: shown.append(data))
     for _ in range(2):
         figure, axes = style.new(2, 1, 4, 2)
         axes[0].plot([1, 2], **style.LINES[0])
-        kit.show(figure, "A line")
+        notebook.show(figure, "A line")
     assert shown[0] == shown[1]
 
 
@@ -601,17 +601,17 @@ def test_yours_falls_back_and_says_so_once(capsys):
             raise NotImplementedError
         return x
 
-    either = kit.yours(mine, abs)
+    either = notebook.yours(mine, abs)
     assert [either(2), either(-3), either(-4)] == [2, 3, 4]
     assert capsys.readouterr().out == "mine: drawn with minigan's own until yours is written\n"
-    assert kit.yours(None, abs)(-1) == 1
+    assert notebook.yours(None, abs)(-1) == 1
 
 
 def test_fast(monkeypatch):
     monkeypatch.delenv("MINIGAN_LESSONS_FAST", raising=False)
-    assert kit.fast(1000, 10) == 1000
+    assert notebook.fast(1000, 10) == 1000
     monkeypatch.setenv("MINIGAN_LESSONS_FAST", "1")
-    assert kit.fast(1000, 10) == 10
+    assert notebook.fast(1000, 10) == 10
 
 
 def test_colours_keep_their_order_in_grey():
@@ -745,7 +745,7 @@ class Session:
         return self
 
     def keep(self, exercise):
-        return kit.keep(exercise, *(getattr(self.module, name) for name in EXERCISES[exercise].functions))
+        return notebook.keep(exercise, *(getattr(self.module, name) for name in EXERCISES[exercise].functions))
 
 
 @pytest.fixture
@@ -768,7 +768,7 @@ def test_kept_layers_stand_on_their_own_and_make_the_real_networks(session, laye
     assert [outcome.status for outcome in report.outcomes] == ["passed"] * len(kept), layers.read_text()
     assert layers.read_text(encoding="utf-8").count("def im2col") == 2  # one in each section, the same
     capsys.readouterr()
-    ops = kit.my_ops()
+    ops = notebook.my_ops()
     assert capsys.readouterr().out == (
         "yours: leaky_relu, sigmoid, conv2d, conv2d_transpose, batch_norm\n"
         "minigan's own: dense, relu, tanh, flatten, batch_norm_inference, moving_average\n"
@@ -787,7 +787,7 @@ def test_kept_layers_stand_on_their_own_and_make_the_real_networks(session, laye
             results.append({"y": y, **({} if dx is None else {"dx": dx}), **network.grads()})
         for name, value in results[0].items():
             np.testing.assert_allclose(value, results[1][name], rtol=1e-7, atol=1e-9, err_msg=name)
-    assert kit.my("conv2d")[0](np.ones((1, 3, 3, 1)), np.ones((2, 2, 1, 1)), np.zeros(1))[0].sum() == 16
+    assert notebook.my("conv2d")[0](np.ones((1, 3, 3, 1)), np.ones((2, 2, 1, 1)), np.zeros(1))[0].sum() == 16
 
 
 def test_helpers_of_one_name_do_not_get_into_each_others_way(session, layers):
@@ -808,7 +808,7 @@ def test_helpers_of_one_name_do_not_get_into_each_others_way(session, layers):
 
 def test_a_function_may_have_another_name(session, layers):
     session.run("import numpy as np\ndef f(x):\n    return np.maximum(x, 0), x\ndef g(dy, c):\n    return dy * (c > 0)")
-    assert kit.keep("relu", session.module.f, session.module.g).passed
+    assert notebook.keep("relu", session.module.f, session.module.g).passed
     assert "relu_forward = f" in layers.read_text(encoding="utf-8")
     assert check_file(layers, exercises=["relu"]).outcomes[0].status == "passed"
 
@@ -837,7 +837,7 @@ RELU_BACKWARD = "\ndef relu_backward(dy, x):\n    return dy * (x > 0)\n"
             "inside another function",
         ),
         (
-            "from lessons.kit import fast\ndef relu_forward(x):\n    return np.maximum(x, fast(0, 0)), x",
+            "from lessons.notebook import fast\ndef relu_forward(x):\n    return np.maximum(x, fast(0, 0)), x",
             "uses fast of the lessons' own code",
         ),
         ("import functools\nrelu_forward = functools.partial(lambda a, x: (np.maximum(x, a), x), 0)", "no function"),
@@ -863,26 +863,26 @@ def test_wrong_and_unwritten_layers_are_not_kept(session, layers, capsys):
     assert "not implemented yet (but right so far: forward): nothing kept" in capsys.readouterr().out
     assert not layers.exists()
     with pytest.raises(ValueError, match="relu is relu_forward and relu_backward, got 1"):
-        kit.keep("relu", session.module.relu_forward)
+        notebook.keep("relu", session.module.relu_forward)
     with pytest.raises(ValueError, match="exercise must be one of"):
-        kit.keep("nothing", session.module.relu_forward)
+        notebook.keep("nothing", session.module.relu_forward)
 
 
 def test_my_without_kept_layers_is_minigans_own(layers, capsys):
-    from minigan import ops
+    from minigan.nn import ops
 
-    assert kit.my("dense_forward") is ops.dense_forward
-    assert kit.my_ops() == ops.LIBRARY
+    assert notebook.my("dense_forward") is ops.dense_forward
+    assert notebook.my_ops() == ops.LIBRARY
     assert "yours" not in capsys.readouterr().out
     p, g = np.ones(2), np.full(2, 0.5)
-    assert kit.my("sgd")(p, g, 0.1).tolist() == [0.95, 0.95]
-    moved, v = kit.my("momentum_step")(p, g, np.zeros(2), 0.1)
+    assert notebook.my("sgd")(p, g, 0.1).tolist() == [0.95, 0.95]
+    moved, v = notebook.my("momentum_step")(p, g, np.zeros(2), 0.1)
     assert (moved.tolist(), v.tolist()) == ([0.95, 0.95], [0.5, 0.5])
-    assert kit.my("bce_with_logits")[0](np.zeros((1, 1)), np.ones((1, 1)))[0] == pytest.approx(np.log(2))
+    assert notebook.my("bce_with_logits")[0](np.zeros((1, 1)), np.ones((1, 1)))[0] == pytest.approx(np.log(2))
     for exercise in EXERCISES:
-        assert kit.check(exercise, *np.atleast_1d(np.array(kit.my(exercise), dtype=object))).passed
+        assert notebook.check(exercise, *np.atleast_1d(np.array(notebook.my(exercise), dtype=object))).passed
     with pytest.raises(ValueError, match="there is no function or exercise 'nothing'"):
-        kit.my("nothing")
+        notebook.my("nothing")
 
 
 @pytest.mark.parametrize(
@@ -896,7 +896,7 @@ def test_my_without_kept_layers_is_minigans_own(layers, capsys):
 def test_a_damaged_file_of_layers_is_told(layers, text, message):
     layers.write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=message):
-        kit.my_ops()
+        notebook.my_ops()
 
 
 def test_a_damaged_file_is_not_written_over(session, layers, capsys):
@@ -909,7 +909,7 @@ def test_a_damaged_file_is_not_written_over(session, layers, capsys):
 
 def test_the_file_lies_in_the_course_and_git_ignores_it(monkeypatch):
     monkeypatch.delenv("MINIGAN_LESSONS_LAYERS", raising=False)
-    assert keeping.layers_file() == LESSONS / "my_layers.py"
+    assert kept_layers.layers_file() == LESSONS / "my_layers.py"
     assert "/lessons/my_layers.py" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
 
 
@@ -920,7 +920,7 @@ FORBIDDEN = {"cupy", "ipywidgets", "requests", "urllib", "http", "socket", "torc
 
 @pytest.fixture(scope="module", params=SOURCES, ids=lambda p: p.stem)
 def lesson(request):
-    return request.param, notebooks.read_source(request.param)
+    return request.param, source_format.read_source(request.param)
 
 
 def headings(cells, level):
@@ -987,7 +987,7 @@ def test_every_picture_is_shown_with_a_text(lesson):
     pictures = [cell for cell in cells if "picture" in cell.tags]
     assert pictures
     for cell in pictures:
-        assert re.search(r"\bkit\.show(_image)?\(", cell.text), cell.line
+        assert re.search(r"\bnotebook\.show(_image)?\(", cell.text), cell.line
 
 
 def imports_of(text):
@@ -1020,14 +1020,14 @@ def test_nor_does_what_they_import():
 def test_committed_notebooks_follow_from_their_source(lesson):
     path, cells = lesson
     made = {
-        LESSONS / f"{path.stem}.ipynb": notebooks.exercise_notebook(
-            cells, path.name, notebooks.solution_notebook(cells, path.name)
+        LESSONS / f"{path.stem}.ipynb": source_format.exercise_notebook(
+            cells, path.name, source_format.solution_notebook(cells, path.name)
         ),
-        LESSONS / "solutions" / f"{path.stem}.ipynb": notebooks.solution_notebook(cells, path.name),
+        LESSONS / "solutions" / f"{path.stem}.ipynb": source_format.solution_notebook(cells, path.name),
     }
-    for file, notebook in made.items():
+    for file, built in made.items():
         committed = nbformat.reads(file.read_text(encoding="utf-8"), as_version=4)
-        ours, theirs = ([entry[:3] for entry in notebooks.inputs_of(n)] for n in (notebook, committed))
+        ours, theirs = ([entry[:3] for entry in source_format.inputs_of(n)] for n in (built, committed))
         assert ours == theirs, f"build it again: python lessons/build.py {path.stem[:2]}"
         assert file.stat().st_size < build.MOST_BYTES
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from lessons import figures, kit
+from lessons import figures, notebook
 from lessons.exercises import lesson01
 from lessons.judging import judge
-from minigan.backend import xp_of
+from minigan.nn.backend import xp_of
 
 
 def said(name, *given):
@@ -154,9 +154,9 @@ X = np.arange(12, dtype=np.float32).reshape(3, 4)
 )
 def test_pictures_are_drawn_and_labelled(figure, monkeypatch):
     shown = []
-    monkeypatch.setattr(kit, "show_image", lambda data, alt: shown.append(data))
+    monkeypatch.setattr(notebook, "show_image", lambda data, alt: shown.append(data))
     made = figure()
-    kit.show(made, "A picture")
+    notebook.show(made, "A picture")
     assert len(shown[0]) > 1000
     assert all(axes.get_title() for axes in made.axes)
     assert any(axes.get_xlabel() for axes in made.axes)

@@ -9,7 +9,7 @@ import pytest
 from lessons.exercises import lesson02
 from lessons.figures import slope
 from lessons.judging import judge
-from lessons.kit import check
+from lessons.notebook import check
 
 EXERCISES = {exercise.name: exercise for exercise in lesson02.EXERCISES}
 SOURCE = Path(lesson02.__file__).parents[1] / "src" / "02_slope_of_a_program.py"

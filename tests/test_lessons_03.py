@@ -9,8 +9,8 @@ import pytest
 from lessons.exercises import lesson03
 from lessons.figures import affine
 from lessons.judging import judge
-from lessons.kit import check, judge_layer
-from minigan import ops
+from lessons.notebook import check, judge_layer
+from minigan.nn import ops
 
 EXERCISES = {exercise.name: exercise for exercise in lesson03.EXERCISES}
 SOURCE = Path(lesson03.__file__).parents[1] / "src" / "03_affine_layers.py"

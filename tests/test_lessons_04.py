@@ -5,10 +5,10 @@ import io
 import numpy as np
 import pytest
 
-from lessons import figures, kit
+from lessons import figures, notebook
 from lessons.exercises import lesson04
-from minigan.losses import bce_with_logits_forward
-from minigan.ops import sigmoid_forward
+from minigan.nn.losses import bce_with_logits_forward
+from minigan.nn.ops import sigmoid_forward
 
 RIGHT = {
     "bce_by_hand": lesson04.by_hand(),
@@ -21,7 +21,7 @@ RIGHT = {
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_the_right_one_passes(name, capsys):
-    assert kit.check(name, RIGHT[name]).passed
+    assert notebook.check(name, RIGHT[name]).passed
 
 
 def test_every_exercise_is_tried():
@@ -31,7 +31,7 @@ def test_every_exercise_is_tried():
 @pytest.mark.parametrize("exercise", [e for e in lesson04.EXERCISES if e.mistakes], ids=lambda e: e.name)
 def test_every_mistake_is_named(exercise, capsys):
     for mistake in exercise.mistakes:
-        verdict = kit.check(exercise.name, mistake.function)
+        verdict = notebook.check(exercise.name, mistake.function)
         assert not verdict.passed
         assert verdict.finding.cause == mistake.why
 
@@ -40,11 +40,11 @@ def test_every_mistake_is_named(exercise, capsys):
     "other", [lambda z: np.logaddexp(0, z), lambda z: np.where(z > 0, z, 0) + np.log1p(np.exp(-abs(z)))]
 )
 def test_softplus_in_other_words(other, capsys):
-    assert kit.check("softplus", other).passed
+    assert notebook.check("softplus", other).passed
 
 
 def test_lost_digits_are_shown(capsys):
-    finding = kit.check(
+    finding = notebook.check(
         "softplus", lambda z: np.where(z > 0, z + np.log(1 + np.exp(-z)), np.log(1 + np.exp(z)))
     ).finding
     assert "log1p" in finding.cause
@@ -52,8 +52,8 @@ def test_lost_digits_are_shown(capsys):
 
 
 def test_unknown_mistakes_are_caught(capsys):
-    assert not kit.check("softplus", lambda z: np.maximum(z, 0) + 0.1).passed
-    assert not kit.check("generator_gradients", lambda z: (z, z)).passed
+    assert not notebook.check("softplus", lambda z: np.maximum(z, 0) + 0.1).passed
+    assert not notebook.check("generator_gradients", lambda z: (z, z)).passed
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_unknown_mistakes_are_caught(capsys):
     ],
 )
 def test_wrong_numbers_are_explained(change, said, capsys):
-    assert said in kit.check("bce_by_hand", lesson04.by_hand() | change).finding.cause
+    assert said in notebook.check("bce_by_hand", lesson04.by_hand() | change).finding.cause
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_wrong_numbers_are_explained(change, said, capsys):
     ],
 )
 def test_what_does_not_break_it(change, said, capsys):
-    assert said in kit.check("break_the_textbook", RIGHT["break_the_textbook"] | change).finding.title
+    assert said in notebook.check("break_the_textbook", RIGHT["break_the_textbook"] | change).finding.title
 
 
 def test_suspects_differ_from_the_right_loss_and_from_each_other(capsys):
@@ -91,16 +91,16 @@ def test_suspects_differ_from_the_right_loss_and_from_each_other(capsys):
     assert values[fine] == pytest.approx(float(bce_with_logits_forward(z, t)[0]))
     assert len({round(value, 6) for value in values.values()}) == len(values)
     exchanged = {**lesson04.FAULTS, "A": "bits", "B": "rounded"}
-    assert "4 of 6" in kit.check("bce_hunt", exchanged).finding.title
-    assert "none of" in kit.check("bce_hunt", {**lesson04.FAULTS, "A": "ill"}).finding.title
-    assert "keys" in kit.check("bce_hunt", {"A": "fine"}).finding.title
+    assert "4 of 6" in notebook.check("bce_hunt", exchanged).finding.title
+    assert "none of" in notebook.check("bce_hunt", {**lesson04.FAULTS, "A": "ill"}).finding.title
+    assert "keys" in notebook.check("bce_hunt", {"A": "fine"}).finding.title
 
 
 def test_unanswered(capsys):
     for name in RIGHT:
-        assert kit.check(name, None).finding is None
+        assert notebook.check(name, None).finding is None
     for name in ("bce_by_hand", "break_the_textbook"):
-        assert kit.check(name, dict.fromkeys(RIGHT[name])).finding is None
+        assert notebook.check(name, dict.fromkeys(RIGHT[name])).finding is None
 
 
 def test_pictures():

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from lessons import figures, kit
+from lessons import figures, notebook
 from lessons.exercises import lesson05
 
 RIGHT = {
@@ -17,16 +17,16 @@ RIGHT = {
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_the_right_one_passes(name, capsys):
-    assert kit.check(name, RIGHT[name]).passed
+    assert notebook.check(name, RIGHT[name]).passed
 
 
 @pytest.mark.parametrize("name", ["sgd", "momentum", "adam"])
 def test_the_references_are_right(name, capsys):
     rule = lesson05.reference(name)
     if name == "momentum":
-        assert kit.check(name, lambda p, g, v, lr, beta=0.9: rule(p, g, v, lr, beta)).passed
+        assert notebook.check(name, lambda p, g, v, lr, beta=0.9: rule(p, g, v, lr, beta)).passed
     else:
-        assert kit.check(name, rule).passed
+        assert notebook.check(name, rule).passed
 
 
 def test_every_exercise_is_tried():
@@ -36,10 +36,10 @@ def test_every_exercise_is_tried():
 def test_every_mistake_is_named(capsys):
     exercise = next(e for e in lesson05.EXERCISES if e.name == "steps_to_turn")
     for mistake in exercise.mistakes:
-        verdict = kit.check(exercise.name, mistake.function)
+        verdict = notebook.check(exercise.name, mistake.function)
         assert not verdict.passed
         assert verdict.finding.cause == mistake.why
-    assert not kit.check("steps_to_turn", lambda beta: 3).passed
+    assert not notebook.check("steps_to_turn", lambda beta: 3).passed
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_every_mistake_is_named(capsys):
     ],
 )
 def test_wrong_numbers_are_explained(change, said, capsys):
-    assert said in kit.check("adam_by_hand", lesson05.by_hand() | change).finding.cause
+    assert said in notebook.check("adam_by_hand", lesson05.by_hand() | change).finding.cause
 
 
 def test_the_numbers_by_hand_are_adams():
@@ -75,16 +75,16 @@ def test_steps_to_turn_in_closed_form():
 
 def test_hunt(capsys):
     exchanged = {**lesson05.FAULTS, "A": "adam", "B": "momentum"}
-    assert "3 of 5" in kit.check("valley_hunt", exchanged).finding.title
-    assert "none of" in kit.check("valley_hunt", {**lesson05.FAULTS, "A": "ill"}).finding.title
-    assert "keys" in kit.check("valley_hunt", {"A": "adam"}).finding.title
+    assert "3 of 5" in notebook.check("valley_hunt", exchanged).finding.title
+    assert "none of" in notebook.check("valley_hunt", {**lesson05.FAULTS, "A": "ill"}).finding.title
+    assert "keys" in notebook.check("valley_hunt", {"A": "adam"}).finding.title
     assert set(lesson05.riddles()) == set(lesson05.FAULTS)
 
 
 def test_unanswered(capsys):
     for name in RIGHT:
-        assert kit.check(name, None).finding is None
-    assert kit.check("adam_by_hand", dict.fromkeys(lesson05.by_hand())).finding is None
+        assert notebook.check(name, None).finding is None
+    assert notebook.check("adam_by_hand", dict.fromkeys(lesson05.by_hand())).finding is None
 
 
 # ---------------------------------------------------------------------------------------------------------- the claims

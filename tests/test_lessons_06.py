@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from lessons import figures, kit, plane
+from lessons import figures, notebook, plane
 from lessons.exercises import lesson06
 
 
@@ -15,19 +15,19 @@ def wrong_density_radius(x, centres, sigma):
 
 @pytest.mark.parametrize("name", ["mixture_log_density", "count_modes", "gan_round"])
 def test_the_right_one_passes(name, capsys):
-    assert kit.check(name, getattr(lesson06, name)).passed
+    assert notebook.check(name, getattr(lesson06, name)).passed
 
 
 @pytest.mark.parametrize("exercise", [e for e in lesson06.EXERCISES if e.mistakes], ids=lambda e: e.name)
 def test_every_mistake_is_named(exercise, capsys):
     for mistake in exercise.mistakes:
-        verdict = kit.check(exercise.name, mistake.function)
+        verdict = notebook.check(exercise.name, mistake.function)
         assert not verdict.passed
         assert verdict.finding.cause == mistake.why
 
 
 def test_an_unknown_mistake_is_caught(capsys):
-    assert not kit.check("mixture_log_density", wrong_density_radius).passed
+    assert not notebook.check("mixture_log_density", wrong_density_radius).passed
 
 
 def test_the_density_integrates_to_one():
@@ -64,7 +64,7 @@ def altered(*, fake_label=0.0, real_label=1.0, g_label=1.0, reuse=False, d_twice
 
 
 def test_the_unaltered_round_passes(capsys):
-    assert kit.check("gan_round", altered()).passed
+    assert notebook.check("gan_round", altered()).passed
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_the_unaltered_round_passes(capsys):
     ],
 )
 def test_a_wrong_round_is_told(change, said, capsys):
-    verdict = kit.check("gan_round", altered(**change))
+    verdict = notebook.check("gan_round", altered(**change))
     assert not verdict.passed
     assert said in verdict.finding.title
 
@@ -91,15 +91,15 @@ def test_losses_in_the_wrong_order(capsys):
         a, b, c = lesson06.gan_round(*given)
         return b, a, c
 
-    assert kit.check("gan_round", swapped).finding.code == "E87"
-    assert "three losses" in kit.check("gan_round", lambda *given: None).finding.title
+    assert notebook.check("gan_round", swapped).finding.code == "E87"
+    assert "three losses" in notebook.check("gan_round", lambda *given: None).finding.title
 
 
 def test_labels_of_the_wrong_shape(capsys):
     def flat(d_step, g_step, G, draw_real, draw_noise, d_steps=1, g_steps=1):
         return lesson06.gan_round(lambda x, t: d_step(x, t[:, 0]), g_step, G, draw_real, draw_noise, d_steps, g_steps)
 
-    assert "(5,)" in kit.check("gan_round", flat).finding.title
+    assert "(5,)" in notebook.check("gan_round", flat).finding.title
 
 
 def test_unanswered(capsys):
@@ -107,7 +107,7 @@ def test_unanswered(capsys):
         raise NotImplementedError
 
     for name, given in (("rescue", None), ("patients", None), ("gan_round", stub), ("count_modes", stub)):
-        verdict = kit.check(name, given)
+        verdict = notebook.check(name, given)
         assert not verdict.passed
         assert verdict.finding is None
 
@@ -124,15 +124,15 @@ def test_unanswered(capsys):
     ],
 )
 def test_a_rescue_that_is_none(answer, said, capsys):
-    assert said in kit.check("rescue", answer).finding.title
+    assert said in notebook.check("rescue", answer).finding.title
 
 
 def test_patients(capsys):
-    assert kit.check("patients", dict(lesson06.FAULTS)).passed
+    assert notebook.check("patients", dict(lesson06.FAULTS)).passed
     exchanged = {**lesson06.FAULTS, "A": "wrong-way", "E": "all-real"}
-    assert "3 of 5" in kit.check("patients", exchanged).finding.title
-    assert "none of" in kit.check("patients", {**lesson06.FAULTS, "A": "ill"}).finding.title
-    assert "keys" in kit.check("patients", {"A": "fine"}).finding.title
+    assert "3 of 5" in notebook.check("patients", exchanged).finding.title
+    assert "none of" in notebook.check("patients", {**lesson06.FAULTS, "A": "ill"}).finding.title
+    assert "keys" in notebook.check("patients", {"A": "fine"}).finding.title
     assert set(lesson06.PATIENTS) == set(lesson06.FAULTS)
 
 
@@ -156,7 +156,7 @@ def test_play_repeats_itself(short_run):
 
 
 def test_the_students_adam_is_minigans(short_run):
-    mine = plane.play(lesson06.gan_round, rounds=12, adam_step=kit.my("adam"), frames=2)
+    mine = plane.play(lesson06.gan_round, rounds=12, adam_step=notebook.my("adam"), frames=2)
     np.testing.assert_allclose(mine.frames[-1].fakes, short_run.frames[-1].fakes, atol=1e-3)
 
 
@@ -190,9 +190,9 @@ def test_one_step_of_g_covers_and_ten_collapse(seed):
 
 @pytest.mark.thorough
 def test_the_rescue_rescues_and_less_does_not(capsys):
-    assert kit.check("rescue", {"g_learning_rate": 2e-4, "d_learning_rate": 4e-3}).passed
-    assert not kit.check("rescue", {}).passed
-    assert not kit.check("rescue", {"g_learning_rate": 1e-3}).passed
+    assert notebook.check("rescue", {"g_learning_rate": 2e-4, "d_learning_rate": 4e-3}).passed
+    assert not notebook.check("rescue", {}).passed
+    assert not notebook.check("rescue", {"g_learning_rate": 1e-3}).passed
 
 
 # ----------------------------------------------------------------------------------------------------------- pictures
@@ -200,7 +200,7 @@ def test_pictures(short_run):
     x = np.linspace(-1, 1, 9)
     logits = np.linspace(-2, 2, plane.GRID**2).reshape(plane.GRID, plane.GRID)
     points = short_run.frames[-1].fakes
-    pictures = figures.plane
+    pictures = figures.plane_maps
     with_labels = [
         pictures.on_a_line(x, np.full(9, 0.5), 0.6 + 0.1 * x),
         pictures.density(lambda x: lesson06.mixture_log_density(x, plane.ring_centres(), plane.SIGMA)),
@@ -223,7 +223,7 @@ def test_pictures(short_run):
 def test_the_film_moves_and_is_small(short_run):
     from PIL import Image
 
-    data = figures.plane.film(short_run.frames)
+    data = figures.plane_maps.film(short_run.frames)
     with Image.open(io.BytesIO(data)) as film:
         assert film.n_frames == 3
     assert len(data) < 300_000
@@ -241,5 +241,5 @@ def test_fakes_by_forward(capsys):
 
         return gan_round
 
-    assert kit.check("gan_round", by_forward(False)).passed
-    assert "training mode" in kit.check("gan_round", by_forward(True)).finding.title
+    assert notebook.check("gan_round", by_forward(False)).passed
+    assert "training mode" in notebook.check("gan_round", by_forward(True)).finding.title

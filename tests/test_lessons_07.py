@@ -9,8 +9,8 @@ from PIL import Image
 
 from lessons import figures
 from lessons.exercises import lesson07
-from minigan import ops
-from minigan.conv import conv_forward
+from minigan.nn import ops
+from minigan.nn.conv import conv_forward
 
 X = np.array([[1.0, 0, 2, 1], [0, 3, 1, 0], [2, 1, 0, 1], [1, 0, 1, 2]])
 W = np.array([[1.0, 2], [0, -1]])

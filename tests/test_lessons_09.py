@@ -6,7 +6,7 @@ from lesson_marks import assert_readable, judged, of_source, quoted, said, words
 
 from lessons import figures
 from lessons.exercises import lesson09
-from minigan import ops
+from minigan.nn import ops
 
 
 def test_the_worked_example():

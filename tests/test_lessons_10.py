@@ -8,7 +8,7 @@ import pytest
 from lessons import figures
 from lessons.exercises import lesson10
 from lessons.judging import judge
-from minigan import ops
+from minigan.nn import ops
 
 EXERCISES = {exercise.name: exercise for exercise in lesson10.EXERCISES}
 

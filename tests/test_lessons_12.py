@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lessons import recorded
+from lessons import recorded_runs
 from lessons.exercises import lesson12
 from lessons.figures import training
 from lessons.judging import judge
-from minigan import config
-from minigan.diagnosis import CODES
+from minigan.evaluation.diagnosis import CODES
+from minigan.runs import config
 
 EXERCISES = {exercise.name: exercise for exercise in lesson12.EXERCISES}
 RIGHT = {
@@ -132,7 +132,7 @@ def test_suspects_are_told_apart():
 
 # ----------------------------------------------------------------------------------------------------------- recordings
 def test_the_recordings_are_what_minigan_finds_them_to_be():
-    for letter, run in recorded.runs().items():
+    for letter, run in recorded_runs.runs().items():
         codes = [finding.code for finding in run.examine()]
         if DIAGNOSIS[letter] == "normal":
             assert codes == []
@@ -142,16 +142,16 @@ def test_the_recordings_are_what_minigan_finds_them_to_be():
 
 
 def test_recordings_are_small_and_whole():
-    assert sum(p.stat().st_size for p in recorded.FOLDER.iterdir() if p.suffix in (".npz", ".png")) < 1_500_000
-    for run in recorded.runs().values():
+    assert sum(p.stat().st_size for p in recorded_runs.FOLDER.iterdir() if p.suffix in (".npz", ".png")) < 1_500_000
+    for run in recorded_runs.runs().values():
         assert len(run.history) == len(run.steps) == 1000
-        assert run.frames.shape[:2] == (len(recorded.FRAME_STEPS), recorded.FRAMES_SHOWN)
-    assert len(recorded.table().splitlines()) == 2 + len(DIAGNOSIS)
+        assert run.frames.shape[:2] == (len(recorded_runs.FRAME_STEPS), recorded_runs.FRAMES_SHOWN)
+    assert len(recorded_runs.table().splitlines()) == 2 + len(DIAGNOSIS)
 
 
 @pytest.mark.parametrize("letter", ["B", "D"])
 def test_runs_can_be_recorded_anew(letter, tmp_path, monkeypatch):
-    spec = importlib.util.spec_from_file_location("record", recorded.FOLDER / "record.py")
+    spec = importlib.util.spec_from_file_location("record", recorded_runs.FOLDER / "record.py")
     record = importlib.util.module_from_spec(spec)
     monkeypatch.setattr(sys, "path", list(sys.path))
     spec.loader.exec_module(record)
@@ -160,16 +160,16 @@ def test_runs_can_be_recorded_anew(letter, tmp_path, monkeypatch):
     monkeypatch.setattr(record, "HERE", tmp_path)
     monkeypatch.setitem(config.PRESETS, "quick", replace(config.PRESETS["quick"], faces=20))
     record.record(letter, tmp_path)
-    run = recorded.read_recorded(tmp_path, letter)
+    run = recorded_runs.read_recorded(tmp_path, letter)
     gauges = run.gauges()
-    assert run.frames.shape == (2, recorded.FRAMES_SHOWN, 32, 32, 3)
+    assert run.frames.shape == (2, recorded_runs.FRAMES_SHOWN, 32, 32, 3)
     assert (gauges["g_move"] > 5e-4) == (letter == "B")
     assert (gauges["real_low"] > -0.02) == (letter == "D")
 
 
 # ------------------------------------------------------------------------------------------------------------- pictures
 def test_pictures_have_labelled_axes():
-    runs = recorded.runs()
+    runs = recorded_runs.runs()
     run = runs["C"]
     figures = [
         training.losses_of_an_answer(),
@@ -186,10 +186,10 @@ def test_pictures_have_labelled_axes():
 
 
 def test_the_gallery_names_only_what_was_named():
-    figure = training.gallery(recorded.runs(), {"C": "normal"})
+    figure = training.gallery(recorded_runs.runs(), {"C": "normal"})
     titles = [ax.get_title() for ax in figure.axes]
     assert titles == ["A: ?", "B: ?", "C: normal", "D: ?", "E: ?", "F: ?"]
-    training.gallery(recorded.runs(), DIAGNOSIS)
+    training.gallery(recorded_runs.runs(), DIAGNOSIS)
 
 
 def test_the_floor_is_that_of_soft_labels():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lessons import recorded
+from lessons import recorded_runs
 from lessons.exercises import lesson13
 from lessons.figures import latent
 from lessons.judging import judge
@@ -110,9 +110,9 @@ def test_the_walks_are_as_they_are_called():
 
 # ------------------------------------------------------------------------------------------------------------ generator
 def test_the_generator_is_small_and_draws_different_faces():
-    path = recorded.FOLDER / recorded.GENERATOR
+    path = recorded_runs.FOLDER / recorded_runs.GENERATOR
     assert path.stat().st_size < 1_500_000
-    G, step = recorded.trained_generator()
+    G, step = recorded_runs.trained_generator()
     assert step > 1000
     faces = G.predict(np.random.default_rng(0).standard_normal((4, 1, 1, 100)).astype(np.float32))
     assert faces.dtype == np.float32
@@ -120,21 +120,21 @@ def test_the_generator_is_small_and_draws_different_faces():
 
 
 def test_a_generator_of_ones_own_is_read(tmp_path):
-    from minigan.checkpoint import save_network
-    from minigan.models import generator
+    from minigan.gan.models import generator
+    from minigan.runs.checkpoint import save_network
 
     own = generator(image_size=32, width=2, seed=5)
     save_network(tmp_path / "own.safetensors", own, image_size=32, width=2, step=7)
-    G, step = recorded.trained_generator(tmp_path / "own.safetensors")
+    G, step = recorded_runs.trained_generator(tmp_path / "own.safetensors")
     assert step == 7
     assert np.array_equal(G.params()["0.kernel"], own.params()["0.kernel"])
 
 
 def test_held_out_faces_are_read_and_are_not_those_of_training():
-    held_out, training = recorded.held_out_faces(32, 120), recorded.training_faces(None, 32, 120)
+    held_out, training = recorded_runs.held_out_faces(32, 120), recorded_runs.training_faces(None, 32, 120)
     assert held_out.shape == training.shape == (120, 32, 32, 3)
     assert not (held_out == training).all(axis=(1, 2, 3)).any()
-    assert recorded.colour_reader(held_out).read(training).clear.mean() > 0.95
+    assert recorded_runs.colour_reader(held_out).read(training).clear.mean() > 0.95
 
 
 # ------------------------------------------------------------------------------------------------------------- pictures

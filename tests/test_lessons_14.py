@@ -11,8 +11,8 @@ import pytest
 from lessons.exercises import lesson14
 from lessons.figures import speed
 from lessons.judging import judge
-from minigan import backend
-from minigan.conv import conv_forward, conv_input_grad
+from minigan.nn import backend
+from minigan.nn.conv import conv_forward, conv_input_grad
 from tests import device_double
 
 EXERCISES = {exercise.name: exercise for exercise in lesson14.EXERCISES}

@@ -6,7 +6,7 @@ from gradients import directional_error
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigan.losses import LOGIT_MAX, LOGIT_MIN, bce_with_logits_backward, bce_with_logits_forward
+from minigan.nn.losses import LOGIT_MAX, LOGIT_MIN, bce_with_logits_backward, bce_with_logits_forward
 
 
 @given(

@@ -5,8 +5,8 @@ import threading
 
 import numpy as np
 
-from minigan import memory
-from minigan.memory import SMALLEST, empty, scratch
+from minigan.fast.cpu import memory
+from minigan.fast.cpu.memory import SMALLEST, empty, scratch
 
 BIG = (SMALLEST // 4, 2)
 

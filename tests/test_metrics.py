@@ -6,14 +6,14 @@ import math
 import numpy as np
 import pytest
 
-from minigan import metrics
-from minigan.backend import NUMPY
-from minigan.data import modes
-from minigan.data.dataset import ImageSet
-from minigan.data.faces import FACTOR_PROBABILITIES
-from minigan.errors import UserError
-from minigan.metrics import Yardstick
-from minigan.models import generator
+from minigan.data.drawn import modes
+from minigan.data.drawn.faces import FACTOR_PROBABILITIES
+from minigan.data.image_set import ImageSet
+from minigan.evaluation import metrics
+from minigan.evaluation.metrics import Yardstick
+from minigan.gan.models import generator
+from minigan.nn.backend import NUMPY
+from minigan.system.errors import UserError
 
 rng = np.random.default_rng(7)
 
@@ -268,7 +268,7 @@ def few_faces():
 
 
 def drawn(span, size=32):
-    from minigan.data.drawn import open_drawn_faces
+    from minigan.data.drawn.face_set import open_drawn_faces
 
     return open_drawn_faces(900, size, seed=modes.FIT_SEED, progress=False).images[span.start : span.stop]
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from gradients import directional_error
 
-from minigan.layers import BatchNormalization, Conv2D, Conv2DTranspose
-from minigan.models import channels_at, discriminator, generator
-from minigan.network import Sequential
+from minigan.gan.models import channels_at, discriminator, generator
+from minigan.nn.layers import BatchNormalization, Conv2D, Conv2DTranspose
+from minigan.nn.network import Sequential
 
 
 def test_parameter_counts_are_the_articles():

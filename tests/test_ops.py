@@ -6,7 +6,7 @@ from gradients import away_from_zero, directional_error
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigan import ops
+from minigan.nn import ops
 
 TOLERANCE = 1e-6
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from minigan.optimizers import Adam
+from minigan.nn.optimizers import Adam
 
 
 def written_out(p, gradients, lr, b1=0.5, b2=0.999, eps=1e-7):

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigan import ops
-from minigan.kernels import pieces
-from minigan.threads import use_threads
+from minigan.fast.cpu import fused
+from minigan.fast.cpu.thread_pool import use_threads
+from minigan.nn import ops
 
 
 @st.composite
@@ -19,14 +19,14 @@ def pictures(draw):
 
 @pytest.fixture(params=[1, 50, 1 << 17], autouse=True)
 def piece(request, monkeypatch):
-    monkeypatch.setattr(pieces, "PIECE", request.param)
-    monkeypatch.setattr(pieces, "WIDE", min(request.param, 2048))
+    monkeypatch.setattr(fused, "PIECE", request.param)
+    monkeypatch.setattr(fused, "WIDE", min(request.param, 2048))
 
 
 @given(pictures())
 def test_channel_sum(case):
     x, _ = case
-    np.testing.assert_allclose(pieces.channel_sum(x), x.sum(axis=tuple(range(x.ndim - 1))), rtol=1e-12)
+    np.testing.assert_allclose(fused.channel_sum(x), x.sum(axis=tuple(range(x.ndim - 1))), rtol=1e-12)
 
 
 @given(pictures(), st.integers(1, 3))
@@ -56,15 +56,15 @@ def test_the_variance_does_not_cancel():
     """A mean of ten thousand standard deviations: E[x^2] - E[x]^2 would be all rounding error in float32."""
     x = np.random.default_rng(0).standard_normal((64, 8, 8, 3)).astype(np.float32) + np.float32(1e4)
     truth = x.astype(np.float64).var(axis=(0, 1, 2))
-    _, stats = pieces.batch_norm_forward(x, np.ones(3, np.float32), np.zeros(3, np.float32), 1e-3, 0.2)
+    _, stats = fused.batch_norm_forward(x, np.ones(3, np.float32), np.zeros(3, np.float32), 1e-3, 0.2)
     np.testing.assert_allclose(stats[1], truth, rtol=1e-3)
 
 
 def test_adding():
     x, b = np.ones((3, 4, 5), np.float32), np.arange(5, dtype=np.float32)
-    pieces.add_to_channels(x, b)
+    fused.add_to_channels(x, b)
     np.testing.assert_array_equal(x, np.broadcast_to(1 + b, x.shape))
-    pieces.add_into(x, x.copy())
+    fused.add_into(x, x.copy())
     np.testing.assert_array_equal(x, np.broadcast_to(2 + 2 * b, x.shape))
 
 
@@ -74,6 +74,6 @@ def test_batch_norm_keeps_its_digits_where_the_mean_is_large(shape):
     rng = np.random.default_rng(0)
     x = (1000 + rng.standard_normal(shape)).astype(np.float32)
     gamma, beta = rng.standard_normal((2, shape[-1])).astype(np.float32)
-    y, stats = pieces.batch_norm_forward(x, gamma, beta, 1e-3, 0.2)
+    y, stats = fused.batch_norm_forward(x, gamma, beta, 1e-3, 0.2)
     z = (x.astype(np.float64) - stats[0]) * (gamma * stats[2]) + beta
     np.testing.assert_allclose(y, np.maximum(z, 0.2 * z), rtol=0, atol=1e-5)

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from minigan import files, plots
+from minigan.gan import METRICS
+from minigan.pages import plots
+from minigan.system import atomic_files
 
 
 @given(st.integers(0, 255))
@@ -79,7 +81,7 @@ def test_long_film_is_thinned_but_keeps_its_ends(tmp_path):
 
 @pytest.mark.parametrize("T", [1, 2, 30, 700])
 def test_loss_plot(tmp_path, T):
-    history = np.random.default_rng(0).uniform(0, 3, (T, 6))
+    history = dict(zip(METRICS, np.random.default_rng(0).uniform(0, 3, (6, T)), strict=True))
     plots.save_loss_plot(tmp_path / "l.png", np.arange(T), history)
     with Image.open(tmp_path / "l.png") as picture:
         assert picture.size == (1080, 780)
@@ -97,7 +99,7 @@ def test_loss_plot_draws_what_its_labels_say(tmp_path, monkeypatch):
         return original(self, x, y, *arguments, label=label, **options)
 
     monkeypatch.setattr(Axes, "plot", plot)
-    history = np.tile(np.arange(1.0, 7.0) / 10, (5, 1))  # every metric is one constant
+    history = {name: np.full(5, k / 10) for k, name in enumerate(METRICS, 1)}  # every metric is one constant
     plots.save_loss_plot(tmp_path / "l.png", np.arange(5), history)
     means = {label: float(np.mean(y)) for label, y in drawn.items()}
     assert means == pytest.approx(
@@ -119,10 +121,10 @@ def test_running_median_ignores_an_outlier():
 
 def test_an_interrupted_write_keeps_the_old_file(tmp_path):
     path = tmp_path / "x.txt"
-    files.write_text(path, "old")
+    atomic_files.write_text(path, "old")
 
     def interrupted():
-        with files.replacing(path) as temporary:
+        with atomic_files.replacing(path) as temporary:
             temporary.write_text("ne")
             raise RuntimeError("power cut")
 
@@ -134,18 +136,18 @@ def test_an_interrupted_write_keeps_the_old_file(tmp_path):
 
 def test_a_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "x.txt"
-    files.write_text(path, "old")
+    atomic_files.write_text(path, "old")
 
     def full(path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(files, "flush_to_disk", full)
+    monkeypatch.setattr(atomic_files, "flush_to_disk", full)
     with pytest.raises(OSError, match="No space left"):
-        files.write_text(path, "new")
+        atomic_files.write_text(path, "new")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
 
 
 def test_text_has_unix_line_ends_everywhere(tmp_path):
-    files.write_text(tmp_path / "x.txt", "a\nb\n")
+    atomic_files.write_text(tmp_path / "x.txt", "a\nb\n")
     assert (tmp_path / "x.txt").read_bytes() == b"a\nb\n"

@@ -20,14 +20,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from minigan import prepare as command
-from minigan.cli import run_command
-from minigan.data import detect, examine, likeness, prepare
-from minigan.data.detect import Cascade, Square, biggest, square_around
-from minigan.data.examine import Settings
-from minigan.data.folder import open_folder
-from minigan.data.tally import DROPPED_SAMPLES, MAX_REASONS, OTHER, SIDES, Sample, Tally
-from minigan.errors import RunError, UserError
-from minigan.lock import FolderLock
+from minigan.data.images import likeness
+from minigan.data.images.image_folder import open_folder
+from minigan.data.prepare import candidate, detect, pipeline
+from minigan.data.prepare.candidate import Settings
+from minigan.data.prepare.detect import Cascade, Square, biggest, square_around
+from minigan.data.prepare.tally import DROPPED_SAMPLES, MAX_REASONS, OTHER, SIDES, Sample, Tally
+from minigan.system.cli import run_command
+from minigan.system.errors import RunError, UserError
+from minigan.system.lock import FolderLock
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def fill(source, count):
 
 def run(source, target, detector=None, workers=1, **settings):
     """Prepare without reports, and the pictures that came out."""
-    tally = prepare.prepare(
+    tally = pipeline.prepare(
         source, target, Settings(**settings), lambda *_: None, detector=detector, workers=workers, progress=False
     )
     return tally, pictures(target)
@@ -126,7 +127,7 @@ def test_pictures_come_in_the_order_of_their_names_and_unchanged_if_they_have_th
     assert [row["picture"] for row in rows(target).values()] == ["000000.png", "000001.png", "000002.png"]
 
 
-@pytest.mark.parametrize("size", examine.SIZES)
+@pytest.mark.parametrize("size", candidate.SIZES)
 def test_without_a_detector_training_sees_the_same_pixels_as_of_the_source(source, target, size):
     for k in range(3):
         picture(k, 200).crop((0, 0, 200, 120 + 20 * k)).save(source / f"{k}.jpg")
@@ -152,7 +153,7 @@ def test_any_number_of_workers_gives_the_same(source, tmp_path, monkeypatch):
     picture(3).save(source / "000-like-003.png")
     (source / "005.png").write_bytes(b"")
     picture(6, 20).save(source / "006.png")
-    monkeypatch.setattr(prepare, "FEW", 0)
+    monkeypatch.setattr(pipeline, "FEW", 0)
     outcomes = []
     for workers in (1, 3):
         target = tmp_path / f"target{workers}"
@@ -169,8 +170,8 @@ def test_where_no_worker_can_be_started_the_work_is_done_here(source, target, mo
             raise OSError("no semaphores")
 
     fill(source, 4)
-    monkeypatch.setattr(prepare, "FEW", 0)
-    monkeypatch.setattr(prepare, "ProcessPoolExecutor", NoPool)
+    monkeypatch.setattr(pipeline, "FEW", 0)
+    monkeypatch.setattr(pipeline, "ProcessPoolExecutor", NoPool)
     assert run(source, target, workers=2)[0].kept == 4
 
 
@@ -188,7 +189,7 @@ class Deadly:
 
 def test_a_worker_that_dies_is_told_in_a_line_and_nothing_is_left(source, target, monkeypatch):
     fill(source, 4)
-    monkeypatch.setattr(prepare, "FEW", 0)
+    monkeypatch.setattr(pipeline, "FEW", 0)
     with pytest.raises(RunError, match=r"a worker process died.*000\.png.*--workers 1"):
         run(source, target, Deadly(os.getpid()), workers=2)
     assert not target.exists()
@@ -243,7 +244,7 @@ def test_any_face_gives_a_square(width, height, x, y, side, margin, pad):
     face = Square(x * width, y * height, side * short)
     square = square_around(face, width, height, margin, within=not pad)
     image = Image.fromarray(np.arange(width * height * 3, dtype=np.uint8).reshape(height, width, 3))
-    assert examine._square(image, square, 32).shape == (32, 32, 3)
+    assert candidate._square(image, square, 32).shape == (32, 32, 3)
     if not pad:
         assert square.left >= 0
         assert square.top >= 0
@@ -263,9 +264,9 @@ def test_padding_repeats_the_edge(source, target):
 
 def test_padding_a_long_strip_takes_no_memory():
     strip = Image.new("RGB", (60_000, 2), (9, 8, 7))
-    square = examine._central(*strip.size, True)
+    square = candidate._central(*strip.size, True)
     assert square.side == 60_000  # 10 GB, if it were ever made
-    assert (examine._square(strip, square, 64) == (9, 8, 7)).all()
+    assert (candidate._square(strip, square, 64) == (9, 8, 7)).all()
 
 
 @pytest.mark.parametrize("crop", [False, True])
@@ -362,7 +363,7 @@ def test_a_face_that_fills_its_picture_is_found(cascade):
 
 
 def test_workers_run_a_cascade(source, target, cascade, capsys, monkeypatch):
-    monkeypatch.setattr(prepare, "FEW", 0)
+    monkeypatch.setattr(pipeline, "FEW", 0)
     for k, colour in enumerate([(120, 90, 60), (60, 120, 90), (90, 60, 120)]):
         image = Image.new("RGB", (300, 300), colour)
         eye(image, 60 + 30 * k, 90, 90)
@@ -421,7 +422,7 @@ def test_without_opencv_and_with_one_that_is_too_new(tmp_path, monkeypatch):
 
 @pytest.mark.skipif("MINIGAN_CASCADE" not in os.environ, reason="MINIGAN_CASCADE names no lbpcascade_animeface.xml")
 def test_the_real_cascade_finds_drawn_faces():
-    from minigan.data.faces import draw_face
+    from minigan.data.drawn.faces import draw_face
 
     finder = Cascade.load(Path(os.environ["MINIGAN_CASCADE"]))
     hits = 0
@@ -634,7 +635,7 @@ def test_whatever_happens_nothing_half_done_is_left(source, target, monkeypatch,
         return call
 
     if moment == "examining":
-        monkeypatch.setattr(prepare, "examine", failing(prepare.examine, 7))
+        monkeypatch.setattr(pipeline, "examine", failing(pipeline.examine, 7))
     elif moment == "writing":
         monkeypatch.setattr(Path, "write_bytes", failing(Path.write_bytes, 7))
     elif moment == "moving":
@@ -646,7 +647,7 @@ def test_whatever_happens_nothing_half_done_is_left(source, target, monkeypatch,
 
     expected = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else RunError
     with pytest.raises(expected) as caught:
-        prepare.prepare(source, target, Settings(), finish, progress=False)
+        pipeline.prepare(source, target, Settings(), finish, progress=False)
     assert not target.exists()
     assert len(list(source.iterdir())) == 12
     if isinstance(caught.value, RunError):
@@ -759,7 +760,7 @@ def test_a_mistake_is_one_line_in_a_process_of_its_own(tmp_path):
 
 
 def test_what_was_done_says_what_was_done():
-    from minigan.data.datacard import steps
+    from minigan.data.prepare.data_card import steps
 
     plain = " ".join(steps(Settings(keep_duplicates=True), False))
     assert "central square" in plain

@@ -17,10 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from minigan.data import archive, prepare
-from minigan.data.archive import open_archive
-from minigan.data.examine import Settings
-from minigan.errors import UserError
+from minigan.data.images import archive
+from minigan.data.images.archive import open_archive
+from minigan.data.prepare import pipeline
+from minigan.data.prepare.candidate import Settings
+from minigan.system.errors import UserError
 
 
 def png(seed=0, size=40):
@@ -133,7 +134,7 @@ def test_an_archive_gives_what_its_folder_gives(tmp_path, kind):
     lists, pixels = [], []
     for source in ("folder", "archive"):
         target = tmp_path / f"from-{source}"
-        tally = prepare.prepare(tmp_path / source, target, Settings(), lambda *_: None, progress=False)
+        tally = pipeline.prepare(tmp_path / source, target, Settings(), lambda *_: None, progress=False)
         lists.append((target / "pictures.csv").read_bytes())
         pixels.append(tally.fingerprint)
     assert lists[0] == lists[1]
@@ -141,19 +142,19 @@ def test_an_archive_gives_what_its_folder_gives(tmp_path, kind):
 
 
 def test_an_archive_is_unpacked_in_turn_and_workers_read_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(prepare, "FEW", 0)
+    monkeypatch.setattr(pipeline, "FEW", 0)
     (tmp_path / "x.tar").write_bytes(tarred(*((f"{k}.png", png(k)) for k in range(60))))
     most = [0]
-    plain = prepare._take
+    plain = pipeline._take
 
     def counting(source, examined, pictures, *args):
         most[0] = max(most[0], len(list((pictures.parent / "unpacked").iterdir())))
         return plain(source, examined, pictures, *args)
 
-    monkeypatch.setattr(prepare, "_take", counting)
-    monkeypatch.setattr(prepare, "_CHUNK", 2)
+    monkeypatch.setattr(pipeline, "_take", counting)
+    monkeypatch.setattr(pipeline, "_CHUNK", 2)
     target = tmp_path / "target"
-    tally = prepare.prepare(tmp_path / "x.tar", target, Settings(), lambda *_: None, workers=2, progress=False)
+    tally = pipeline.prepare(tmp_path / "x.tar", target, Settings(), lambda *_: None, workers=2, progress=False)
     assert tally.kept == 60
     assert most[0] <= 12
     assert sorted(path.name for path in target.iterdir()) == ["pictures", "pictures.csv"]
@@ -395,8 +396,8 @@ def test_an_xz_that_asks_for_much_memory_is_refused(spool):
 BOMBS = """
 import re, sys
 from pathlib import Path
-from minigan.data import archive
-from minigan.errors import UserError
+from minigan.data.images import archive
+from minigan.system.errors import UserError
 spool = Path(sys.argv[1])
 peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text()).group(1)) // 1024
 before = peak()
@@ -472,7 +473,7 @@ def test_files_that_are_no_archives(spool, name, raw):
 def test_archives_that_hold_nothing(tmp_path, raw):
     (tmp_path / "x.tar").write_bytes(raw)
     with pytest.raises(UserError, match="holds no file"):
-        prepare.prepare(tmp_path / "x.tar", tmp_path / "y", Settings(), lambda *_: None, progress=False)
+        pipeline.prepare(tmp_path / "x.tar", tmp_path / "y", Settings(), lambda *_: None, progress=False)
     assert [path.name for path in tmp_path.iterdir()] == ["x.tar"]
 
 

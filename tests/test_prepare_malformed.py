@@ -19,8 +19,8 @@ import pytest
 from PIL import Image, features
 
 from minigan import prepare
-from minigan.cli import run_command
 from minigan.data import __main__ as data_command
+from minigan.system.cli import run_command
 
 
 def noise(size=40, seed=0, mode="RGB"):
@@ -260,7 +260,7 @@ MEMORY = """
 import re, sys
 from pathlib import Path
 from minigan import prepare
-from minigan.cli import run_command
+from minigan.system.cli import run_command
 from minigan.data import __main__ as data_command
 peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text()).group(1)) // 1024
 folder = Path(sys.argv[1])

@@ -18,13 +18,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minigan import chart, files, page, plots, report, train, trainer
-from minigan.check.html import _luminance as luminance
-from minigan.cli import run_command
-from minigan.config import PRESETS, to_json
-from minigan.diagnosis import band_of, diagnose
-from minigan.gan import METRICS
-from minigan.run import read_history, read_speed
+from minigan import report, train
+from minigan.check.report.class_page import _luminance as luminance
+from minigan.evaluation import run_page
+from minigan.evaluation.diagnosis import band_of, diagnose
+from minigan.gan.step import METRICS
+from minigan.pages import html, plots, svg
+from minigan.runs.config import PRESETS, to_json
+from minigan.runs.run_folder import read_history, read_speed
+from minigan.system import atomic_files
+from minigan.system.cli import run_command
+from minigan.training import trainer
 
 VOID = frozenset({"meta", "link", "img", "input", "path", "rect", "line", "br"})
 EVIL = "<img src=x onerror=alert(1)>'\"&</script><script>alert(2)</script>"
@@ -114,9 +118,9 @@ def run(tmp_path):
     return make_run(tmp_path / "my run")
 
 
-def write(folder, state=report.FINISHED, words=""):
+def write(folder, state=run_page.FINISHED, words=""):
     """Write the report; the page and its tree."""
-    report.Report(folder).write(state, words)
+    run_page.Report(folder).write(state, words)
     words = (folder / "report.html").read_text(encoding="utf-8")
     return words, Tree(words)
 
@@ -136,7 +140,7 @@ def call(*arguments):
 
 
 # ----------------------------------------------------------------------------------------------------------- structure
-@pytest.mark.parametrize("state", [report.RUNNING, report.FINISHED, report.STOPPED, report.FAILED])
+@pytest.mark.parametrize("state", [run_page.RUNNING, run_page.FINISHED, run_page.STOPPED, run_page.FAILED])
 def test_well_formed(run, state):
     words, tree = write(run, state)
     assert words.startswith('<!DOCTYPE html>\n<html lang="en">')
@@ -153,7 +157,7 @@ def test_well_formed(run, state):
 
 
 def test_everything_has_a_name(run):
-    _, tree = write(run, report.RUNNING)
+    _, tree = write(run, run_page.RUNNING)
     assert all(a.get("alt") for a in tree.all("img"))
     assert all(a.get("aria-label") or a.get("aria-hidden") == "true" for a in tree.all("svg"))
     assert all("aria-label" in a or a.get("id") == "follow" for a in tree.all("input"))  # follow stands in its label
@@ -162,7 +166,7 @@ def test_everything_has_a_name(run):
 
 
 def test_loads_nothing_and_runs_only_its_own_script(run):
-    words, tree = write(run, report.RUNNING)
+    words, tree = write(run, run_page.RUNNING)
     code = re.sub(r"data:image/jpeg;base64,[\w+/=]+", "", words)
     assert not re.search(r"https?:|[\"']//|url\(|@import|<iframe|<object|<embed|<form|<base", code)
     assert all(a[name].startswith("data:") for _, a in tree.elements for name in ("src", "srcset") if name in a)
@@ -197,11 +201,11 @@ def contrast(a, b):
 
 @pytest.mark.parametrize("k", [0, 1], ids=["light", "dark"])
 def test_curves_can_be_told_apart_without_colour(k):
-    paper = (page.LIGHT, page.DARK)[k]["paper"]
-    colours = report._COLOURS[k]
+    paper = (html.LIGHT, html.DARK)[k]["paper"]
+    colours = run_page._COLOURS[k]
     assert all(contrast(colour, paper) >= 3 for colour in colours.values())
     assert contrast(colours["real"], colours["fake"]) >= 1.4
-    assert ".fake{--pen:var(--fake);--dash:7 4}" in report._beside("report.css")  # and one of them is dashed
+    assert ".fake{--pen:var(--fake);--dash:7 4}" in run_page._beside("run_page.css")  # and one of them is dashed
 
 
 # -------------------------------------------------------------------------------------------------------- what it says
@@ -221,7 +225,7 @@ def test_what_a_finished_run_says(run):
 
 def test_what_a_running_one_says(run):
     write_log(run, metrics(45))
-    words, tree = write(run, report.RUNNING)
+    words, tree = write(run, run_page.RUNNING)
     assert "45 of 60 steps; about 3.8 s left." in tree.text
     assert "<title>75 % · my run · minigan</title>" in words
     assert "What step 40 showed the discriminator" in tree.text
@@ -234,11 +238,13 @@ def test_what_a_stopped_one_says(run):
     (run / "checkpoints" / "step-000060.safetensors").rename(run / "checkpoints" / "step-000040.safetensors")
     assert (
         "45 of 60 steps. The run can go on from its newest checkpoint, which has 40 of them"
-        in write(run, report.STOPPED)[1].text
+        in write(run, run_page.STOPPED)[1].text
     )
     (run / "checkpoints" / "step-000040.safetensors").rename(run / "checkpoints" / "step-000045.safetensors")
-    assert "45 of 60 steps. All is saved, and the run can go on." in write(run, report.STOPPED)[1].text
-    assert "45 of 60 steps. the losses are no numbers" in write(run, report.FAILED, "the losses are no numbers")[1].text
+    assert "45 of 60 steps. All is saved, and the run can go on." in write(run, run_page.STOPPED)[1].text
+    assert (
+        "45 of 60 steps. the losses are no numbers" in write(run, run_page.FAILED, "the losses are no numbers")[1].text
+    )
 
 
 def test_the_film_shows_each_state_of_the_generator_once(run):
@@ -288,7 +294,7 @@ def test_numbers_are_those_of_the_log(run):
 
 def test_commands_name_this_folder(run, monkeypatch):
     monkeypatch.chdir(run.parent)
-    report.Report(run.relative_to(run.parent)).write(report.STOPPED)
+    run_page.Report(run.relative_to(run.parent)).write(run_page.STOPPED)
     tree = Tree((run / "report.html").read_text(encoding="utf-8"))
     for command in (["minigan.train", "--resume"], ["minigan.sample"], ["minigan.report"]):
         assert shlex.join(["python", "-m", *command, str(run)]) in tree.text
@@ -297,9 +303,9 @@ def test_commands_name_this_folder(run, monkeypatch):
 
 @pytest.mark.parametrize("system", ["posix", "nt"])
 def test_commands_are_quoted_for_the_shell(system, monkeypatch):
-    monkeypatch.setattr(report.os, "name", system)
+    monkeypatch.setattr(run_page.os, "name", system)
     words = ["minigan.train", "--resume", "/my runs/it's $HOME"]
-    line = report.command_line(words)
+    line = run_page.command_line(words)
     if system == "posix":
         assert shlex.split(line) == ["python", "-m", *words]
     else:
@@ -453,8 +459,8 @@ def evil_run(folder):
 
 def test_nothing_from_outside_becomes_html(tmp_path):
     name = EVIL.replace("/", "|")  # the one letter that a folder's name cannot hold
-    clean = Tree(write(make_run(tmp_path / "clean"), report.FAILED, "x")[0])
-    words, tree = write(evil_run(tmp_path / name), report.FAILED, EVIL)
+    clean = Tree(write(make_run(tmp_path / "clean"), run_page.FAILED, "x")[0])
+    words, tree = write(evil_run(tmp_path / name), run_page.FAILED, EVIL)
     tags, expected = (Counter(tag for tag, _ in t.elements) for t in (tree, clean))
     assert tags.keys() == expected.keys()
     for tag in ("script", "style", "img", "a", "button", "input", "svg", "table"):
@@ -466,14 +472,14 @@ def test_nothing_from_outside_becomes_html(tmp_path):
 
 
 def test_json_cannot_end_its_element():
-    assert report._json({"a": "</script><!--&"}) == '{"a":"\\u003c/script\\u003e\\u003c!--\\u0026"}'
+    assert run_page._json({"a": "</script><!--&"}) == '{"a":"\\u003c/script\\u003e\\u003c!--\\u0026"}'
 
 
 def test_long_words_are_cut(tmp_path):
     run = make_run(
         tmp_path / "run", data="<" * 100_000, about={"sessions": [{**SESSION, "device": "&" * 100_000}] * 20}
     )
-    words, _ = write(run, report.FAILED, ">" * 100_000)
+    words, _ = write(run, run_page.FAILED, ">" * 100_000)
     assert len(words) < 400_000
 
 
@@ -490,14 +496,14 @@ def test_bounded_size(tmp_path):
     plots.save_grid(run / "faces.png", rng.integers(0, 256, (64, 64, 64, 3), np.uint8))
     (run / "speed.csv").write_text("".join(f"{k},{k + 100},14.000\n" for k in range(0, 100_000, 100)))
     words, tree = write(run)
-    assert len(words.encode()) < report.MAX_BYTES
+    assert len(words.encode()) < run_page.MAX_BYTES
     steps = data_of(words)["steps"]
-    assert 15 <= len(steps) <= report.MAX_FRAMES
+    assert 15 <= len(steps) <= run_page.MAX_FRAMES
     assert (steps[0], steps[-1]) == (0, 59_900)
     gaps = np.diff(steps)
     assert (gaps[:-1] == gaps[0]).all()
     for curves in data_of(words)["charts"]:
-        assert len(curves["first"]) <= chart.PLACES
+        assert len(curves["first"]) <= svg.PLACES
     assert "All 100,000 steps" in tree.text
 
 
@@ -507,35 +513,35 @@ def test_many_small_frames(tmp_path):
         shutil.copyfile(run / "images" / "0000fixed_image.png", run / "images" / f"{step:04d}fixed_image.png")
     words, _ = write(run)
     steps = data_of(words)["steps"]
-    assert report.MAX_FRAMES // 2 < len(steps) <= report.MAX_FRAMES + 1
+    assert run_page.MAX_FRAMES // 2 < len(steps) <= run_page.MAX_FRAMES + 1
 
 
 def test_pictures_are_prepared_once(run, monkeypatch):
     seen = []
-    monkeypatch.setattr(report, "_as_data", lambda file: seen.append(file.name) or f"data:,{file.name}")
-    pages = report.Report(run)
-    pages.write(report.RUNNING)
-    pages.write(report.RUNNING)
+    monkeypatch.setattr(run_page, "_as_data", lambda file: seen.append(file.name) or f"data:,{file.name}")
+    pages = run_page.Report(run)
+    pages.write(run_page.RUNNING)
+    pages.write(run_page.RUNNING)
     fixed = [name for name in seen if "fixed" in name]
     assert sorted(fixed) == ["0000fixed_image.png", "0020fixed_image.png", "0040fixed_image.png"]
     plots.save_grid(run / "images" / "0020fixed_image.png", np.zeros((16, 32, 32, 3), np.uint8), columns=4)
-    pages.write(report.RUNNING)
+    pages.write(run_page.RUNNING)
     assert seen.count("0020fixed_image.png") == 2
 
 
 def test_due_when_it_costs_less_than_a_hundredth(run, monkeypatch):
     now = [1000.0]
-    monkeypatch.setattr(report.time, "monotonic", lambda: now[0])
-    flush = files.flush_to_disk
+    monkeypatch.setattr(run_page.time, "monotonic", lambda: now[0])
+    flush = atomic_files.flush_to_disk
 
     def slow(path):
         now[0] += 0.5
         flush(path)
 
-    monkeypatch.setattr(files, "flush_to_disk", slow)
-    pages = report.Report(run)
+    monkeypatch.setattr(atomic_files, "flush_to_disk", slow)
+    pages = run_page.Report(run)
     assert pages.is_due
-    pages.write(report.RUNNING)
+    pages.write(run_page.RUNNING)
     assert not pages.is_due
     now[0] += 49.9
     assert not pages.is_due
@@ -546,8 +552,8 @@ def test_due_when_it_costs_less_than_a_hundredth(run, monkeypatch):
 def test_thin_keeps_every_spike():
     values = np.zeros((10_000, 2))
     values[4321, 0], values[7, 1] = 99.0, -99.0
-    thinned = chart.thin(np.arange(10_000), values)
-    assert len(thinned.first) <= chart.PLACES
+    thinned = svg.thin(np.arange(10_000), values)
+    assert len(thinned.first) <= svg.PLACES
     assert (thinned.high.max(), thinned.low.min()) == (99.0, -99.0)
     place = int(thinned.high[:, 0].argmax())
     assert thinned.first[place] <= 4321 <= thinned.last[place]
@@ -559,20 +565,20 @@ def test_thin_keeps_every_spike():
 @pytest.mark.parametrize("T", [1, 2, 3, 50, 319, 320, 321, 1000])
 def test_thin_at_any_length(T):
     values = np.random.default_rng(T).normal(size=(T, 3))
-    thinned = chart.thin(np.arange(T) + 5, values)
-    assert len(thinned.first) == len(thinned.median) <= chart.PLACES
+    thinned = svg.thin(np.arange(T) + 5, values)
+    assert len(thinned.first) == len(thinned.median) <= svg.PLACES
     for a, b, low, high in zip(thinned.first - 5, thinned.last - 5, thinned.low, thinned.high, strict=True):
         np.testing.assert_array_equal(low, values[a : b + 1].min(axis=0))
         np.testing.assert_array_equal(high, values[a : b + 1].max(axis=0))
-    if T <= chart.PLACES:
+    if T <= svg.PLACES:
         expected = [plots.running_median(column, thinned.window) for column in values.T]
         np.testing.assert_array_equal(thinned.median, np.stack(expected, axis=1))
 
 
 def drawn(curves, **more):
     """A chart from 0 to 10 over steps 0 to 100, as SVG."""
-    thinned = chart.thin(np.array([0, 50, 100]), np.array(curves), window=1)
-    return chart.draw(chart.Chart("t", thinned, [chart.Curve(0, "c", "one")], 0.0, 10.0, **more), "name")
+    thinned = svg.thin(np.array([0, 50, 100]), np.array(curves), window=1)
+    return svg.draw(svg.Chart("t", thinned, [svg.Curve(0, "c", "one")], 0.0, 10.0, **more), "name")
 
 
 def test_a_curve_is_drawn_where_its_numbers_are():
@@ -585,15 +591,15 @@ def test_a_curve_is_drawn_where_its_numbers_are():
 
 
 def test_bands_and_marks():
-    words = drawn([[1.0]] * 3, bands=[chart.Band("one", 25, 10**9, 2.0, 4.0)], marks=(5.0,))
+    words = drawn([[1.0]] * 3, bands=[svg.Band("one", 25, 10**9, 2.0, 4.0)], marks=(5.0,))
     assert '<rect class="band one" x="250.0" y="144.0" width="750.0" height="48.0"/>' in words
     assert '<path class="mark" d="M0 120.0H1000"/>' in words
-    assert "<rect" not in drawn([[1.0]] * 3, bands=[chart.Band("one", 200, 300, 2.0, 4.0)])
+    assert "<rect" not in drawn([[1.0]] * 3, bands=[svg.Band("one", 200, 300, 2.0, 4.0)])
 
 
 def test_a_single_step_can_be_drawn():
-    thinned = chart.thin(np.array([7]), np.array([[1.0]]))
-    words = chart.draw(chart.Chart("t", thinned, [chart.Curve(0, "c", "one")], 0.0, 2.0), "name")
+    thinned = svg.thin(np.array([7]), np.array([[1.0]]))
+    words = svg.draw(svg.Chart("t", thinned, [svg.Curve(0, "c", "one")], 0.0, 2.0), "name")
     assert "M0.0 120.0h0" in words
     assert "nan" not in words
 
@@ -626,7 +632,7 @@ def test_damaged_files(run, name, damage):
 @pytest.mark.parametrize("name", ["images", "models", "checkpoints"])
 def test_missing_folders(run, name):
     shutil.rmtree(run / name)
-    words, tree = write(run, report.STOPPED)
+    words, tree = write(run, run_page.STOPPED)
     assert "60 of 60 steps" in tree.text
     assert (data_of(words)["steps"] == []) == (name == "images")
 
@@ -635,7 +641,7 @@ def test_nothing_but_settings(tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     (run / "config.json").write_text(to_json(PRESETS["quick"], {}), encoding="utf-8")
-    _, tree = write(run, report.RUNNING)
+    _, tree = write(run, run_page.RUNNING)
     assert "0 of 1,500 steps." in tree.text
     assert "No picture has been drawn yet." in tree.text
 
@@ -665,7 +671,7 @@ def test_a_log_that_somebody_has_changed(run):
 
 
 def test_a_picture_too_large_is_left_out(run, monkeypatch):
-    monkeypatch.setattr(report, "MAX_PIXELS", 100)
+    monkeypatch.setattr(run_page, "MAX_PIXELS", 100)
     words, tree = write(run)
     assert data_of(words)["steps"] == []
     assert "No picture has been drawn yet." in tree.text
@@ -678,11 +684,11 @@ def test_writing_is_all_or_nothing(run, monkeypatch):
     def fail(path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(files, "flush_to_disk", fail)
+    monkeypatch.setattr(atomic_files, "flush_to_disk", fail)
     with pytest.raises(OSError, match="No space"):
-        write(run, report.STOPPED)
+        write(run, run_page.STOPPED)
     assert (run / "report.html").read_text(encoding="utf-8") == before
-    assert not [p for p in run.iterdir() if p.name.startswith(files.TEMPORARY_PREFIX)]
+    assert not [p for p in run.iterdir() if p.name.startswith(atomic_files.TEMPORARY_PREFIX)]
 
 
 def test_command(run, capsys):
@@ -692,7 +698,7 @@ def test_command(run, capsys):
 
 
 def test_command_on_a_run_that_trains(run):
-    with report.FolderLock(run):
+    with run_page.FolderLock(run):
         assert call(run) == 0
     assert "▸</span> Running" in (run / "report.html").read_text(encoding="utf-8")
     assert call(run) == 0  # a lock that nobody holds does not matter
@@ -713,10 +719,10 @@ def test_mistakes_are_one_line(run, tmp_path, capsys, monkeypatch):
     assert "is no run folder" in refused(tmp_path)
     assert "required: RUN" in refused()
     monkeypatch.setattr(
-        report.Report, "write", lambda *_: (_ for _ in ()).throw(PermissionError(errno.EACCES, "denied"))
+        run_page.Report, "write", lambda *_: (_ for _ in ()).throw(PermissionError(errno.EACCES, "denied"))
     )
     assert "report.html cannot be written: denied" in refused(run)
-    monkeypatch.setattr(report.Report, "write", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    monkeypatch.setattr(run_page.Report, "write", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
     assert call(run) == 1
     assert capsys.readouterr().err == f"minigan: error: {run / 'report.html'} cannot be written: full\n"
 
@@ -749,30 +755,30 @@ def text_of(folder):
 def states(monkeypatch):
     """(state, finished steps) of every report that is written, whatever it costs."""
     seen = []
-    original = report.Report.write
+    original = run_page.Report.write
 
     def noted(self, state, words="", history=None):
         original(self, state, words, history)
         seen.append((state, 0 if history is None else len(history[0])))
 
-    monkeypatch.setattr(report.Report, "write", noted)
-    monkeypatch.setattr(report, "COST", np.inf)
+    monkeypatch.setattr(run_page.Report, "write", noted)
+    monkeypatch.setattr(run_page, "COST", np.inf)
     return seen
 
 
 def test_written_at_every_picture_save_and_end(pictures, tmp_path, states):
     assert begin(pictures, tmp_path / "run", "--steps", 7) == 0
-    running = [(report.RUNNING, steps) for steps in (0, 1, 3, 5, 6, 7)]
-    assert states == [*running, (report.FINISHED, 7)]
+    running = [(run_page.RUNNING, steps) for steps in (0, 1, 3, 5, 6, 7)]
+    assert states == [*running, (run_page.FINISHED, 7)]
     assert "All 7 steps are done" in text_of(tmp_path / "run")
     words = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert data_of(words)["steps"] == [0, 3, 4, 6]  # step 2 is a picture's and a save's
 
 
 def test_not_written_when_it_costs_too_much(pictures, tmp_path, states, monkeypatch):
-    monkeypatch.setattr(report, "COST", 0.0)
+    monkeypatch.setattr(run_page, "COST", 0.0)
     assert begin(pictures, tmp_path / "run", "--steps", 7) == 0
-    assert states == [(report.RUNNING, 0), (report.FINISHED, 7)]
+    assert states == [(run_page.RUNNING, 0), (run_page.FINISHED, 7)]
 
 
 def test_stopped_and_resumed(pictures, tmp_path, states, monkeypatch):
@@ -785,15 +791,15 @@ def test_stopped_and_resumed(pictures, tmp_path, states, monkeypatch):
 
     monkeypatch.setattr(trainer, "draw_inputs", press_ctrl_c)
     assert begin(pictures, run, "--steps", 8) == 130
-    assert states[-1] == (report.STOPPED, 4)
+    assert states[-1] == (run_page.STOPPED, 4)
     assert "4 of 8 steps. All is saved, and the run can go on." in text_of(run)
     monkeypatch.setattr(trainer, "draw_inputs", draw)
     with (run / "speed.csv").open("a") as file:
         file.write("4,6,1.000\n6,")  # what a process leaves that was killed
     states.clear()
     assert run_command(train.main, ["--resume", str(run)]) == 0
-    assert states[0] == (report.RUNNING, 4)
-    assert states[-1] == (report.FINISHED, 8)
+    assert states[0] == (run_page.RUNNING, 4)
+    assert states[-1] == (run_page.FINISHED, 8)
     spans = read_speed(run)
     assert [first for first, _, _ in spans] == [0, *(last for _, last, _ in spans[:-1])]
     assert spans[-1][1] == 8
@@ -821,8 +827,8 @@ def test_a_report_that_fails_does_not_end_the_run(pictures, tmp_path, monkeypatc
     def fail(self, facts, now):
         raise ZeroDivisionError("a\nmistake")
 
-    monkeypatch.setattr(report.Report, "_page", fail)
-    monkeypatch.setattr(report, "COST", np.inf)
+    monkeypatch.setattr(run_page.Report, "_page", fail)
+    monkeypatch.setattr(run_page, "COST", np.inf)
     assert begin(pictures, tmp_path / "run", "--steps", 4) == 0
     told = capsys.readouterr().err
     assert told.count("minigan: warning: report.html could not be written: a mistake\n") == 1

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from minigan.rng import PURPOSES, stream
+from minigan.nn.rng import PURPOSES, stream
 
 
 def test_a_stream_repeats():

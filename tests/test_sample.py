@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from minigan import sample, train
-from minigan.cli import run_command
+from minigan.system.cli import run_command
 
 
 def call(*arguments):

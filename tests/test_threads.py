@@ -7,13 +7,13 @@ import threading
 import numpy as np
 import pytest
 
-from minigan import threads
-from minigan.threads import each, holding_blas, lanes, spans, thread_count, use_threads
+from minigan.fast.cpu import thread_pool
+from minigan.fast.cpu.thread_pool import each, holding_blas, lanes, spans, thread_count, use_threads
 
 
 def blas_threads():
     """Of the libraries that were loaded when minigan first looked; other tests load more."""
-    return [library["num_threads"] for library in threads._blas().info()]
+    return [library["num_threads"] for library in thread_pool._blas().info()]
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
@@ -73,7 +73,7 @@ def test_blas_is_held_inside_and_put_back(monkeypatch):
 def test_importing_minigan_leaves_blas_alone():
     code = (
         "import numpy, threadpoolctl; told = lambda: [i['num_threads'] for i in threadpoolctl.threadpool_info()]\n"
-        "before = told(); import minigan.gan; assert told() == before, (before, told())"
+        "before = told(); import minigan.gan.step; assert told() == before, (before, told())"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -91,9 +91,9 @@ def test_an_unknown_blas_is_told_once_and_works(monkeypatch):
         def restore_original_limits(self):
             pass
 
-    state = threads._State()
+    state = thread_pool._State()
     state.blas = Nothing()
-    monkeypatch.setattr(threads, "_state", state)
+    monkeypatch.setattr(thread_pool, "_state", state)
     with use_threads(2), pytest.warns(RuntimeWarning, match="threadpoolctl does not know") as warned:
         each(lambda _: each(str, "ab"), "abc")
     with use_threads(2):

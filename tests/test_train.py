@@ -17,13 +17,18 @@ import pytest
 from equal import assert_equal_runs
 from PIL import Image
 
-from minigan import checkpoint, config, files, plots, threads, train, trainer
-from minigan.cli import run_command
-from minigan.data.dataset import open_images
-from minigan.gan import METRICS, build_gan, draw_inputs, train_step
-from minigan.models import generator
-from minigan.rng import stream
-from minigan.run import Run
+from minigan import train
+from minigan.data.open import open_images
+from minigan.fast.cpu import thread_pool
+from minigan.gan.models import generator
+from minigan.gan.step import METRICS, build_gan, draw_inputs, train_step
+from minigan.nn.rng import stream
+from minigan.pages import plots
+from minigan.runs import checkpoint, config
+from minigan.runs.run_folder import Run
+from minigan.system import atomic_files
+from minigan.system.cli import run_command
+from minigan.training import trainer
 
 SMALL = ["--image-size", "32", "--width", "2", "--batch-size", "4", "--sample-every", "2", "--save-every", "3"]
 
@@ -440,7 +445,7 @@ def test_killed_helper(pictures, tmp_path, capsys, monkeypatch):
 
     def killing(self, *arguments):
         if self.step == 3:
-            team = threads.current_team()
+            team = thread_pool.current_team()
             team.wait_until_ready()
             team.helpers[0].process.kill()
         one_step(self, *arguments)
@@ -470,9 +475,9 @@ def test_full_disk(pictures, tmp_path, capsys, monkeypatch, where):
         original(self, step, metrics)
         if step == 3:
             if where == "checkpoint":
-                monkeypatch.setattr(files, "flush_to_disk", full)
+                monkeypatch.setattr(atomic_files, "flush_to_disk", full)
             elif where == "picture":
-                monkeypatch.setattr(Run, "save_picture", full)
+                monkeypatch.setattr("minigan.training.pictures.save_faces", full)
             else:
                 monkeypatch.setattr(Run, "log", full)
 
@@ -571,7 +576,7 @@ def test_bad_arguments(arguments, message, tmp_path, monkeypatch, capsys):
 
 
 def test_cupy_without_a_gpu_says_what_to_install(tmp_path, monkeypatch, capsys):
-    from minigan.backend import UserError, get_backend
+    from minigan.nn.backend import UserError, get_backend
 
     try:
         get_backend("cupy")

@@ -6,11 +6,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from minigan import gan, losses, ops
 from minigan.check.codes import CODES
 from minigan.check.zoo import BUGS, CORRECT, Specimen
-from minigan.models import discriminator, generator
-from minigan.optimizers import Adam
+from minigan.gan import step as gan
+from minigan.gan.models import discriminator, generator
+from minigan.nn import losses, ops
+from minigan.nn.optimizers import Adam
 
 PAIRS = (
     "dense",

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 from lessons.judging import judge as judge_on_cases
-from lessons.kit import Exercise, Mistake, Verdict
-from minigan.backend import NUMPY, Array, register, xp_of
+from lessons.notebook import Exercise, Mistake, Verdict
+from minigan.nn.backend import NUMPY, Array, register, xp_of
 
 
 # ---------------------------------------------------------------------------------------------------------------- rings
@@ -390,7 +390,7 @@ PRETEND = replace(
     to_host=_off_device,
     device_name="none: a stand-in for a graphics card",
 )
-"""A second array library for those who have no graphics card; `minigan.backend.xp_of` knows it once registered."""
+"""A second array library for those who have no graphics card; `minigan.nn.backend.xp_of` knows it once registered."""
 
 
 def unit_rows(x: Array) -> Array:

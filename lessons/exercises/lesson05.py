@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from lessons import kit
-from minigan.backend import Array
+from lessons import notebook
+from minigan.nn.backend import Array
 
 STEEP = 100.0
 START = (-4.0, 0.5)
@@ -92,19 +92,19 @@ def by_hand() -> dict[str, float]:
     return {"m after 1": 1.5, "v after 1": 0.9, "step 1": 0.1, "step 2": 0.1, "step 1, loss times 1000": 0.1}
 
 
-def _judge_hand(answer: Any) -> kit.Verdict:
+def _judge_hand(answer: Any) -> notebook.Verdict:
     right = by_hand()
     if not isinstance(answer, Mapping) or set(answer) != set(right):
-        return kit.Verdict.wrong(f"a dict with the keys {', '.join(map(repr, right))} is wanted", code="E11")
+        return notebook.Verdict.wrong(f"a dict with the keys {', '.join(map(repr, right))} is wanted", code="E11")
     if any(value is None for value in answer.values()):
-        return kit.Verdict.not_yet("not answered yet")
+        return notebook.Verdict.not_yet("not answered yet")
     for name, value in right.items():
         got = answer[name]
         if isinstance(got, bool) or not isinstance(got, int | float | np.number):
-            return kit.Verdict.wrong(f"{name}: one number is wanted, got {got!r}", code="E12")
+            return notebook.Verdict.wrong(f"{name}: one number is wanted, got {got!r}", code="E12")
         if not abs(abs(got) - value) < 0.002 * max(1.0, value):
-            return kit.Verdict.wrong(f"{name} is not {got:g}", cause=_hand_cause(name, float(got)), code="E30")
-    return kit.Verdict.ok(f"{len(right)} numbers")
+            return notebook.Verdict.wrong(f"{name} is not {got:g}", cause=_hand_cause(name, float(got)), code="E30")
+    return notebook.Verdict.ok(f"{len(right)} numbers")
 
 
 def _hand_cause(name: str, got: float) -> str:
@@ -198,7 +198,7 @@ _LOOKS = {
 
 
 EXERCISES = (
-    kit.Exercise(
+    notebook.Exercise(
         "adam_by_hand",
         5,
         judge=_judge_hand,
@@ -209,18 +209,20 @@ EXERCISES = (
         ),
         doc="Two steps of Adam with lr = 0.1, beta1 = 0.5, beta2 = 0.9 and the gradient 3, worked by hand.",
     ),
-    kit.Exercise(
+    notebook.Exercise(
         "steps_to_turn",
         5,
         steps_to_turn,
         _turn_cases,
         mistakes=(
-            kit.Mistake(_turn_at_zero, "at m = 0 it has stopped, but not turned: below 0 is asked for (beta = 0.5)."),
-            kit.Mistake(_turn_from_zero, "one too few: count the step in which m gets below 0, too."),
-            kit.Mistake(
+            notebook.Mistake(
+                _turn_at_zero, "at m = 0 it has stopped, but not turned: below 0 is asked for (beta = 0.5)."
+            ),
+            notebook.Mistake(_turn_from_zero, "one too few: count the step in which m gets below 0, too."),
+            notebook.Mistake(
                 _half_remembered, "1/(1 - beta) is how many gradients m remembers; how long it takes to turn is less."
             ),
-            kit.Mistake(
+            notebook.Mistake(
                 _without_new, "the old gradient only fades here; the new one, -1, has to come in with 1 - beta."
             ),
         ),
@@ -231,10 +233,10 @@ EXERCISES = (
         ),
         doc="How many steps until m is below 0, when the gradient has been 1 for ever and is now -1.",
     ),
-    kit.Exercise(
+    notebook.Exercise(
         "valley_hunt",
         5,
-        judge=kit.name_faults(FAULTS, _LOOKS, "how to know"),
+        judge=notebook.name_faults(FAULTS, _LOOKS, "how to know"),
         hints=(
             "Look at the first step of each: in which direction, and how far?",
             "The slope at the start is (-4, 50): gradient descent and momentum go down the wall. Adam does not care.",

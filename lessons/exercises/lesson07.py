@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from lessons.kit import Exercise, Mistake, Verdict
-from minigan.conv import conv_forward
+from lessons.notebook import Exercise, Mistake, Verdict
+from minigan.nn.conv import conv_forward
 
 # N, H, W, C, O, K, stride, pad: all different; stride 2 and 3; N = 1; C = 1; kernel 1; rows that the stride leaves over
 SIZES = (

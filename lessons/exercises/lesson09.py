@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons.kit import Exercise, Mistake, Verdict
+from lessons.notebook import Exercise, Mistake, Verdict
 
 
 def stamped(

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 import minigan
-from lessons.kit import Exercise, Mistake, Verdict
-from minigan.backend import Array
-from minigan.data.faces import draw_face
-from minigan.ops import moving_average as moving_average  # the reference of the lesson's pictures
+from lessons.notebook import Exercise, Mistake, Verdict
+from minigan.data.drawn.faces import draw_face
+from minigan.nn.backend import Array
+from minigan.nn.ops import moving_average as moving_average  # the reference of the lesson's pictures
 
 NormCache = tuple[Array, Array, Array]
 """xhat, gamma and s, as the lesson has it."""

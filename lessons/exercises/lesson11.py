@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 import minigan
-from lessons.kit import Exercise, Mistake, Verdict
-from minigan.backend import Array, Shape
-from minigan.data.faces import draw_face
-from minigan.initializers import GlorotUniform
-from minigan.initializers import glorot_limit as glorot_limit  # the reference
-from minigan.layers import (
+from lessons.notebook import Exercise, Mistake, Verdict
+from minigan.data.drawn.faces import draw_face
+from minigan.nn.backend import Array, Shape
+from minigan.nn.initializers import GlorotUniform
+from minigan.nn.initializers import glorot_limit as glorot_limit  # the reference
+from minigan.nn.layers import (
     BatchNormalization,
     Conv2D,
     Conv2DTranspose,
@@ -32,7 +32,7 @@ from minigan.layers import (
     Sigmoid,
     Tanh,
 )
-from minigan.ops import LIBRARY, Ops
+from minigan.nn.ops import LIBRARY, Ops
 
 
 # ---------------------------------------------------------------------------------------------------------------- parts

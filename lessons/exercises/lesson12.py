@@ -1,7 +1,7 @@
 """Lesson 12's own exercises: soft labels, the whole training step, gauges, four suspects, six runs to diagnose.
 
 The suspects are training steps to be watched, not read: each has one thing wrong with it, and three of the four
-train without a complaint. The runs are `lessons.recorded`'s.
+train without a complaint. The runs are `lessons.recorded_runs`'s.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from lessons.kit import Exercise, Mistake, Verdict
-from lessons.recorded import LETTERS, runs
-from minigan import vitals
-from minigan.diagnosis import ACCURACY, D_MOVE, DEAD_MOVE, G_MOVE, SPREAD
-from minigan.gan import GAN, Phase, StepInputs, build_gan, discriminator_step, draw_inputs, generator_step
-from minigan.losses import bce_with_logits_backward, bce_with_logits_forward
+from lessons.notebook import Exercise, Mistake, Verdict
+from lessons.recorded_runs import LETTERS, runs
+from minigan.evaluation.diagnosis import ACCURACY, D_MOVE, DEAD_MOVE, G_MOVE, SPREAD
+from minigan.gan.step import GAN, Phase, StepInputs, build_gan, discriminator_step, draw_inputs, generator_step
+from minigan.nn.losses import bce_with_logits_backward, bce_with_logits_forward
+from minigan.runs import health
 
 Step = Callable[[GAN, StepInputs], tuple[Phase, Phase, Phase, Any]]
 
@@ -466,7 +466,7 @@ _LOGITS = Exercise(
 
 def spread(images: Any) -> float:
     """How far apart two pictures of a batch are, by minigan's vitals."""
-    return float(vitals.spread(images))
+    return float(health.spread(images))
 
 
 def _pairs(images: Any) -> Iterator[float]:
@@ -719,7 +719,7 @@ _SUSPECTS = Exercise(
 
 # ------------------------------------------------------------------------------------------------------------- diagnose
 CAUSES = ("normal", "discriminator-too-strong", "generator-dead", "mode-collapse", "exploding", "data-range")
-"""What the six recorded runs are, one each; all but the first are `minigan.diagnosis.CODES`."""
+"""What the six recorded runs are, one each; all but the first are `minigan.evaluation.diagnosis.CODES`."""
 
 _TRUTH = dict(
     zip(

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from lessons.kit import Exercise, Mistake, Verdict
-from minigan.backend import xp_of
+from lessons.notebook import Exercise, Mistake, Verdict
+from minigan.nn.backend import xp_of
 
 K, S = 4, 2
 """Kernel and stride of every layer in this lesson."""

@@ -1,7 +1,7 @@
 """The lessons' pictures, a module for each topic: ``figures.arrays``, ``figures.convolution`` and so on.
 
 Modules are imported when they are first used. Every function in them takes data or functions and returns a matplotlib
-figure; `lessons.kit.show` displays it.
+figure; `lessons.notebook.show` displays it.
 """
 
 from __future__ import annotations

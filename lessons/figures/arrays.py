@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from lessons.figures import style
-from minigan.backend import Array
+from minigan.nn.backend import Array
 
 MOST_NUMBERS = 80
 """Matrices with more cells are drawn without the numbers in them."""

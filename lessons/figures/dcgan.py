@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
 from lessons.figures import style
-from minigan.backend import Array
-from minigan.plots import to_uint8
+from minigan.nn.backend import Array
+from minigan.pages.plots import to_uint8
 
 Maps = Sequence[tuple[int, int, int]]
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lessons.figures import style
-from minigan.plots import to_uint8
+from minigan.pages.plots import to_uint8
 
 _DASHES: tuple[Any, ...] = ("-", (0, (4, 2)), (0, (1, 1)))
 

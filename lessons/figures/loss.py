@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lessons.figures import style
-from minigan.backend import Array
+from minigan.nn.backend import Array
 
 Elementwise = Callable[[Array, Array], Array]
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from lessons.exercises import lesson05
 from lessons.figures import style
-from minigan.backend import Array
+from minigan.nn.backend import Array
 
 _WIDE, _HIGH = 5.0, 0.8
 

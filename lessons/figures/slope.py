@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lessons.figures import style
-from minigan.backend import Array
+from minigan.nn.backend import Array
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from lessons.figures import style
-from minigan.backend import Array
+from minigan.nn.backend import Array
 
 PHASES = (
     ("A", style.BLUE, "white"),

@@ -15,7 +15,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from minigan.backend import Array
+from minigan.nn.backend import Array
 
 BLUE = "#0060A8"
 ORANGE = "#E69F00"

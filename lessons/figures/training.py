@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lessons.figures import style
-from lessons.recorded import Recorded
-from minigan.diagnosis import D_MOVE, DEAD_MOVE, G_MOVE, SPREAD
-from minigan.gan import METRICS
-from minigan.plots import to_uint8
+from lessons.recorded_runs import Recorded
+from minigan.evaluation.diagnosis import D_MOVE, DEAD_MOVE, G_MOVE, SPREAD
+from minigan.gan.step import METRICS
+from minigan.pages.plots import to_uint8
 
 FLOOR = 0.325083
 """The least mean loss with labels of 0.9 on average: -0.9 ln 0.9 - 0.1 ln 0.1."""
@@ -120,7 +120,7 @@ def curves(steps: Any, history: Any, title: str = "") -> Figure:
     ----------
     steps : Array of shape (T,)
     history : Array of shape (T, 6)
-        `minigan.gan.METRICS` of each step.
+        `minigan.gan.step.METRICS` of each step.
     title : str
         In front of both axes' titles.
 
@@ -170,7 +170,7 @@ def panel(run: Recorded) -> Figure:
 
     Parameters
     ----------
-    run : lessons.recorded.Recorded
+    run : lessons.recorded_runs.Recorded
 
     Returns
     -------
@@ -192,7 +192,7 @@ def vitals(runs: Mapping[str, Recorded]) -> Figure:
 
     Parameters
     ----------
-    runs : mapping of str to lessons.recorded.Recorded
+    runs : mapping of str to lessons.recorded_runs.Recorded
 
     Returns
     -------
@@ -230,7 +230,7 @@ def gallery(runs: Mapping[str, Recorded], names: Mapping[str, str]) -> Figure:
 
     Parameters
     ----------
-    runs : mapping of str to lessons.recorded.Recorded
+    runs : mapping of str to lessons.recorded_runs.Recorded
     names : mapping of str to str
         By letter; a run without a name is shown with a question mark.
 

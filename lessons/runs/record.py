@@ -26,14 +26,14 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent))  # so that `lessons` is found, wherever this is started from
 
 import minigan  # noqa: E402
-from lessons.recorded import GENERATOR, save_recorded  # noqa: E402
+from lessons.recorded_runs import GENERATOR, save_recorded  # noqa: E402
 from minigan import train as train_command  # noqa: E402
-from minigan.checkpoint import save_tensors  # noqa: E402
-from minigan.cli import run_command  # noqa: E402
-from minigan.data.dataset import ImageSet  # noqa: E402
-from minigan.gan import GAN  # noqa: E402
-from minigan.models import MAX_WIDTH, channels_at  # noqa: E402
-from minigan.sample import load_generator  # noqa: E402
+from minigan.data.image_set import ImageSet  # noqa: E402
+from minigan.gan.models import MAX_WIDTH, channels_at  # noqa: E402
+from minigan.gan.step import GAN  # noqa: E402
+from minigan.runs.checkpoint import save_tensors  # noqa: E402
+from minigan.runs.saved_generator import load_generator  # noqa: E402
+from minigan.system.cli import run_command  # noqa: E402
 
 OPTIONS = ["--preset=quick", "--image-size=32", "--width=32", "--steps=1000", "--seed=1", "--threads=1"]
 

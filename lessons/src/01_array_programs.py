@@ -36,9 +36,9 @@
 # %%
 import numpy as np
 
-from lessons import figures, kit
+from lessons import figures, notebook
 from lessons.exercises import lesson01
-from lessons.kit import check
+from lessons.notebook import check
 
 # %% [markdown]
 # ## The idea
@@ -47,7 +47,7 @@ from lessons.kit import check
 # there one behind the other:
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.arrays.memory(3, 4),
     "Left: a matrix of 3 rows and 4 columns with the numbers 0 to 11. Right: the same numbers as one strip, row after "
     "row. One column on is 1 place, 4 bytes; one row on is 4 places, 16 bytes.",
@@ -75,7 +75,7 @@ print("x[1, 2] =", x[1, 2])
 # right" have exchanged their meaning.
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.arrays.visits(x, {"x": x, "x.T": x.T, "x[1:, 1:3]": x[1:, 1:3]}),
     "Three strips of the same 12 places with the order in which they are visited: x from left to right; x.T in steps of "
     "4; a slice of 2 x 2 visits the places 5, 6, 9 and 10 only.",
@@ -138,7 +138,7 @@ kit.show(
 # `v[:, None]`: its shape becomes `(3, 1)`.
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.arrays.broadcasting(np.array([0, 10, 20]), np.array([1, 2, 3, 4])),
     "A column 0, 10, 20, stretched to four columns; a row 1, 2, 3, 4, stretched to three rows; and their sum, a matrix of "
     "3 rows and 4 columns from 1 to 24. The stretched copies are hatched.",
@@ -168,7 +168,7 @@ def rings(H, W):
 check("rings", rings)
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.arrays.puzzle(lesson01.rings, rings, 7, 9),
     "Three panels: the target, a board of 7 x 9 cells with 0 in the middle and 25 in the corners; yours; and their "
     "difference, which is 0 everywhere.",
@@ -188,7 +188,7 @@ kit.show(
 # disappears: $(\frac{1+2}{2}, \frac{3+8}{2}) = (1.5, 5.5)$.
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.arrays.reductions(np.array([[1.0, 2, 6], [3, 8, 1]])),
     "A matrix of 2 rows and 3 columns; below it the means with axis=0, one for each column; and with axis=1, one for each "
     "row.",
@@ -219,7 +219,7 @@ def centre_rows(x):
 check("centre_rows", centre_rows)
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.arrays.puzzle(lesson01.centre_rows, centre_rows, np.array([[1.0, 2, 3], [10, 10, 40], [-2, 0, 8]])),
     "Three panels: the target, three rows each with mean 0: -1, 0, 1; -10, -10, 20; -4, -2, 6. Yours. The difference, 0.",
 )
@@ -297,7 +297,7 @@ check("strides", strides, copies)
 # $H - K$ these are $H - K + 1$. For H = 4 and K = 2: rows 0, 1, 2, which is 3.
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.arrays.windows(np.arange(20.0).reshape(4, 5), 2),
     "Left: a matrix of 4 x 5 with three windows of 2 x 2 framed. Right: all 3 x 4 windows side by side, with the same "
     "three framed.",
@@ -329,7 +329,7 @@ def patches(x, K):
 check("patches", patches)
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.arrays.puzzle(lesson01.patches, patches, np.arange(20.0).reshape(4, 5), 3),
     "Three panels: the target, 2 x 3 windows of 3 x 3 numbers laid out side by side; yours; the difference, 0.",
 )
@@ -376,13 +376,13 @@ check("weigh", weigh)
 # it gets lighter from left to right, the other where it gets lighter from top to bottom.
 
 # %% tags=["picture"]
-from minigan.data.faces import draw_face
+from minigan.data.drawn.faces import draw_face
 
 face = draw_face(3)[0].mean(axis=2) / 255  # grey, 0 to 1: which axis has disappeared?
 kernels = np.stack([[[-1.0, 0, 1]] * 3, np.transpose([[-1.0, 0, 1]] * 3)], axis=2)  # (3, 3, 2)
 
-my_patches, my_weigh = kit.yours(patches, lesson01.patches), kit.yours(weigh, lesson01.weigh)
-kit.show(
+my_patches, my_weigh = notebook.yours(patches, lesson01.patches), notebook.yours(weigh, lesson01.weigh)
+notebook.show(
     figures.arrays.edges(face, my_weigh(my_patches(face, 3), kernels), ("lighter to the right", "lighter downwards")),
     "A drawn face in grey, and the answers of two kernels: one draws the upright edges of hair, eyes and chin, the other "
     "the level ones.",
@@ -396,7 +396,7 @@ kit.show(
 # whose it is:
 #
 # ```python
-# from minigan.backend import xp_of
+# from minigan.nn.backend import xp_of
 #
 # xp = xp_of(x)      # numpy for NumPy's arrays, cupy for CuPy's
 # y = xp.sqrt(x)
@@ -411,7 +411,7 @@ kit.show(
 # Row (3, 4) has the length 5 and becomes (0.6, 0.8). Lesson 13 walks through the space of all faces with this.
 
 # %% tags=["exercise"]
-from minigan.backend import xp_of
+from minigan.nn.backend import xp_of
 
 
 def unit_rows(x):
@@ -427,8 +427,8 @@ check("unit_rows", unit_rows)
 
 # %% tags=["picture"]
 points = np.random.default_rng(5).standard_normal((14, 2))
-kit.show(
-    figures.arrays.circle(points, kit.yours(unit_rows, lesson01.unit_rows)(points)),
+notebook.show(
+    figures.arrays.circle(points, notebook.yours(unit_rows, lesson01.unit_rows)(points)),
     "Fourteen points of the plane, each joined by a dotted line to the place on the circle of radius 1 where its "
     "direction points.",
 )
@@ -491,7 +491,7 @@ def framed(x):
 check("framed", framed)
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.arrays.puzzle(lesson01.framed, framed, np.arange(1.0, 21).reshape(4, 5)),
     "Three panels: the target, a matrix of 4 x 5 with zeros all around and 7, 8, 9, 12, 13, 14 inside; yours; the "
     "difference, 0.",
@@ -532,7 +532,7 @@ check("steps", steps)
 check("one_hot", one_hot)
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.arrays.puzzle(lesson01.one_hot, one_hot, np.array([2, 0, 3, 1, 1, 2]), 4),
     "Three panels: the target, six rows with a single 1 in the columns 2, 0, 3, 1, 1, 2; yours; the difference, 0.",
 )

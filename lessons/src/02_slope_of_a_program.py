@@ -28,9 +28,9 @@
 # %%
 import numpy as np
 
-from lessons import figures, kit
+from lessons import figures, notebook
 from lessons.exercises import lesson02
-from lessons.kit import check
+from lessons.notebook import check
 
 # %% [markdown]
 # ## The idea
@@ -50,7 +50,7 @@ from lessons.kit import check
 # nearly parallel to the tangent, because what the curve bends away on one side it also bends away on the other.
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.slope.secants(lambda x: x**3, 2.0, 0.5, 12.0),
     "The cube near 2 with its tangent, a steeper line through x and x + h, and a line through x - h and x + h that is "
     "nearly parallel to the tangent.",
@@ -248,7 +248,7 @@ def bowl(x):
 
 true_gradient = lesson02.numeric_gradient(bowl, place, cotangent)
 wrong_gradient = true_gradient * np.array([1.3, 0.3])
-kit.show(
+notebook.show(
     figures.slope.where_the_probe_looks(
         lambda x: float(np.sum(bowl(x) * cotangent)),
         place,
@@ -283,7 +283,7 @@ kit.show(
 # Then set `h_float64` and `h_float32`, for the two centred curves, each to within a factor of three or so of the best.
 
 # %% tags=["picture"]
-places = np.random.default_rng(0).uniform(-1.5, 1.5, kit.fast(100, 30))
+places = np.random.default_rng(0).uniform(-1.5, 1.5, notebook.fast(100, 30))
 curves = ((np.tanh, lambda x: 1 - np.tanh(x) ** 2), (np.exp, np.exp), (np.sin, np.cos))
 
 
@@ -300,7 +300,7 @@ def typical_error(dtype, h, one_sided=False):
 
 
 steps64, steps32 = 10.0 ** np.arange(-11, -0.9, 0.5), 10.0 ** np.arange(-6, -0.4, 0.5)
-kit.show(
+notebook.show(
     figures.slope.v_curve(
         {
             "float64, both sides": (steps64, [typical_error(np.float64, h) for h in steps64]),
@@ -353,7 +353,7 @@ check("choose_h", h_float64, h_float32)
 # </details>
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.slope.kink(
         lambda h: probe(lambda x: np.maximum(x, 0.2 * x), np.array([1e-3]), np.ones(1), np.ones(1), h), 1e-3, (0.2, 1.0)
     ),
@@ -419,7 +419,7 @@ def normalised(x):
 
 
 random_dy = np.array([0.9, -1.3, 0.4])
-kit.show(
+notebook.show(
     figures.slope.blind_cotangents(
         normalised,
         np.array([0.2, 1.2, 2.0]),
@@ -511,7 +511,7 @@ check("kill_the_mutants", gradients_agree)
 # %% tags=["picture"]
 columns = {name: lesson02.survival(careless) for name, careless in lesson02.CARELESS.items()}
 columns["yours"] = lesson02.yours(gradients_agree)
-kit.show(
+notebook.show(
     figures.slope.survival(columns),
     "A table of 12 right functions and 35 mutants against six checks. A dy of ones lets twelve mutants live, float32 "
     "accuses nearly every right function, and the last column, yours, has neither survivors nor accused.",

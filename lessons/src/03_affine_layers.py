@@ -28,9 +28,9 @@
 # %%
 import numpy as np
 
-from lessons import figures, kit
+from lessons import figures, notebook
 from lessons.exercises import lesson03
-from lessons.kit import check
+from lessons.notebook import check
 
 # %% [markdown]
 # ## The idea
@@ -123,7 +123,7 @@ from lessons.kit import check
 # the checker never uses equal sizes.
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.affine.shapes(5, 3, 2),
     "Four products drawn as boxes. x (N, C) times w (C, O) plus b gives y (N, O). dy times w transposed gives dx, x transposed times dy gives dw, "
     "and dy summed over the samples gives db. In each product the letters that meet are marked.",
@@ -179,7 +179,7 @@ def dense_backward(dy, cache):
 
 # %% tags=["check"]
 check("dense", dense_forward, dense_backward)
-kit.keep("dense", dense_forward, dense_backward)
+notebook.keep("dense", dense_forward, dense_backward)
 
 # %% [markdown]
 # ### Why mixing is not enough
@@ -263,13 +263,13 @@ def leaky_relu_backward(dy, cache):
 # %% tags=["check"]
 check("relu", relu_forward, relu_backward)
 check("leaky_relu", leaky_relu_forward, leaky_relu_backward)
-kit.keep("relu", relu_forward, relu_backward)
-kit.keep("leaky_relu", leaky_relu_forward, leaky_relu_backward)
+notebook.keep("relu", relu_forward, relu_backward)
+notebook.keep("leaky_relu", leaky_relu_forward, leaky_relu_backward)
 
 # %% tags=["picture"]
 relu = lesson03.pair("relu", relu_forward, relu_backward)
 leaky_relu = lesson03.pair("leaky_relu", leaky_relu_forward, leaky_relu_backward)
-kit.show(
+notebook.show(
     figures.affine.curves({"ReLU": relu, "LeakyReLU, alpha = 0.2": leaky_relu}),
     "Left: ReLU is 0 below zero and the diagonal above; LeakyReLU has a gentle slope below zero. Right: their slopes jump at "
     "zero, from 0 to 1 and from 0.2 to 1.",
@@ -357,13 +357,13 @@ def sigmoid_backward(dy, cache):
 # %% tags=["check"]
 check("tanh", tanh_forward, tanh_backward)
 check("sigmoid", sigmoid_forward, sigmoid_backward)
-kit.keep("tanh", tanh_forward, tanh_backward)
-kit.keep("sigmoid", sigmoid_forward, sigmoid_backward)
+notebook.keep("tanh", tanh_forward, tanh_backward)
+notebook.keep("sigmoid", sigmoid_forward, sigmoid_backward)
 
 # %% tags=["picture"]
 tanh = lesson03.pair("tanh", tanh_forward, tanh_backward)
 sigmoid = lesson03.pair("sigmoid", sigmoid_forward, sigmoid_backward)
-kit.show(
+notebook.show(
     figures.affine.curves({"tanh": tanh, "sigmoid": sigmoid}, extent=6),
     "Left: tanh rises from -1 to 1, the sigmoid from 0 to 1. Right: the slope of tanh is 1 at zero, that of the sigmoid a "
     "quarter; both fall to nearly nothing beyond 4.",
@@ -389,7 +389,7 @@ kit.show(
 
 # %% tags=["picture"]
 dense = lesson03.pair("dense", dense_forward, dense_backward)
-kit.show(
+notebook.show(
     figures.affine.depth({"LeakyReLU": leaky_relu, "ReLU": relu, "tanh": tanh, "sigmoid": sigmoid}, dense),
     "Typical size of the gradient on its way from layer 12 back to layer 0, on a logarithmic scale: level for LeakyReLU, ReLU "
     "and tanh, and falling to a millionth for the sigmoid.",
@@ -432,10 +432,10 @@ def flatten_backward(dy, cache):
 
 # %% tags=["check"]
 check("flatten", flatten_forward, flatten_backward)
-kit.keep("flatten", flatten_forward, flatten_backward)
+notebook.keep("flatten", flatten_forward, flatten_backward)
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.affine.flat(2, 3, 2),
     "The two channels of a picture of 2 by 3 pixels, each value with its place in the flat row: pixel (0, 0) holds 0 and 1, pixel "
     "(1, 0) holds 6 and 7. Below, the row of twelve.",
@@ -534,14 +534,14 @@ def folds(parameters):
     return np.column_stack([w1.T, b1])
 
 
-steps = kit.fast(6000, 400)
+steps = notebook.fast(6000, 400)
 moments = [0, steps // 40, steps // 8, steps]
 film, losses16 = train(16, steps, snapshots=moments)
 right = float(np.mean((forward(points, *film[steps])[0] > 0) == (targets > 0)))
 print(f"after {steps} steps, {right:.1%} of the points are on the right side")
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.affine.film(
         [
             *((f"step {moment}", answers(film[moment]), folds(film[moment])) for moment in moments),
@@ -579,14 +579,14 @@ for _ in range(steps + 1):
 scenes = [("no kink", lambda x: np.tanh(x @ w + b), None)]
 scenes += [(f"{hidden} units", answers(few[hidden][0][steps]), folds(few[hidden][0][steps])) for hidden in few]
 scenes += [("16 units", answers(film[steps]), folds(film[steps]))]
-kit.show(
+notebook.show(
     figures.affine.film(scenes, points, targets),
     "Four maps. Without a kink the map is one even slope. With three hidden units the outline has four "
     "corners, with six it is a shield, with sixteen a heart.",
 )
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.affine.losses({"16 units": losses16, **{f"{h} units": few[h][1] for h in few}, "no kink": losses1}),
     "The mean squared error over the steps, both axes logarithmic: nearly constant without a kink, and lower and lower for "
     "3, 6 and 16 hidden units.",

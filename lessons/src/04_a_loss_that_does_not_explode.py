@@ -31,11 +31,11 @@
 # %%
 import numpy as np
 
-from lessons import figures, kit
+from lessons import figures, notebook
 from lessons.exercises import lesson04
-from lessons.kit import check
-from minigan import losses
-from minigan.ops import sigmoid_forward
+from lessons.notebook import check
+from minigan.nn import losses
+from minigan.nn.ops import sigmoid_forward
 
 # %% [markdown]
 # ## The idea
@@ -86,7 +86,7 @@ numbers = {
 check("bce_by_hand", numbers)  # stuck? check(..., hint=1), then hint=2, hint=3
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.loss.curves(lesson04.stable_bce, lambda z, t: sigmoid_forward(z)[0] - t),
     "Left: the loss against the logit for targets 1, 0.9 and 0; all three cross at z = 0 with the value ln 2; the curve for 0.9 has "
     "its lowest point, 0.325, at z = 2.20, the other two fall towards 0 for ever. Right: their slopes, the same S-shaped curve "
@@ -215,8 +215,8 @@ def softplus(z):
 check("softplus", softplus)
 
 # %% tags=["picture"]
-kit.show(
-    figures.loss.softplus_parts(kit.yours(softplus, lesson04.softplus)),
+notebook.show(
+    figures.loss.softplus_parts(notebook.yours(softplus, lesson04.softplus)),
     "Left: softplus follows max(z, 0) and differs from it only around 0, where the corner is round. Right: the difference, a small "
     "peak of height ln 2 at z = 0 that dies away on both sides.",
 )
@@ -276,7 +276,7 @@ def bce_with_logits_backward(dloss, cache):
 
 # %% tags=["check"]
 check("bce_with_logits", bce_with_logits_forward, bce_with_logits_backward)
-kit.keep("bce_with_logits", bce_with_logits_forward, bce_with_logits_backward)
+notebook.keep("bce_with_logits", bce_with_logits_forward, bce_with_logits_backward)
 
 # %% [markdown]
 # Now the two side by side, in float32, for a fake that D takes for real: the worst case, and in a GAN not a rare one.
@@ -290,8 +290,8 @@ def textbook_gradient(z, t):
         return (p - t) / (p * (1 - p)) * (p * (1 - p))
 
 
-forward = kit.yours(bce_with_logits_forward, losses.bce_with_logits_forward)
-backward = kit.yours(bce_with_logits_backward, losses.bce_with_logits_backward)
+forward = notebook.yours(bce_with_logits_forward, losses.bce_with_logits_forward)
+backward = notebook.yours(bce_with_logits_backward, losses.bce_with_logits_backward)
 
 
 def my_loss(z, t):
@@ -305,7 +305,7 @@ def my_gradient(z, t):
 
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.loss.naive_and_stable(textbook, textbook_gradient, my_loss, my_gradient),
     "Four plots for t = 0. The stable loss grows like z for ever; the textbook's follows it to about 13, then goes in growing "
     "steps, and from 16.6 on is infinite. The stable gradient goes to 1 and stays there; the textbook's is no number from 16.6 on.",
@@ -317,7 +317,7 @@ kit.show(
 #
 # **And Keras?** The program that minigan reproduces has another cure: it clips p to $[10^{-7},\, 1-10^{-7}]$ before it takes logarithms.
 # Then nothing is infinite, but the loss is *flat* beyond the clip: a fake with z = 20 costs 16 and has the gradient **0**. Just where D is
-# most wrong, it learns nothing. minigan does the same for the sake of the same numbers (`minigan/losses.py`: l = clip(z, -16.118,
+# most wrong, it learns nothing. minigan does the same for the sake of the same numbers (`minigan/nn/losses.py`: l = clip(z, -16.118,
 # 15.942); the two limits differ because float32 has no $1-10^{-7}$, only $1 - 2^{-23}$), with the stable formula inside. In practice |z|
 # stays below 10, and nobody meets the clip. The checker accepts both, with and without.
 #
@@ -341,7 +341,7 @@ kit.show(
 
 # %% tags=["picture"]
 labels = 1 - 0.2 * (np.arange(1000) + 0.5) / 1000  # evenly spread, as U would be
-kit.show(
+notebook.show(
     figures.loss.floor(lesson04.stable_bce, labels),
     "Mean loss against a common logit. With hard labels it falls towards 0; with soft labels of mean 0.9 it has a lowest point of "
     "0.325 at a logit of about 2.2 and rises again.",
@@ -376,8 +376,8 @@ def generator_gradients(z):
 check("generator_gradients", generator_gradients)
 
 # %% tags=["picture"]
-kit.show(
-    figures.loss.generator_losses(kit.yours(generator_gradients, lesson04.generator_gradients)),
+notebook.show(
+    figures.loss.generator_losses(notebook.yours(generator_gradients, lesson04.generator_gradients)),
     "Left: both losses against D(G(z)): ln(1 - D) is flat near 0, -ln D is steep there. Right, on a logarithmic axis against the "
     "logit: the saturating gradient is tiny for very negative logits and the non-saturating one is 1 there; for positive logits "
     "it is the other way round.",
@@ -517,4 +517,4 @@ check("bce_hunt", suspects)
 # * I. Goodfellow et al., "Generative adversarial networks", [arXiv:1406.2661](https://arxiv.org/abs/1406.2661), section 3: both losses of the
 #   generator.
 # * T. Salimans et al., "Improved techniques for training GANs", [arXiv:1606.03498](https://arxiv.org/abs/1606.03498), section 3.4: soft labels.
-# * `minigan/losses.py`: eighty lines, most of them comments. You can read all of it now.
+# * `minigan/nn/losses.py`: eighty lines, most of them comments. You can read all of it now.

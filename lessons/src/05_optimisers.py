@@ -28,9 +28,9 @@
 # %%
 import numpy as np
 
-from lessons import figures, kit
+from lessons import figures, notebook
 from lessons.exercises import lesson05
-from lessons.kit import check
+from lessons.notebook import check
 
 # %% [markdown]
 # ## The idea
@@ -76,11 +76,11 @@ def sgd_step(p, g, lr):
 
 # %% tags=["check"]
 check("sgd", sgd_step)  # stuck? check("sgd", sgd_step, hint=1), then hint=2, hint=3
-kit.keep("sgd", sgd_step)
+notebook.keep("sgd", sgd_step)
 
 # %% tags=["picture"]
-my_sgd = kit.yours(sgd_step, lesson05.reference("sgd"))
-kit.show(
+my_sgd = notebook.yours(sgd_step, lesson05.reference("sgd"))
+notebook.show(
     figures.optimisers.paths(
         {f"sgd, lr {lr}": lesson05.descend(lesson05.sgd(my_sgd, lr), steps=20) for lr in (0.004, 0.018, 0.0205)}
     ),
@@ -135,7 +135,7 @@ def momentum_step(p, g, v, lr, beta=0.9):
 
 # %% tags=["check"]
 check("momentum", momentum_step)
-kit.keep("momentum", momentum_step)
+notebook.keep("momentum", momentum_step)
 
 # %% [markdown]
 # ### Adam: a rate for every parameter
@@ -180,7 +180,7 @@ kit.keep("momentum", momentum_step)
 # $\hat v = v_t/(1-\beta_2^t)$.
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.optimisers.bias(0.9),
     "Pairs of bars for steps 1 to 12. The plain average grows from 0.1 to about 0.7; divided by 1 - beta to the power t it is 1 from the "
     "first step on.",
@@ -275,14 +275,14 @@ def adam_step(p, g, m, v, t, lr, beta1, beta2, eps):
 
 # %% tags=["check"]
 check("adam", adam_step)
-kit.keep("adam", adam_step)
+notebook.keep("adam", adam_step)
 
 # %% [markdown]
 # The three in the valley, each with a rate that suits it:
 
 # %%
-my_momentum = kit.yours(momentum_step, lesson05.reference("momentum"))
-my_adam = kit.yours(adam_step, lesson05.reference("adam"))
+my_momentum = notebook.yours(momentum_step, lesson05.reference("momentum"))
+my_adam = notebook.yours(adam_step, lesson05.reference("adam"))
 runs = {
     "sgd, lr 0.018": lesson05.descend(lesson05.sgd(my_sgd, 0.018)),
     "momentum, lr 0.018": lesson05.descend(lesson05.momentum(my_momentum, 0.018, beta=0.8)),
@@ -290,14 +290,14 @@ runs = {
 }
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.optimisers.paths(runs),
     "Three paths of 60 steps. Gradient descent jumps between the walls and has not arrived; momentum swings and arrives; Adam goes down the "
     "wall and along the valley in a smooth curve and arrives.",
 )
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.optimisers.heights(runs),
     "Loss against the step on a logarithmic axis: gradient descent is slowest, Adam faster, momentum fastest.",
 )
@@ -311,7 +311,7 @@ scaled = {}
 for name, rule in (("sgd", lesson05.sgd(my_sgd, 0.018)), ("Adam", lesson05.adam(my_adam, 0.15))):
     for scale in (0.01, 1, 100):
         scaled[f"{name}, loss times {scale:g}"] = lesson05.descend(rule, scale=scale)
-kit.show(
+notebook.show(
     figures.optimisers.paths(scaled),
     "Six paths. Gradient descent with the loss times 0.01 hardly moves, times 1 it converges, times 100 it leaves the picture in one step. "
     "Adam's three paths are the same.",
@@ -349,7 +349,7 @@ def steps_to_turn(beta):
 check("steps_to_turn", steps_to_turn)
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.optimisers.turning(),
     "The gradient drops from 1 to -1 at step 0. The memory with beta1 = 0 follows at once, with 0.5 it is at 0 after one step and negative "
     "after two, with 0.9 it stays positive for six steps and is far from -1 after fifteen.",
@@ -369,13 +369,13 @@ kit.show(
 # %%
 games = {
     f"beta1 = {beta1}": lesson05.play_game(
-        lambda beta1=beta1: lesson05.adam(my_adam, 0.02, beta1=beta1), steps=kit.fast(2000, 400)
+        lambda beta1=beta1: lesson05.adam(my_adam, 0.02, beta1=beta1), steps=notebook.fast(2000, 400)
     )
     for beta1 in (0.9, 0.5)
 }
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.optimisers.game(games),
     "Two paths around the point (0, 0), from the same start. With beta1 = 0.9 the path spirals outward and keeps circling; with 0.5 it spirals into the "
     "middle. A third plot shows the distance from the middle: it grows with 0.9 and falls to a few hundredths with 0.5.",
@@ -435,7 +435,7 @@ check("adam", repaired_adam)
 # Same valley, same start, five rules. Which is which?
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.optimisers.paths(lesson05.riddles()),
     "Five paths, A to E. A swings across the valley in waves while it moves along. B curves down the wall and along the floor. C jumps "
     "between the walls, a little less each time. D goes straight down the wall and creeps. E jumps between the walls, a little more each time.",
@@ -499,4 +499,4 @@ check("valley_hunt", rules)
 # * D. Kingma and J. Ba, "Adam: a method for stochastic optimization", [arXiv:1412.6980](https://arxiv.org/abs/1412.6980), sections 2 and 3.
 # * L. Mescheder, A. Geiger and S. Nowozin, "Which training methods for GANs do actually converge?",
 #   [arXiv:1801.04406](https://arxiv.org/abs/1801.04406): games like ours, worked out to the end.
-# * `minigan/optimizers.py`: the same eight lines, in place and in pieces that fit into a processor's cache.
+# * `minigan/nn/optimizers.py`: the same eight lines, in place and in pieces that fit into a processor's cache.

@@ -34,15 +34,15 @@
 # %%
 import numpy as np
 
-from lessons import figures, kit, plane
+from lessons import figures, notebook, plane
 from lessons.exercises import lesson06
-from lessons.kit import check
-from minigan import rng
-from minigan.losses import bce_with_logits_backward, bce_with_logits_forward
-from minigan.threads import holding_blas
+from lessons.notebook import check
+from minigan.fast.cpu.thread_pool import holding_blas
+from minigan.nn import rng
+from minigan.nn.losses import bce_with_logits_backward, bce_with_logits_forward
 
-ops = kit.my_ops()  # your dense and leaky_relu, if you kept them in lesson 3
-adam_step = kit.my("adam")  # and your Adam of lesson 5
+ops = notebook.my_ops()  # your dense and leaky_relu, if you kept them in lesson 3
+adam_step = notebook.my("adam")  # and your Adam of lesson 5
 
 # %% [markdown]
 # ## The idea
@@ -79,8 +79,8 @@ def bell(mean, sigma):
     return np.exp(-((x - mean) ** 2) / (2 * sigma**2)) / (sigma * np.sqrt(2 * np.pi))
 
 
-kit.show(
-    figures.plane.on_a_line(
+notebook.show(
+    figures.plane_maps.on_a_line(
         x, p=0.5 * bell(-1.5, 0.5) + 0.5 * bell(1.5, 0.5), q=0.7 * bell(-1, 0.7) + 0.3 * bell(1, 1)
     ),
     "Above: the density of real numbers with two equal bumps, and that of fakes, most of them at the left bump. Below: the "
@@ -190,9 +190,9 @@ def mixture_log_density(x, centres, sigma):
 check("mixture_log_density", mixture_log_density)  # stuck? check(..., hint=1), then hint=2, hint=3
 
 # %% tags=["picture"]
-log_density = kit.yours(mixture_log_density, lesson06.mixture_log_density)
-kit.show(
-    figures.plane.density(lambda x: log_density(x, plane.ring_centres(), plane.SIGMA)),
+log_density = notebook.yours(mixture_log_density, lesson06.mixture_log_density)
+notebook.show(
+    figures.plane_maps.density(lambda x: log_density(x, plane.ring_centres(), plane.SIGMA)),
     "Left: the density of the real points, eight small dark spots on a ring. Right: its logarithm, a landscape that slopes "
     "away from the ring on all sides, also outside a dashed line, beyond which the density itself is 0 in floating point.",
 )
@@ -218,7 +218,7 @@ def count_modes(points, centres, radius, least):
 check("count_modes", count_modes)
 
 # %% tags=["picture"]
-counter = kit.yours(count_modes, lesson06.count_modes)
+counter = notebook.yours(count_modes, lesson06.count_modes)
 
 
 def modes(points):
@@ -235,8 +235,8 @@ clouds = {
     "one blob": 0.8 * draw.standard_normal((250, 2)),
     "a smooth ring": 2 * np.stack([np.cos(angle), np.sin(angle)], axis=1),
 }
-kit.show(
-    figures.plane.counted(clouds, [modes(cloud) for cloud in clouds.values()]),
+notebook.show(
+    figures.plane_maps.counted(clouds, [modes(cloud) for cloud in clouds.values()]),
     "Four clouds of points with circles around the eight modes, filled where a mode is covered: real points cover 8, "
     "their upper part fewer, a blob in the middle few or none, a smooth ring all 8 although its points are spread evenly.",
 )
@@ -292,7 +292,7 @@ def discriminator_step(D, optimizer, x, labels):
 
 # %% tags=["check"]
 check("discriminator_step", discriminator_step)
-kit.keep("discriminator_step", discriminator_step)
+notebook.keep("discriminator_step", discriminator_step)
 
 # %% [markdown]
 # The checker runs your step on a small convolutional D with batch normalization, beside minigan's, and compares everything
@@ -306,7 +306,7 @@ kit.keep("discriminator_step", discriminator_step)
 # with `mixture_log_density` for both: a single Gaussian is a mixture of one.
 
 # %%
-step_D = kit.yours(discriminator_step, plane.discriminator_step)
+step_D = notebook.yours(discriminator_step, plane.discriminator_step)
 WIDE = 1.5
 ones, zeros = np.ones((plane.BATCH, 1), np.float32), np.zeros((plane.BATCH, 1), np.float32)
 
@@ -327,15 +327,15 @@ def train_D_alone(steps):
 places = plane.grid()
 square = (plane.GRID, plane.GRID)
 with holding_blas():  # one thread is fastest for matrices as small as these
-    D_alone = train_D_alone(kit.fast(3000, 500))
+    D_alone = train_D_alone(notebook.fast(3000, 500))
 learned = D_alone.predict(places).reshape(square)
 best = log_density(places, plane.ring_centres(), plane.SIGMA) - log_density(places, np.zeros((1, 2)), WIDE)
 
 # %% tags=["picture"]
 draw = np.random.default_rng(6)
 real, fakes = plane.draw_ring(draw, 250), WIDE * draw.standard_normal((250, 2))
-kit.show(
-    figures.plane.discriminators({"real, and fakes": (fakes, learned, best.reshape(square))}, real),
+notebook.show(
+    figures.plane_maps.discriminators({"real, and fakes": (fakes, learned, best.reshape(square))}, real),
     "Three squares. Real points in eight clumps among widely scattered fakes; D as it was learned, near 1 in eight spots on "
     "the ring and near 0 elsewhere; and the best D computed from both densities, which looks almost the same.",
 )
@@ -399,7 +399,7 @@ def generator_step(G, D, optimizer, noise, labels):
 
 # %% tags=["check"]
 check("generator_step", generator_step)
-kit.keep("generator_step", generator_step)
+notebook.keep("generator_step", generator_step)
 
 # %% [markdown]
 # Here is what `dfakes` looks like. At every place of the plane an arrow shows where a fake that lies there is drawn to, which is
@@ -407,8 +407,8 @@ kit.keep("generator_step", generator_step)
 # saturating one, on the same scale.
 
 # %% tags=["picture"]
-kit.show(
-    figures.plane.pulls(D_alone),
+notebook.show(
+    figures.plane_maps.pulls(D_alone),
     "Two maps of D with arrows. Left, with the non-saturating loss, long arrows in the dark parts point towards the ring of bright "
     "spots, from outside and from inside. Right, with the saturating loss, there are no arrows in the dark; only close to the "
     "spots there are short ones.",
@@ -422,7 +422,7 @@ kit.show(
 # steps. Before you run the cell: where will the points go?
 
 # %%
-step_G = kit.yours(generator_step, plane.generator_step)
+step_G = notebook.yours(generator_step, plane.generator_step)
 
 
 def chase(D, steps, kept):
@@ -445,8 +445,8 @@ with holding_blas():
     chased = chase(D_alone, 400, kept=(0, 10, 20, 40, 80, 120, 200, 400))
 
 # %% tags=["picture"]
-kit.show(
-    figures.plane.filmstrip(chased, unit="step"),
+notebook.show(
+    figures.plane_maps.filmstrip(chased, unit="step"),
     "Eight moments. The map of D never changes: eight bright spots on a ring. The fakes start as a blob in the middle, drift "
     "to the nearest spot, and are squeezed into it until all 500 lie in one.",
 )
@@ -495,17 +495,17 @@ check("gan_round", gan_round)
 
 # %%
 mine = {
-    "round_of_training": kit.yours(gan_round, lesson06.gan_round),
+    "round_of_training": notebook.yours(gan_round, lesson06.gan_round),
     "steps": (step_D, step_G),
     "adam_step": adam_step,
     "ops": ops,
 }
-covering = plane.play(**mine, rounds=kit.fast(1200, 300))
+covering = plane.play(**mine, rounds=notebook.fast(1200, 300))
 print(f"modes covered: {modes(covering.frames[-1].fakes)} of 8")
 
 # %% tags=["picture"]
-kit.show(
-    figures.plane.filmstrip(covering.frames),
+notebook.show(
+    figures.plane_maps.filmstrip(covering.frames),
     "Eight moments of a run. The fakes start as a blob in the middle, spread over the whole square, are pushed out of the "
     "middle by a D that turns dark there, and gather on the ring until every one of the eight circles has its share.",
 )
@@ -522,12 +522,12 @@ kit.show(
 # harder job. Predict first: what will the picture look like? What the losses?
 
 # %%
-collapsing = plane.play(**mine, g_steps=10, rounds=kit.fast(400, 80), frames=range(kit.fast(300, 20), 401, 2))
+collapsing = plane.play(**mine, g_steps=10, rounds=notebook.fast(400, 80), frames=range(notebook.fast(300, 20), 401, 2))
 print(f"modes covered: {modes(collapsing.frames[-1].fakes)} of 8")
 
 # %% tags=["picture"]
-kit.show(
-    figures.plane.filmstrip(collapsing.frames[-29::4]),
+notebook.show(
+    figures.plane_maps.filmstrip(collapsing.frames[-29::4]),
     "Eight moments near the end of the run, a few rounds apart. All fakes are in one tight clump, every time at another "
     "place of the ring; D is nearly the same shade of grey everywhere.",
 )
@@ -536,8 +536,8 @@ kit.show(
 # The same as a film, because it *moves*:
 
 # %%
-kit.show_image(
-    figures.plane.film(collapsing.frames[:30]),
+notebook.show_image(
+    figures.plane_maps.film(collapsing.frames[:30]),
     "Animation: a tight clump of fakes hops from one side of the ring to another, while the border between D's darker and "
     "brighter half turns after it.",
 )
@@ -556,8 +556,8 @@ kit.show_image(
 # **And the losses?**
 
 # %% tags=["picture"]
-kit.show(
-    figures.plane.history({"one step of G": covering, "ten steps of G": collapsing}),
+notebook.show(
+    figures.plane_maps.history({"one step of G": covering, "ten steps of G": collapsing}),
     "Above: for both runs, the share of fakes at each of the eight modes in every round. With one step of G all eight rows "
     "fill after some hundred rounds; with ten steps only one row at a time has a dark mark, and the mark wanders from row to "
     "row. Below: the losses of both runs, which look much alike and lie near ln 2.",
@@ -597,8 +597,8 @@ for name, run in (("one step of G", covering), ("ten steps of G", collapsing)):
     rows[name] = fakes, run.D.predict(places).reshape(square), best_logits(fakes)
 
 # %% tags=["picture"]
-kit.show(
-    figures.plane.discriminators(rows, real),
+notebook.show(
+    figures.plane_maps.discriminators(rows, real),
     "Two rows of three squares. With one step of G: fakes on all clumps, a learned D that is nearly undecided on the ring, and "
     "a best D that is a patchwork of slightly too many and slightly too few. With ten steps: fakes in one clump only, a "
     "learned D that is grey everywhere, and a best D that is certain: real everywhere but in that one place.",
@@ -616,7 +616,7 @@ kit.show(
 # seconds. Think before you try: what decides how far G gets in a round? (Lesson 5: how long is a step of Adam?)
 
 # %%
-trial = plane.play(**mine, g_steps=10, rounds=kit.fast(500, 20), g_learning_rate=1e-3)  # try your own here
+trial = plane.play(**mine, g_steps=10, rounds=notebook.fast(500, 20), g_learning_rate=1e-3)  # try your own here
 print("modes covered, from the beginning to the end:", [modes(frame.fakes) for frame in trial.frames])
 
 # %% tags=["exercise"]
@@ -680,13 +680,13 @@ check("generator_step", repaired_generator_step)
 
 # %%
 patients = {
-    letter: plane.play(lesson06.gan_round, rounds=kit.fast(900 if letter == "B" else 400, 60), frames=2, **fault)
+    letter: plane.play(lesson06.gan_round, rounds=notebook.fast(900 if letter == "B" else 400, 60), frames=2, **fault)
     for letter, fault in lesson06.PATIENTS.items()
 }
 
 # %% tags=["picture"]
-kit.show(
-    figures.plane.patients(patients),
+notebook.show(
+    figures.plane_maps.patients(patients),
     "Five runs, each with its last moment above and its losses below. A: D is bright everywhere, the fakes lie outside, all "
     "losses are 0. B: fakes on all eight modes, losses near ln 2. C: fakes scattered and half of them outside, G's loss swings "
     "widely. D: fakes in one clump, losses at ln 2. E: D is dark in the middle only, where all fakes are; all losses are 0.",
@@ -764,4 +764,4 @@ check("patients", diagnosis)
 # * I. Goodfellow, "NIPS 2016 tutorial: generative adversarial networks", [arXiv:1701.00160](https://arxiv.org/abs/1701.00160).
 # * L. Metz, B. Poole, D. Pfau and J. Sohl-Dickstein, "Unrolled generative adversarial networks",
 #   [arXiv:1611.02163](https://arxiv.org/abs/1611.02163): G looks ahead to how D will answer, and the hopping stops.
-# * `minigan/gan.py`: both steps, and the round, as the faces are trained with.
+# * `minigan/gan/step.py`: both steps, and the round, as the faces are trained with.

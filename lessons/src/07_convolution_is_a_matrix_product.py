@@ -32,12 +32,12 @@ import timeit
 
 import numpy as np
 
-from lessons import figures, kit
+from lessons import figures, notebook
 from lessons.exercises import lesson07
-from lessons.kit import check
-from minigan import ops
-from minigan.conv import conv_forward
-from minigan.data.faces import draw_face
+from lessons.notebook import check
+from minigan.data.drawn.faces import draw_face
+from minigan.nn import ops
+from minigan.nn.conv import conv_forward
 
 # %% [markdown]
 # ## The idea
@@ -71,7 +71,7 @@ x = np.array([[1.0, 0, 2, 1], [0, 3, 1, 0], [2, 1, 0, 1], [1, 0, 1, 2]])
 w = np.array([[1.0, 2], [0, -1]])
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.convolution.by_hand(x, w, place=(0, 0)),
     "A 4 by 4 picture with its upper left 2 by 2 window framed, the kernel, their four products 1, 0, 0 and -3, and the "
     "3 by 3 output with the sum -2 in its upper left corner.",
@@ -90,7 +90,7 @@ kit.show(
 # columns"; ours has the patches as rows, the columns belong to the taps). Watch it fill:
 
 # %% tags=["picture"]
-kit.show_image(
+notebook.show_image(
     figures.convolution.film(x, w),
     "Animation: a 2 by 2 window slides over a 4 by 4 picture in nine steps; at each step the four numbers under it are "
     "written into the next row of a 9 by 4 patch matrix, and the row times the kernel gives the next number of the output.",
@@ -100,7 +100,7 @@ kit.show_image(
 # The same as a strip, for paper and for looking twice:
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.convolution.filmstrip(x, w, steps=(0, 1, 8)),
     "Three moments of the animation: the window at places 0, 1 and 8, with the patch matrix filled down to that row.",
 )
@@ -151,7 +151,7 @@ kit.show(
 # window ever touches the last row. Keep that in mind; in lesson 8 somebody will forget it.
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.convolution.places(((6, 3, 1, 0), (6, 3, 2, 0), (6, 3, 2, 1), (8, 4, 2, 1))),
     "Four rows of pixels with the windows that fit on them drawn as bars below: stride 1 gives four places, stride 2 "
     "two places with one pixel left over, padding 1 adds zeros at both ends; the last is K = 4, S = 2, P = 1 on 8 pixels, "
@@ -215,7 +215,7 @@ check("conv_loops", conv_loops)
 # With it, the example from the beginning. Are the three numbers that you know by hand in there?
 
 # %%
-loops = kit.yours(conv_loops, lesson07.conv_loops)
+loops = notebook.yours(conv_loops, lesson07.conv_loops)
 print(loops(x[None, :, :, None], w[:, :, None, None], np.zeros(1))[0, :, :, 0])
 
 # %% [markdown]
@@ -251,7 +251,7 @@ print(loops(x[None, :, :, None], w[:, :, None, None], np.zeros(1))[0, :, :, 0])
 # full of wrong numbers.
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.convolution.product_shapes(N=64, H=32, W=32, C=64, O=128, K=4, stride=2, pad=1),
     "Block diagram of the discriminator's second layer: the patch matrix of 16384 rows and 1024 columns times the kernel "
     "matrix of 1024 rows and 128 columns gives 16384 rows and 128 columns; a row is one place, a column of the patch "
@@ -291,7 +291,7 @@ check("im2col", im2col)
 # The nine patches of the example, by your function. Row 0 must be 1, 0, 0, 3.
 
 # %%
-patches = kit.yours(im2col, lesson07.im2col)
+patches = notebook.yours(im2col, lesson07.im2col)
 print(patches(x[None, :, :, None], 2))
 
 # %% [markdown]
@@ -349,12 +349,12 @@ def conv_seven_loops(x, w, b, stride=1, pad=0):
 
 
 rng = np.random.default_rng(7)
-side = kit.fast(32, 16)
+side = notebook.fast(32, 16)
 xs = rng.standard_normal((2, side, side, 16)).astype(np.float32)
 ws = rng.standard_normal((4, 4, 16, 8)).astype(np.float32)
 bs = np.zeros(8, np.float32)
 
-layer = kit.yours(conv2d_forward, ops.conv2d_forward)
+layer = notebook.yours(conv2d_forward, ops.conv2d_forward)
 ways = {  # and how often each is timed
     "seven loops": (conv_seven_loops, 1),
     "four loops (7.2)": (loops, 3),
@@ -376,7 +376,7 @@ for name, time in milliseconds.items():
     print(f"{name:20s} {slowest / time:8.0f} times as fast as seven loops")
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.convolution.speed(milliseconds),
     "Horizontal bars on a logarithmic axis: seven loops take longest; four loops, im2col and minigan's own are each "
     "many times faster.",
@@ -398,8 +398,8 @@ print(
 
 # %% [markdown]
 # That is why minigan's own version builds the matrix for a few pictures at a time, small enough to stay in the
-# processor's cache (`minigan/kernels/im2col.py`; you can read all of it now). The loops you wrote are there too, as
-# `minigan/kernels/loops.py`: slow, obvious, and the judge over all the fast ones.
+# processor's cache (`minigan/fast/cpu/im2col.py`; you can read all of it now). The loops you wrote are there too, as
+# `minigan/nn/loops.py`: slow, obvious, and the judge over all the fast ones.
 #
 # ### Exercise 7.5: a kernel by hand   *(10 minutes)*
 #
@@ -420,14 +420,14 @@ edges = np.stack([np.repeat(k[:, :, None], 3, axis=2) for k in (g, g.T)], axis=3
 check("edge_kernels", edges)
 
 # %% [markdown]
-# Now a face, seen through them. It is drawn by `minigan.data.faces`, 64 x 64 x 3; the layer that looks at it is yours, if
+# Now a face, seen through them. It is drawn by `minigan.data.drawn.faces`, 64 x 64 x 3; the layer that looks at it is yours, if
 # it was right when you timed it.
 
 # %% tags=["picture"]
 face = draw_face(11)[0] / 127.5 - 1  # (64, 64, 3), pixels in [-1, 1]
 eye = layer if "im2col (7.4)" in milliseconds else ops.conv2d_forward
 seen, _ = eye(face[None], lesson07.edge_kernels() if edges is None else edges, np.zeros(2), 1, 1)
-kit.show(
+notebook.show(
     figures.convolution.edges(face, seen[0]),
     "A drawn anime face; beside it the answers of the two kernels, positive and negative, and their strength together, "
     "which looks like a line drawing of the face.",
@@ -599,4 +599,4 @@ check("conv_hunt", suspects)
 #   [arXiv:1603.07285](https://arxiv.org/abs/1603.07285): sizes, strides and paddings, drawn.
 # * K. Chellapilla, S. Puri and P. Simard, "High performance convolutional neural networks for document processing", 2006:
 #   an early use of unrolling convolutions into a matrix product.
-# * `minigan/kernels/loops.py` and `minigan/kernels/im2col.py`: both halves of this lesson as minigan has them.
+# * `minigan/nn/loops.py` and `minigan/fast/cpu/im2col.py`: both halves of this lesson as minigan has them.

@@ -26,10 +26,10 @@
 # %%
 import numpy as np
 
-from lessons import figures, kit
+from lessons import figures, notebook
 from lessons.exercises import lesson08
-from lessons.kit import check
-from minigan.data.faces import draw_face
+from lessons.notebook import check
+from minigan.data.drawn.faces import draw_face
 
 # %% [markdown]
 # Do lesson 7 first: this cell is its solution. If you wrote your own, paste it over this one: what you keep at the end should
@@ -100,7 +100,7 @@ def conv2d_forward(x, w, b, stride=1, pad=0):
 # In two dimensions it is the same, in rows and in columns. Here is lesson 7's picture again, and who has touched the 3:
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.convolution_backwards.who_touched(
         np.array([[1.0, 0, 2, 1], [0, 3, 1, 0], [2, 1, 0, 1], [1, 0, 1, 2]]), 2, (1, 1)
     ),
@@ -172,7 +172,7 @@ def touches(r, K, stride, pad, Ho):
 check("touches", touches)  # hint=1, hint=2, hint=3 say more
 
 # %%
-listed = kit.yours(touches, lesson08.touches)
+listed = notebook.yours(touches, lesson08.touches)
 print("K = 4, stride 2, pad 1 on 8 pixels, as in the discriminator:")
 for r in range(8):
     print(f"  pixel {r}: " + ", ".join(f"place {i} with tap {p}" for i, p in listed(r, 4, 2, 1, 4)))
@@ -214,7 +214,7 @@ for r in range(8):
 # empty column. Nobody ever looked at it, so its gradient is 0.)
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.convolution_backwards.selection(H=6, K=3, stride=2, pad=0),
     "The 6 by 6 zero-one matrix of im2col for six pixels, K = 3, stride 2: each row has one 1; column 2 has two, because "
     "place 0 and place 1 both contain pixel 2; column 5 is empty. Beside it the transposed matrix, whose row 2 has two ones.",
@@ -253,11 +253,11 @@ check("col2im", col2im)
 # the number of patches that contain the pixel.
 
 # %% tags=["picture"]
-scatter = kit.yours(col2im, lesson08.col2im)
+scatter = notebook.yours(col2im, lesson08.col2im)
 ones = np.ones((1, 8, 8, 1))
 geometries = ((3, 1, 1), (4, 2, 1), (3, 2, 1), (2, 3, 0))
 maps = [scatter(im2col(ones, K, S, P), ones.shape, K, S, P)[0, :, :, 0] for K, S, P in geometries]
-kit.show(
+notebook.show(
     figures.convolution_backwards.counts(maps, [f"K = {K}, S = {S}, P = {P}" for K, S, P in geometries]),
     "Four 8 by 8 maps of counts: K 3 stride 1 is 9 inside and less at the border; K 4 stride 2 is 4 inside, even; K 3 stride 2 "
     "alternates between 1, 2 and 4 like a checkerboard; K 2 stride 3 has gaps of zeros.",
@@ -290,10 +290,10 @@ def conv2d_backward(dy, cache):
 
 # %% tags=["check"]
 check("conv2d", conv2d_forward, conv2d_backward)
-kit.keep("conv2d", conv2d_forward, conv2d_backward)
+notebook.keep("conv2d", conv2d_forward, conv2d_backward)
 
 # %% [markdown]
-# (`kit.keep` has written your layer into `lessons/my_layers.py`. Lesson 11 builds the discriminator from it.)
+# (`notebook.keep` has written your layer into `lessons/my_layers.py`. Lesson 11 builds the discriminator from it.)
 #
 # What does dx look like? Take a face, and the edge kernels of lesson 7. Ask a single output number: *what would have to
 # change in the picture so that you grow?* The answer is dx for a dy that is 0 everywhere but for a 1 at that place. Then ask
@@ -303,13 +303,13 @@ kit.keep("conv2d", conv2d_forward, conv2d_backward)
 face = draw_face(11)[0] / 127.5 - 1
 g = np.array([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 12
 w = np.repeat(g[:, :, None, None], 3, axis=2)  # (3, 3, 3, 1)
-back = kit.yours(conv2d_backward, lesson08.conv2d_backward)
+back = notebook.yours(conv2d_backward, lesson08.conv2d_backward)
 y, cache = conv2d_forward(face[None], w, np.zeros(1), 1, 1)
 single, several = np.zeros_like(y), np.zeros_like(y)
 single[0, 20, 20], several[0, [12, 20, 30, 41, 50], [20, 44, 12, 31, 50]] = 1, 1
 strong = np.where(np.abs(y) > 0.25, y, 0)
 gradients = [back(dy, cache)[0][0].sum(axis=-1) for dy in (single, several, strong)]
-kit.show(
+notebook.show(
     figures.convolution_backwards.answers(face, g, [dy[0, :, :, 0] for dy in (single, several, strong)], gradients),
     "Top row: three gradients dy, with one place (enlarged), five places and all strong edges marked. Bottom row: the face, and dx for the "
     "three: one kernel stamped at the place, five stamps, and the outlines of the face built from stamps.",
@@ -422,7 +422,7 @@ def broken_backward(dy, cache):
     db = dy2.sum(axis=0)
     dw = (im2col(x, K, stride, pad).T @ dy2).reshape(w.shape) / len(x)
     dcols = dy2 @ w[::-1, ::-1].reshape(K * K * C, O).T
-    dx = kit.yours(col2im, lesson08.col2im)(dcols, x.shape, K, stride, pad)
+    dx = notebook.yours(col2im, lesson08.col2im)(dcols, x.shape, K, stride, pad)
     return dx, dw, db
 
 
@@ -533,5 +533,5 @@ check("conv2d", conv2d_forward, repaired_backward)
 #   forks" is our sentence about copies.
 # * V. Dumoulin and F. Visin, [arXiv:1603.07285](https://arxiv.org/abs/1603.07285), section 4.1: a convolution as one matrix,
 #   and its transpose.
-# * `minigan/kernels/loops.py`: forward, dx and dw over *the same list* of meetings (i, j, p, q, r, s), each solved for
+# * `minigan/nn/loops.py`: forward, dx and dw over *the same list* of meetings (i, j, p, q, r, s), each solved for
 #   another letter. If you read one file of minigan, read this one.

@@ -23,12 +23,12 @@
 # %%
 import numpy as np
 
-from lessons import figures, kit
+from lessons import figures, notebook
 from lessons.exercises import lesson09
-from lessons.kit import check
-from minigan import ops
-from minigan.layers import Conv2DTranspose
-from minigan.models import generator
+from lessons.notebook import check
+from minigan.gan.models import generator
+from minigan.nn import ops
+from minigan.nn.layers import Conv2DTranspose
 
 # %% [markdown]
 # Do lessons 7 and 8 first: this cell holds their solutions, `im2col` and `col2im`. Paste your own over them if you have them.
@@ -83,7 +83,7 @@ def col2im(cols, shape, K, stride=1, pad=0):
 # In two dimensions the stamps are squares. Here are four of them, on a map of 5 x 5:
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.transposed.stamping(np.array([[1.0, 2], [3, 4]]), np.array([[1.0, 0, 1], [0, 1, 0], [1, 0, 1]]), stride=2),
     "Filmstrip of four steps: each number of a 2 by 2 map, 1, 2, 3 and 4, stamps a 3 by 3 kernel times its value onto a 5 "
     "by 5 map, two pixels apart; where stamps overlap, the numbers add up.",
@@ -174,7 +174,7 @@ check("stamps_by_hand", by_hand)  # hint=1, hint=2, hint=3 say more
 # *column* is the kernel stamped from one number.
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.transposed.matrices(H=6, K=4, stride=2, pad=1),
     "Left, the 3 by 6 matrix of a convolution: each row holds the taps w0 to w3, two columns further right than the row above, "
     "cut off at the edges. Right, its 6 by 3 transpose: each column holds the taps from top to bottom.",
@@ -206,7 +206,7 @@ def conv2d_transpose_forward(x, w, b, stride=1, pad=0):
 check("conv2d_transpose", conv2d_transpose_forward)  # forward alone
 
 # %%
-forward = kit.yours(conv2d_transpose_forward, ops.conv2d_transpose_forward)
+forward = notebook.yours(conv2d_transpose_forward, ops.conv2d_transpose_forward)
 y, _ = forward(lesson09.HAND_X[None, :, :, None], lesson09.HAND_W[:, :, None, None], np.zeros(1), 2, 0)
 print("your drawing of exercise 9.1, computed:")
 print(y[0, :, :, 0])
@@ -255,7 +255,7 @@ print(y[0, :, :, 0])
 # | dw | patches of **x**, with dy | patches of **dy**, with x |
 # | picture | large to small | small to large |
 #
-# The generator's layer is the discriminator's backward pass. That is how `minigan/conv.py` is built: three primitives,
+# The generator's layer is the discriminator's backward pass. That is how `minigan/nn/conv.py` is built: three primitives,
 # both networks.
 #
 # ### Exercise 9.3: backward   *(15 minutes)*
@@ -279,7 +279,7 @@ def conv2d_transpose_backward(dy, cache):
 
 # %% tags=["check"]
 check("conv2d_transpose", conv2d_transpose_forward, conv2d_transpose_backward)
-kit.keep("conv2d_transpose", conv2d_transpose_forward, conv2d_transpose_backward)
+notebook.keep("conv2d_transpose", conv2d_transpose_forward, conv2d_transpose_backward)
 
 # %% [markdown]
 # Lesson 8's identity, now across the two layers: for the same array w,
@@ -332,7 +332,7 @@ changed = maps[0].copy()
 changed[0, 1, 1] += 1
 again = [changed, *grow(changed, kernels[1:], scales)]
 differences = [np.abs(a[0] - b[0]).mean(axis=-1) for a, b in zip(maps, again, strict=True)]
-kit.show(
+notebook.show(
     figures.transposed.growth([m[0] for m in maps], differences),
     "Upper row: maps of 4 by 4, 8 by 8, 16 by 16, 32 by 32, one channel of each, and the 64 by 64 picture, coloured noise. "
     "Lower row: what changes when one place of the 4 by 4 map changes: 1 pixel, then 4 by 4, 10 by 10, 22 by 22, and at last "
@@ -367,7 +367,7 @@ for K, S in pairs:
     counts.append(forward(np.ones((1, 6, 6, 1)), np.ones((K, K, 1, 1)), np.zeros(1), S, 0)[0][0, :, :, 0])
     many = rng.standard_normal((K, K, 2000, 1))
     spreads.append(forward(np.ones((1, 6, 6, 1)), many, np.zeros(2000), S, 0)[0][0].std(axis=-1))
-kit.show(
+notebook.show(
     figures.transposed.checkerboards(counts, spreads, [f"K = {K}, S = {S}" for K, S in pairs]),
     "Upper row, numbers of stamps: K 3 stride 2 alternates between 1, 2 and 4; K 4 stride 2 is 4 everywhere inside; K 5 "
     "stride 2 alternates between 4, 6 and 9; K 6 stride 3 is even. Lower row, the measured scatter shows the same patterns.",
@@ -424,7 +424,7 @@ hook = np.array([[4.0, 3, 2], [0, 0, 1], [0, 0, 1]])[:, :, None, None]
 bias = np.array([0.5])
 right = lesson09.stamped(dots, hook, bias, 2, 1)
 shown = {"right": right} | {name: fault(dots, hook, bias, 2, 1) for name, fault in lesson09.SUSPECTS.items()}
-kit.show(
+notebook.show(
     figures.transposed.suspects(
         dots[0, :, :, 0], hook[:, :, 0, 0], {name: y[0, :, :, 0] for name, y in shown.items()}, 0.5
     ),
@@ -554,4 +554,4 @@ check("conv2d_transpose", repaired_transpose)
 #   [doi:10.23915/distill.00003](https://doi.org/10.23915/distill.00003): with pictures that you can play with.
 # * V. Dumoulin and F. Visin, [arXiv:1603.07285](https://arxiv.org/abs/1603.07285), chapter 4.
 # * A. Radford, L. Metz and S. Chintala, [arXiv:1511.06434](https://arxiv.org/abs/1511.06434): the DCGAN.
-# * `minigan/conv.py`: three primitives, two layers.
+# * `minigan/nn/conv.py`: three primitives, two layers.

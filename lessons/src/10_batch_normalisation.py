@@ -32,9 +32,9 @@
 # %%
 import numpy as np
 
-from lessons import figures, kit
+from lessons import figures, notebook
 from lessons.exercises import lesson10
-from lessons.kit import check
+from lessons.notebook import check
 
 # %% [markdown]
 # ## The idea
@@ -135,9 +135,9 @@ check("batch_norm", batch_norm_forward)
 rng = np.random.default_rng(0)
 narrow, skewed = 5 + 0.4 * rng.standard_normal(4000), rng.exponential(3.0, 4000)
 channels = np.stack([narrow, skewed, rng.choice([-6, 2], 4000) + rng.random(4000)], axis=1)
-forward = kit.yours(batch_norm_forward, lesson10.batch_norm_forward)
+forward = notebook.yours(batch_norm_forward, lesson10.batch_norm_forward)
 normalised, _ = forward(channels, np.ones(3), np.zeros(3))
-kit.show(
+notebook.show(
     figures.batchnorm.histograms(channels, normalised),
     "Histograms of three channels before and after: narrow far from 0, skewed and wide, with two peaks. "
     "Afterwards all three have mean 0 and standard deviation 1 and have kept their shapes.",
@@ -238,7 +238,7 @@ kit.show(
 # a small inaccuracy.
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.batchnorm.graph(x=(1, 6, 8), dy=(3, 0, 0), gamma=3, beta=2, eps=1 / 3),
     "The graph of batch normalisation from x at the left to y at the right: x, mean, c, q, v, s, r, xhat, y. Each "
     "node shows its values and below them its gradient for the worked example. x splits towards the mean and "
@@ -369,17 +369,17 @@ def batch_norm_backward(dy, cache):
 # %% tags=["check"]
 check("three_paths", three_paths)
 check("batch_norm", batch_norm_forward, batch_norm_backward)
-kit.keep("batch_norm", batch_norm_forward, batch_norm_backward)
+notebook.keep("batch_norm", batch_norm_forward, batch_norm_backward)
 
 # %% [markdown]
 # The three paths of the worked example, one group of bars per value. The loss asked for $y_1$ only; still $x_2$ and
 # $x_3$ get a gradient, and that of $x_1$ nearly vanishes.
 
 # %% tags=["picture"]
-paths = kit.yours(three_paths, lesson10.three_paths)
+paths = notebook.yours(three_paths, lesson10.three_paths)
 example = np.array([[3.0], [0.0], [0.0]])
 xhat = np.array([[-4.0], [1.0], [3.0]]) / 3
-kit.show(
+notebook.show(
     figures.batchnorm.three_paths(paths(example, xhat, np.array([3.0]), np.array([3.0]))),
     "For each of the three values four bars: direct 3, 0, 0; through the mean -1, -1, -1; through the variance "
     "-1.78, 0.44, 1.33; their sum 0.22, -0.56, 0.33.",
@@ -417,7 +417,7 @@ kit.show(
 # centred triples form a plane, and in it the normalised ones form a circle.
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.batchnorm.tangent(np.array([-4.0, 1.0, 3.0]), np.array([3.0, 0.0, 0.0])),
     "The plane of centred triples with the circle of normalised ones. From the point xhat starts the arrow of dy "
     "without its mean; its part along the radius is taken off, and what is left, dx, is a tangent of the circle.",
@@ -472,7 +472,7 @@ check("blind_probes", blind_probes)
 # `check` uses nothing else.
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.batchnorm.probes(lesson10.WRONG_BACKWARDS, np.random.default_rng(1)),
     "A table of seven backward passes by four probes. With dy of ones five of the six wrong ones pass, with dy = "
     "y four; with a single 1 and with a random dy all six are seen. The right one passes everywhere.",
@@ -540,8 +540,8 @@ def moving_average(moving, biased, t, value, momentum=0.5):
 # %% tags=["check"]
 check("batch_norm_inference", batch_norm_inference)
 check("moving_average", moving_average)
-kit.keep("batch_norm_inference", batch_norm_inference)
-kit.keep("moving_average", moving_average)
+notebook.keep("batch_norm_inference", batch_norm_inference)
+notebook.keep("moving_average", moving_average)
 
 # %% [markdown]
 # Three records of one channel's variance, which is really 4 and looks a little different in each batch: started at 0,
@@ -556,9 +556,9 @@ kit.keep("moving_average", moving_average)
 # </details>
 
 # %% tags=["picture"]
-average = kit.yours(moving_average, lesson10.moving_average)
+average = notebook.yours(moving_average, lesson10.moving_average)
 values = 4 + 0.6 * np.random.default_rng(2).standard_normal(60)
-kit.show(
+notebook.show(
     figures.batchnorm.records(values, average, momenta=(0.5, 0.9, 0.99)),
     "Three panels for momentum 0.5, 0.9 and 0.99. The debiased average is near 4 from the first update; those "
     "started at 0 and at 1 creep up, the slower the larger the momentum.",
@@ -591,7 +591,7 @@ kit.show(
 #   that blend either.
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.batchnorm.company(np.random.default_rng(3)),
     "Histograms of one feature for reals and fakes. Raw: apart. Normalised together: still apart. In the "
     "generator's step, fakes alone: they move to the middle, between where the two groups were. Normalised each "
@@ -648,8 +648,8 @@ check("norm_modes", modes)
 # record. Same weights, same pictures: each point is one fake.
 
 # %% tags=["picture"]
-judged = lesson10.three_opinions(steps=kit.fast(150, 20))
-kit.show(
+judged = lesson10.three_opinions(steps=notebook.fast(150, 20))
+notebook.show(
     figures.batchnorm.opinions(judged),
     "Two scatter plots of D's logits for the same fakes: among fakes on the horizontal axis, mixed with reals or "
     "by the record on the vertical one. The points lie around the diagonal, most of them a little above.",
@@ -675,7 +675,7 @@ kit.show(
 # $-\frac{\gamma}{s}\overline{dy}$: the same number for every $i$. What does a missing variance path leave?
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.batchnorm.residuals(lesson10.SUSPECTS, np.random.default_rng(4)),
     "Five panels, one for each suspect: residual against xhat for one channel. One shows a horizontal line, one a "
     "sloping line through the origin, one a sloping line beside the origin, one a scattered cloud, one is zero "

@@ -31,15 +31,15 @@ import math
 import numpy as np
 
 import minigan
-from lessons import figures, kit
+from lessons import figures, notebook
 from lessons.exercises import lesson11
-from lessons.kit import check
+from lessons.notebook import check
 from minigan.check import check_network
 
-ops = kit.my_ops()
+ops = notebook.my_ops()
 
 # %% [markdown]
-# The line above says whose functions are used below. Whatever `kit.keep` has kept is yours.
+# The line above says whose functions are used below. Whatever `notebook.keep` has kept is yours.
 #
 # ## The idea
 #
@@ -125,7 +125,7 @@ g_maps = [(4, 4, 512), (8, 8, 256), (16, 16, 128), (32, 32, 64), (32, 32, 64), (
 check("feature_maps", d_maps, g_maps)
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.dcgan.feature_maps([(64, 64, 3), *lesson11.D_MAPS], [(1, 1, 100), *lesson11.G_MAPS]),
     "Both networks as rows of boxes. The generator grows from 1 x 1 x 100 over 4 x 4 x 512 to 64 x 64 x 3, the "
     "discriminator shrinks from 64 x 64 x 3 to 4 x 4 x 512 and one logit.",
@@ -181,7 +181,7 @@ check("count_by_hand", first, second, norm, dense)
 check("count_parameters", count_parameters)
 
 # %% tags=["picture"]
-count = kit.yours(count_parameters, lesson11.count_parameters)
+count = notebook.yours(count_parameters, lesson11.count_parameters)
 rows = {}
 for name, plan in (("discriminator", lesson11.D_PLAN), ("generator", lesson11.G_PLAN)):
     counts = [count(*layer) for layer in plan]
@@ -192,7 +192,7 @@ for name, plan in (("discriminator", lesson11.D_PLAN), ("generator", lesson11.G_
         for kind, K, C, O in plan
     ]
     rows[name] = list(zip(labels, map(sum, counts), strict=True))
-kit.show(
+notebook.show(
     figures.dcgan.parameters(rows),
     "Bars of parameters by layer. In the discriminator the last convolution, 256 to 512 channels, has 76 % of "
     "2,768,321; in the generator the second layer, 512 to 256, has 58 % of 3,616,771.",
@@ -257,11 +257,11 @@ def glorot_limit(shape):
 check("glorot_limit", glorot_limit)
 
 # %% tags=["picture"]
-limit = kit.yours(glorot_limit, lesson11.glorot_limit)
+limit = notebook.yours(glorot_limit, lesson11.glorot_limit)
 D, G = minigan.discriminator(), minigan.generator()
 chosen = {"D's first": D.layers[0], "D's last conv": D.layers[8], "D's dense": D.layers[12], "G's 3 x 3": G.layers[12]}
 kernels = {name: layer.params["kernel"] for name, layer in chosen.items()}
-kit.show(
+notebook.show(
     figures.dcgan.kernels({name: (kernel, limit(kernel.shape)) for name, kernel in kernels.items()}),
     "Histograms of four kernels at their first values: flat between the limits that the formula gives, and "
     "nothing outside.",
@@ -368,15 +368,15 @@ check("networks", discriminator_layers, generator_layers)
 # %%
 pictures = lesson11.faces(16, 64)
 noise = np.random.default_rng(0).standard_normal((16, 1, 1, 100)).astype(np.float32)
-d_layers = kit.yours(discriminator_layers, lesson11.discriminator_layers)
-g_layers = kit.yours(generator_layers, lesson11.generator_layers)
+d_layers = notebook.yours(discriminator_layers, lesson11.discriminator_layers)
+g_layers = notebook.yours(generator_layers, lesson11.generator_layers)
 
 
 def through_mine(x):
     return MySequential(d_layers(4, lesson11.Parts(ops=ops))).forward(x, training=True)[0]
 
 
-mine = kit.yours(through_mine, lambda x: minigan.discriminator(width=4).forward(x, training=True)[0])(pictures)
+mine = notebook.yours(through_mine, lambda x: minigan.discriminator(width=4).forward(x, training=True)[0])(pictures)
 theirs, _ = minigan.discriminator(width=4).forward(pictures, training=True)
 print(f"largest difference between the logits: {np.abs(mine - theirs).max():.1e}")
 
@@ -404,12 +404,12 @@ print(f"largest difference between the logits: {np.abs(mine - theirs).max():.1e}
 # uncritical in these networks.
 
 # %% tags=["picture"]
-width = kit.fast(16, 8)
+width = notebook.fast(16, 8)
 flows = {
     "discriminator": lesson11.examine(d_layers(width, lesson11.Parts(ops=ops)), pictures),
     "generator": lesson11.examine(g_layers(width, lesson11.Parts(ops=ops, first=1000)), noise),
 }
-kit.show(
+notebook.show(
     figures.dcgan.statistics(flows),
     "Violin plots of the values that come out of each layer, with mean and standard deviation. After every batch "
     "normalisation 0 ± 1, after every LeakyReLU about 0.32 ± 0.65, after transposed convolutions about 0 ± 0.4; "
@@ -436,10 +436,10 @@ kit.show(
 errors = {}
 for build in (minigan.discriminator, minigan.generator):
     network = build(image_size=32, width=2, dtype=np.float64, ops=ops)
-    errors[network.name] = check_network(network, probes=kit.fast(2, 1))
+    errors[network.name] = check_network(network, probes=notebook.fast(2, 1))
     worst = max(errors[network.name], key=errors[network.name].get)
     print(f"{network.name}: worst error {errors[network.name][worst]:.1e}, at {worst}")
-kit.show(
+notebook.show(
     figures.dcgan.gradient_errors(errors),
     "Relative errors of all gradients of both networks, between 1e-14 and 1e-8, all far below the line at 1e-5 "
     "above which a gradient is wrong.",
@@ -468,7 +468,7 @@ kit.show(
 
 # %% tags=["picture"]
 batch = lesson11.one_batch()
-discriminator_step = kit.my("discriminator_step")
+discriminator_step = notebook.my("discriminator_step")
 D = minigan.discriminator(image_size=32, width=8, ops=ops)
 optimizer = minigan.Adam(D.params(), learning_rate=1e-3)
 
@@ -479,9 +479,9 @@ def verdicts():
 
 
 before = verdicts()
-losses = [float(discriminator_step(D, optimizer, batch.pictures, batch.labels)) for _ in range(kit.fast(100, 60))]
+losses = [float(discriminator_step(D, optimizer, batch.pictures, batch.labels)) for _ in range(notebook.fast(100, 60))]
 print(f"loss: {losses[0]:.3f} at first, {losses[-1]:.4f} after {len(losses)} steps")
-kit.show(
+notebook.show(
     figures.dcgan.memorised(losses, np.stack([before, verdicts()]), batch.labels.ravel()),
     "Left: the loss falls from 0.8 to 0.001 in 100 steps. Right: before, the verdicts are scattered; after, all "
     "eight pictures labelled 0 are at 0 and all labelled 1 at 1.",
@@ -521,16 +521,16 @@ check("l2_step", l2_step)
 # **Predict before you run**: in which order will they come, the eyes, the hair, the overall colour?
 
 # %% tags=["picture"]
-step = kit.yours(l2_step, lesson11.l2_step)
-G = minigan.generator(image_size=32, width=kit.fast(16, 8), ops=ops)
+step = notebook.yours(l2_step, lesson11.l2_step)
+G = minigan.generator(image_size=32, width=notebook.fast(16, 8), ops=ops)
 optimizer = minigan.Adam(G.params(), learning_rate=5e-3)
-stops = kit.fast((0, 10, 30, 100, 300), (0, 10, 40))
+stops = notebook.fast((0, 10, 30, 100, 300), (0, 10, 40))
 losses, frames = [], {}
 for t in range(stops[-1] + 1):
     if t in stops:
         frames[t], _ = G.forward(batch.noise, training=True, update_stats=False)
     losses.append(step(G, optimizer, batch.noise, batch.pictures))
-kit.show(
+notebook.show(
     figures.dcgan.film(losses, frames, batch.pictures),
     "A film strip: at step 0 coloured noise, at step 10 blurred faces, at step 30 the right hair and eyes, at "
     "step 300 hardly to be told from the target row below. Beside it the falling loss.",
@@ -582,9 +582,9 @@ check("receptive_fields", receptive_fields)
 # in the batch**, faintly, through the mean and the variance.
 
 # %% tags=["picture"]
-sides = kit.yours(receptive_fields, lesson11.receptive_fields)([(4, 2)] * 4)
+sides = notebook.yours(receptive_fields, lesson11.receptive_fields)([(4, 2)] * 4)
 seen = [lesson11.seen_by_a_unit(blocks, training=False)[0] for blocks in (1, 2, 3, 4)]
-kit.show(
+notebook.show(
     figures.dcgan.receptive_fields(seen, sides, lesson11.seen_by_a_unit(3, training=True)),
     "Maps of which pixels move one unit: squares of side 4, 10, 22 and 46, as worked out. With the batch's "
     "statistics the whole own picture and the whole other picture are faintly marked too.",
@@ -603,7 +603,7 @@ kit.show(
 # `"healthy"`.
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.dcgan.patients(lesson11.patients()),
     "Five pairs of charts. a: outputs around 0.5 that hardly vary, gradient fading towards block 1. b: outputs "
     "that grow. c: 0.32 ± 0.64. d: outputs that shrink to nothing, gradient fading. e: outputs of mean 0 and "

@@ -21,7 +21,7 @@
 # | 12.7 | **diagnose six recorded runs** | 25 |
 #
 # With reading, two hours. You need lesson 4 (cross-entropy from logits), lesson 5 (Adam), lesson 6 (the two steps of a
-# GAN) and lesson 11 (the networks). Layers that you have kept with `kit.keep` are used; for the rest minigan's own stand in.
+# GAN) and lesson 11 (the networks). Layers that you have kept with `notebook.keep` are used; for the rest minigan's own stand in.
 #
 # Words: x is a real picture, z is noise, G(z) a fake. D answers with a logit; its sigmoid, a probability of "real", is
 # written D(x) and D(G(z)). B is the batch size.
@@ -34,14 +34,14 @@ import time
 
 import numpy as np
 
-from lessons import figures, kit, recorded
+from lessons import figures, notebook, recorded_runs
 from lessons.exercises import lesson12
-from lessons.kit import check
-from minigan.config import RunConfig
-from minigan.data.dataset import open_images
-from minigan.diagnosis import examine
-from minigan.gan import METRICS, build_gan, discriminator_step, draw_inputs, generator_step
-from minigan.rng import stream
+from lessons.notebook import check
+from minigan.data.open import open_images
+from minigan.evaluation.diagnosis import examine
+from minigan.gan.step import METRICS, build_gan, discriminator_step, draw_inputs, generator_step
+from minigan.nn.rng import stream
+from minigan.runs.config import RunConfig
 
 # %% [markdown]
 # ## The idea
@@ -129,7 +129,7 @@ from minigan.rng import stream
 # and 2.4.
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.training.losses_of_an_answer(),
     "Loss against D's answer. Left, a real picture: with the hard label the loss falls to 0 at D(x) = 1, with the soft "
     "label it has its lowest point, 0.325, at 0.9. Right, G's step, the same curve: 2.08 at D(G(z)) = 0.1, and 0.693 at 0.5.",
@@ -303,15 +303,15 @@ check("move", move)
 # %% [markdown]
 # ## Train it
 #
-# Now build both networks from your layers. `kit.my_ops()` says whose are whose. Pictures are 32 x 32 and the networks
+# Now build both networks from your layers. `notebook.my_ops()` says whose are whose. Pictures are 32 x 32 and the networks
 # narrow (`width=24`), so that a step takes a fraction of a second even with an `im2col` of your own.
 
 # %%
 SIZE, WIDTH, BATCH, SEED = 32, 24, 16, 12
 
-ops = kit.my_ops()
+ops = notebook.my_ops()
 gan = build_gan(image_size=SIZE, width=WIDTH, seed=SEED, ops=ops)
-faces = open_images(None, image_size=SIZE, count=kit.fast(4000, 150), progress=False)
+faces = open_images(None, image_size=SIZE, count=notebook.fast(4000, 150), progress=False)
 print(
     f"{len(faces):,} drawn faces; G has {sum(gan.generator.count()):,} parameters, D {sum(gan.discriminator.count()):,}"
 )
@@ -323,9 +323,9 @@ print(
 # generator from luckier noise.
 
 # %%
-step_of_yours = kit.yours(train_step, lesson12.train_step)
-answers_of = kit.yours(read_logits, lesson12.read_logits)
-spread_of, move_of = kit.yours(spread, lesson12.spread), kit.yours(move, lesson12.move)
+step_of_yours = notebook.yours(train_step, lesson12.train_step)
+answers_of = notebook.yours(read_logits, lesson12.read_logits)
+spread_of, move_of = notebook.yours(spread, lesson12.spread), notebook.yours(move, lesson12.move)
 
 
 def copies(gan):
@@ -370,7 +370,7 @@ def train(gan, step, steps, frame_steps=(), longest=300.0):
 # this; an `im2col` takes a few minutes; after five minutes it stops by itself.
 
 # %%
-STEPS = kit.fast(1500, 30)
+STEPS = notebook.fast(1500, 30)
 
 began = time.perf_counter()
 warm_up = build_gan(image_size=SIZE, width=WIDTH, seed=SEED, ops=ops)
@@ -386,14 +386,14 @@ for label, a, b in (("first 25", 0, 25), ("last 100", -100, None)):
     print(f"median of the {label}: {told}")
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.training.filmstrip(np.stack([*frames.values()]), list(frames)),
     "Four rows of faces, one for each noise, over the training steps: grey at step 0, noise for some hundred steps, then bright "
     "patches where faces and hair will be, and in the end coarse faces with hair, eyes and skin.",
 )
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.training.curves(np.arange(len(history)), history, "your run: "),
     "Left: D's two losses fall to the floor of 0.325 within a hundred steps and stay just above it; G's stays near "
     "2. Right: D(x) stays near 0.9 and D(G(z)) near 0.1.",
@@ -420,7 +420,7 @@ kit.show(
 # %%
 config = RunConfig(preset="quick", image_size=SIZE, width=WIDTH, batch_size=BATCH, steps=STEPS, seed=SEED)
 findings = examine(config, np.arange(len(history)), history, vitals)
-print("minigan.diagnosis:", "; ".join(f.title for f in findings) or "nothing looks wrong")
+print("minigan.evaluation.diagnosis:", "; ".join(f.title for f in findings) or "nothing looks wrong")
 if vitals:
     last = vitals[-1]
     share = last["fake_spread"] / last["real_spread"]
@@ -456,7 +456,7 @@ def gauges_of(step, steps):
 
 print("step     D real  D fake       G    D(x)  D(G(z))  in G's step  accuracy   G's move  D's move")
 for name, step in {"right": lesson12.train_step, **lesson12.SUSPECTS}.items():
-    d_real, d_fake, g, d_x, d_g_z, in_g, accuracy, g_move, d_move = gauges_of(step, kit.fast(100, 24))
+    d_real, d_fake, g, d_x, d_g_z, in_g, accuracy, g_move, d_move = gauges_of(step, notebook.fast(100, 24))
     print(
         f"{name:7s} {d_real:7.3f} {d_fake:7.3f} {g:7.3f} {d_x:7.2f} {d_g_z:8.2f} {in_g:12.2f} {accuracy:9.0%} "
         f"{g_move:10.6f} {d_move:9.6f}"
@@ -521,9 +521,9 @@ check("suspects", suspects)
 # First the pictures: faces from noise that never changes, losses, and D's answers.
 
 # %% tags=["picture"]
-for letter, run in recorded.runs().items():
+for letter, run in recorded_runs.runs().items():
     g = run.gauges()
-    kit.show(
+    notebook.show(
         figures.training.panel(run),
         f"Run {letter}. Three rows of faces from fixed noise over {run.steps[-1] + 1} steps; losses, in the end D real {g['d_real']:.2f}, "
         f"D fake {g['d_fake']:.2f}, G {g['g']:.2f}; answers, in the end D(x) {g['d_x']:.2f}, D(G(z)) {g['d_g_z']:.2f}.",
@@ -534,14 +534,14 @@ for letter, run in recorded.runs().items():
 # dead. The table has the largest move beside the usual one: what happened in a single step may decide a run.
 
 # %% tags=["picture"]
-kit.show(
-    figures.training.vitals(recorded.runs()),
+notebook.show(
+    figures.training.vitals(recorded_runs.runs()),
     "Four panels with a mark for each of the six runs: G's move and D's move on a logarithmic scale, spread of the fakes as a "
     "share of the reals', and the range of the pixels shown to D as real. The table below has the numbers.",
 )
 
 # %%
-print(recorded.table())
+print(recorded_runs.table())
 
 # %% [markdown]
 # ### Exercise 12.7: diagnose   *(25 minutes)*
@@ -572,7 +572,7 @@ diagnosed = check("diagnose", diagnosis)
 
 # %%
 if diagnosed.passed:
-    for letter, run in recorded.runs().items():
+    for letter, run in recorded_runs.runs().items():
         for finding in run.examine() or [None]:
             if finding is None:
                 print(f"{letter}  nothing looks wrong")
@@ -587,8 +587,8 @@ else:
 
 # %%
 named = {letter: name for letter, name in diagnosis.items() if lesson12.is_right(letter, name)}
-kit.show(
-    figures.training.gallery(recorded.runs(), named),
+notebook.show(
+    figures.training.gallery(recorded_runs.runs(), named),
     "Four faces of the last step of each of the six runs; under those that are named, the name and the gauge that tells.",
 )
 
@@ -600,7 +600,7 @@ kit.show(
 #   is the only gauge that tells.
 # * **The collapsed one** draws one face at a time, and another one later: G's steps were fifty times too large and D's a third
 #   of the usual. G jumps onto whatever D likes at the moment, with all its noises at once, and D, too slow, runs
-#   after it. minigan.diagnosis also finds, and says first, that *D has lost*. Both are true: one is the cause, the other is what
+#   after it. minigan.evaluation.diagnosis also finds, and says first, that *D has lost*. Both are true: one is the cause, the other is what
 #   it did to the faces. (L. Metz and others describe this chase, and a cure: arXiv:1611.02163.)
 # * **The range**: pixels were in 0 to 1 instead of -1 to 1. Losses, moves and spread all look healthy! G learns to
 #   draw pale pictures, since a pixel below 0 is proof of a fake. It is the most common bug of all in GAN code, and no loss shows it.
@@ -613,7 +613,7 @@ kit.show(
 #   left its first weights, and the seed was the same.)
 #
 # An honest word about bands. We first recorded "exploding" with both rates *twenty* times too large. That run learned its faces faster
-# than the normal one! Small networks and short runs bear a lot. `minigan.diagnosis` calls that run exploding, too, by its moves. A band
+# than the normal one! Small networks and short runs bear a lot. `minigan.evaluation.diagnosis` calls that run exploding, too, by its moves. A band
 # says what is usual, not what is right; look at the faces.
 #
 # So of five diseases the losses show two, the collapse and the explosion, and name neither. That is the lesson.

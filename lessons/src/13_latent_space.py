@@ -33,17 +33,17 @@
 # %%
 import numpy as np
 
-from lessons import figures, kit, recorded
+from lessons import figures, notebook, recorded_runs
 from lessons.exercises import lesson13
-from lessons.kit import check
-from minigan.data.modes import COLOURS, SKIN_TONES
-from minigan.plots import to_uint8
-from minigan.vitals import spread
+from lessons.notebook import check
+from minigan.data.drawn.modes import COLOURS, SKIN_TONES
+from minigan.pages.plots import to_uint8
+from minigan.runs.health import spread
 
 # %%
 RUN = None  # or the folder of a run of your own: RUN = "../runs/NAME"
 
-G, step = recorded.trained_generator(RUN)
+G, step = recorded_runs.trained_generator(RUN)
 SIDE = G.output_shape()[0]
 print(f"a generator with {sum(G.count()):,} parameters, after {step:,} training steps; faces of {SIDE} x {SIDE} pixels")
 
@@ -56,7 +56,7 @@ def draw(z):
 rng = np.random.default_rng(13)
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.latent.strips(
         draw(rng.standard_normal((20, 100)))[:16].reshape(2, 8, SIDE, SIDE, 3),
         ["", ""],
@@ -157,7 +157,7 @@ def slerp(a, b, t):
 check("slerp", slerp)
 
 # %%
-circle = kit.yours(slerp, lesson13.slerp)
+circle = notebook.yours(slerp, lesson13.slerp)
 
 
 def straight(a, b, t):
@@ -169,7 +169,7 @@ pairs = rng.standard_normal((2, 2, 100))
 t = np.linspace(0, 1, 7)
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.latent.shell(straight(*pairs[0], t), circle(*pairs[0], t), t),
     "Left: lengths of noise; of 2 numbers spread between 0 and 4, of 20 around 4.4, of 100 in a narrow peak at 10. Right: on the "
     "way from one noise to another, the great circle stays at 10, and the straight line sags to about 7.",
@@ -177,7 +177,7 @@ kit.show(
 
 # %% tags=["picture"]
 walked = [draw(way(*pair, t)) for pair in pairs for way in (straight, circle)]
-kit.show(
+notebook.show(
     figures.latent.strips(
         np.stack(walked),
         ["lerp", "slerp"] * 2,
@@ -195,9 +195,9 @@ kit.show(
 # the painter uses. Take the middles of many ways:
 
 # %%
-held_out = recorded.held_out_faces(SIDE, kit.fast(1500, 200))
-reader = recorded.colour_reader(held_out)
-between = rng.standard_normal((kit.fast(400, 60), 2, 100))
+held_out = recorded_runs.held_out_faces(SIDE, notebook.fast(1500, 200))
+reader = recorded_runs.colour_reader(held_out)
+between = rng.standard_normal((notebook.fast(400, 60), 2, 100))
 half = np.array([0.5])
 real_spread = spread(held_out[:400].astype(np.float32))
 
@@ -241,7 +241,7 @@ for name in names:
     print("angles", " ".join(f"{x:2.0f}" for x in np.degrees(np.arccos(np.clip(cosines, -1, 1)))))
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.latent.strips(
         np.stack([draw(walk(a, b, t)) for walk in lesson13.WALKS.values()]),
         list(lesson13.WALKS),
@@ -322,7 +322,7 @@ check("walks", walks)
 # direction found from a handful of faces is mostly noise, and looks like any other. Count before you believe.
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.latent.half_space(),
     "Points in the plane, cut by a slanted dashed line: triangles beyond it, dots on this side. An arrow from the mean of the dots to the "
     "mean of the triangles stands at a right angle to the line.",
@@ -350,13 +350,13 @@ check("attribute_direction", attribute_direction)
 # Now with real faces. Draw some thousands, read them, and keep the clear ones.
 
 # %%
-many = rng.standard_normal((kit.fast(6000, 1000), 100))
+many = rng.standard_normal((notebook.fast(6000, 1000), 100))
 reading = reader.read(draw(many))
 z = many[reading.clear]
 hair, skin = reading.hair_colour[reading.clear], reading.skin[reading.clear]
 print(f"{len(z):,} of {len(many):,} faces are clear")
 
-difference_of = kit.yours(attribute_direction, lesson13.attribute_direction)
+difference_of = notebook.yours(attribute_direction, lesson13.attribute_direction)
 directions = {}
 print("\nhair       faces   length   of it chance")
 for name in ("black", "silver", "aqua", "brown"):
@@ -383,7 +383,7 @@ def pushed(z, direction, strength):
 
 
 strengths = np.arange(0, 9, 2)
-fresh = rng.standard_normal((kit.fast(300, 60), 100))
+fresh = rng.standard_normal((notebook.fast(300, 60), 100))
 shares = {}
 for name, direction in directions.items():
     at = COLOURS.index(name)
@@ -397,7 +397,7 @@ shares["black, along a\nrandom direction"] = [
 ]
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.latent.effect(strengths, shares, "Fresh faces, pushed along a direction"),
     "Share of faces with a hair colour against how far they were pushed: black, silver and aqua rise from about 10 % to over 90 %; "
     "brown rises to about 40 % at strength 2 and falls to nearly nothing; along a random direction the share of black hair stays low.",
@@ -411,7 +411,7 @@ if shown:
         draw(np.concatenate([pushed(start[k : k + 1], directions[shown], s) for s in (-4, 0, 2, 4, 6, 8)]))
         for k in range(3)
     ]
-    kit.show(
+    notebook.show(
         figures.latent.strips(
             np.stack(rows),
             ["", "", ""],
@@ -476,7 +476,7 @@ check("arithmetic", arithmetic)
 # slightly changed noise, as in the paper.
 
 # %%
-combine = kit.yours(arithmetic, lesson13.arithmetic)
+combine = notebook.yours(arithmetic, lesson13.arithmetic)
 
 
 def group(colour, tone):
@@ -500,7 +500,7 @@ if enough:
     chosen, result = try_once(rng)
     around = result + 0.25 * np.linalg.norm(result) / 10 * rng.standard_normal((9, 100))
     around[4] = result
-    kit.show(
+    notebook.show(
         figures.latent.equation(
             [draw(c) for c in chosen],
             draw(around),
@@ -522,7 +522,7 @@ else:
 
 # %%
 if enough:
-    results = np.stack([try_once(rng)[1] for _ in range(kit.fast(400, 60))])
+    results = np.stack([try_once(rng)[1] for _ in range(notebook.fast(400, 60))])
     read = reader.read(draw(results))
     dark_hair = read.hair_colour == COLOURS.index("black")
     dark_skin = np.isin(read.skin, [SKIN_TONES.index("tan"), SKIN_TONES.index("brown")])
@@ -569,14 +569,14 @@ def truncate(z, limit, rng):
 check("truncate", truncate)
 
 # %%
-cut = kit.yours(truncate, lesson13.truncate)
+cut = notebook.yours(truncate, lesson13.truncate)
 limits = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, np.inf)
-plain = rng.standard_normal((kit.fast(500, 80), 100))
+plain = rng.standard_normal((notebook.fast(500, 80), 100))
 versions = [cut(plain, limit, np.random.default_rng(0)) for limit in limits]
 measured = np.array([clear_and_spread(version) for version in versions])
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.latent.tradeoff(limits, *measured.T, [np.linalg.norm(v, axis=1).mean() for v in versions]),
     "Left: clear faces against spread, by limit: both fall together as the limit goes from none to 0.25. Right: the mean length of the noise "
     "falls with the limit, from 10 to about 1.4.",
@@ -584,7 +584,7 @@ kit.show(
 
 # %% tags=["picture"]
 shown_limits = (0.25, 0.75, np.inf)
-kit.show(
+notebook.show(
     figures.latent.strips(
         np.stack([draw(versions[limits.index(limit)][:7]) for limit in shown_limits]),
         ["all" if np.isinf(limit) else f"{limit:g}" for limit in shown_limits],
@@ -646,9 +646,9 @@ def halved(faces):
     return faces.reshape(N, S // 2, 2, S // 2, 2, 3).mean(axis=(2, 4)).round().astype(np.uint8)
 
 
-near = kit.yours(nearest, lesson13.nearest)
-training = recorded.training_faces(RUN, SIDE, kit.fast(4000, 200))
-fakes = draw(rng.standard_normal((kit.fast(300, 50), 100)))
+near = notebook.yours(nearest, lesson13.nearest)
+training = recorded_runs.training_faces(RUN, SIDE, notebook.fast(4000, 200))
+fakes = draw(rng.standard_normal((notebook.fast(300, 50), 100)))
 reals = held_out[: len(fakes)]
 of_fakes = near(halved(fakes), halved(training), 3)
 of_reals = near(halved(reals), halved(training), 3)
@@ -660,7 +660,7 @@ for name, (_, distances) in (("fakes", of_fakes), ("new real faces", of_reals)):
 
 # %% tags=["picture"]
 closest = np.argsort(of_fakes[1][:, 0])[:3]
-kit.show(
+notebook.show(
     figures.latent.neighbours(
         fakes[closest], training[of_fakes[0][closest]], of_fakes[1][closest], [f"fake {k + 1}" for k in range(3)]
     ),

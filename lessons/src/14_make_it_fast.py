@@ -35,13 +35,13 @@ import time
 
 import numpy as np
 
-from lessons import figures, kit
+from lessons import figures, notebook
 from lessons.exercises import lesson14
-from lessons.kit import check
-from minigan.conv import conv_forward, conv_input_grad
-from minigan.data.faces import draw_face
-from minigan.kernels.winograd import minimal_filter
-from minigan.threads import holding_blas, thread_count, use_threads
+from lessons.notebook import check
+from minigan.data.drawn.faces import draw_face
+from minigan.fast.cpu.thread_pool import holding_blas, thread_count, use_threads
+from minigan.fast.cpu.winograd import minimal_filter
+from minigan.nn.conv import conv_forward, conv_input_grad
 
 # %% [markdown]
 # ## The idea
@@ -64,7 +64,7 @@ from minigan.threads import holding_blas, thread_count, use_threads
 
 
 # %%
-REPEATS = kit.fast(5, 1)
+REPEATS = notebook.fast(5, 1)
 
 
 def seconds(function, *arguments, repeats=REPEATS):
@@ -84,11 +84,11 @@ def report(name, t):
     print(f"{name:24} {t * 1e3:7.2f} ms {FLOP / t / 1e9:7.1f} GFLOP/s {FLOP / t / peak:5.0%} of sgemm")
 
 
-n = kit.fast(1024, 128)
+n = notebook.fast(1024, 128)
 square = np.ones((n, n), np.float32)
 peak = 2 * n**3 / seconds(np.matmul, square, square)
 
-source = np.ones(kit.fast(1 << 24, 1 << 16), np.float32)
+source = np.ones(notebook.fast(1 << 24, 1 << 16), np.float32)
 target = np.empty_like(source)
 bandwidth = 2 * source.nbytes / seconds(np.copyto, target, source)
 
@@ -134,7 +134,7 @@ points = {
     "y = 2x": (1 / 8, np.nan),
     "this layer": (164, np.nan),
 }
-kit.show(
+notebook.show(
     figures.speed.roofline(peak, bandwidth, points),
     "The roofline on logarithmic axes: it rises with the arithmetic intensity up to the ridge and is flat beyond it. "
     "y = 2x, at an eighth of a FLOP per byte, meets the slanted part; the layer, at 164, the flat part.",
@@ -162,7 +162,7 @@ check("work", work)  # hint=1, hint=2, hint=3 say more
 
 # %%
 print("layer                              FLOP    bytes   FLOP per byte")
-count = kit.yours(work, lesson14.work)
+count = notebook.yours(work, lesson14.work)
 for side, C, O in ((4, 512, 256), (8, 256, 128), (16, 128, 64), (32, 64, 3)):
     flop, moved = count(32, side, side, C, O)
     layer = f"{side:2} x {side:2} x {C:3} to {2 * side:2} x {2 * side:2} x {O:3}"
@@ -198,7 +198,7 @@ def every_number(x, w):
 
 
 rng = np.random.default_rng(14)
-N, H, W, C, O = LAYER = kit.fast((32, 16, 16, 128, 64), (4, 8, 8, 16, 8))
+N, H, W, C, O = LAYER = notebook.fast((32, 16, 16, 128, 64), (4, 8, 8, 16, 8))
 x = rng.standard_normal((N, H, W, C)).astype(np.float32)
 w = (rng.standard_normal((4, 4, O, C)) / np.sqrt(4 * C)).astype(np.float32)
 FLOP, BYTES = lesson14.work(*LAYER)
@@ -331,7 +331,7 @@ check("conv2x2", conv2x2)
 # | $y_3$ | $2 \cdot 100 + 0 \cdot 1$ | 200 |
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.speed.one_axis(),
     "One axis of the transposed convolution: inputs above, with a zero at each end, outputs below. Solid arrows go to even "
     "outputs and carry taps 3 and 1, dashed arrows go to odd outputs and carry taps 2 and 0.",
@@ -351,7 +351,7 @@ kit.show(
 # and the 16 taps of the kernel are dealt out to them, four to each, none twice.
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.speed.four_phases(),
     "Four panels. The output's pixels in four colours, lettered A and B in even rows, C and D in odd ones; the sixteen taps "
     "of the kernel with the letter of the phase that uses them; the four kernels of 2 x 2 gathered from them, with taps in "
@@ -415,17 +415,17 @@ check("upsample", upsample)
 face = draw_face(8, size=32)[0].astype(float).mean(axis=2) / 127.5 - 1
 tent = np.array([1, 3, 3, 1]) / 4
 enlarge = np.outer(tent, tent)[:, :, None, None]
-mine = kit.yours(upsample, lesson14.upsample)(face[None, :, :, None], lesson14.phase_kernels(enlarge))
-kit.show(
+mine = notebook.yours(upsample, lesson14.upsample)(face[None, :, :, None], lesson14.phase_kernels(enlarge))
+notebook.show(
     figures.speed.phases_of(mine[0, :, :, 0], lesson14.transposed_loops(face[None, :, :, None], enlarge)[0, :, :, 0]),
     "Four small pictures of a face, one for each phase, the large face put together from them, and its difference from "
     "lesson 9's loops, which is nothing but rounding.",
 )
 
 # %%
-fast_conv = kit.yours(conv2x2, lesson14.conv2x2)
-fast_upsample = kit.yours(upsample, lesson14.upsample)
-kernels = np.ascontiguousarray(kit.yours(phase_kernels, lesson14.phase_kernels)(w))
+fast_conv = notebook.yours(conv2x2, lesson14.conv2x2)
+fast_upsample = notebook.yours(upsample, lesson14.upsample)
+kernels = np.ascontiguousarray(notebook.yours(phase_kernels, lesson14.phase_kernels)(w))
 
 
 def phases_im2col(x):
@@ -480,7 +480,7 @@ for name, t in times.items():
 # There are additions in exchange, but wait who pays for them.
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.speed.products_1d(),
     "From left to right: three inputs d0, d1, d2; the differences d0 - d1, d1, d2 - d1; three products m0, m1, m2 with g0, "
     "g0 + g1 and g1; and two outputs, of which each is a sum of m1 and one other product.",
@@ -565,7 +565,7 @@ check("winograd_2d", winograd_2d)
 # columns is again the formula twice: $r$ says which of the three combinations of rows, $s$ which of columns.
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.speed.nine_products(lesson14.input_tiles, lesson14.kernel_tiles),
     "Nine pairs of small grids, for r and s from 0 to 2. Of the inputs, the corner products take four pixels with alternating "
     "signs, the middle ones two, and V[1,1] the central pixel alone. Of the taps, the corner products take one, the middle ones "
@@ -660,8 +660,8 @@ check("winograd", winograd)
 
 
 # %%
-fast_winograd = kit.yours(winograd, lesson14.winograd)
-prepare = kit.yours(kernel_tiles, lesson14.kernel_tiles)
+fast_winograd = notebook.yours(winograd, lesson14.winograd)
+prepare = notebook.yours(kernel_tiles, lesson14.kernel_tiles)
 tiles = np.stack([[prepare(kernels[a, b]) for b in range(2)] for a in range(2)])  # (2, 2, 3, 3, C, O)
 
 
@@ -723,7 +723,7 @@ scratch = {
     "phases, im2col": one * 4 * C,  # of one phase at a time
     "phases, Winograd": one * (9 * C + 9 * O) / 4,
 }
-kit.show(
+notebook.show(
     figures.speed.chunks(sizes, by_chunk, scratch),
     "Time for the batch against the number of pictures worked on at once, a curve for each of three methods. On most "
     "machines the curves are lowest somewhere between one picture and the whole batch.",
@@ -779,7 +779,7 @@ made = [
 moved = {name: BYTES + 2 * on_the_way for name, on_the_way in zip(methods, made, strict=True)}
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.speed.bars(times, moved, FLOP, peak, title="A layer of the generator"),
     "Three rows of bars for each method: the time, the bytes moved, and the rate, counted in operations of the "
     "definition. The rate of a large matrix product is a dashed line, 16/9 times that a dotted one.",
@@ -814,7 +814,7 @@ def to_blocks(x):
     return blocks.reshape(N, H // 2 + 1, W // 2 + 1, 4 * C)
 
 
-Nd, Hd, Wd, Cd, Od = kit.fast((32, 32, 32, 64, 128), (4, 8, 8, 8, 16))  # the discriminator's second layer
+Nd, Hd, Wd, Cd, Od = notebook.fast((32, 32, 32, 64, 128), (4, 8, 8, 8, 16))  # the discriminator's second layer
 xd = rng.standard_normal((Nd, Hd, Wd, Cd)).astype(np.float32)
 wd = (rng.standard_normal((4, 4, Cd, Od)) / np.sqrt(16 * Cd)).astype(np.float32)
 in_blocks = wd.reshape(2, 2, 2, 2, Cd, Od).transpose(0, 2, 1, 3, 4, 5).reshape(2, 2, 4 * Cd, Od)
@@ -838,7 +838,7 @@ d_made = [0, patches, tiles_d, patches, tiles_d, 25 / 36 * tiles_d]  # minigan: 
 d_moved = {name: d_least + 2 * on_the_way for name, on_the_way in zip(d_methods, d_made, strict=True)}
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.speed.bars(d_times, d_moved, d_flop, d_peak, title="A layer of the discriminator"),
     "The same three rows of bars for a layer of the discriminator. Here Winograd moves fewer bytes than im2col, and in "
     "chunks it is the fastest or beside minigan's own.",
@@ -846,7 +846,7 @@ kit.show(
 
 # %% [markdown]
 # Here V is made once, and it is *smaller* than the patch matrix: 9/4 of the input instead of 16/4. Fewer multiplications **and** fewer bytes, and
-# with chunks that stay in the cache your own function comes close to minigan's. `minigan/kernels/winograd.py` uses this for both
+# with chunks that stay in the cache your own function comes close to minigan's. `minigan/fast/cpu/winograd.py` uses this for both
 # networks: the generator's layer is this one run backwards (lesson 9: it is the adjoint), so it has one set of products too.
 #
 # ### The additions are a product, too
@@ -860,7 +860,7 @@ kit.show(
 #
 # (Check one row of each against $m_0, m_1, m_2, y_0, y_1$ above.) There are such matrices for larger tiles. F(4,2) has four
 # outputs and takes five products in place of eight; in two dimensions 25 in place of 64, that is 2.56 times fewer, where F(2,2) has
-# 1.78. `minigan.kernels.winograd.minimal_filter` makes them; how, its docstring says.
+# 1.78. `minigan.fast.cpu.winograd.minimal_filter` makes them; how, its docstring says.
 #
 # The price stands in $B^T$: five rows, full of numbers. Done as we have done it, each number that is not 0 is a walk through memory,
 # and the walks eat up what the products save. minigan left it out at first, for that reason.
@@ -870,7 +870,7 @@ kit.show(
 # %%
 AT, G, BT = (matrix.astype(np.float32) for matrix in minimal_filter(4, 2))
 print(BT)
-rows = rng.standard_normal((kit.fast(400, 100), 5, 1024), np.float32)  # five rows of blocks, many times
+rows = rng.standard_normal((notebook.fast(400, 100), 5, 1024), np.float32)  # five rows of blocks, many times
 
 
 def one_at_a_time():
@@ -894,7 +894,7 @@ for name, t in both.items():
 # ### And several cores
 #
 # NumPy's element-wise arithmetic runs on one core, however many there are; only BLAS uses more. But NumPy lets go of Python's lock while
-# it computes, so plain threads can work on different chunks at the same time. `minigan/threads.py` is that idea: pieces of work,
+# it computes, so plain threads can work on different chunks at the same time. `minigan/fast/cpu/thread_pool.py` is that idea: pieces of work,
 # a handful of threads that take the next piece when they are done, and BLAS held to one thread meanwhile, so that they do not
 # fight. What the blocks of step 4 were good for once, they are now good for twice.
 
@@ -925,7 +925,7 @@ largest = np.abs(right).max()
 lost = {name: float(np.abs(method() - right).max() / largest) for name, method in methods.items()}
 
 # %% tags=["picture"]
-kit.show(
+notebook.show(
     figures.speed.errors(lost, float(np.finfo(np.float32).eps)),
     "A bar for each method on a logarithmic axis: the largest error in float32 as a share of the largest value. The "
     "definition loses a few roundings, Winograd with tiles of 2 about twice as much, minigan's tiles of 4 some ten times.",
@@ -954,7 +954,7 @@ d, g = (1, 1e8, 1), (1, 1e-9)
 check("lost_digits", d, g)
 
 # %% [markdown]
-# That is why `minigan/kernels/winograd.py` looks at its own result, and where a number is not finite computes those pictures once more, with
+# That is why `minigan/fast/cpu/winograd.py` looks at its own result, and where a number is not finite computes those pictures once more, with
 # im2col. (What about large but finite ones? After batch normalisation there are none.)
 #
 # ### Exercise 14.11: five suspects   *(10 minutes)*
@@ -968,7 +968,7 @@ hunt_x = hunt_rng.standard_normal((1, 6, 6, 8)).astype(np.float32)
 hunt_w = hunt_rng.standard_normal((4, 4, 2, 8)).astype(np.float32)
 hunt_right = lesson14.transposed_loops(hunt_x.astype(float), hunt_w.astype(float))
 results = {name: suspect(hunt_x, hunt_w) for name, suspect in lesson14.SUSPECTS.items()}
-kit.show(
+notebook.show(
     figures.speed.suspects({name: y[0, :, :, 0] for name, y in results.items()}, hunt_right[0, :, :, 0]),
     "Five maps of differences. A differs in most pixels but not in every second row and column; B along the border only; C in a "
     "pattern of period four; D everywhere, by a millionth; E in a checkerboard.",
@@ -1038,7 +1038,7 @@ except Exception as error:  # not installed, or no driver
     print(f"no GPU here, skipped ({type(error).__name__})")
 
 if on_gpu:
-    from minigan.backend import get_backend
+    from minigan.nn.backend import get_backend
 
     backend = get_backend("cupy")
     x_gpu, w_gpu = backend.asarray(x), backend.asarray(w)
@@ -1106,7 +1106,7 @@ if on_gpu:
 # This was the last lesson. You have written every part of a GAN by hand, forwards and backwards, checked it, trained it, looked inside, and
 # made it fast. From here:
 #
-# * read `minigan/kernels/winograd.py`: it is exercise 14.9 with those three matrices, with the gradients, which are the same lines read
+# * read `minigan/fast/cpu/winograd.py`: it is exercise 14.9 with those three matrices, with the gradients, which are the same lines read
 #   backwards, and with memory that is used again;
 # * read `docs/performance.md` for the rest of the story: threads, memory, one walk in place of many, and all that was tried and did *not*
 #   help;

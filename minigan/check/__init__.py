@@ -15,8 +15,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from minigan.check.model import Outcome
-    from minigan.network import Sequential
+    from minigan.check.outcomes import Outcome
+    from minigan.nn.network import Sequential
 
 __all__ = ["check", "check_network"]
 
@@ -47,9 +47,9 @@ def check(exercise: str, *functions: Callable[..., Any], layout: str = "NHWC", s
     ValueError
         If the exercise is unknown, or the number of functions, the layout or the hint does not fit.
     """
-    from minigan.check.engine import run_exercise
+    from minigan.check.engine.ladder import run_exercise
     from minigan.check.exercises import EXERCISES
-    from minigan.check.text import render_finding
+    from minigan.check.report.text_report import render_finding
 
     if exercise not in EXERCISES:
         raise ValueError(f"check: exercise must be one of {', '.join(EXERCISES)}, got {exercise!r}")
@@ -93,6 +93,6 @@ def check_network(network: Sequential, *, batch_size: int = 3, seed: int = 0, pr
     ValueError
         If the network is not float64: in float32 a right gradient cannot be told from a slightly wrong one.
     """
-    from minigan.check.network_check import network_errors
+    from minigan.check.engine.network_errors import network_errors
 
     return network_errors(network, batch_size=batch_size, seed=seed, probes=probes)

@@ -1,7 +1,7 @@
 """Check files of layers: ``python -m minigan.check my_layers.py``.
 
 This file reads the command line, makes sure that what is to be written can be written, has each file checked in a
-process of its own (`minigan.check.sandbox`), and prints and writes what came out.
+process of its own (`minigan.check.sandbox.supervisor`), and prints and writes what came out.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from tqdm import tqdm
 
 from minigan import __version__
 from minigan.check.exercises import EXERCISES
-from minigan.check.model import FileReport
-from minigan.check.sandbox import TIME_LIMIT, check_file, chosen, student_file
-from minigan.check.template import write_template
-from minigan.check.text import render_class, render_text
-from minigan.cli import Parser, path_name, run_command, whole
-from minigan.errors import UserError
-from minigan.files import write_text
+from minigan.check.outcomes import FileReport
+from minigan.check.report.text_report import render_class, render_text
+from minigan.check.sandbox.supervisor import TIME_LIMIT, check_file, chosen, student_file
+from minigan.check.student_template import write_template
+from minigan.system.atomic_files import write_text
+from minigan.system.cli import Parser, path_name, run_command, whole
+from minigan.system.errors import UserError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,7 +84,7 @@ def _write(reports: list[FileReport], page: Path | None, data: Path | None, *, h
     if data is not None:
         write_text(data, _json(reports, seed))
     if page is not None:
-        from minigan.check.html import render_html
+        from minigan.check.report.class_page import render_html
 
         html = render_html(reports, hint=hint)
         write_text(page, html.encode("utf-8", "backslashreplace").decode("utf-8"))
@@ -159,10 +159,10 @@ def _list() -> str:
 
 def _zoo() -> int:
     try:
-        from minigan.check import zoo_score
+        from minigan.check.zoo import score
     except ImportError as error:
         raise UserError(f"--zoo: the bug zoo is not part of this installation ({error})") from None
-    return int(zoo_score.print_score() or 0)
+    return int(score.print_score() or 0)
 
 
 def _print(text: str) -> None:

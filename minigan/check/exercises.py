@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from minigan import ops
-from minigan.backend import Array
-from minigan.conv import conv_forward, conv_input_grad
+from minigan.nn import ops
+from minigan.nn.backend import Array
+from minigan.nn.conv import conv_forward, conv_input_grad
 
 Rng = np.random.Generator
 

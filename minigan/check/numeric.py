@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigan.backend import Array
 from minigan.check.exercises import Case, Exercise
+from minigan.nn.backend import Array
 
 H = 1e-5
 """Step of the centred difference: its error, h^2, and rounding, 1e-16 / h, are about equal there."""

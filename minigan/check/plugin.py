@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:  # nothing heavy at run time: every pytest run of everybody loads this
-    from minigan.check.model import FileReport
+    from minigan.check.outcomes import FileReport
 
 OPTION = "--minigan-impl"
 LESSONS = range(1, 15)
@@ -36,8 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"lesson{lesson}: exercises of minigan's lesson {lesson}")
     if config.getoption(OPTION) is None:
         return
-    from minigan.check.sandbox import student_file
-    from minigan.errors import UserError
+    from minigan.check.sandbox.supervisor import student_file
+    from minigan.system.errors import UserError
 
     try:
         student_file(_file(config))
@@ -73,7 +73,7 @@ def minigan_report(request: pytest.FixtureRequest) -> FileReport:
     """What the checker says about the file, for all exercises of this run."""
     stash = request.config.stash
     if _report_key not in stash:
-        from minigan.check.sandbox import check_file
+        from minigan.check.sandbox.supervisor import check_file
 
         exercises = [exercise for item in request.session.items if (exercise := exercise_of(item)) is not None]
         report = check_file(_file(request.config), exercises=exercises)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from minigan.check.exercises import EXERCISES
-from minigan.check.model import FAILED, NOT_CHECKED, NOT_IMPLEMENTED, PASSED, FileReport
-from minigan.check.text import render_finding, render_problem
+from minigan.check.outcomes import FAILED, NOT_CHECKED, NOT_IMPLEMENTED, PASSED, FileReport
+from minigan.check.report.text_report import render_finding, render_problem
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

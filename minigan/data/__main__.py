@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from minigan.cli import Parser, path_name, run_command, whole
-from minigan.console import complain, one_line, say
-from minigan.data.dataset import ImageSet
-from minigan.data.info import cautions, describe, survey
-from minigan.errors import RunError, UserError
-from minigan.models import IMAGE_SIZES
-from minigan.plots import FORMATS, image_format, save_grid
+from minigan.data.image_set import ImageSet
+from minigan.data.images.survey import cautions, describe, survey
+from minigan.nn.geometry import IMAGE_SIZES
+from minigan.pages.plots import FORMATS, image_format, save_grid
+from minigan.system.cli import Parser, path_name, run_command, whole
+from minigan.system.console import complain, one_line, say
+from minigan.system.errors import RunError, UserError
 
 SHEET = 100
 """Pictures on a sheet, at most."""
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises
     ------
     UserError, RunError
-        See `minigan.cli.run_command`.
+        See `minigan.system.cli.run_command`.
     """
     arguments = _parser().parse_args(argv)
     folder = Path(arguments.folder)

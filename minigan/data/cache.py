@@ -1,12 +1,11 @@
 """Where decoded images are kept, so that only the first opening of a data set is slow.
 
-Images come in from `minigan.data.folder` (a user's own pictures) or `minigan.data.drawn` (the built-in
-faces), already square and of one size, and go to two files in the user's cache directory: a ``.npy`` with
-every image, which later runs map into memory and read like an array, and a small ``.json`` with what else is
-worth remembering. A cache is written under a temporary name and renamed when it is complete, so a
-half-written one is never opened; and because disks fill up, cables are pulled and files get copied badly, an
-existing one is checked byte for byte against its SHA-256 before it is believed. Whatever is wrong with it,
-the answer is the same: build it again.
+Images come in from `minigan.data.images.image_folder` (a user's own pictures) or `minigan.data.drawn.face_set` (the
+built-in faces), already square and of one size, and go to two files in the user's cache directory: a ``.npy`` with
+every image, which later runs map into memory and read like an array, and a small ``.json`` with what else is worth
+remembering. A cache is written under a temporary name and renamed when it is complete, so a half-written one is never
+opened; and because disks fill up, cables are pulled and files get copied badly, an existing one is checked byte for
+byte against its SHA-256 before it is believed. Whatever is wrong with it, the answer is the same: build it again.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 
-from minigan import files
-from minigan.errors import RunError, UserError
+from minigan.system import atomic_files
+from minigan.system.errors import RunError, UserError
 
 ENVIRONMENT_VARIABLE = "MINIGAN_CACHE"
 
@@ -175,8 +174,8 @@ class Builder:
     def __enter__(self) -> Builder:
         with _explained(self._directory):
             self._directory.mkdir(parents=True, exist_ok=True)
-            files.remove_temporaries(self._directory, older_than=files.STALE_SECONDS)
-            self._temporary = files.temporary_file(self._directory / f"{self.stem}.npy")
+            atomic_files.remove_temporaries(self._directory, older_than=atomic_files.STALE_SECONDS)
+            self._temporary = atomic_files.temporary_file(self._directory / f"{self.stem}.npy")
         try:
             with _explained(self._directory):
                 self._file = self._temporary.open("wb")
@@ -249,13 +248,13 @@ class Builder:
             # On Windows this fails while another run has a file of this name mapped. By its name it is equal to ours
             # and can stay; what lies there is verified below.
             try:
-                files.put_in_place(Path(file.name), images)
+                atomic_files.put_in_place(Path(file.name), images)
             except PermissionError:
                 if os.name != "nt":
                     raise
             record = {"fingerprint": seal, "notes": notes}
             try:
-                files.write_text(self._directory / f"{self.stem}.json", json.dumps(record, indent=1) + "\n")
+                atomic_files.write_text(self._directory / f"{self.stem}.json", json.dumps(record, indent=1) + "\n")
             except BaseException:
                 images.unlink(missing_ok=True)
                 raise

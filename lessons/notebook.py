@@ -1,0 +1,300 @@
+"""What the notebooks import: `check`, pictures, and the file in which a student's own layers are kept.
+
+One `check` serves all exercises: those of `minigan.check` go to its engine, a lesson's own to `lessons.judging`; both
+are told alike. `show` displays a picture with a text in its place, `yours` lets a picture be drawn before its function
+is written, and `keep`, `my` and `my_ops` carry a student's layers from one lesson to the next.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+import json
+import os
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from lessons.judging import Exercise, Mistake, Verdict, judge, name_faults
+from lessons.kept_layers import keep_functions, my, my_ops
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Exercise", "Mistake", "Verdict", "check", "fast", "keep", "my", "my_ops", "name_faults", "show", "yours"]
+
+DOTS_PER_INCH = 110
+
+LARGE = 50_000
+"""Pictures of more bytes are stored with a palette of 256 colours."""
+
+T = TypeVar("T")
+
+
+# ---------------------------------------------------------------------------------------------------------------- check
+def check(name: str, *given: Any, hint: int | None = None, **settings: Any) -> Verdict:
+    """Check what a student has written, and print what was found.
+
+    Parameters
+    ----------
+    name : str
+        An exercise of `minigan.check` (``python -m minigan.check --list``), or of a lesson.
+    *given
+        The exercise's functions, or the answer it asks for.
+    hint : int, optional
+        How many hints to print, 0 to 3. By default one when something is wrong, and none before there is anything.
+    **settings
+        ``seed`` for other random cases; for pictures ``layout="NCHW"``.
+
+    Returns
+    -------
+    Verdict
+        Its ``passed`` says whether the exercise is solved.
+
+    Raises
+    ------
+    ValueError
+        If there is no such exercise, or the number of functions or the hint does not fit.
+    """
+    if hint not in (None, 0, 1, 2, 3):
+        raise ValueError(f"check: hint must be 0, 1, 2 or 3, got {hint!r}")
+    verdict, told = _judged(name, given, hint, settings)
+    print(told)
+    _record("check", name, verdict)
+    return verdict
+
+
+def _judged(name: str, given: tuple[Any, ...], hint: int | None, settings: dict[str, Any]) -> tuple[Verdict, str]:
+    from lessons import exercises
+    from minigan.check.exercises import EXERCISES
+
+    if name in EXERCISES:
+        verdict = judge_layer(name, given, **settings)
+        return verdict, _told(name, verdict, EXERCISES[name].lesson, _layer_hints(name, verdict), hint)
+    exercise = exercises.find(name)
+    if exercise is None:
+        known = [*EXERCISES, *exercises.every()]
+        near = get_close_matches(str(name), known, n=2, cutoff=0.5)
+        raise ValueError(
+            f"check: there is no exercise {name!r}" + (f"; did you mean {' or '.join(near)}?" if near else "")
+        )
+    verdict = judge(exercise, given, **settings)
+    return verdict, _told(name, verdict, exercise.lesson, exercise.hints, hint)
+
+
+def judge_layer(name: str, given: tuple[Any, ...], *, layout: str = "NHWC", seed: int = 0) -> Verdict:
+    """Judge an exercise of `minigan.check`, without printing.
+
+    Parameters
+    ----------
+    name : str
+    given : tuple of callable
+        Forward and backward, or the single function; forward alone passes when it is right.
+    layout : "NHWC" or "NCHW"
+    seed : int
+
+    Returns
+    -------
+    Verdict
+
+    Raises
+    ------
+    ValueError
+        If the number of functions or the layout does not fit.
+    """
+    from minigan.check.engine.ladder import run_exercise
+    from minigan.check.exercises import EXERCISES
+    from minigan.check.outcomes import NOT_IMPLEMENTED, PASSED
+
+    functions = EXERCISES[name].functions
+    if not 1 <= len(given) <= len(functions):
+        raise ValueError(f"check: {name} is {' and '.join(functions)}, got {len(given)} functions")
+    if layout not in ("NHWC", "NCHW"):
+        raise ValueError(f'check: layout must be "NHWC" or "NCHW", got {layout!r}')
+    outcome = run_exercise(name, dict(zip(functions, given, strict=False)), layout=layout, seed=seed)
+    status = outcome.status
+    if status == NOT_IMPLEMENTED and len(given) == 1 and outcome.passed:
+        status = PASSED  # a lesson may ask for forward first
+    said = ", ".join(outcome.passed)
+    if status == NOT_IMPLEMENTED:
+        said = "not implemented yet" + (f" (but right so far: {said})" if said else "")
+    return Verdict(status, said, outcome.finding, tuple(outcome.passed))
+
+
+def _layer_hints(name: str, verdict: Verdict) -> tuple[str, ...]:
+    from minigan.check.exercises import EXERCISES
+    from minigan.check.mistakes.hints import gradient_hints, result_hints
+
+    if "forward" in verdict.right:
+        first = next(iter(EXERCISES[name].gradients), "")
+        return gradient_hints(name, first, "NHWC") or ()
+    return result_hints(name, "NHWC") or ()
+
+
+def _told(name: str, verdict: Verdict, lesson: int, hints: tuple[str, ...], hint: int | None) -> str:
+    from dataclasses import replace
+
+    from minigan.check.outcomes import FAILED, Outcome
+    from minigan.check.report.text_report import render_finding
+
+    if verdict.finding is None:
+        said = f" ({verdict.said})" if verdict.said and verdict.passed else ""
+        lines = [f"{name}   {verdict.status if verdict.passed else verdict.said}{said}"]
+        lines += [f"  Hint {k} of {len(hints)}: {text}" for k, text in enumerate(hints[: hint or 0], start=1)]
+        return "\n".join(lines)
+    finding = verdict.finding
+    shown = 1 if hint is None else hint
+    if not finding.hints:
+        finding = replace(finding, hints=tuple(filter(None, hints)))
+        shown = 0 if hint is None and finding.cause else shown  # the cause says more than a hint for everybody
+    status = FAILED if verdict.status == FAILED else verdict.status
+    outcome = Outcome(name, status, finding, list(verdict.right), lesson)
+    return render_finding(outcome, "", hint=shown)
+
+
+def _record(kind: str, name: str, verdict: Verdict) -> None:
+    """Where the course is built, verdicts are written down; MINIGAN_LESSONS_VERDICTS names the file."""
+    path = os.environ.get("MINIGAN_LESSONS_VERDICTS")
+    if path:
+        title = verdict.finding.title if verdict.finding else verdict.said
+        line = json.dumps({"kind": kind, "exercise": name, "status": verdict.status, "title": title})
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+
+# ------------------------------------------------------------------------------------------------------------- pictures
+def show(figure: Figure, alt: str) -> None:
+    """Display a picture, with a text for those who cannot see it.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    alt : str
+        What is to be seen, in a sentence or two.
+
+    Raises
+    ------
+    ValueError
+        If the text says nothing.
+    """
+    if not alt.strip():
+        raise ValueError("show: alt must say what is to be seen, got an empty text")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    _close(figure)
+    show_image(_in_256_colours(buffer) if buffer.tell() > LARGE else buffer.getvalue(), alt)
+
+
+def _in_256_colours(png: io.BytesIO) -> bytes:
+    """The picture with a palette: a third of the bytes, and no value changes by more than the eye can tell."""
+    from PIL import Image
+
+    palette = (
+        Image.open(png)
+        .convert("RGB")
+        .quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE)
+    )
+    smaller = io.BytesIO()
+    palette.save(smaller, "PNG", optimize=True)
+    return smaller.getvalue()
+
+
+def show_image(data: bytes, alt: str, kind: str = "image/png") -> None:
+    """Display an encoded picture, PNG or GIF, with a text for those who cannot see it."""
+    try:
+        from IPython.display import display
+    except ModuleNotFoundError:  # a plain script
+        print(alt)
+        return
+    content = {kind: base64.b64encode(data).decode("ascii"), "text/plain": alt}
+    display(content, metadata={kind: {"alt": alt}}, raw=True)
+
+
+def _close(figure: Figure) -> None:
+    """Forget a figure made by pyplot, which would display it a second time."""
+    import sys
+
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close(figure)
+
+
+def yours(function: Callable[..., Any], reference: Callable[..., Any]) -> Callable[..., Any]:
+    """The student's function as long as it is written, the reference otherwise.
+
+    Parameters
+    ----------
+    function : callable
+        May raise NotImplementedError.
+    reference : callable
+        With the same arguments.
+
+    Returns
+    -------
+    callable
+        Says once if it has to use the reference.
+    """
+    told: list[bool] = []
+
+    @functools.wraps(reference)
+    def either(*arguments: Any, **settings: Any) -> Any:
+        try:
+            if function is not None:
+                return function(*arguments, **settings)
+        except NotImplementedError:
+            pass
+        if not told:
+            told.append(True)
+            print(f"{getattr(function, '__name__', 'this')}: drawn with minigan's own until yours is written")
+        return reference(*arguments, **settings)
+
+    return either
+
+
+def fast(full: T, quick: T) -> T:
+    """`full`, or `quick` where the whole course is only tried (MINIGAN_LESSONS_FAST=1)."""
+    return quick if os.environ.get("MINIGAN_LESSONS_FAST") == "1" else full
+
+
+# ----------------------------------------------------------------------------------------------------------------- keep
+def keep(name: str, *functions: Callable[..., Any]) -> Verdict:
+    """Keep layers for the later lessons, if they pass the check.
+
+    Their source, with the helpers and imports they use, goes into ``lessons/my_layers.py``: `my` and `my_ops` read it,
+    ``python -m minigan.check lessons/my_layers.py`` checks it, and a teacher may collect it.
+
+    Parameters
+    ----------
+    name : str
+        An exercise of `minigan.check`.
+    *functions : callable
+        As `check` takes them, all of them.
+
+    Returns
+    -------
+    Verdict
+
+    Raises
+    ------
+    ValueError
+        If the exercise is unknown or the number of functions does not fit.
+    """
+    from minigan.check.exercises import EXERCISES
+
+    if name not in EXERCISES:
+        raise ValueError(f"keep: exercise must be one of {', '.join(EXERCISES)}, got {name!r}")
+    wanted = EXERCISES[name].functions
+    if len(functions) != len(wanted):
+        raise ValueError(f"keep: {name} is {' and '.join(wanted)}, got {len(functions)} functions")
+    verdict, told = _judged(name, functions, None, {})
+    if verdict.passed:
+        problem, where = keep_functions(name, functions)
+        verdict = Verdict.wrong(problem) if problem else verdict
+        print(f"{name}   not kept: {problem}" if problem else f"{name}   kept in {Path(where).name}")
+    elif verdict.finding is None:
+        print(f"{name}   {verdict.said}: nothing kept")
+    else:
+        print(f"{told}\n{name}   not kept: wrong layers would only confuse the lessons to come")
+    _record("keep", name, verdict)
+    return verdict

@@ -1,0 +1,143 @@
+"""What the checker says: outcomes, findings and their codes, as plain data.
+
+The engine (`minigan.check.engine.ladder`) makes one `Outcome` for each exercise; reports, the pytest plugin and JSON
+files only pass it on. Everything here turns into JSON and back, because a student's file is checked in another process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+PASSED = "passed"
+FAILED = "failed"
+NOT_IMPLEMENTED = "not implemented"
+NOT_CHECKED = "not checked"
+CHECKER_ERROR = "checker error"
+STATUSES = (PASSED, FAILED, NOT_IMPLEMENTED, NOT_CHECKED, CHECKER_ERROR)
+
+RUNGS = ("load", "contract", "hygiene", "forward", "algebra", "gradient", "behaviour")
+"""The ladder, from the bottom; a check stops at the first rung that fails."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, in words a student can use.
+
+    Parameters
+    ----------
+    code : str
+        A key of `minigan.check.codes.CODES`, such as "E58".
+    rung : str
+        Where on the ladder, one of `RUNGS`.
+    title : str
+        What is wrong, one line.
+    evidence : tuple of str
+        What was measured: shapes, values, share of wrong entries. One line each.
+    cause : str
+        Why it is probably wrong; "" if nothing fits.
+    hints : tuple of str
+        Up to three, from a nudge to the way out.
+    where : str
+        The function, e.g. "batch_norm_backward: dx".
+    """
+
+    code: str
+    rung: str
+    title: str
+    evidence: tuple[str, ...] = ()
+    cause: str = ""
+    hints: tuple[str, ...] = ()
+    where: str = ""
+
+
+@dataclass
+class Outcome:
+    """Result of checking one exercise.
+
+    Parameters
+    ----------
+    exercise : str
+        A key of `minigan.check.exercises.EXERCISES`.
+    status : str
+        One of `STATUSES`.
+    finding : Finding or None
+        What is wrong, if failed.
+    passed : list of str
+        What was found right, in a few words each ("forward", "dx").
+    lesson : int
+        The lesson that teaches it.
+    seconds : float
+        Time the check took.
+    picture : dict or None
+        For failures of a gradient: ``{"name": "dx", "index": [...], "yours": 2-D list, "numeric": 2-D list}``, one
+        slice of the smallest failing case.
+    """
+
+    exercise: str
+    status: str
+    finding: Finding | None = None
+    passed: list[str] = field(default_factory=list)
+    lesson: int = 0
+    seconds: float = 0.0
+    picture: dict[str, Any] | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong (it may not be implemented yet)."""
+        return self.status in (PASSED, NOT_IMPLEMENTED)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain dicts and lists, for JSON."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(data: dict[str, Any]) -> Outcome:
+        """The reverse of `to_dict`."""
+        finding = data.get("finding")
+        if finding is not None:
+            finding = Finding(**{k: tuple(v) if isinstance(v, list) else v for k, v in finding.items()})  # type: ignore[arg-type]
+        return Outcome(**{**data, "finding": finding})
+
+
+@dataclass
+class FileReport:
+    """Outcomes of all exercises for one student's file.
+
+    Parameters
+    ----------
+    path : str
+        The file as it was named.
+    outcomes : list of Outcome
+        In the order of the exercises.
+    problem : Finding or None
+        Why the file could not be checked at all (it does not parse, its import fails ...).
+    layout : str
+        "NHWC" or "NCHW".
+    seconds : float
+    """
+
+    path: str
+    outcomes: list[Outcome]
+    problem: Finding | None = None
+    layout: str = "NHWC"
+    seconds: float = 0.0
+
+    def count(self, status: str) -> int:
+        """How many outcomes have a status."""
+        return sum(outcome.status == status for outcome in self.outcomes)
+
+    @property
+    def ok(self) -> bool:
+        """Whether all that is implemented passes."""
+        return self.problem is None and all(outcome.ok for outcome in self.outcomes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain dicts and lists, for JSON."""
+        return {
+            "path": self.path,
+            "layout": self.layout,
+            "seconds": self.seconds,
+            "problem": None if self.problem is None else asdict(self.problem),
+            "outcomes": [outcome.to_dict() for outcome in self.outcomes],
+        }

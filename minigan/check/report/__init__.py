@@ -1,0 +1,1 @@
+"""What the checker found, as text and as one HTML page."""

@@ -1,0 +1,405 @@
+"""The process in which a student's file runs: import it, check one exercise after the other, report each at once.
+
+`minigan.check.sandbox.supervisor` starts this file as a script and talks to it over the three standard streams.
+Standard input brings one line of JSON, the job, and then a byte for each step that is to be taken: the import, and
+every exercise. When it ends, whoever asked is gone, and so is this process. Standard output is taken away from the
+student before the file is imported and becomes the channel for results, one line of JSON each. Whatever is printed, by
+`print` or straight into a file descriptor, goes down the error stream, where it is counted and thrown away. Lines of
+the channel begin with a random word from the job, so that nothing a file writes into it by accident passes for a
+result. All this protects against mistakes, not against somebody who means harm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import importlib.util
+import json
+import linecache
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:  # at run time only once `sys.path` is the one of the process that asked
+    from minigan.check.outcomes import Finding, Outcome
+
+LAYOUTS = ("NHWC", "NCHW")
+NOT_INSTALLED_HINT = "The exercises need NumPy only. Install the module in the same environment, or remove the import."
+AT_IMPORT_HINT = (
+    'The checker imports the file to find its functions. Put code that runs under if __name__ == "__main__":'
+)
+
+_steps = threading.Semaphore(0)  # to be taken now
+
+
+class Channel:
+    """The way back to the process that asked.
+
+    Parameters
+    ----------
+    descriptor : int
+        File descriptor to write to.
+    token : str
+        First word of every line.
+    """
+
+    def __init__(self, descriptor: int, token: str) -> None:
+        self.descriptor = descriptor
+        self.token = token
+        self.process = os.getpid()
+
+    def send(self, kind: str, value: Any) -> None:
+        """Send one message; a copy of this process that a student's file has forked ends here instead.
+
+        Parameters
+        ----------
+        kind : str
+        value : anything that JSON can say
+        """
+        if os.getpid() != self.process:
+            os._exit(1)
+        # The line break in front ends whatever half a line somebody else has left.
+        line = f"\n{self.token}{json.dumps([kind, value], default=_plain)}\n".encode("ascii")
+        while line:
+            line = line[os.write(self.descriptor, line) :]
+
+
+class NotImportedError(Exception):
+    """The student's file cannot be imported.
+
+    Parameters
+    ----------
+    finding : Finding
+        Why.
+    """
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.title)
+        self.finding = finding
+
+
+# ------------------------------------------------------------------------------------------------------------------ run
+def main() -> NoReturn:
+    """Do the job that standard input names; never return into an interpreter that holds a student's leftovers."""
+    job = json.loads(sys.stdin.readline())
+    channel = Channel(_take_over_streams(), job["token"])
+    try:
+        sys.path[:] = job["sys_path"]
+        _load_checker()
+        _limit(job["memory_limit"])
+        faulthandler.enable(channel.descriptor)
+    except BaseException:
+        channel.send("broken", traceback.format_exc())
+        os._exit(1)
+    channel.send("ready", None)
+    _work(job, channel)
+    threading.Event().wait()  # all is said; the one who asked ends this process, and all that it has started
+    os._exit(0)
+
+
+def _work(job: Mapping[str, Any], channel: Channel) -> None:
+    _steps.acquire()
+    try:
+        with _watched(job["import_limit"], channel):
+            module = load(Path(job["path"]))
+            layout = layout_of(module, job["path"])
+    except NotImportedError as error:
+        channel.send("problem", asdict(error.finding))
+        return
+    channel.send("imported", layout)
+    for name in job["exercises"]:
+        _steps.acquire()
+        with _watched(job["time_limit"], channel):
+            outcome = check_one(name, module, layout, job["seed"])
+        channel.send("outcome", outcome.to_dict())
+
+
+def check_one(name: str, module: ModuleType, layout: str, seed: int) -> Outcome:
+    """Check one exercise; whatever goes wrong becomes an outcome.
+
+    Parameters
+    ----------
+    name : str
+        A key of `minigan.check.exercises.EXERCISES`.
+    module : module
+        The student's.
+    layout : str
+        "NHWC" or "NCHW".
+    seed : int
+
+    Returns
+    -------
+    Outcome
+        "checker error" if the engine itself raises: that is not the student's fault.
+    """
+    from minigan.check.engine import ladder
+    from minigan.check.exercises import EXERCISES
+    from minigan.check.outcomes import CHECKER_ERROR, FAILED, Finding, Outcome
+
+    exercise = EXERCISES[name]
+    found = {function: vars(module).get(function) for function in exercise.functions}
+    functions = {function: value if callable(value) else None for function, value in found.items()}
+    status = FAILED
+    try:
+        return ladder.run_exercise(name, functions, layout=layout, seed=seed)
+    except MemoryError as error:
+        finding = Finding(
+            "E05",
+            "contract",
+            "it needs too much memory",
+            evidence=(_one_line(error), *_place(error, module.__file__)),
+            cause="The arrays of the checker are tiny: something grows that should not.",
+        )
+    except Exception as error:
+        status = CHECKER_ERROR
+        finding = Finding(
+            "",
+            "load",
+            "the checker itself failed; this says nothing about your code",
+            evidence=(_one_line(error), *traceback.format_exc().splitlines()[-6:-1]),
+        )
+    except BaseException as error:  # sys.exit() and its kin
+        finding = Finding(
+            "E10",
+            "contract",
+            "it stops the whole program" + (": it calls sys.exit()" if isinstance(error, SystemExit) else ""),
+            evidence=(_one_line(error), *_place(error, module.__file__)),
+            cause="A function of a network returns its result, or raises an exception where it cannot.",
+        )
+    return Outcome(name, status, finding, lesson=exercise.lesson)
+
+
+# ----------------------------------------------------------------------------------------------------------------- load
+def load(path: Path) -> ModuleType:
+    """Import a student's file under a name that hides no other module; its folder becomes the first place to look.
+
+    Parameters
+    ----------
+    path : Path
+        Absolute.
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    NotImportedError
+        With the finding that says why it cannot be imported.
+    """
+    code = _compiled(path)
+    # A file called statistics.py must not take the place of Python's own module.
+    usable = path.stem.isidentifier() and path.stem not in sys.modules and path.stem not in sys.stdlib_module_names
+    name = path.stem if usable else "student_file"
+    spec = importlib.util.spec_from_loader(name, loader=None, origin=str(path))
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    module.__file__ = str(path)
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.parent))
+    try:
+        exec(code, vars(module))
+    except BaseException as error:
+        raise NotImportedError(_why_not_imported(error, path)) from error
+    finally:
+        _flush_prints()
+    return module
+
+
+def layout_of(module: ModuleType, path: str) -> str:
+    """The order of axes that a student's file works with.
+
+    Parameters
+    ----------
+    module : module
+    path : str
+        Its file, for the message.
+
+    Returns
+    -------
+    str
+        "NHWC", unless the file says ``LAYOUT = "NCHW"``.
+
+    Raises
+    ------
+    NotImportedError
+        If it says something else.
+    """
+    layout = vars(module).get("LAYOUT", LAYOUTS[0])
+    if isinstance(layout, str) and layout in LAYOUTS:
+        return layout
+    from minigan.check.outcomes import Finding
+
+    said = f"LAYOUT = {_short_repr(layout)}"
+    raise NotImportedError(
+        Finding(
+            "E03",
+            "load",
+            f"{said}: the checker knows {' and '.join(LAYOUTS)}",
+            evidence=(said,),
+            cause="NHWC: pictures are (N, H, W, C), as in minigan. NCHW: (N, C, H, W), as in CS231n and PyTorch.",
+            hints=('Write LAYOUT = "NHWC" or LAYOUT = "NCHW", or leave the line out (NHWC).',),
+            where=Path(path).name,
+        )
+    )
+
+
+def _compiled(path: Path) -> CodeType:
+    from minigan.check.outcomes import Finding
+
+    try:
+        return compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+    except SyntaxError as error:
+        evidence = [_one_line(error.msg)]
+        text = _line_of(path, error.lineno or 0) or _one_line(error.text or "")
+        if text:
+            evidence.append(f"line {error.lineno}: {text}")
+        title = "the file is not valid Python"
+        hints: tuple[str, ...] = (
+            "Look at this line and at the one before it: a bracket, a quote or a colon may be missing.",
+        )
+        if isinstance(error, IndentationError):
+            hints = ("Indent with four spaces everywhere, never with tabs.",)
+        elif "codec can't decode" in error.msg or "null byte" in error.msg:
+            title, hints = "the file is not text in UTF-8", ("Save it again with the encoding UTF-8.",)
+        finding = Finding("E01", "load", title, evidence=tuple(evidence), hints=hints, where=path.name)
+    except (ValueError, RecursionError, MemoryError, OverflowError) as error:  # null bytes, a million brackets
+        finding = Finding("E01", "load", "the file is not valid Python", evidence=(_one_line(error),), where=path.name)
+    raise NotImportedError(finding)
+
+
+def _why_not_imported(error: BaseException, path: Path) -> Finding:
+    from minigan.check.outcomes import Finding
+
+    place = _place(error, str(path))
+    if isinstance(error, MemoryError):
+        title = "it needs too much memory when it is imported"
+        return Finding(
+            "E05", "load", title, evidence=(_one_line(error), *place), hints=(AT_IMPORT_HINT,), where=path.name
+        )
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        title = f"the file imports {error.name}, which is not installed"
+        return Finding("E02", "load", title, evidence=place, hints=(NOT_INSTALLED_HINT,), where=path.name)
+    if isinstance(error, SystemExit):
+        title = "the file exits when it is imported: sys.exit() or exit()"
+        return Finding("E03", "load", title, evidence=place, hints=(AT_IMPORT_HINT,), where=path.name)
+    title = f"the file raises {type(error).__name__} when it is imported"
+    evidence = (_one_line(error), *place)
+    if isinstance(error, SyntaxError) and error.filename:
+        evidence = (*evidence, f"{Path(error.filename).name}, line {error.lineno}: {_one_line(error.text or '')}")
+    return Finding("E03", "load", title, evidence=evidence, hints=(AT_IMPORT_HINT,), where=path.name)
+
+
+# ---------------------------------------------------------------------------------------------------------------- words
+def _place(error: BaseException, file: str | None) -> tuple[str, ...]:
+    """The innermost line of the student's file that an exception has come through."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return (f"line {frames[-1].lineno}: {_one_line(frames[-1].line or '')}",) if frames else ()
+
+
+def _line_of(path: Path, number: int) -> str:
+    with contextlib.suppress(Exception):
+        return linecache.getline(str(path), number).strip()[:200]
+    return ""
+
+
+def _one_line(what: object) -> str:
+    """An exception, or a text, as one line of bearable length, whatever its own methods do."""
+    try:
+        text = str(what)
+    except Exception:
+        text = "(no message)"
+    text = " ".join(text.split())[:300]
+    if isinstance(what, BaseException):
+        text = f"{type(what).__name__}: {text}" if text else type(what).__name__
+    return text
+
+
+def _short_repr(value: object) -> str:
+    try:
+        return repr(value)[:60]
+    except Exception:
+        return f"a {type(value).__name__}"
+
+
+def _plain(value: Any) -> Any:
+    """What JSON does not know: NumPy's numbers and arrays; all else by name."""
+    return value.tolist() if hasattr(value, "tolist") else _short_repr(value)
+
+
+# -------------------------------------------------------------------------------------------------------------- process
+def _take_over_streams() -> int:
+    """Make standard output the channel (its descriptor is returned), and leave the student only the error stream."""
+    asker, channel, nothing = os.dup(0), os.dup(1), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 (empty: input() raises EOFError)
+    threading.Thread(target=_obey, args=(asker,), daemon=True).start()
+    return channel
+
+
+def _obey(descriptor: int) -> None:
+    """Allow a step for each byte; end when the other side closes, or dies: nobody would stop an endless loop then."""
+    with contextlib.suppress(OSError):
+        while steps := os.read(descriptor, 1024):
+            _steps.release(len(steps))
+    os._exit(1)
+
+
+def _load_checker() -> None:
+    """Import all that checking needs before the student's folder can hide any of it; BLAS takes its memory now, too."""
+    import numpy as np
+
+    from minigan.check import exercises, outcomes  # noqa: F401
+    from minigan.check.engine import ladder  # noqa: F401
+
+    np.ones((64, 64)) @ np.ones((64, 64))
+
+
+@contextlib.contextmanager
+def _watched(seconds: float, channel: Channel) -> Iterator[None]:
+    """Shortly before the time is up, write into the channel where Python is; it works in an endless loop, too."""
+    faulthandler.dump_traceback_later(max(seconds - 0.2, seconds * 0.8), file=channel.descriptor)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+        _flush_prints()
+
+
+def _flush_prints() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+
+
+def _limit(memory: int) -> None:
+    """No core dumps, no window that reports a crash, and no more than so many bytes on top of what is in use now."""
+    if sys.platform == "win32":
+        import ctypes
+
+        ctypes.windll.kernel32.SetErrorMode(0x0001 | 0x0002)  # SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX
+        return
+    import resource
+
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Linux says how much address space is in use. Elsewhere the limit is not honoured anyway, and time has to do.
+    with contextlib.suppress(ValueError, OSError):
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        most = pages * resource.getpagesize() + memory
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        if hard != resource.RLIM_INFINITY:
+            most = min(most, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+if __name__ == "__main__":
+    main()

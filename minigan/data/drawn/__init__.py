@@ -1,0 +1,1 @@
+"""Anime faces that minigan draws itself, each with exactly known factors."""

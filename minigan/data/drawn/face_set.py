@@ -1,0 +1,183 @@
+"""The data set that comes with the program: faces drawn by `minigan.data.drawn.faces`, as many as wanted.
+
+Face number i of a seed is the same on every machine and in every count, so the faces need not be shipped or
+downloaded. They are drawn once, by all processor cores, and go to the cache (`minigan.data.cache`); a later
+run that wants no more of them than lie there takes the first so many.
+
+Where workers (`minigan.data.workers`) cannot be started at all, the faces are drawn here, one after another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import multiprocessing.synchronize
+import os
+import re
+import sys
+from collections.abc import Generator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from minigan.data import cache
+from minigan.data.drawn import faces
+from minigan.data.image_set import ImageSet, in_order
+from minigan.data.workers import MAX_WORKERS, begin_work, starting_workers
+from minigan.nn.rng import MAX_SEED
+from minigan.system.errors import UserError
+
+DEFAULT_COUNT = 20_000
+FEW = 200
+"""Up to this many faces are drawn sooner than workers have started."""
+
+_SPAN = 100
+
+_stop: multiprocessing.synchronize.Event | None = None  # in a worker: set when the faces are no longer wanted
+
+
+class _NoWorkers(Exception):  # noqa: N818 -- a circumstance, not an error: there is another way
+    """Worker processes cannot be started here."""
+
+
+def open_drawn_faces(count: int, image_size: int, *, seed: int = 0, progress: bool = True) -> ImageSet:
+    """Open the first `count` drawn faces of a seed.
+
+    Parameters
+    ----------
+    count : int
+        How many, 1 or more.
+    image_size : int
+        Side length S.
+    seed : int
+        Seed of the drawing, 0 to 4,294,967,295; not the run's.
+    progress : bool
+        Show a progress bar on stderr while faces are drawn.
+
+    Returns
+    -------
+    ImageSet
+        `count` images; equal to the beginning of any larger set of the same seed and size.
+
+    Raises
+    ------
+    UserError
+        If an argument is out of range or the cache directory cannot be written to.
+    RunError
+        If the disk is full.
+    """
+    if count < 1:
+        raise UserError(f"the number of drawn faces must be 1 or more, got {count}")
+    if not faces.MIN_SIZE <= image_size <= faces.MAX_SIZE:
+        raise UserError(
+            f"the size of drawn faces must be between {faces.MIN_SIZE} and {faces.MAX_SIZE}, got {image_size}"
+        )
+    if not 0 <= seed <= MAX_SEED:
+        raise UserError(f"the seed of the drawn faces must be between 0 and {MAX_SEED}, got {seed}")
+    prefix = f"faces-seed{seed}-{image_size}px-"
+    version = f"{prefix}v{faces.FACES_VERSION}-"
+    cached = _load_at_least(count, version)
+    if cached is None:
+        cached = _build(f"{version}{count}", count, image_size, seed, progress)
+        cache.remove_others(prefix, keep=f"{version}{count}")
+    images = cached.images[:count]
+    whole = len(images) == len(cached.images)
+    return ImageSet(
+        images=images,
+        source=f"drawn faces (seed {seed})",
+        fingerprint=cached.fingerprint if whole else cache.fingerprint(images),
+    )
+
+
+def _load_at_least(count: int, version: str) -> cache.Cached | None:
+    """Open the smallest cache that is large enough."""
+    counts = []
+    with contextlib.suppress(OSError):
+        for path in cache.cache_directory().iterdir():
+            if match := re.fullmatch(re.escape(version) + r"(\d+)\.json", path.name):
+                counts.append(int(match.group(1)))
+    for available in sorted(counts):
+        if available >= count:
+            cached = cache.load(f"{version}{available}")
+            if cached is not None and len(cached.images) == available:
+                return cached
+    return None
+
+
+def _build(stem: str, count: int, image_size: int, seed: int, progress: bool) -> cache.Cached:
+    hidden = not progress or sys.stderr is None
+    with (
+        cache.Builder(stem, image_size) as builder,
+        contextlib.closing(_draw_all(count, seed, image_size)) as blocks,
+        tqdm(total=count, desc="Drawing faces", unit=" faces", disable=hidden) as bar,
+    ):
+        for block in blocks:
+            builder.append(block)
+            bar.update(len(block))
+        return builder.finish({})
+
+
+def _draw_all(count: int, seed: int, size: int) -> Generator[npt.NDArray[np.uint8], None, None]:
+    """All faces in order, in blocks; by workers if that is worth it and possible."""
+    done = 0
+    if count > FEW and (os.cpu_count() or 1) > 1:
+        with (
+            contextlib.suppress(_NoWorkers, BrokenProcessPool),
+            contextlib.closing(_draw_in_workers(count, seed, size)) as blocks,
+        ):
+            for block in blocks:
+                yield block
+                done += len(block)
+    for span in _spans(done, count):
+        yield _draw(span, seed, size)
+
+
+def _spans(start: int, stop: int) -> list[range]:
+    return [range(first, min(first + _SPAN, stop)) for first in range(start, stop, _SPAN)]
+
+
+def _draw(span: range, seed: int, size: int) -> npt.NDArray[np.uint8]:
+    """Draw the faces of a span; runs in a worker or here."""
+    images = np.zeros((len(span), size, size, 3), np.uint8)
+    for image, index in zip(images, span, strict=True):
+        if _stop is not None and _stop.is_set():
+            break  # nobody will look at this block
+        image[...] = faces.draw_face(index, seed=seed, size=size)[0]
+    return images
+
+
+# ---- Worker processes ----
+
+
+def _draw_in_workers(count: int, seed: int, size: int) -> Generator[npt.NDArray[np.uint8], None, None]:
+    spans = _spans(0, count)
+    workers = min(os.cpu_count() or 1, MAX_WORKERS, len(spans))
+    try:
+        context = multiprocessing.get_context("spawn")
+        stop = context.Event()
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_work, initargs=(stop,))
+    except (OSError, ImportError, NotImplementedError) as error:  # no semaphores on this system
+        raise _NoWorkers from error
+
+    def submit(span: range) -> Future[npt.NDArray[np.uint8]]:
+        try:
+            with starting_workers():
+                return pool.submit(_draw, span, seed, size)
+        except Exception as error:  # starting a process fails in many ways: no memory, not allowed, no interpreter
+            raise _NoWorkers from error
+
+    try:
+        yield from in_order(submit, spans, ahead=2 * workers + 1)
+    finally:
+        stop.set()  # workers give up within one face, so that Ctrl-C need not wait for whole blocks
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin_work(stop: multiprocessing.synchronize.Event) -> None:
+    """First thing in a worker: know where to look for the parent's `stop`."""
+    global _stop
+    _stop = stop
+    begin_work()

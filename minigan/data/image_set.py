@@ -1,0 +1,209 @@
+"""The images a run trains on, and how batches are taken from them.
+
+Images come from a folder (`minigan.data.images.image_folder`) or from the built-in painter
+(`minigan.data.drawn.face_set`); either way they arrive here as one memory-mapped array, and leave as batches of float32
+between -1 and 1 for the discriminator. Which images make up a batch depends on the run's seed and the step and on
+nothing else: a resumed run sees the batches that an uninterrupted one would have seen, and reading ahead in a second
+thread changes no result.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from types import TracebackType
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from minigan.nn.rng import stream
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Something in the user's folder that was not read.
+
+    Attributes
+    ----------
+    path : str
+        Relative to the folder, with forward slashes. May hold undecodable bytes as surrogates: see
+        `minigan.data.images.image_folder.describe_skipped` for text that can be printed.
+    reason : str
+        In plain words.
+    """
+
+    path: str
+    reason: str
+
+
+@dataclass(eq=False)
+class ImageSet:
+    """Images of one size, ready to train on.
+
+    Attributes
+    ----------
+    images : numpy.ndarray
+        (N, S, S, 3) uint8, usually a read-only memory map.
+    source : str
+        Where they come from: ``"drawn faces (seed 0)"`` or the folder's path.
+    fingerprint : str
+        Hexadecimal; equal for equal images in equal order. A resumed run compares it to notice that its data changed.
+    skipped : list of Skipped
+        What was not read, and why.
+    """
+
+    images: npt.NDArray[np.uint8]
+    source: str
+    fingerprint: str
+    skipped: list[Skipped] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batch(self, seed: int, step: int, batch_size: int, *, flip: bool = False) -> npt.NDArray[np.float32]:
+        """Batch of one step: images drawn with replacement, a pure function of the arguments.
+
+        With replacement, because a permutation would be state to save: which images of this pass are still to
+        come. At thousands of images a batch holds a duplicate so seldom that training does not notice.
+
+        Parameters
+        ----------
+        seed : int
+            The run's seed.
+        step : int
+            Training step, 0 or more.
+        batch_size : int
+            Number of images B, 1 or more.
+        flip : bool
+            Whether each image is mirrored, left to right, with probability 1/2. Which ones is drawn apart: the images
+            are the same with and without.
+
+        Returns
+        -------
+        numpy.ndarray
+            (B, S, S, 3) float32 between -1 and 1: ``pixel / 127.5 - 1``.
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of range.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch: batch_size must be 1 or more, got {batch_size}")
+        indices = stream(seed, "data", step).integers(0, len(self.images), batch_size)
+        pixels = self.images[indices]
+        if flip:
+            mirrored = stream(seed, "flip", step).random(batch_size) < 0.5
+            pixels[mirrored] = pixels[mirrored, :, ::-1]
+        batch = np.divide(pixels, np.float32(127.5), dtype=np.float32)
+        batch -= np.float32(1)
+        return batch
+
+
+class Prefetcher:
+    """Prepares the next step's batch while the present step is computed.
+
+    A batch is quick to make once its images are in memory, but the first touch of a page may wait for a disk.
+    One background thread takes that wait; NumPy and the operating system release the interpreter for most of
+    it.
+
+    Parameters
+    ----------
+    images : ImageSet
+        Where batches come from.
+    seed : int
+        The run's seed.
+    batch_size : int
+        Number of images B.
+    flip : bool
+        As `ImageSet.batch`.
+
+    Examples
+    --------
+    >>> faces = ImageSet(np.zeros((10, 2, 2, 3), np.uint8), "example", "00")
+    >>> with Prefetcher(faces, seed=0, batch_size=4) as prefetcher:
+    ...     prefetcher.batch(0).shape
+    (4, 2, 2, 3)
+    """
+
+    def __init__(self, images: ImageSet, seed: int, batch_size: int, *, flip: bool = False) -> None:
+        self._batch = partial(images.batch, seed, batch_size=batch_size, flip=flip)
+        self._thread: ThreadPoolExecutor | None = None
+        self._ahead: tuple[int, Future[npt.NDArray[np.float32]]] | None = None
+
+    def __enter__(self) -> Prefetcher:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="minigan-prefetch")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._thread is not None:
+            self._thread.shutdown(wait=True, cancel_futures=True)
+        self._thread = self._ahead = None
+
+    def batch(self, step: int) -> npt.NDArray[np.float32]:
+        """Batch of `step`, equal to `ImageSet.batch` of the arguments; starts on that of ``step + 1``.
+
+        Steps may be asked for in any order; only consecutive ones gain time.
+
+        Parameters
+        ----------
+        step : int
+            Training step, 0 or more.
+
+        Returns
+        -------
+        numpy.ndarray
+            (B, S, S, 3) float32 between -1 and 1.
+
+        Raises
+        ------
+        RuntimeError
+            If called outside the ``with`` statement.
+        Exception
+            Whatever preparing this step's batch raised in the background thread.
+        """
+        if self._thread is None:
+            raise RuntimeError("Prefetcher is a context manager: use it in a with statement")
+        ahead, self._ahead = self._ahead, None
+        batch = ahead[1].result() if ahead is not None and ahead[0] == step else self._batch(step=step)
+        following = self._thread.submit(self._batch, step=step + 1)
+        self._ahead = (step + 1, following)
+        return batch
+
+
+def in_order(submit: Callable[[Item], Future[Result]], items: Iterable[Item], ahead: int) -> Iterator[Result]:
+    """Results of work done by others, in the order of the items; at most `ahead` wait in memory.
+
+    Parameters
+    ----------
+    submit : callable
+        Hands one item to a pool and returns its future.
+    items : iterable
+        What to work on.
+    ahead : int
+        How many items may be under way or finished and not yet taken.
+
+    Yields
+    ------
+    object
+        One result per item.
+    """
+    pending: deque[Future[Result]] = deque()
+    for item in items:
+        pending.append(submit(item))
+        if len(pending) >= ahead:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()

@@ -1,0 +1,401 @@
+"""An archive of pictures that a stranger packed, read member by member.
+
+A zip or tar is a list of names and bytes, and every part of it may lie. So no name in it is ever used to write a
+file: a member is unpacked under a number, into a folder of the caller's, and its name serves for reports only. Members
+that are no regular files, and names that lead elsewhere, are passed over with a reason. What an archive may cost is
+bounded: the bytes that one member, and all together, unpack to; what must lie in memory at once; and the memory that a
+decompressor may ask for. Archives within the archive are not opened. One that is damaged is read up to the damage.
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import gzip
+import io
+import lzma
+import re
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Protocol
+
+from minigan.data.cache import printable
+from minigan.data.images.decode import MAX_BYTES, system_reason
+from minigan.data.images.image_folder import is_ignored
+from minigan.system.errors import UserError
+
+MAX_RATIO = 100
+"""All members together may unpack to this many times the archive's own size. Pictures hardly shrink in an archive."""
+
+ALWAYS_ALLOWED = 1_000_000_000
+"""Bytes that even the smallest archive may unpack to."""
+
+MAX_DIRECTORY = 16_000_000
+"""Bytes of a zip's list of members, some 200,000 of them: it is read at once and takes ten times that in memory."""
+
+MAX_MEMBERS = 1_000_000
+"""Members of a tar."""
+
+SUFFIXES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".7z", ".rar", ".zst"})
+"""Names of archives. Those within another archive, or in a folder, are not opened."""
+
+_BLOCK = 1_000_000
+_XZ_MEMORY = 256_000_000
+_MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # Python unpacks the others in lumps of any size
+_DAMAGE = (
+    EOFError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    lzma.LZMAError,
+    struct.error,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One thing in an archive.
+
+    Attributes
+    ----------
+    name : str
+        As it stands in the archive, so anything at all: for reports, never for a path.
+    path : Path or None
+        The file it was unpacked to, which is the taker's to remove; None if it was not.
+    reason : str
+        Why it was not, in plain words.
+    position : int
+        How far the reading has come, of the archive's `length`.
+    """
+
+    name: str
+    path: Path | None
+    reason: str
+    position: int
+
+
+class Archive(Protocol):
+    """An opened archive.
+
+    Attributes
+    ----------
+    length : int
+        What `Member.position` goes up to.
+    unit : str
+        What `length` counts: files, or bytes where nobody knows how many files are still to come.
+    """
+
+    length: int
+    unit: str
+
+    def members(self, folder: Path) -> Iterator[Member]:
+        """Unpack member after member into a folder, in the archive's order; folders and hidden files are left out.
+
+        Raises
+        ------
+        UserError
+            If the archive is a bomb.
+        OSError
+            If a file cannot be written.
+        """
+        ...
+
+
+@contextlib.contextmanager
+def open_archive(path: Path) -> Iterator[Archive]:
+    """Open a zip, a tar, or a tar packed by gzip, bzip2 or xz, by its content and whatever its name.
+
+    Parameters
+    ----------
+    path : Path
+        A regular file.
+
+    Yields
+    ------
+    Archive
+
+    Raises
+    ------
+    UserError
+        If it is none of these, cannot be opened, is damaged from the start, or asks for too much memory.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            archive = _opened(path, stack)
+        except (zipfile.BadZipFile, NotImplementedError, struct.error) as error:
+            raise UserError(f"the archive {printable(path)} is damaged ({printable(error)})") from None
+        except OSError as error:
+            raise UserError(f"{printable(path)} cannot be opened ({system_reason(error)})") from None
+        yield archive
+
+
+def _opened(path: Path, stack: contextlib.ExitStack) -> Archive:
+    file = stack.enter_context(path.open("rb"))
+    head = file.read(512)
+    size = file.seek(0, io.SEEK_END)
+    packed = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
+    # First the tars: the last file in one may be a zip, and a zip is known by its end.
+    is_tar = packed is not None or head[257:262] == b"ustar"
+    if not is_tar and zipfile.is_zipfile(file):
+        reader = stack.enter_context(_ZipReader(path))
+        return _Zip(stack.enter_context(zipfile.ZipFile(reader)), _Budget(path, size))
+    if is_tar or path.suffix.lower() == ".tar":
+        file.seek(0)
+        raw = stack.enter_context(_unpacked(file, packed))
+        return _Tar(path, file, _Stream(raw, _Budget(path, size)), size)
+    raise UserError(
+        f"{printable(path)} is neither a folder nor an archive that can be read (zip, tar, tar.gz, tar.bz2, tar.xz): "
+        "unpack other archives first"
+    )
+
+
+# ---- Bounds ----
+
+
+class _Budget:
+    """How many bytes an archive may still unpack to."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self._path = path
+        self._limit = max(ALWAYS_ALLOWED, MAX_RATIO * size)
+        self._left = self._limit
+
+    def spend(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise UserError(
+                f"the archive {printable(self._path)} unpacks to more than {self._limit / 1e9:,.0f} GB, "
+                f"{MAX_RATIO} times its size or more: that is a bomb and not a set of pictures"
+            )
+
+
+class _ZipReader(io.BufferedReader):
+    """A file that is not read into memory in one piece; the list of members is what a zip would have so."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self._path = path
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > MAX_DIRECTORY:
+            raise UserError(
+                f"the list of members of the archive {printable(self._path)} takes {size // 1_000_000} MB, limit is "
+                f"{MAX_DIRECTORY // 1_000_000} MB: unpack it first, and prepare the folder"
+            )
+        return super().read(size)
+
+
+class _Stream:
+    """What `tarfile` reads: forward only, little at once, and counted."""
+
+    def __init__(self, raw: IO[bytes], budget: _Budget) -> None:
+        self._raw = raw
+        self._budget = budget
+        self._position = 0
+        self.last = b""
+
+    def tell(self) -> int:
+        return self._position
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= _BLOCK:  # a header that claims to be long; members are read in blocks
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        self.last = self._raw.read(size)
+        self._position += len(self.last)
+        self._budget.spend(len(self.last))
+        return self.last
+
+    def seek(self, position: int) -> int:
+        if position < self._position:
+            raise tarfile.ReadError("a member of negative size")
+        while self._position < position and self.read(min(position - self._position, _BLOCK)):
+            pass
+        return self._position
+
+
+class _XzFile(io.RawIOBase):
+    """`lzma.LZMAFile` with a limit on memory, which an xz file may otherwise ask gigabytes of."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._decoder = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # all that BufferedReader passes
+        while True:
+            packed = b""
+            if self._decoder.eof:  # another stream may follow, after zeros
+                packed = self._decoder.unused_data.lstrip(b"\0") or self._file.read(_BLOCK).lstrip(b"\0")
+                if not packed:
+                    return 0
+                self._decoder = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+            elif self._decoder.needs_input:
+                packed = self._file.read(_BLOCK)
+                if not packed:
+                    raise EOFError("truncated")
+            if data := self._decoder.decompress(packed, len(buffer)):
+                buffer[: len(data)] = data
+                return len(data)
+
+
+@contextlib.contextmanager
+def _unpacked(file: IO[bytes], packed: str | None) -> Iterator[IO[bytes]]:
+    if packed is None:
+        yield file
+    elif packed == "gzip":
+        with gzip.GzipFile(fileobj=file) as opened:
+            yield opened  # type: ignore[misc]  # a stream of bytes in all but name
+    elif packed == "bzip2":
+        with bz2.BZ2File(file) as opened:
+            yield opened
+    else:
+        with io.BufferedReader(_XzFile(file), _BLOCK) as opened:
+            yield opened
+
+
+# ---- The two kinds ----
+
+
+class _Zip:
+    unit = " files"
+
+    def __init__(self, opened: zipfile.ZipFile, budget: _Budget) -> None:
+        self._zip = opened
+        self._budget = budget
+        self.length = len(opened.infolist())
+
+    def members(self, folder: Path) -> Iterator[Member]:
+        for position, info in enumerate(self._zip.infolist(), start=1):
+            name = info.filename
+            if info.is_dir() or _is_hidden(name):
+                continue
+            path = folder / str(position)
+            reason = _objection(name, _kind(info.external_attr >> 16), info.file_size) or self._method(info)
+            reason = reason or self._unpack(info, path)
+            yield Member(name, None if reason else path, reason, position)
+
+    def _method(self, info: zipfile.ZipInfo) -> str:
+        if info.flag_bits & 1:
+            return "encrypted"
+        return "" if info.compress_type in _METHODS else "packed in a way that is not read"
+
+    def _unpack(self, info: zipfile.ZipInfo, path: Path) -> str:
+        try:
+            source = self._zip.open(info)
+        except _DAMAGE as error:
+            return _damaged(error)
+
+        def read(size: int) -> bytes:
+            self._budget.spend(size)
+            return source.read(size)
+
+        with source:
+            return _copy(read, info.file_size, path)
+
+
+class _Tar:
+    unit = "B"
+
+    def __init__(self, path: Path, file: IO[bytes], stream: _Stream, size: int) -> None:
+        self._path = path
+        self._file = file
+        self._stream = stream
+        self.length = size
+        try:
+            self._tar = tarfile.TarFile(
+                fileobj=stream,  # type: ignore[arg-type]  # it has the methods that reading takes
+                encoding="utf-8",
+                errors="surrogateescape",
+            )
+        except _DAMAGE as error:
+            raise UserError(f"{printable(path)} holds no tar archive that can be read ({printable(error)})") from None
+
+    def members(self, folder: Path) -> Iterator[Member]:
+        for number in range(MAX_MEMBERS + 1):
+            try:
+                info = self._tar.next()
+                # tarfile takes what is no header for the end, which is a block of zeros, or nothing.
+                last = self._stream.last
+                damage = "no header" if any(last) or 0 < len(last) < tarfile.BLOCKSIZE else ""
+            except UserError:
+                raise
+            except _DAMAGE as error:
+                info, damage = None, printable(error)[:60]
+            self._tar.members.clear()  # type: ignore[attr-defined]  # tarfile would keep all it has seen
+            if info is None:
+                if damage:
+                    yield Member("...", None, f"the archive is damaged from here on ({damage})", self.length)
+                return
+            if info.isdir() or _is_hidden(info.name):
+                continue
+            kind = "a link" if info.issym() or info.islnk() else "" if info.isreg() else "not a regular file"
+            path = folder / str(number)
+            reason = _objection(info.name, "a sparse file" if info.issparse() else kind, info.size)
+            reason = reason or _copy(self._stream.read, info.size, path)
+            yield Member(info.name, None if reason else path, reason, min(self._file.tell(), self.length))
+        raise UserError(f"the archive {printable(self._path)} has more than {MAX_MEMBERS:,} members: unpack it first")
+
+
+def _copy(read: Callable[[int], bytes], size: int, path: Path) -> str:
+    """Write a member to a file; the reason if it cannot be read, and then there is no file."""
+    reason = ""
+    with path.open("xb") as file:
+        while size and not reason:
+            try:
+                block = read(min(size, _BLOCK))
+                reason = "" if block else "damaged in the archive (truncated)"
+            except UserError:
+                raise
+            except _DAMAGE as error:
+                block, reason = b"", _damaged(error)
+            file.write(block)
+            size -= len(block)
+    if reason:
+        path.unlink()
+    return reason
+
+
+def _objection(name: str, kind: str, size: int) -> str:
+    """Why a member is not even looked at; empty if nothing speaks against it."""
+    plain = name.replace("\\", "/")
+    if plain.startswith("/") or re.match(r"[A-Za-z]:", plain):
+        return "an absolute name in an archive"
+    if ".." in PurePosixPath(plain).parts:
+        return "a name that leads out of the archive"
+    if kind:
+        return kind
+    if PurePosixPath(plain).suffix.lower() in SUFFIXES:
+        return "an archive in the archive, not opened"
+    if size > MAX_BYTES:
+        return f"too large: {size // 1_000_000} MB, limit is {MAX_BYTES // 1_000_000} MB"
+    return ""
+
+
+def _kind(mode: int) -> str:
+    """What a zip member is that is no regular file; most zips do not say."""
+    if stat.S_ISLNK(mode):
+        return "a link"
+    return "" if stat.S_IFMT(mode) in (0, stat.S_IFREG) else "not a regular file"
+
+
+def _is_hidden(name: str) -> bool:
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    return any(is_ignored(part) and part not in (".", "..") for part in parts)
+
+
+def _damaged(error: Exception) -> str:
+    words = system_reason(error)[:60]
+    return f"damaged in the archive ({words or type(error).__name__})"

@@ -1,0 +1,284 @@
+"""One file of unknown content, decoded to upright RGB pixels, or the reason why not.
+
+What lies in folders and archives in the wild includes truncated downloads, text files called ``.png``, sixteen-bit
+scans and images that claim to be fifty thousand pixels wide. Pillow decodes all that can be decoded; this module
+bounds what it may cost, brings every mode to eight bits of RGB, turns the picture upright, lays it on white where it
+is transparent, and puts whatever goes wrong into words that are equal for equal causes. Training reads a folder
+through `decode` (`minigan.data.images.image_folder`), and preparing a data set finds faces in what `upright` returns
+(`minigan.data.prepare.pipeline`), so that both see the same pixels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from minigan.data.cache import printable
+
+MAX_PIXELS = 64_000_000
+"""Larger images are not decoded: one of this size can take three quarters of a gigabyte on its way to its square."""
+
+MAX_BYTES = 512_000_000
+"""Larger files are not opened: some of Pillow's decoders read the whole file before they look at it."""
+
+_BIG_PIXELS = 16_000_000
+_one_big_image: contextlib.AbstractContextManager[object] = threading.Lock()  # from this size on, one at a time
+
+_NOT_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"}
+"""Pillow's formats that hold no pixels it could decode by itself (for EPS it would start another program)."""
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""From the EXIF orientation tag to what turns the image upright."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a file gave no image.
+
+    Attributes
+    ----------
+    reason : str
+        In plain words, equal for equal causes.
+    is_candidate : bool
+        Whether the file is, by its name or its content, an image, which ought to be readable.
+    """
+
+    reason: str
+    is_candidate: bool
+
+
+class _Refused(Exception):  # noqa: N818 -- not an error of the program
+    """An image that is not decoded, for a reason of ours."""
+
+
+def read_image(path: Path, is_candidate: bool, use: Callable[[Image.Image], Result]) -> Result | Failure:
+    """Open a file as an image and hand it on; whatever goes wrong on the way is a `Failure`, never an exception.
+
+    Parameters
+    ----------
+    path : Path
+        A regular file.
+    is_candidate : bool
+        Whether its name promises an image.
+    use : callable
+        Gets the image as `PIL.Image.open` returns it: nothing but the header has been read.
+
+    Returns
+    -------
+    object or Failure
+        What `use` returned, or why there is nothing.
+    """
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size == 0:
+                return Failure("empty file (0 bytes)", is_candidate)
+            if size > MAX_BYTES:
+                raise _Refused(f"too large: {size // 1_000_000} MB, limit is {MAX_BYTES // 1_000_000} MB")
+            with Image.open(file, formats=image_formats()) as image:
+                is_candidate = True
+                return use(image)
+    except Exception as error:  # Pillow on a damaged file: OSError, SyntaxError, struct.error, MemoryError, anything
+        is_candidate = is_candidate or isinstance(error, Image.DecompressionBombError)
+        from_system = isinstance(error, OSError) and error.errno is not None
+        return Failure(_reason(error) if is_candidate or from_system else "not an image", is_candidate)
+
+
+def decode(image: Image.Image, image_size: int) -> npt.NDArray[np.uint8]:
+    """Pixels of an opened image as a square of the wanted size.
+
+    An RGB image that already has the size comes through unchanged. Larger ones are reduced in up to three
+    stages, each cheaper per pixel than the next: a JPEG at least eight times too large is decoded at 1/2, 1/4
+    or 1/8 of its size (its blocks make that possible), then averaged over boxes to no less than twice the
+    size, and only then filtered with Lanczos. Colour profiles are not applied.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        As `PIL.Image.open` returns it: nothing but the header has been read. Any mode; of an animation the first frame.
+    image_size : int
+        Side length S.
+
+    Returns
+    -------
+    numpy.ndarray
+        (S, S, 3) uint8.
+    """
+    with upright(image, 4 * image_size) as pixels:
+        square = resized(_central_square(pixels), image_size)
+        return np.asarray(on_white(square))
+
+
+@contextlib.contextmanager
+def upright(image: Image.Image, at_least: int) -> Iterator[Image.Image]:
+    """Give an image's pixels, turned upright; where they are many, no other image's as long as they are in use.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        As `PIL.Image.open` returns it.
+    at_least : int
+        A large JPEG may be decoded at a fraction of its size that leaves no side shorter than this.
+
+    Yields
+    ------
+    PIL.Image.Image
+        RGB, or RGBA where something is transparent: see `on_white`.
+    """
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise _Refused(f"too large: {width} x {height} pixels, limit is {MAX_PIXELS // 1_000_000} million")
+    image.draft(None, (at_least, at_least))
+    is_big = image.width * image.height > _BIG_PIXELS
+    with _one_big_image if is_big else contextlib.nullcontext():
+        image.load()
+        yield _upright(_in_colours(image), image)
+
+
+def resized(square: Image.Image, image_size: int) -> Image.Image:
+    """A square image at another size: averaged to about twice the size, then filtered with Lanczos."""
+    if square.size == (image_size, image_size):
+        return square
+    return square.resize((image_size, image_size), Image.Resampling.LANCZOS, reducing_gap=2.0)
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """An RGB or RGBA image as RGB, on white where it is transparent."""
+    if image.mode == "RGB":
+        return image
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
+def share_big_images(lock: contextlib.AbstractContextManager[object]) -> None:
+    """Let big images be decoded one at a time across processes: call this in each with a lock that they share."""
+    global _one_big_image
+    _one_big_image = lock
+
+
+@contextlib.contextmanager
+def without_warnings() -> Iterator[None]:
+    """Silence Pillow's remarks on odd files. The filters are global: enter this once, around all threads."""
+    # Pillow's own limit, raised at twice the number, also holds for what an icon file carries inside.
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MAX_PIXELS // 2
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+def has_image_suffix(name: str) -> bool:
+    """Whether a file's name promises an image that Pillow can decode."""
+    return PurePosixPath(name).suffix.lower() in _image_suffixes()
+
+
+@functools.cache
+def image_formats() -> tuple[str, ...]:
+    """List what Pillow is to try, the usual first: it goes through the list for every file."""
+    Image.init()
+    usual = [name for name in ("JPEG", "PNG", "WEBP", "GIF", "BMP") if name in Image.ID]
+    return (*usual, *(name for name in Image.ID if name not in _NOT_PIXELS and name not in usual))
+
+
+@functools.cache
+def _image_suffixes() -> frozenset[str]:
+    known = Image.registered_extensions().items()
+    return frozenset(suffix for suffix, name in known if name not in _NOT_PIXELS)
+
+
+def _in_colours(image: Image.Image) -> Image.Image:
+    """Eight bits per channel, RGB, or RGBA where something is transparent."""
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        image = _from_sixteen_bits(image)
+    elif image.mode == "F":
+        image = _from_floats(image)
+    elif image.mode == "La":  # grey premultiplied by its alpha; Pillow converts it to its plain form only
+        image = image.convert("LA")
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _from_sixteen_bits(image: Image.Image) -> Image.Image:
+    """Grey of 0 to 65,535 as 0 to 255; Pillow's own conversion would make everything above 255 white."""
+    values = np.asarray(image)
+    transparent = image.info.get("transparency")
+    grey = (np.clip(values, 0, 65535).astype(np.uint32) + 128) // 257
+    if isinstance(transparent, int):
+        grey[values == transparent] = 255
+    return Image.fromarray(grey.astype(np.uint8))
+
+
+def _from_floats(image: Image.Image) -> Image.Image:
+    """Grey of 0 to 1, or 0 to 255 if anything exceeds 1, as 0 to 255."""
+    values = np.asarray(image, dtype=np.float32)
+    values = np.where(np.isnan(values), np.float32(0), values)
+    scale = np.float32(255 if values.max() <= 1 else 1)
+    return Image.fromarray(np.rint(np.clip(values * scale, 0, 255)).astype(np.uint8))
+
+
+def _upright(pixels: Image.Image, image: Image.Image) -> Image.Image:
+    """Turn `pixels` as the EXIF data of `image` say: cameras store what they saw and how they were held."""
+    try:
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # damaged EXIF data are no reason to lose the image
+        return pixels
+    return pixels if turn is None else pixels.transpose(turn)
+
+
+def _central_square(image: Image.Image) -> Image.Image:
+    width, height = image.size
+    if width == height:
+        return image
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    return image.crop((left, top, left + side, top + side))
+
+
+def _reason(error: Exception) -> str:
+    """Why a file could not be read, in plain words that are equal for equal causes."""
+    message = str(error)
+    if isinstance(error, _Refused):
+        return message
+    if isinstance(error, Image.DecompressionBombError):  # Pillow's own limit, far above ours; it tells the product only
+        pixels = re.search(r"\d+", message)
+        size = f"{int(pixels.group()) // 1_000_000} million pixels" if pixels else "too many pixels"
+        return f"too large: {size}, limit is {MAX_PIXELS // 1_000_000} million"
+    if isinstance(error, UnidentifiedImageError):
+        return "named like an image, but not recognised as one"
+    if isinstance(error, FileNotFoundError):
+        return "vanished while the folder was being read"
+    if isinstance(error, MemoryError):
+        return "too large for the memory"
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"cannot be opened ({system_reason(error)})"
+    if isinstance(error, EOFError) or "truncated" in message.lower():
+        return "truncated"
+    return f"damaged or unsupported ({printable(message or type(error).__name__)[:60]})"
+
+
+def system_reason(error: Exception) -> str:
+    """The operating system's words for an error, printable."""
+    return printable(getattr(error, "strerror", None) or error)

@@ -1,0 +1,395 @@
+"""A user's folder of pictures, whatever is in it, as an array of square RGB images.
+
+Files come from the folder, all levels of it, in an order that does not depend on the machine. Each is decoded
+to the central square of the wanted size (`minigan.data.images.decode`) and goes to the cache (`minigan.data.cache`),
+from which every later opening is served without decoding anything. Whatever cannot be read does not stop the
+reading: it is left out, and the caller is told what and why. Only a folder that is mostly unreadable is
+refused, since that is more likely a mistake than a data set.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import stat
+import sys
+from collections import defaultdict
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import PIL
+from tqdm import tqdm
+
+from minigan.data import cache
+from minigan.data.cache import printable
+from minigan.data.image_set import ImageSet, Skipped, in_order
+from minigan.data.images.decode import (
+    Failure,
+    decode,
+    has_image_suffix,
+    image_formats,
+    read_image,
+    system_reason,
+    without_warnings,
+)
+from minigan.system.errors import UserError
+
+FORMAT_VERSION = 1
+"""Part of every cache's key: raise it when the same file would come out as other pixels."""
+
+WRITTEN_BESIDE = frozenset({"report.html", "report.json", "pictures.csv", "DATACARD.md"})
+"""What `minigan.prepare` writes beside the pictures, which is no news to whoever trains on them."""
+
+_MOUNT_POINT = 0xA0000003  # Windows: a junction, which is a link to a directory under another name
+
+
+def open_folder(path: Path | str, image_size: int, progress: bool = True) -> ImageSet:
+    """Images of a folder and its subfolders.
+
+    Hidden files and folders (those whose name starts with a dot), ``__MACOSX`` and what `minigan.prepare` writes
+    beside its pictures are ignored, links to folders are not followed. The result is cached under the files' names,
+    sizes, times and permissions; a file that changes while keeping all four is not noticed.
+
+    Parameters
+    ----------
+    path : path
+        The folder.
+    image_size : int
+        Side length S to which images are brought.
+    progress : bool
+        Show a progress bar on stderr while files are decoded.
+
+    Returns
+    -------
+    ImageSet
+        Images in the order of their relative paths, compared with forward slashes.
+
+    Raises
+    ------
+    UserError
+        If the folder is missing, no folder, empty or cannot be opened; if none of its images can be read, or more than
+        half cannot; if the cache directory is not writable. The cache is then as it was.
+    RunError
+        If the disk is full.
+    """
+    folder = check_folder(path)
+    files, skipped = list_files(folder)
+    if not files:
+        first = f" (skipped: {printable(skipped[0].path)}, {skipped[0].reason})" if skipped else ""
+        raise UserError(f"the folder {printable(folder)} must hold image files, and holds no file{first}")
+    prefix = f"folder-{_digest(os.path.normcase(folder.resolve()))}-{image_size}px-"
+    stem = prefix + _digest([FORMAT_VERSION, PIL.__version__, image_size, [file.key() for file in files]])
+    cached = cache.load(stem)
+    undecoded = None if cached is None else _skipped_from(cached.notes)
+    if cached is None or undecoded is None:
+        cached, undecoded = _build(folder, files, stem, image_size, progress)
+        cache.remove_others(prefix, keep=stem)
+    return ImageSet(
+        images=cached.images,
+        source=str(path),
+        fingerprint=cached.fingerprint,
+        skipped=sorted(skipped + undecoded, key=lambda item: item.path),
+    )
+
+
+def describe_skipped(skipped: Sequence[Skipped], kept: int | None = None) -> str:
+    """One line about what was not read, the most frequent reason first and at most three names for each.
+
+    Parameters
+    ----------
+    skipped : sequence of Skipped
+        What was not read.
+    kept : int, optional
+        How many images were read, for "of 104 files".
+
+    Returns
+    -------
+    str
+        Printable text, empty if nothing was skipped.
+
+    Examples
+    --------
+    >>> describe_skipped([Skipped("a.png", "truncated"), Skipped("notes.txt", "not an image")], kept=8)
+    'Skipped 2 of 10 files: 1 not an image (notes.txt), 1 truncated (a.png)'
+    """
+    if not skipped:
+        return ""
+    parts = skipped_by_reason(skipped)
+    total = "" if kept is None else f" of {kept + len(skipped)}"
+    files = "file" if kept is None and len(skipped) == 1 else "files"
+    return f"Skipped {len(skipped)}{total} {files}: {', '.join(parts)}"
+
+
+def skipped_by_reason(skipped: Sequence[Skipped]) -> list[str]:
+    """What was not read, in a few words for each reason, the most frequent first, with at most three names.
+
+    Parameters
+    ----------
+    skipped : sequence of Skipped
+
+    Returns
+    -------
+    list of str
+        Printable; at most seven.
+    """
+    names: dict[str, list[str]] = defaultdict(list)
+    for item in skipped:
+        names[item.reason].append(printable(item.path))
+    groups = sorted(names.items(), key=lambda group: (-len(group[1]), group[0]))
+    parts = [
+        f"{len(paths)} {printable(reason)} ({', '.join(paths[:3])}{', ...' if len(paths) > 3 else ''})"
+        for reason, paths in groups[:6]
+    ]
+    if rest := sum(len(paths) for _, paths in groups[6:]):
+        parts.append(f"{rest} for other reasons")
+    return parts
+
+
+# ---- Listing ----
+
+
+@dataclass(frozen=True)
+class File:
+    """A regular file below a folder.
+
+    Attributes
+    ----------
+    name : str
+        Relative to the folder, with forward slashes.
+    size : int
+        In bytes.
+    modified : int
+        In nanoseconds since 1970.
+    mode : int
+        Kind and permissions.
+    """
+
+    name: str
+    size: int
+    modified: int
+    mode: int
+
+    def key(self) -> list[object]:
+        """What a cache depends on, as plain values."""
+        return [self.name, self.size, self.modified, self.mode]
+
+    @property
+    def named_like_an_image(self) -> bool:
+        """Whether the name promises an image."""
+        return has_image_suffix(self.name)
+
+
+def check_folder(path: Path | str) -> Path:
+    """Insist that a path is a folder that can be opened, without looking into it.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    UserError
+        If it is missing, no folder, or the cache's own folder.
+    """
+    if path == "":
+        raise UserError("the data folder must have a name, got an empty one")
+    folder = Path(path)
+    try:
+        mode = folder.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"the data folder must exist, and there is no {printable(folder)}") from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise UserError(f"the data folder {printable(folder)} cannot be opened ({system_reason(error)})") from None
+    if stat.S_ISDIR(mode):
+        if _is_cache_directory(folder):
+            raise UserError(f"the data folder must not be the cache's own folder, and {printable(folder)} is")
+        return folder
+    hint = " (an archive must be unpacked first, or prepared: python -m minigan.prepare)" if stat.S_ISREG(mode) else ""
+    raise UserError(f"the data must be a folder, and {printable(folder)} is a file{hint}")
+
+
+def list_files(folder: Path) -> tuple[list[File], list[Skipped]]:
+    """Regular files below a folder, and what else was found.
+
+    Hidden files and folders, ``__MACOSX`` and what `minigan.prepare` writes beside its pictures are passed over in
+    silence.
+
+    Parameters
+    ----------
+    folder : Path
+        As `check_folder` returns it.
+
+    Returns
+    -------
+    files : list of File
+        Sorted by relative path.
+    skipped : list of Skipped
+        What is no regular file, or cannot be looked into.
+
+    Raises
+    ------
+    UserError
+        If the folder itself cannot be opened.
+    """
+    files: list[File] = []
+    skipped: list[Skipped] = []
+    waiting = [""]
+    while waiting:
+        directory = waiting.pop()
+        try:
+            with os.scandir(folder / directory) as entries:
+                found = [(f"{directory}{entry.name}", entry) for entry in entries if not is_ignored(entry.name)]
+        except OSError as error:
+            if directory == "":
+                raise UserError(
+                    f"the data folder {printable(folder)} cannot be opened ({system_reason(error)})"
+                ) from None
+            skipped.append(Skipped(directory, f"a folder that cannot be opened ({system_reason(error)})"))
+            continue
+        for name, entry in found:
+            try:
+                kind = _kind(entry)
+            except OSError as error:
+                kind = f"cannot be opened ({system_reason(error)})"
+            if isinstance(kind, os.stat_result):
+                files.append(File(name, kind.st_size, kind.st_mtime_ns, kind.st_mode))
+            elif kind == "":
+                waiting.append(f"{name}/")
+            else:
+                skipped.append(Skipped(name, kind))
+    return sorted(files, key=lambda file: file.name), skipped
+
+
+def _kind(entry: os.DirEntry[str]) -> os.stat_result | str:
+    """Status of a regular file, "" for a folder to descend into, or the reason to do neither.
+
+    Anything else that can stand in a directory, such as a named pipe, is never opened: that could wait
+    forever.
+    """
+    if entry.is_dir():
+        if _is_link(entry):
+            return "a link to a folder, not followed"
+        if has_image_suffix(entry.name):
+            return "a directory, not a file"
+        if _is_run_folder(Path(entry.path)):
+            return "a run of minigan's, whose pictures are not yours"
+        return "" if not _is_cache_directory(Path(entry.path)) else "the folder of the image cache"
+    if entry.is_file():
+        return entry.stat()
+    return "a broken link" if entry.is_symlink() and not Path(entry.path).exists() else "not a regular file"
+
+
+def is_ignored(name: str) -> bool:
+    """Whether a file or folder of this name is passed over in silence."""
+    return name.startswith(".") or name == "__MACOSX" or name in WRITTEN_BESIDE
+
+
+def _is_link(entry: os.DirEntry[str]) -> bool:
+    tag = getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0)
+    return entry.is_symlink() or tag == _MOUNT_POINT
+
+
+def _is_run_folder(directory: Path) -> bool:
+    """Whether a folder is a training run: one that lies inside its data must not learn from its own pictures."""
+    return (directory / "config.json").is_file() and (directory / "checkpoints").is_dir()
+
+
+def _is_cache_directory(directory: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return directory.samefile(cache.cache_directory())
+    return False
+
+
+def _digest(value: object) -> str:
+    # JSON's ASCII form is a way to write any name as bytes, undecodable ones included, that is the same everywhere.
+    return hashlib.sha256(json.dumps(value).encode("ascii")).hexdigest()[:16]
+
+
+# ---- Reading ----
+
+
+def _build(
+    folder: Path, files: list[File], stem: str, image_size: int, progress: bool
+) -> tuple[cache.Cached, list[Skipped]]:
+    """Decode all files into a new cache, unless too few of them turn out to be images."""
+    failures: list[tuple[str, Failure]] = []
+    hidden = not progress or sys.stderr is None
+    with (
+        without_warnings(),
+        cache.Builder(stem, image_size) as builder,
+        contextlib.closing(_outcomes(folder, files, image_size)) as outcomes,
+        tqdm(total=len(files), desc="Reading images", unit=" files", disable=hidden) as bar,
+    ):
+        for file, outcome in zip(files, outcomes, strict=True):
+            if isinstance(outcome, Failure):
+                failures.append((file.name, outcome))
+            else:
+                builder.append(outcome[np.newaxis])
+            bar.update()
+        _insist_on_images(folder, builder.count, failures)
+        skipped = [Skipped(name, failure.reason) for name, failure in failures]
+        return builder.finish({"skipped": [[item.path, item.reason] for item in skipped]}), skipped
+
+
+def _outcomes(
+    folder: Path, files: list[File], image_size: int
+) -> Generator[npt.NDArray[np.uint8] | Failure, None, None]:
+    """Read the files, in order. Threads suffice: Pillow releases the interpreter while it decodes."""
+    image_formats()  # Pillow loads its plugins here, before several threads would
+    threads = min(4, os.cpu_count() or 1)
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="minigan-decode")
+
+    def submit(file: File) -> Future[npt.NDArray[np.uint8] | Failure]:
+        return pool.submit(_read, folder / file.name, file.named_like_an_image, image_size)
+
+    try:
+        yield from in_order(submit, files, ahead=32 * threads)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _read(path: Path, is_candidate: bool, image_size: int) -> npt.NDArray[np.uint8] | Failure:
+    """One file's image, or why there is none."""
+    return read_image(path, is_candidate, lambda image: decode(image, image_size))
+
+
+# ---- Judging ----
+
+
+def _insist_on_images(folder: Path, count: int, failures: list[tuple[str, Failure]]) -> None:
+    """Refuse a folder without a readable image, or with more unreadable images than readable ones."""
+    unreadable = [(name, failure.reason) for name, failure in failures if failure.is_candidate]
+    where = printable(folder)
+    if not unreadable and count == 0:
+        name, failure = failures[0]
+        raise UserError(
+            f"the data folder must hold images, and none of the {len(failures)} files in {where} is one "
+            f"(the first: {printable(name)}, {failure.reason})"
+        )
+    if len(unreadable) > count:
+        name, reason = unreadable[0]
+        rule = "at least half of the images must be readable" if count else "no readable image"
+        raise UserError(
+            f"{rule}: in {where} {len(unreadable)} of {count + len(unreadable)} cannot be read "
+            f"(the first: {printable(name)}, {reason})"
+        )
+
+
+def _skipped_from(notes: dict[str, object]) -> list[Skipped] | None:
+    """Read back what `_build` noted, or None if it is not that."""
+    pairs = notes.get("skipped")
+    if not isinstance(pairs, list):
+        return None
+    if not all(isinstance(p, list) and len(p) == 2 and all(isinstance(s, str) for s in p) for p in pairs):
+        return None
+    return [Skipped(path, reason) for path, reason in pairs]

@@ -1,0 +1,397 @@
+"""From a folder or an archive of drawings to a folder of square faces to train on.
+
+Each file is examined on its own, by worker processes: decoded, searched for faces, cut to a square around the biggest
+(or to the central square where nobody looks for faces), resized, and judged by its size and colours. What comes back is
+taken in the source's order, one after another, whoever worked on it: near-duplicates of what is already there are
+dropped, the rest is numbered and written. So the same source and settings give the same pictures on any number of
+cores. Nothing is kept in memory but a hash for each picture and small samples for the report, and nothing is seen at
+the target before all is done: the work goes on in a hidden folder there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import multiprocessing
+import multiprocessing.synchronize
+import os
+import shutil
+import sys
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from tqdm import tqdm
+
+from minigan.data.cache import printable
+from minigan.data.image_set import in_order
+from minigan.data.images import decode
+from minigan.data.images.archive import Member, open_archive
+from minigan.data.images.decode import image_formats, system_reason
+from minigan.data.images.image_folder import check_folder, list_files
+from minigan.data.images.likeness import Seen, require_imagehash
+from minigan.data.prepare.candidate import Cut, Examined, Settings, examine
+from minigan.data.prepare.detect import Detector
+from minigan.data.prepare.tally import Tally
+from minigan.data.workers import MAX_WORKERS, begin_work, starting_workers
+from minigan.system.atomic_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, remove_temporaries
+from minigan.system.errors import RunError, UserError
+from minigan.system.lock import LOCK_NAME, FolderLock
+
+PICTURES = "pictures"
+"""Folder of the prepared pictures, in the target."""
+
+LIST = "pictures.csv"
+
+FEW = 200
+"""Up to this many files are examined sooner than workers have started."""
+
+_CHUNK = 8  # files that a worker takes at once
+_UNFINISHED = f"{TEMPORARY_PREFIX}prepare{TEMPORARY_SUFFIX}"
+_COLUMNS = ("source", "outcome", "picture", "reason", "width", "height", "left", "top", "side", "face")
+
+
+def prepare(
+    source: Path,
+    target: Path,
+    settings: Settings,
+    finish: Callable[[Tally, Path], None],
+    *,
+    detector: Detector | None = None,
+    workers: int = 1,
+    progress: bool = True,
+) -> Tally:
+    """Prepare a data set.
+
+    Parameters
+    ----------
+    source : Path
+        A folder, or an archive.
+    target : Path
+        A folder that is not there yet or is empty, and not within `source`.
+    settings : Settings
+    finish : callable
+        Called at the end with the tally and the folder that holds the new `PICTURES` and `LIST`, to write reports
+        beside them.
+    detector : Detector, optional
+        Finds faces; without one the central square is taken.
+    workers : int
+        Processes to work in; with 1 everything is done in this one.
+    progress : bool
+        Show a progress bar on stderr.
+
+    Returns
+    -------
+    Tally
+        What was kept and dropped.
+
+    Raises
+    ------
+    UserError
+        If the source cannot be read, the target cannot be used, or no picture is left. Nothing is written then.
+    RunError
+        If the disk is full, or a worker process died.
+    """
+    if not settings.keep_duplicates:
+        require_imagehash()
+    _check_target(source, target)
+    try:
+        with _destination(target) as folder, _opened(source, folder) as found:
+            tally = Tally(settings.size)
+            _prepare(found, folder, settings, detector, workers, progress, tally)
+            if not tally.kept:
+                raise UserError(_nothing_left(source, tally))
+            finish(tally, folder)
+    except OSError as error:
+        raise RunError(f"cannot write to {printable(target)}: {system_reason(error)}; nothing was kept") from error
+    return tally
+
+
+def _prepare(
+    found: _Found,
+    folder: Path,
+    settings: Settings,
+    detector: Detector | None,
+    workers: int,
+    progress: bool,
+    tally: Tally,
+) -> None:
+    """Examine everything, and write what is good."""
+    seen = Seen()
+    (folder / PICTURES).mkdir()
+    in_bytes = found.unit == "B"
+    hidden = not progress or sys.stderr is None
+    with (
+        (folder / LIST).open("x", encoding="utf-8", newline="") as file,
+        contextlib.closing(_examine_all(found, settings, detector, workers)) as outcomes,
+        tqdm(total=found.length, desc="Preparing", unit=found.unit, unit_scale=in_bytes, disable=hidden) as bar,
+    ):
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(_COLUMNS)
+        for member, examined in outcomes:
+            if member.path is not None and found.is_temporary:
+                member.path.unlink()
+            rows.writerow(_take(member.name, examined, folder / PICTURES, seen, tally))
+            bar.update(member.position - bar.n)
+            bar.set_postfix(kept=tally.kept, refresh=False)
+
+
+def _take(source: str, examined: Examined, pictures: Path, seen: Seen, tally: Tally) -> list[str]:
+    """Keep or drop what examining a file gave; the line about it in the list."""
+    name, reason = "", examined.reason
+    if examined.kind or examined.pixels is None or examined.cut is None:
+        tally.drop(source, examined.kind, reason, examined.pixels)
+        return _row(source, name, reason, examined.cut)
+    if examined.likeness is not None:
+        twin = seen.find(examined.likeness)
+        if twin is not None:
+            tally.drop(source, "duplicate", "nearly equal to an earlier one", examined.pixels, twin)
+            return _row(source, name, f"nearly equal to {picture_name(twin)}", examined.cut)
+        seen.add(examined.likeness)
+    name = picture_name(tally.kept)
+    (pictures / name).write_bytes(examined.png)
+    tally.keep(source, examined.pixels, *examined.cut.shape)
+    return _row(source, name, reason, examined.cut)
+
+
+def picture_name(number: int) -> str:
+    """File name of a prepared picture, so that names sort like numbers.
+
+    >>> picture_name(12)
+    '000012.png'
+    """
+    return f"{number:06}.png"
+
+
+def _row(source: str, name: str, reason: str, cut: Cut | None) -> list[str]:
+    """A line of the list."""
+    text = printable(source)
+    text = f"./{text}" if text.startswith(("=", "+", "-", "@")) else text  # or a spreadsheet would compute it
+    row = [text, "kept" if name else "dropped", name, printable(reason)]
+    if cut is None:
+        return [*row, "", "", "", "", "", ""]
+    square = (f"{n:.0f}" for n in (cut.square.left, cut.square.top, cut.square.side))
+    return [*row, str(cut.width), str(cut.height), *square, f"{cut.face:.0f}" if cut.face else ""]
+
+
+# ---- The source ----
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Everything in a source, one after another."""
+
+    members: Iterable[Member]
+    length: int
+    unit: str
+    is_temporary: bool  # the files are unpacked ones, to be removed when they have been examined
+
+
+@contextlib.contextmanager
+def _opened(source: Path, folder: Path) -> Iterator[_Found]:
+    if not source.is_file():
+        yield _listed(check_folder(source))
+        return
+    unpacked = folder / "unpacked"
+    unpacked.mkdir()
+    with open_archive(source) as archive:
+        yield _Found(archive.members(unpacked), archive.length, archive.unit, True)
+    shutil.rmtree(unpacked)
+
+
+def _listed(folder: Path) -> _Found:
+    files, skipped = list_files(folder)
+    entries = [(item.path, item.reason) for item in skipped] + [(file.name, "") for file in files]
+    members = (
+        Member(name, None if reason else folder / name, reason, position)
+        for position, (name, reason) in enumerate(sorted(entries), start=1)
+    )
+    return _Found(members, len(entries), " files", False)
+
+
+# ---- Worker processes ----
+
+_work: tuple[multiprocessing.synchronize.Event, Settings, Detector | None]  # in a worker: when to stop, and what to do
+
+
+class _NoWorkers(Exception):  # noqa: N818 -- a circumstance, not an error: there is another way
+    """Worker processes cannot be started here."""
+
+
+def _examine_all(
+    found: _Found, settings: Settings, detector: Detector | None, workers: int
+) -> Generator[tuple[Member, Examined], None, None]:
+    """All outcomes in order; by workers if that is worth it and possible."""
+    is_worth_it = found.length > (FEW if found.unit != "B" else FEW * 5_000)
+    if workers > 1 and is_worth_it:
+        with contextlib.suppress(_NoWorkers):
+            yield from _examine_in_workers(found.members, settings, detector, min(workers, MAX_WORKERS))
+            return
+    image_formats()  # Pillow loads its plugins here, outside of the next line
+    with decode.without_warnings():
+        for member in found.members:
+            yield member, _examine_member(member, settings, detector)
+
+
+def _examine_in_workers(
+    members: Iterable[Member], settings: Settings, detector: Detector | None, workers: int
+) -> Generator[tuple[Member, Examined], None, None]:
+    """All outcomes in order. `_NoWorkers` is raised before the first of the members is taken, or never."""
+    try:
+        context = multiprocessing.get_context("spawn")
+        stop = context.Event()
+        common = (stop, context.Lock(), settings, detector)
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_work, initargs=common)
+    except (OSError, ImportError, NotImplementedError) as error:  # no semaphores on this system
+        raise _NoWorkers from error
+    try:
+        with starting_workers():
+            pool.submit(os.getpid).result()
+    except Exception as error:  # starting a process fails in many ways: no memory, not allowed, no interpreter
+        pool.shutdown()
+        raise _NoWorkers from error
+    pending: deque[list[Member]] = deque()
+
+    def submit(chunk: list[Member]) -> Future[list[Examined]]:
+        pending.append(chunk)
+        try:
+            with starting_workers():
+                return pool.submit(_examine_chunk, chunk)
+        except OSError as error:
+            raise RunError(f"a further worker cannot be started ({system_reason(error)}): try --workers 1") from error
+
+    remaining = iter(members)
+    chunks = iter(lambda: list(islice(remaining, _CHUNK)), [])
+    try:
+        for outcomes in in_order(submit, chunks, ahead=2 * workers + 1):
+            yield from zip(pending.popleft(), outcomes, strict=True)
+    except BrokenProcessPool as error:
+        raise RunError(
+            f"a worker process died, perhaps for lack of memory, near the file {printable(pending[0][0].name)}: "
+            "try --workers 1; nothing was kept"
+        ) from error
+    finally:
+        stop.set()  # workers give up within one file, so that Ctrl-C need not wait for whole chunks
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _examine_member(member: Member, settings: Settings, detector: Detector | None) -> Examined:
+    if member.path is None:
+        return Examined("refused", member.reason)
+    return examine(member.path, member.name, settings, detector)
+
+
+def _examine_chunk(members: list[Member]) -> list[Examined]:
+    """In a worker: examine some files."""
+    stop, settings, detector = _work
+    return [Examined("") if stop.is_set() else _examine_member(member, settings, detector) for member in members]
+
+
+def _begin_work(
+    stop: multiprocessing.synchronize.Event,
+    big_images: contextlib.AbstractContextManager[object],
+    settings: Settings,
+    detector: Detector | None,
+) -> None:
+    """First thing in a worker: what all its work has in common."""
+    global _work
+    _work = stop, settings, detector
+    begin_work()
+    decode.share_big_images(big_images)
+    image_formats()
+    decode.without_warnings().__enter__()  # for as long as the process lives
+
+
+# ---- The target ----
+
+
+def _check_target(source: Path, target: Path) -> None:
+    """Refuse a target that cannot be meant, before anything is touched."""
+    try:
+        if not source.exists():
+            raise UserError(f"there is no folder or archive {printable(source)}")
+        if target.exists() and not target.is_dir():
+            raise UserError(f"the target must be a new or empty folder, and {printable(target)} is a file")
+        place = target.resolve()
+        if any(folder.exists() and folder.samefile(source) for folder in (place, *place.parents)):
+            raise UserError(
+                f"the target must lie outside of the source, and {printable(target)} is within {printable(source)}"
+            )
+        if target.is_dir():
+            _insist_on_empty(target)
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a zero byte
+        if isinstance(error, UserError):
+            raise
+        raise UserError(
+            f"{printable(target)} cannot be prepared from {printable(source)} ({system_reason(error)})"
+        ) from None
+
+
+def _insist_on_empty(target: Path) -> None:
+    """Refuse a folder that holds anything, except what an earlier call that was killed has left."""
+    names = (path.name for path in target.iterdir())
+    others = sorted(name for name in names if name != LOCK_NAME and not name.startswith(TEMPORARY_PREFIX))
+    if others:
+        more = " and more" if len(others) > 1 else ""
+        raise UserError(
+            f"the target must be a new or an empty folder, and {printable(target)} holds {printable(others[0])}{more}"
+        )
+
+
+@contextlib.contextmanager
+def _destination(target: Path) -> Iterator[Path]:
+    """Give a folder to write to, whose contents become those of `target` on a clean exit; otherwise nothing is left."""
+    is_new = not target.exists()
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(target)
+    except OSError as error:
+        raise UserError(f"the target {printable(target)} cannot be written to ({system_reason(error)})") from None
+    is_done = False
+    made: list[Path] = []
+    try:
+        remove_temporaries(target)
+        _insist_on_empty(target)  # another process may have been faster
+        made.append(target / _UNFINISHED)
+        made[0].mkdir()
+        yield made[0]
+        if hasattr(os, "sync"):
+            os.sync()  # once for all the small files: what is renamed now is whole, also when the power fails
+        for path in sorted(made[0].iterdir()):
+            made.append(path.rename(target / path.name))
+        made[0].rmdir()
+        is_done = True
+    finally:
+        if not is_done:
+            for path in made:
+                _remove(path)
+        lock.release()
+        with contextlib.suppress(OSError):
+            (target / LOCK_NAME).unlink()
+            if is_new and not is_done:
+                target.rmdir()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _nothing_left(source: Path, tally: Tally) -> str:
+    """Say why a source gave no picture at all."""
+    if not tally.dropped:
+        return f"{printable(source)} holds no file"
+    kind = max(tally.reasons, key=tally.count)
+    reason, counted = tally.sorted_reasons(kind)[0]
+    files = "the only file" if tally.dropped == 1 else f"{tally.dropped:,} files"
+    return (
+        f"no picture is left of {files} in {printable(source)}: {counted.count:,} {printable(reason)} "
+        f"(the first: {counted.examples[0]})"
+    )

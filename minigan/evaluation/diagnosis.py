@@ -1,0 +1,569 @@
+"""Is my run normal? Plain words about what is going wrong, from what a run folder holds; silence if nothing is.
+
+The evidence is the log (losses of every step), the vitals (`minigan.runs.health`), and the metrics where they were
+measured. Each finding says what was seen, beside the *band* in which normal runs lie, and what to do. The bands of the
+losses are those of the original's own 10,000 steps for the article's configuration on real faces; for other settings
+they are taken from minigan's recorded runs (docs/runs), and for settings that nobody has recorded they are wide.
+
+A loss says less than one would think. A discriminator that separates everything and one that faces a dead generator
+have the same losses, near the floor of 0.325 that soft labels leave, and a small but healthy run is nearly there, too.
+Therefore the first look is at how far a step moves the weights, which Adam makes nearly the same in all healthy runs,
+at how far apart the fakes are, and at the pictures' range.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigan.gan.step import G_LEARNING_RATE, METRICS
+from minigan.nn.backend import Array
+from minigan.runs.config import RunConfig
+from minigan.runs.run_folder import METRICS_NAME, VITALS_NAME, open_config, read_history, read_rows
+
+Rows = Sequence[Mapping[str, Any]]
+
+WARM_UP = 100
+"""Steps before the losses are judged: at first everything is out of bounds."""
+
+WINDOW = 200
+"""Steps whose medians are judged."""
+
+# The following hold for networks of every size and all data, in all recorded runs.
+
+G_MOVE, D_MOVE = (3e-5, 2e-4), (2e-5, 4e-4)
+"""How much a step changes a weight (root mean square). The learning rates are 1.5e-4 and, twice a step, 2e-4."""
+
+MOST_RATES = 4
+"""A generator with another learning rate may move as much farther, up to so many times; more has not been tried."""
+
+DEAD_MOVE = 3e-6
+"""Below this, a network does not change."""
+
+SPREAD = 0.25
+"""Least distance between two fakes, as a share of the distance between two real pictures; 0.4 to 1 is usual."""
+
+ACCURACY = 0.75
+"""Least share of pictures that a discriminator puts on the right side; 0.93 to 1 is usual."""
+
+ACCURACY_OF_FAST_G = 0.65
+"""The same where the generator was told to learn faster; 0.8 to 1 is usual then."""
+
+LOSS_FLOOR, LOSS_RUNAWAY = 0.30, 2.0
+"""Losses of the discriminator below the floor of soft labels, 0.325, and beyond any that it comes back from."""
+
+_VITALS_ROWS = 8
+
+
+@dataclass(frozen=True)
+class Band:
+    """Where the medians of a normal run lie.
+
+    Attributes
+    ----------
+    name : str
+        What runs it was taken from.
+    d_real, d_fake, g : tuple of float
+        Lowest and highest median of a loss.
+    window : int
+        Over so many steps.
+    """
+
+    name: str
+    d_real: tuple[float, float]
+    d_fake: tuple[float, float]
+    g: tuple[float, float]
+    window: int = WINDOW
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it should be.
+
+    Attributes
+    ----------
+    severity : str
+        "error": the run is broken, stop it; "warning": it is probably going wrong; "note": unusual, look at the faces.
+    code : str
+        Short name, one of `CODES`.
+    title : str
+        What is the matter, in a few words.
+    evidence : str
+        What was seen, with the numbers and the band they should lie in.
+    band : str
+        Where that band comes from.
+    advice : str
+        What to do.
+    """
+
+    severity: str
+    code: str
+    title: str
+    evidence: str
+    band: str
+    advice: str
+
+
+CODES = {
+    "not-finite": "a loss or a weight is no longer a number",
+    "data-range": "the training pictures are not in the range -1 to 1",
+    "exploding": "the weights move too far in a step, or the losses have run away",
+    "nothing-learned": "neither network changes",
+    "generator-dead": "the generator does not change",
+    "discriminator-dead": "the discriminator does not change",
+    "discriminator-too-strong": "the discriminator leaves the generator behind",
+    "discriminator-lost": "the discriminator cannot follow the generator",
+    "mode-collapse": "the fakes look alike",
+    "memorising": "fakes are copies of training pictures",
+    "unusual": "the losses are outside the band of comparable runs, and no cause was found",
+}
+"""Every code and its meaning, the most telling first: where several apply, that is the order."""
+
+SEVERITIES = ("error", "warning", "note")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Bands of the losses.
+# ---------------------------------------------------------------------------------------------------------------------
+
+_ANYTHING = Band("any other configuration", (0.32, 0.56), (0.32, 0.56), (1.8, 3.8))
+_OTHER_TRAINING = Band("runs with --translate or --g-learning-rate", (0.32, 0.65), (0.32, 0.65), (1.1, 3.8))
+
+
+def band_of(config: RunConfig, step: int) -> Band:
+    """The band for a run's settings.
+
+    Parameters
+    ----------
+    config : RunConfig
+    step : int
+        Finished steps.
+
+    Returns
+    -------
+    Band
+    """
+    if config.translate or config.g_learning_rate != G_LEARNING_RATE:
+        return _OTHER_TRAINING
+    size = (config.image_size, config.width, config.batch_size)
+    data = "drawn faces" if config.data is None else "real faces"
+    if size == (64, 64, 64) and config.data is None:
+        return Band(f"the article's configuration on {data}", (0.34, 0.48), (0.34, 0.48), (2.2, 3.3))
+    if size == (64, 64, 64):
+        name = f"the article's configuration on {data}"
+        if step <= 300:
+            return Band(f"{name}, steps 100 to 299", (0.38, 0.52), (0.36, 0.50), (2.3, 3.5))
+        if step < 3000:
+            return Band(f"{name}, before step 3,000", (0.36, 0.52), (0.36, 0.50), (2.2, 3.5))
+        # A narrow band, which the medians of shorter windows may leave in a normal run.
+        return Band(f"{name}, after step 2,000", (0.36, 0.42), (0.36, 0.42), (2.2, 2.9), 1000)
+    if size == (64, 32, 16):
+        return Band(f"the quick preset on {data}", (0.33, 0.44), (0.33, 0.44), (2.1, 3.1))
+    return _ANYTHING
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The examination.
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def diagnose(run: Path) -> list[Finding]:
+    """Examine a run folder, finished or still running.
+
+    Parameters
+    ----------
+    run : Path
+
+    Returns
+    -------
+    list of Finding
+        Empty if all is well (or too early to tell); the most telling first.
+
+    Raises
+    ------
+    UserError
+        If it is no run folder.
+    OSError
+        If one of its files cannot be read.
+    """
+    config, _ = open_config(run)
+    steps, history = read_history(run)
+    return examine(config, steps, history, read_rows(run, VITALS_NAME), read_rows(run, METRICS_NAME))
+
+
+def examine(config: RunConfig, steps: Array, history: Array, vitals: Rows, metrics: Rows = ()) -> list[Finding]:
+    """Examine a run by its numbers.
+
+    Parameters
+    ----------
+    config : RunConfig
+    steps : numpy.ndarray of shape (T,)
+    history : numpy.ndarray of shape (T, 6)
+        `minigan.gan.step.METRICS` of the steps.
+    vitals, metrics : sequence of mapping
+        Rows of vitals.jsonl and metrics.jsonl.
+
+    Returns
+    -------
+    list of Finding
+        As `diagnose`.
+    """
+    case = _Case(config, steps, history, vitals, metrics)
+    found = {finding.code: finding for look in _LOOKS if (finding := look(case)) is not None}
+    for code, covered in _EXPLAINS.items():
+        if code in found:
+            for other in covered:
+                found.pop(other, None)
+    if len(found) > 1:
+        found.pop("unusual", None)
+    return [found[code] for code in CODES if code in found]
+
+
+class _Case:
+    """The numbers that a run is judged by."""
+
+    def __init__(self, config: RunConfig, steps: Array, history: Array, vitals: Rows, metrics: Rows) -> None:
+        self.done = int(steps[-1]) + 1 if len(steps) else 0
+        self.band = band_of(config, self.done)
+        rates = min(max(1.0, config.g_learning_rate / G_LEARNING_RATE), MOST_RATES)
+        self.g_move = (G_MOVE[0], rates * G_MOVE[1])
+        self.least_accuracy = ACCURACY_OF_FAST_G if rates > 1 else ACCURACY
+        finite = np.isfinite(history).all(axis=1)
+        self.window, self.band_window = (
+            history[finite & (steps >= max(WARM_UP, self.done - length))] for length in (WINDOW, self.band.window)
+        )
+        self.losses_judged = len(self.window) >= WARM_UP // 2
+        self.stopped = next((str(row["not_finite"]) for row in vitals if "not_finite" in row), None)
+        self.vitals = [row for row in vitals if "not_finite" not in row]
+        # What the first steps do says nothing yet, except about the pictures.
+        self.recent = [row for row in self.vitals if row["step"] >= WARM_UP // 2][-_VITALS_ROWS:]
+        measures = metrics[-1].get("measures") if metrics else None
+        self.metrics = measures if isinstance(measures, dict) else {}
+
+    def median(self, name: str, rows: Array | None = None) -> float:
+        """Median of a logged metric over the window, or over other rows of the log."""
+        return float(np.median((self.window if rows is None else rows)[:, METRICS.index(name)]))
+
+    def vital(self, name: str) -> float | None:
+        """Median of a vital over the latest rows; None if there are too few, infinite if it was no number."""
+        values = [_number(row[name], math.inf) for row in self.recent if name in row]
+        return float(np.median(values)) if len(values) > 1 else None
+
+    def measured(self, name: str) -> tuple[float, float] | None:
+        """A metric of the latest measurement, of the samples and of real pictures."""
+        entry = self.metrics.get(name)
+        if not isinstance(entry, dict):
+            return None
+        value, real = _number(entry.get("value"), math.nan), _number(entry.get("real"), math.nan)
+        return None if math.isnan(value) or math.isnan(real) else (value, real)
+
+    def is_fast(self, network: str) -> bool:
+        """Whether a network's ("g" or "d") weights move too far."""
+        move = self.vital(f"{network}_move")
+        return move is not None and move > (self.g_move if network == "g" else D_MOVE)[1]
+
+    def is_dead(self, network: str) -> bool:
+        """Whether a network's weights hardly move."""
+        move = self.vital(f"{network}_move")
+        return move is not None and move < DEAD_MOVE
+
+    def moves(self) -> str:
+        """How far both networks' weights move, for evidence."""
+        g, d = self.vital("g_move"), self.vital("d_move")
+        return (
+            f"a step changes a weight of the generator by {_size(g)} (normal: {_span(self.g_move)}) and one of the "
+            f"discriminator by {_size(d)} (normal: {_span(D_MOVE)})"
+        )
+
+    def losses(self) -> str:
+        """The losses, for evidence."""
+        band = self.band
+        told = [
+            f"{words} {self.median(name, self.band_window):.3g} (normal: {_span(limits)})"
+            for words, name, limits in (
+                ("D real", "d_real", band.d_real),
+                ("D fake", "d_fake", band.d_fake),
+                ("G", "g", band.g),
+            )
+        ]
+        return f"median losses of the last {len(self.band_window)} steps: {', '.join(told)}"
+
+
+def _number(value: object, otherwise: float) -> float:
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e300 else otherwise
+
+
+def _size(value: float | None) -> str:
+    return "an unknown amount" if value is None else f"{value:.2g}"
+
+
+def _span(limits: tuple[float, float]) -> str:
+    return f"{limits[0]:.3g} to {limits[1]:.3g}"
+
+
+_ALL_RUNS = "all of minigan's recorded runs"
+
+
+def _not_finite(case: _Case) -> Finding | None:
+    if case.stopped is None:
+        return None
+    return Finding(
+        "error",
+        "not-finite",
+        "The numbers have run away: a loss or a weight is infinite or no number",
+        case.stopped,
+        "every number must be finite",
+        "Go on from the last checkpoint only after lowering the learning rates, or looking for a division by zero or a "
+        "logarithm of zero in code of your own; nothing can be learned from these weights any more.",
+    )
+
+
+def _data_range(case: _Case) -> Finding | None:
+    rows = [
+        (_number(row.get("real_low"), math.nan), _number(row.get("real_high"), math.nan), row.get("real_spread"))
+        for row in case.vitals
+        if {"real_low", "real_high", "real_spread"} <= row.keys()
+    ]
+    if not rows:
+        return None
+    low, high = min(row[0] for row in rows), max(row[1] for row in rows)
+    spread = max(_number(row[2], math.nan) for row in rows)
+    seen = f"the pixels shown to the discriminator lie between {low:.3g} and {high:.3g}"
+    advice = "Bring pixels p of 0..255 to -1..1 by p / 127.5 - 1, as the generator's tanh does; then start a new run."
+    if not (low >= -1.001 and high <= 1.001):  # also for what is no number
+        title = "The training pictures are not in the range -1 to 1"
+    elif low > -0.02 and len(rows) > 1:
+        title = "The training pictures use only half of the range: 0 to 1 instead of -1 to 1"
+    elif high - low < 0.1 or spread < 0.02:
+        title = "The training pictures are all alike: nearly one colour, or one picture many times"
+        seen += f", and two pictures differ by {spread:.2g} on average"
+        advice = "Look at them. If they are black, numbers from 0 to 1 were probably saved where 0 to 255 were meant."
+    else:
+        return None
+    seen += "; they should use most of -1 to 1"
+    return Finding("error", "data-range", title, seen, "the range of the generator's tanh", advice)
+
+
+def _exploding(case: _Case) -> Finding | None:
+    ran_away = case.losses_judged and max(case.median("d_real"), case.median("d_fake")) > LOSS_RUNAWAY
+    died_of_it = _leapt(case) and (case.is_dead("g") or case.is_dead("d"))
+    if not ((case.is_fast("g") and case.is_fast("d")) or died_of_it or (ran_away and not case.is_dead("d"))):
+        return None
+    return Finding(
+        "error",
+        "exploding",
+        "The training has exploded: the steps are far too large"
+        if ran_away or died_of_it
+        else "Both networks' steps are too large",
+        f"{case.moves()}; {case.losses()}" if case.losses_judged else case.moves(),
+        f"{_ALL_RUNS}; losses: {case.band.name}",
+        "Lower both learning rates (the article's are 0.0002 and 0.00015) and start again: weights that have leapt "
+        "away do not find back.",
+    )
+
+
+def _leapt(case: _Case) -> bool:
+    """Whether some step moved the weights ten times too far: afterwards nothing may move any more."""
+    return any(
+        _number(row.get(name, 0), math.inf) > 10 * limits[1]
+        for row in case.vitals
+        for name, limits in (("g_move", G_MOVE), ("d_move", D_MOVE))
+    )
+
+
+def _nothing_learned(case: _Case) -> Finding | None:
+    if not (case.is_dead("g") and case.is_dead("d")):
+        return None
+    return Finding(
+        "error",
+        "nothing-learned",
+        "Nothing is being learned: neither network changes",
+        case.moves(),
+        _ALL_RUNS,
+        "Are the learning rates zero, or are the gradients? Check an optimizer or a backward pass of your own with "
+        "python -m minigan.check.",
+    )
+
+
+def _generator_dead(case: _Case) -> Finding | None:
+    if not case.is_dead("g"):
+        return None
+    return Finding(
+        "error",
+        "generator-dead",
+        "The generator is dead: it does not change, whatever the discriminator says",
+        case.moves(),
+        _ALL_RUNS,
+        "Is its learning rate zero or far too small? Do gradients reach it: is the discriminator's input gradient "
+        "computed in the generator's step, and is the loss inside the range where it has one?",
+    )
+
+
+def _discriminator_dead(case: _Case) -> Finding | None:
+    if not case.is_dead("d"):
+        return None
+    return Finding(
+        "error",
+        "discriminator-dead",
+        "The discriminator is dead: it does not change, and the generator has nobody to learn from",
+        case.moves(),
+        _ALL_RUNS,
+        "Is its learning rate zero or far too small, or was it left frozen after the generator's step?",
+    )
+
+
+def _discriminator_too_strong(case: _Case) -> Finding | None:
+    if not case.losses_judged:
+        return None
+    beaten = max(case.median("d_real"), case.median("d_fake")) < LOSS_FLOOR
+    g, d = case.vital("g_move"), case.vital("d_move")
+    outpaced = g is not None and d is not None and d > 8 * max(g, DEAD_MOVE) and not case.is_fast("g")
+    if not (beaten or case.is_fast("d") or outpaced) or case.median("accuracy") < 0.8:
+        return None
+    right = f"the discriminator is right about {100 * case.median('accuracy'):.0f} % of the pictures"
+    return Finding(
+        "warning",
+        "discriminator-too-strong",
+        "The discriminator is too strong: it learns faster than the generator can follow",
+        f"{right}; {case.moves()}; {case.losses()}",
+        f"{_ALL_RUNS}; losses: {case.band.name}",
+        "Lower the discriminator's learning rate (the article's is 0.0002, the generator's 0.00015), train it once per "
+        "step on each kind of picture, and keep its labels soft (real 0.8 to 1, fake 0 to 0.2).",
+    )
+
+
+def _discriminator_lost(case: _Case) -> Finding | None:
+    if not case.losses_judged or case.median("accuracy") >= case.least_accuracy:
+        return None
+    cause = ": the generator's steps are too large for it to follow" if case.is_fast("g") else ""
+    right, least = 100 * case.median("accuracy"), 100 * case.least_accuracy
+    return Finding(
+        "error",
+        "discriminator-lost",
+        f"The discriminator has lost{cause or ', and has nothing to teach: it cannot tell fakes from real pictures'}",
+        f"it is right about {right:.0f} % of the pictures (normal: more than {least:.0f} %); {case.moves()}; "
+        f"{case.losses()}",
+        f"{_ALL_RUNS}; losses: {case.band.name}",
+        "Unless the fakes are excellent, the generator's steps are too large or the discriminator's too small, or its "
+        "labels are exchanged: set the learning rates to the article's (generator 0.00015, discriminator 0.0002).",
+    )
+
+
+def _mode_collapse(case: _Case) -> Finding | None:
+    fake, real = case.vital("fake_spread"), case.vital("real_spread")
+    seen, bands = [], []
+    if fake is not None and real is not None and fake < SPREAD * real:
+        seen.append(
+            f"two fakes of a batch differ by {fake:.2g} on average, two real pictures by {real:.2g} (normal: at least "
+            f"{100 * SPREAD:.0f} % of that)"
+        )
+        bands.append(_ALL_RUNS)
+    distance = case.measured("distance")
+    if distance is not None and distance[0] < SPREAD * distance[1]:
+        seen.append(
+            f"two samples differ by {distance[0]:.3g} grey levels on average, two real pictures by {distance[1]:.3g}"
+        )
+        bands.append("real pictures against real ones")
+    clear, kinds = case.measured("clear"), case.measured("modes")
+    if clear is not None and kinds is not None and clear[0] > 0.5 and kinds[0] < 0.25 * kinds[1]:
+        seen.append(f"only {kinds[0]:.0f} kinds of face appear where real pictures show {kinds[1]:.0f}")
+        bands.append("real pictures against real ones")
+    if not seen:
+        return None
+    fast = f"; {case.moves()}" if case.is_fast("g") else ""
+    return Finding(
+        "error",
+        "mode-collapse",
+        "Mode collapse: the generator draws nearly the same face whatever the noise",
+        "; ".join(seen) + fast,
+        "; ".join(dict.fromkeys(bands)),
+        "Is the noise fresh for every picture of the batch, and are the steps small enough? A collapsed generator "
+        "seldom recovers: go back to a saved network from before, with a smaller learning rate for the generator.",
+    )
+
+
+def _memorising(case: _Case) -> Finding | None:
+    copies = case.measured("copies")
+    if copies is None or copies[0] < copies[1] + 0.05:
+        return None
+    return Finding(
+        "warning",
+        "memorising",
+        "The generator copies training pictures",
+        f"{100 * copies[0]:.0f} % of the samples are copies; of real pictures beside the other real ones "
+        f"{100 * copies[1]:.0f} % would pass for one",
+        "real pictures held out in turn",
+        "Look at the nearest neighbours in evaluation.png. More or more varied pictures help, a smaller network, or "
+        "stopping earlier.",
+    )
+
+
+def _unusual(case: _Case) -> Finding | None:
+    band = case.band
+    if len(case.window) < WINDOW // 2:
+        return None
+    outside = [
+        name
+        for name, (low, high) in (("d_real", band.d_real), ("d_fake", band.d_fake), ("g", band.g))
+        if not low <= case.median(name, case.band_window) <= high
+    ]
+    if not outside:
+        return None
+    return Finding(
+        "note",
+        "unusual",
+        "The losses are not where comparable runs have them",
+        case.losses(),
+        band.name,
+        "That may be the data or a changed setting. Look at faces.png; python -m minigan.evaluate measures the faces.",
+    )
+
+
+_LOOKS: tuple[Callable[[_Case], Finding | None], ...] = (
+    _not_finite,
+    _data_range,
+    _exploding,
+    _nothing_learned,
+    _generator_dead,
+    _discriminator_dead,
+    _discriminator_too_strong,
+    _discriminator_lost,
+    _mode_collapse,
+    _memorising,
+    _unusual,
+)
+
+_UNBALANCED = ("discriminator-too-strong", "discriminator-lost")
+_DEAD = ("nothing-learned", "generator-dead", "discriminator-dead")
+_EXPLAINS = {
+    "not-finite": ("exploding", *_DEAD, *_UNBALANCED),
+    "data-range": ("discriminator-too-strong", "mode-collapse"),
+    "exploding": (*_DEAD, *_UNBALANCED),
+    "nothing-learned": ("generator-dead", "discriminator-dead", *_UNBALANCED),
+    "generator-dead": ("discriminator-too-strong",),
+    "discriminator-dead": ("discriminator-lost",),
+}
+"""What follows from a finding and need not be said beside it."""
+
+
+def one_liner(findings: Sequence[Finding], run: Path) -> str | None:
+    """The most telling finding in one line, None if there is none.
+
+    Parameters
+    ----------
+    findings : sequence of Finding
+    run : Path
+        Whose they are.
+    """
+    if not findings:
+        return None
+    more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+    return (
+        f"Diagnosis: {findings[0].title}{more}; details: python -m minigan.evaluate {shlex.quote(str(run))} --diagnosis"
+    )

@@ -1,0 +1,100 @@
+"""What a measure says in plain words: its label, the form of its numbers, and one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from minigan.evaluation.metrics import Measurement
+
+
+def describe(name: str, m: Measurement, count: int) -> tuple[str, Callable[[float], str], str]:
+    """A measure's label, the form of its numbers, and what they say in plain words.
+
+    Parameters
+    ----------
+    name : str
+        One of those of `minigan.evaluation.metrics.Yardstick.measure`.
+    m : Measurement
+    count : int
+        How many samples were measured.
+
+    Raises
+    ------
+    KeyError
+        If there is no such measure.
+    """
+    if name.startswith("swd"):
+        side = name.removeprefix("swd_")
+        label = "sliced Wasserstein distance" if name == "swd" else f"  at {side}x{side} pixels"
+        return label, _one_digit, _swd_words(m)
+    if name in _KINDS:
+        return _KINDS[name], _whole, f"{m.value:.0f} kinds are there; real pictures show {m.real:.0f}"
+    return {
+        "distance": ("diversity: distance", _one_digit, _distance_words(m)),
+        "similarity": ("diversity: MS-SSIM", _two_digits, _similarity_words(m)),
+        "nearest": ("nearest training image", _two_digits, _nearest_words(m)),
+        "copies": ("  copies", _percent, f"{m.value * count:.0f} of {count:,} samples are copies of training images"),
+        "clear": (
+            "drawn faces: clear",
+            _percent,
+            "of the samples are clear enough to say which kind of face they are",
+        ),
+        "modes_off": (
+            "  of the wrong kind",
+            _percent,
+            "would have to change to make all kinds as frequent as in the data",
+        ),
+    }[name]
+
+
+_KINDS = {
+    "hair_colours": "  hair colours, of 14",
+    "hair_styles": "  hair styles, of 12",
+    "skins": "  skins, of 5",
+    "modes": "  colour and style, of 168",
+}
+
+
+def _one_digit(value: float) -> str:
+    return f"{value:.1f}"
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:.2f}"
+
+
+def _whole(value: float) -> str:
+    return f"{value:.0f}"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.0f} %"
+
+
+def _swd_words(m: Measurement) -> str:
+    if m.real <= 0:
+        return "the real pictures are all equal"
+    ratio = m.value / m.real
+    if ratio < 1.5:
+        return "as near to real pictures as these are to each other"
+    return f"{ratio:.1f} times as far as real pictures are from each other"
+
+
+def _distance_words(m: Measurement) -> str:
+    if m.real <= 0:
+        return "the real pictures are all equal"
+    return f"two samples differ {_percent(m.value / m.real)} as much as two real pictures"
+
+
+def _similarity_words(m: Measurement) -> str:
+    if abs(m.value - m.real) <= 2 * m.noise:
+        return "as varied as real pictures"
+    return "more alike than real pictures" if m.value > m.real else "less alike than real pictures"
+
+
+def _nearest_words(m: Measurement) -> str:
+    if abs(m.value - 1) <= max(0.02, 2 * m.noise):
+        return "as far away as that of a new real picture"
+    return f"{m.value:.2f} times as far away as that of a new real picture"

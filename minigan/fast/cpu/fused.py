@@ -1,0 +1,271 @@
+"""Long walks through memory, a piece at a time: what NumPy would do in one pass per operation, done in one pass in all.
+
+``y = gamma * (x - mean) / std + beta`` looks like one line and is four walks through x: each operation reads a large
+array from memory, does one thing to it, and writes it back. Memory is slow and the processor's cache is fast. So the
+functions here take a piece of the arrays that fits into the cache (`PIECE` numbers), do *all* operations to it, and
+only then go on; and several workers take pieces at a time (`minigan.fast.cpu.thread_pool`).
+
+There is one more trick. NumPy's inner loop runs along the last axis, and with 64 channels it is over before it has got
+going. A picture of C channels is therefore read as one of k*C channels and 1/k as many rows, which is the same memory,
+and what belongs to a channel (mean, gamma ...) is repeated k times to match.
+
+NumPy only, but for `in_pieces`; `minigan.fast.cuda.kernels` does the same on a GPU. Legend: `minigan.nn.conv`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from minigan.fast.cpu.memory import empty, scratch
+from minigan.fast.cpu.thread_pool import each, spans
+from minigan.nn.backend import Array, xp_of
+
+PIECE = 1 << 18
+"""Numbers in one piece: a megabyte in float32. Smaller ones fit the cache better still, but between two calls of NumPy
+a worker may have to wait for Python's lock, and being woken up takes as long as computing them."""
+
+SMALL = 1 << 15
+"""Up to this many numbers, preparations would take longer than they save."""
+
+WIDE = 2048
+"""About how long NumPy's inner loop should be."""
+
+
+def in_pieces(function: Callable[..., object], *arrays: Array) -> None:
+    """Call a function with the same piece of every array, for all pieces; on a GPU, once with everything.
+
+    Parameters
+    ----------
+    function : callable
+        Gets one-dimensional views, as many as there are arrays, and may write into them.
+    *arrays : Array
+        Of equal size and one backend; those that are written into must be contiguous.
+    """
+    xp = xp_of(*arrays)
+    flat = tuple(a.reshape(-1) for a in arrays)
+    each(lambda piece: function(*(a[piece] for a in flat)), spans(xp, flat[0].size, PIECE))
+
+
+def channel_sum(x: Array) -> Array:
+    """Sum over all axes but the last.
+
+    Parameters
+    ----------
+    x : numpy.ndarray of shape (..., C)
+
+    Returns
+    -------
+    numpy.ndarray of shape (C,)
+
+    Notes
+    -----
+    Each piece is summed as a product with ones: BLAS adds in blocks, which loses less than adding row after row.
+    """
+    rows = _wide(x)
+    pieces = _pieces(rows)
+    sums = empty((len(pieces), rows.shape[1]), x.dtype)
+
+    def piece(i: int) -> None:
+        np.matmul(_ones(rows[pieces[i]]), rows[pieces[i]], out=sums[i])
+
+    each(piece, range(len(pieces)))
+    return sums.reshape(-1, x.shape[-1]).sum(axis=0)
+
+
+def add_to_channels(x: Array, b: Array) -> None:
+    """``x += b`` for contiguous x (..., C) and b (C,), on either backend; called for a piece at a time."""
+    if isinstance(x, np.ndarray) and x.size > SMALL:
+        x = _wide(x)
+        b = _repeated(b, x)
+    x += b
+
+
+def add_into(total: Array, a: Array) -> None:
+    """``total += a`` for two arrays of one shape, or of shapes that differ in axes of length 1 only."""
+
+    def piece(total: Array, a: Array) -> None:
+        total += a
+
+    if total.flags.c_contiguous:
+        in_pieces(piece, total, a)
+    else:
+        piece(total, a.reshape(total.shape))
+
+
+def batch_norm_forward(x: Array, gamma: Array, beta: Array, eps: float, alpha: float) -> tuple[Array, Array]:
+    """Batch normalization with the batch's statistics, then LeakyReLU.
+
+    Parameters
+    ----------
+    x : numpy.ndarray of shape (..., C)
+    gamma, beta : numpy.ndarray of shape (C,)
+    eps : float
+        Added to the variance.
+    alpha : float
+        Slope of LeakyReLU.
+
+    Returns
+    -------
+    y : numpy.ndarray of shape (..., C)
+    stats : numpy.ndarray of shape (3, C)
+        Mean, biased variance, and 1 / sqrt(variance + eps).
+
+    Notes
+    -----
+    x is read twice. The first time every piece gives its own mean and its squares around *that*; from these the mean
+    and variance of all follow exactly, without the cancellation of E[x^2] - E[x]^2.
+
+    References
+    ----------
+    T. F. Chan, G. H. Golub and R. J. LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+    variances", 1979, equation 2.1.
+    """
+    C = x.shape[-1]
+    rows = _wide(x)
+    pieces = _pieces(rows)
+    width = rows.shape[1]
+    means, squares = empty((2, len(pieces), width), x.dtype)
+
+    def moments(i: int) -> None:
+        piece = rows[pieces[i]]
+        ones = _ones(piece)
+        means[i] = (ones @ piece) / len(piece)
+        with scratch() as new:
+            centred = np.subtract(piece, means[i], out=new(piece.shape, piece.dtype))
+            np.einsum("rc,rc->c", centred, centred, out=squares[i])
+
+    each(moments, range(len(pieces)))
+    lengths = np.array([piece.stop - piece.start for piece in pieces], np.float64)
+    deviations = means.astype(np.float64)  # of the pieces' means, in a moment
+    N = x.size // C
+    mean = (lengths @ deviations).reshape(-1, C).sum(axis=0) / N
+    deviations -= _repeated(mean, rows)
+    np.square(deviations, out=deviations)
+    variance = (squares.sum(axis=0, dtype=np.float64) + lengths @ deviations).reshape(-1, C).sum(axis=0) / N
+    stats = np.stack([mean, variance, 1 / np.sqrt(variance + eps)]).astype(x.dtype)
+    return _normalise(x, stats[0], gamma * stats[2], beta, alpha), stats
+
+
+def batch_norm_inference(
+    x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, eps: float, alpha: float
+) -> Array:
+    """Batch normalization with given statistics, then LeakyReLU; parameters as `batch_norm_forward`."""
+    return _normalise(x, mean, gamma / np.sqrt(variance + eps), beta, alpha)
+
+
+def _normalise(x: Array, mean: Array, scale: Array, beta: Array, alpha: float) -> Array:
+    """``z = scale * (x - mean) + beta; y = max(alpha * z, z)``."""
+    y = empty(x.shape, x.dtype)
+    if x.size <= SMALL:
+        np.subtract(x, mean, out=y)
+        y *= scale
+        y += beta
+        return np.maximum(y, alpha * y, out=y)
+    rows, out = _wide(x), _wide(y)
+    # Not x * scale + (beta - scale * mean): where the mean is large beside the deviation, that loses digits.
+    mean, scale, beta = (_repeated(v, rows) for v in (mean, scale, beta))
+
+    def piece(i: slice) -> None:
+        z = np.subtract(rows[i], mean, out=out[i])
+        z *= scale
+        z += beta
+        with scratch() as new:
+            np.maximum(z, np.multiply(z, alpha, out=new(z.shape, z.dtype)), out=z)
+
+    each(piece, _pieces(rows))
+    return y
+
+
+def batch_norm_backward(
+    dy: Array, x: Array, y: Array, stats: Array, gamma: Array, alpha: float, *, input_grad: bool = True
+) -> tuple[Array | None, Array, Array]:
+    """Gradients of `batch_norm_forward`.
+
+    Parameters
+    ----------
+    dy, x, y : numpy.ndarray of shape (..., C)
+    stats : numpy.ndarray of shape (3, C)
+    gamma : numpy.ndarray of shape (C,)
+    alpha : float
+    input_grad : bool
+        Whether dx is wanted.
+
+    Returns
+    -------
+    dx : numpy.ndarray or None
+    dgamma, dbeta : numpy.ndarray of shape (C,)
+
+    Notes
+    -----
+    Two reads again, because dx needs both sums: first dz (dy times the slope of LeakyReLU, left where dx will be) and
+    the sums, then dx. See `minigan.nn.ops.batch_norm_backward` for the formula.
+    """
+    C = x.shape[-1]
+    N = x.size // C
+    mean, _, inv_std = stats
+    dx = empty(x.shape, x.dtype)
+    rows, dy_rows, y_rows, out = (_wide(a) for a in (x, dy, y, dx))
+    pieces = _pieces(rows)
+    wide_mean = _repeated(mean, rows)
+    sums = empty((len(pieces), 2, rows.shape[1]), x.dtype)
+
+    def gather(i: int) -> None:
+        here = pieces[i]
+        dz = out[here]
+        _slope(y_rows[here], alpha, dz)
+        dz *= dy_rows[here]
+        ones = _ones(dz)
+        np.matmul(ones, dz, out=sums[i, 0])
+        with scratch() as new:
+            centred = np.subtract(rows[here], wide_mean, out=new(dz.shape, dz.dtype))
+            np.einsum("rc,rc->c", centred, dz, out=sums[i, 1])
+
+    each(gather, range(len(pieces)))
+    dbeta, dgamma = sums.reshape(len(pieces), 2, -1, C).sum(axis=(0, 2))
+    dgamma *= inv_std
+    if not input_grad:
+        return None, dgamma, dbeta
+    scale = gamma * inv_std
+    share, wide_scale, slant = (_repeated(v, rows) for v in (dbeta / N, scale, scale * inv_std * dgamma / N))
+
+    def spread(here: slice) -> None:
+        dz = out[here]
+        dz -= share
+        dz *= wide_scale
+        with scratch() as new:
+            centred = np.subtract(rows[here], wide_mean, out=new(dz.shape, dz.dtype))
+            centred *= slant
+            dz -= centred
+
+    each(spread, pieces)
+    return dx, dgamma, dbeta
+
+
+def _slope(y: Array, alpha: float, out: Array) -> None:
+    """1 where y > 0, else alpha. Arithmetic on the comparison is six times as fast as `where`."""
+    np.greater(y, 0, out=out)
+    np.maximum(out, alpha, out=out)
+
+
+def _wide(x: Array) -> Array:
+    """The picture (..., C) as (rows / k, k*C), with k*C about WIDE; a view if x is contiguous."""
+    C = x.shape[-1]
+    rows = x.size // C
+    k = math.gcd(rows, 1 << max(0, (WIDE // C).bit_length() - 1))
+    return np.ascontiguousarray(x).reshape(rows // k, k * C)
+
+
+def _repeated(v: Array, rows: Array) -> Array:
+    """One number per channel as one per column of `_wide`'s rows."""
+    return np.tile(v, rows.shape[1] // len(v))
+
+
+def _pieces(rows: Array) -> tuple[slice, ...]:
+    return tuple(spans(np, len(rows), max(1, PIECE // rows.shape[1])))
+
+
+def _ones(piece: Array) -> Array:
+    return np.ones(len(piece), piece.dtype)

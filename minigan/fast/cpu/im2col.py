@@ -1,0 +1,328 @@
+"""Convolution as a matrix product: copy every patch of the picture into one row of a matrix, then multiply once.
+
+Matrix multiplication is what processors do best, so the trick of every early deep-learning library was to turn the
+loops of `minigan.nn.loops` into one. `im2col` ("image to columns") writes the K x K x C patch under each output
+position as a row; the kernel, flattened the same way, is the other factor:
+
+    y  = im2col(x) @ w            (N*Ho*Wo, K*K*C) @ (K*K*C, O)
+    dw = im2col(x).T @ dy         the same matrix, transposed
+    dx = col2im(dy @ w.T)         `col2im` adds each row back to the patch it came from
+
+The patch matrix is K*K/(S*S) times larger than the picture, so it is built for a few images at a time: it then stays in
+the processor's cache and is consumed before the next one is made.
+
+Legend: `minigan.nn.conv`. Works on NumPy and CuPy alike.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from minigan.fast.cpu.fused import add_to_channels
+from minigan.fast.cpu.memory import New, empty, scratch
+from minigan.fast.cpu.thread_pool import each, lanes, spans, thread_count
+from minigan.nn.backend import Array, Shape, xp_of
+from minigan.nn.geometry import Pad, Size, output_size
+
+CHUNK_BYTES = 4 << 20
+"""About how large one patch matrix may be: a compromise between cache size and the length of a matrix product."""
+
+SMALL_CHUNK_BYTES = 1 << 20
+"""The same with a small kernel, whose products may be short (`SMALL_KERNEL`)."""
+
+FEW_ROWS = 512
+"""With no more output positions than this in all, workers share out the kernel rather than the images: it is larger."""
+
+SMALL_PRODUCT = 500_000
+"""Multiply-adds up to which OpenBLAS multiplies without rearranging its factors first."""
+
+SMALL_KERNEL = 1 << 13
+"""Numbers up to which a kernel is small enough for such products to have `MANY_ROWS` rows or more."""
+
+MANY_ROWS = 32
+"""Rows from which a small product is worth its call."""
+
+TURNED_ROWS = 64
+"""With no more rows than this in the left factor, and a right one that is the transpose of what lies in memory, BLAS
+is faster at the transposed product."""
+
+FEW_CHANNELS = 12
+"""With fewer channels than this, `conv_input_grad` takes blocks of pixels for pixels (`blocks2im`)."""
+
+
+def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = None) -> Array:
+    """See `minigan.nn.loops.conv_forward`; the same numbers, as one matrix product per few images."""
+    xp = xp_of(x, w)
+    N, H, W, C = x.shape
+    Kh, Kw, _, O = w.shape
+    Ho, Wo = output_size((H, W), (Kh, Kw), stride, pad)
+    w2 = w.reshape(Kh * Kw * C, O)
+    if _is_one_patch((Ho, Wo), (Kh, Kw), pad, (H, W)):
+        return _dense(x.reshape(N, -1), w2, b, images=N).reshape(N, 1, 1, O)
+    if xp is np and N * Ho * Wo <= FEW_ROWS:
+        return _dense(im2col(x, (Kh, Kw), stride, pad), w2, b, images=N).reshape(N, Ho, Wo, O)
+    y = empty((N, Ho, Wo, O), x.dtype, xp)
+    ones = False
+    if b is not None and xp is np and w2.size <= SMALL_KERNEL:
+        # One more row of the kernel, and a column of ones: the product adds the bias.
+        w2, ones = np.concatenate([w2, b[None]]), True
+
+    def images(n: slice) -> None:
+        with scratch(xp) as new:
+            cols = im2col(x[n], (Kh, Kw), stride, pad, new, ones=ones)  # (n*Ho*Wo, Kh*Kw*C)
+            _product(cols, w2, y[n].reshape(-1, O))
+        if b is not None and not ones:
+            add_to_channels(y[n], b)
+
+    each(images, spans(xp, N, _images(N, Ho * Wo * w2.shape[0] * x.dtype.itemsize, w2.size)))
+    return y
+
+
+def conv_input_grad(dy: Array, w: Array, stride: int, pad: Pad, size: Size, b: Array | None = None) -> Array:
+    """See `minigan.nn.loops.conv_input_grad`."""
+    xp = xp_of(dy, w)
+    N, Ho, Wo, O = dy.shape
+    Kh, Kw, C, _ = w.shape
+    if _is_one_patch((Ho, Wo), (Kh, Kw), pad, size):
+        bias = None if b is None else xp.tile(b, Kh * Kw)
+        return _dense(dy.reshape(N, O), w.reshape(-1, O).T, bias, images=N).reshape(N, Kh, Kw, C)
+    if stride == 1 and C >= FEW_CHANNELS and pad[0][0] < Kh and pad[1][0] < Kw:
+        return conv_forward(dy, *turned(w, pad, size, (Ho, Wo)), b)
+    w2 = w.reshape(Kh * Kw * C, O)
+    dx = empty((N, *size, C), dy.dtype, xp)
+    whole = None
+    if xp is np and N * Ho * Wo <= FEW_ROWS and C >= FEW_CHANNELS:
+        whole = _dense(dy.reshape(-1, O), w2.T, None, images=N).reshape(N, -1, len(w2))
+
+    def images(n: slice) -> None:
+        with scratch(xp) as new:
+            if C < FEW_CHANNELS:
+                dx[n] = blocks2im(dy[n], w, stride, pad, size, new)
+            else:
+                dy2 = dy[n].reshape(-1, O)
+                cols = xp.matmul(dy2, w2.T, out=new((len(dy2), len(w2)), dy.dtype)) if whole is None else whole[n]
+                dx[n] = col2im(cols.reshape(-1, Ho, Wo, Kh, Kw, C), stride, pad, size, new)
+        if b is not None:
+            add_to_channels(dx[n], b)
+
+    # Few rows are not worth sharing out: short calls of NumPy get into one another's way.
+    few = _images(N, Ho * Wo * w2.shape[0] * dy.dtype.itemsize, w2.size) if whole is None else N
+    each(images, spans(xp, N, few))
+    return dx
+
+
+def _is_one_patch(output: Size, kernel_size: Size, pad: Pad, size: Size) -> bool:
+    """Whether the kernel covers the picture and fits in one place: a dense layer, such as the generator's first."""
+    return output == (1, 1) and tuple(size) == tuple(kernel_size) and not any(map(any, pad))
+
+
+def _dense(a: Array, b: Array, bias: Array | None, *, images: int) -> Array:
+    """``a @ b + bias``; each worker takes some of the columns, and so its share of a large b.
+
+    For one image BLAS is left to share out what is worth it.
+    """
+    xp = xp_of(a, b)
+    y = empty((a.shape[0], b.shape[1]), a.dtype, xp)
+
+    def columns(n: slice) -> None:
+        if len(a) <= TURNED_ROWS and b.flags.f_contiguous and xp is np:
+            y[:, n] = np.matmul(b.T[n], a.T).T
+        else:
+            xp.matmul(a, b[:, n], out=y[:, n])
+        if bias is not None:
+            y[:, n] += bias[n]
+
+    each(columns, lanes(xp, b.shape[1], most=1 if images == 1 else b.shape[1]))
+    return y
+
+
+def turned(w: Array, pad: Pad, size: Size, output: Size) -> tuple[Array, int, Pad]:
+    """With stride 1, the input gradient is itself a convolution: of dy with the kernel turned upside down."""
+    top, left = w.shape[0] - 1 - pad[0][0], w.shape[1] - 1 - pad[1][0]
+    below = size[0] - 1 + w.shape[0] - output[0] - top
+    beside = size[1] - 1 + w.shape[1] - output[1] - left
+    return w[::-1, ::-1].transpose(0, 1, 3, 2), 1, ((top, below), (left, beside))
+
+
+def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Size) -> Array:
+    """See `minigan.nn.loops.conv_weight_grad`."""
+    xp = xp_of(x, dy)
+    N, _, _, C = x.shape
+    _, Ho, Wo, O = dy.shape
+    Kh, Kw = kernel_size
+    if _is_one_patch((Ho, Wo), kernel_size, pad, x.shape[1:3]):
+        return _dense(x.reshape(N, -1).T, dy.reshape(N, O), None, images=N).reshape(Kh, Kw, C, O)
+    if xp is np and N * Ho * Wo <= FEW_ROWS:
+        cols, dy2 = im2col(x, kernel_size, stride, pad), dy.reshape(-1, O)
+        dw = empty((cols.shape[1], O), x.dtype)
+        each(lambda rows: np.matmul(cols[:, rows].T, dy2, out=dw[rows]), lanes(np, len(dw)))
+        return dw.reshape(Kh, Kw, C, O)
+    shares = tuple(lanes(xp, N))
+    dw2 = empty((len(shares), Kh * Kw * C, O), x.dtype, xp)
+
+    def share(lane: int) -> None:
+        x_, dy_ = x[shares[lane]], dy[shares[lane]]
+        dw2[lane].fill(0)
+        for n in spans(xp, len(x_), _images(N, Ho * Wo * dw2.shape[1] * x.dtype.itemsize, dw2[0].size)):
+            with scratch(xp) as new:
+                cols = im2col(x_[n], kernel_size, stride, pad, new)  # (n*Ho*Wo, Kh*Kw*C)
+                dw2[lane] += xp.matmul(cols.T, dy_[n].reshape(-1, O), out=new(dw2.shape[1:], x.dtype))
+
+    each(share, range(len(shares)))
+    return dw2.sum(axis=0, out=empty(dw2.shape[1:], x.dtype, xp)).reshape(Kh, Kw, C, O)
+
+
+def _product(a: Array, b: Array, out: Array) -> None:
+    """``out = a @ b``, with a small b as many small products, for which BLAS need not rearrange its factors first."""
+    rows = math.gcd(len(a), 1 << max(0, (SMALL_PRODUCT // b.size).bit_length() - 1))
+    if isinstance(a, np.ndarray) and rows >= MANY_ROWS:
+        a, out = a.reshape(-1, rows, a.shape[1]), out.reshape(-1, rows, out.shape[1])
+    xp_of(a).matmul(a, b, out=out)
+
+
+def im2col(x: Array, kernel_size: Size, stride: int, pad: Pad, new: New | None = None, *, ones: bool = False) -> Array:
+    """Every patch of x as one row.
+
+    Parameters
+    ----------
+    x : Array of shape (N, H, W, C)
+    kernel_size : (Kh, Kw)
+    stride : int
+    pad : ((top, bottom), (left, right))
+        Rows and columns of zeros to add; bottom and right may be negative, which takes away.
+    new : callable, optional
+        Where to take memory from (`minigan.fast.cpu.memory.scratch`); by default it is made.
+    ones : bool
+        Whether every row ends with a one.
+
+    Returns
+    -------
+    Array of shape (N*Ho*Wo, Kh*Kw*C), or one column more
+    """
+    xp = xp_of(x)
+    new = new or partial(empty, xp=xp)
+    N, H, W, C = x.shape
+    Kh, Kw = kernel_size
+    Ho, Wo = output_size((H, W), kernel_size, stride, pad)
+    padded = _pad(x, pad, new)  # (N, H+top+bottom, W+left+right, C)
+    n, h, w, c = padded.strides
+    patches = xp.lib.stride_tricks.as_strided(  # a view: the same numbers seen as overlapping patches
+        padded, (N, Ho, Wo, Kh, Kw, C), (n, stride * h, stride * w, h, w, c)
+    )
+    K = Kh * Kw * C
+    cols = new((N * Ho * Wo, K + ones), x.dtype)
+    row, number = cols.strides
+    taps = xp.lib.stride_tricks.as_strided(
+        cols, patches.shape, (Ho * Wo * row, Wo * row, row, Kw * C * number, C * number, number)
+    )
+    taps[...] = patches  # the copy happens here
+    if ones:
+        cols[:, K] = 1
+    return cols
+
+
+def col2im(cols: Array, stride: int, pad: Pad, size: Size, new: New | None = None) -> Array:
+    """Add every patch back to the place that `im2col` took it from: the adjoint of `im2col`.
+
+    Parameters
+    ----------
+    cols : Array of shape (N, Ho, Wo, Kh, Kw, C)
+    stride : int
+    pad : ((top, bottom), (left, right))
+        What lands in the padding is dropped.
+    size : (H, W)
+        Size of the picture to return.
+    new : callable, optional
+        As for `im2col`.
+
+    Returns
+    -------
+    Array of shape (N, H, W, C)
+    """
+    new = new or xp_of(cols).empty
+    S = stride
+    N, Ho, Wo, Kh, Kw, C = cols.shape
+    H, W = size
+    (top, _), (left, _) = pad
+    tall, wide = _blocks((Ho, Wo), (Kh, Kw), S, pad, size)
+    # With S x S pixels as a block, S*C numbers lie side by side and S*S taps are added at once.
+    blocks = _zeros((N, tall, S, wide, S, C), cols.dtype, new)
+    taps = cols.transpose(0, 1, 3, 2, 4, 5)  # (N, Ho, Kh, Wo, Kw, C)
+    for p in range(0, Kh, S):
+        for q in range(0, Kw, S):
+            part = taps[:, :, p : p + S, :, q : q + S]
+            i, j = p // S, q // S
+            blocks[:, i : i + Ho, : part.shape[2], j : j + Wo, : part.shape[4]] += part
+    return blocks.reshape(N, tall * S, wide * S, C)[:, top : top + H, left : left + W]
+
+
+def blocks2im(dy: Array, w: Array, stride: int, pad: Pad, size: Size, new: New) -> Array:
+    """Product and `col2im` for pictures of few channels: there a patch's rows are too short to be added one by one.
+
+    A block of S x S pixels is taken for one pixel of S*S*C channels, and so the kernel for one of K/S x K/S taps. Each
+    is a product of its own, and what comes of it is added in one go, in rows as long as the picture is wide.
+
+    Parameters
+    ----------
+    dy : Array of shape (N, Ho, Wo, O)
+    w : Array of shape (Kh, Kw, C, O)
+    stride, pad, size, new
+        As for `col2im`.
+
+    Returns
+    -------
+    Array of shape (N, H, W, C)
+    """
+    S = stride
+    N, Ho, Wo, O = dy.shape
+    Kh, Kw, C, _ = w.shape
+    H, W = size
+    (top, _), (left, _) = pad
+    tall, wide = _blocks((Ho, Wo), (Kh, Kw), S, pad, size)
+    blocks = _zeros((N, tall, wide, S, S, C), dy.dtype, new)
+    room = new((N * Ho * Wo * S * S * C,), dy.dtype)
+    for p in range(0, Kh, S):
+        for q in range(0, Kw, S):
+            taps = w[p : p + S, q : q + S]  # S x S of them, or what is left
+            a, b, i, j = *taps.shape[:2], p // S, q // S
+            part = room[: N * Ho * Wo * a * b * C].reshape(-1, a * b * C)
+            _product(dy.reshape(-1, O), taps.reshape(-1, O).T.copy(), part)
+            blocks[:, i : i + Ho, j : j + Wo, :a, :b] += part.reshape(N, Ho, Wo, a, b, C)
+    padded = new((N, tall, S, wide, S, C), dy.dtype)
+    padded[...] = blocks.transpose(0, 1, 3, 2, 4, 5)
+    return padded.reshape(N, tall * S, wide * S, C)[:, top : top + H, left : left + W]
+
+
+def _blocks(output: Size, kernel_size: Size, S: int, pad: Pad, size: Size) -> Size:
+    """Rows and columns of S x S blocks for every tap of every patch, whether or not the picture reaches that far."""
+    tall, wide = (
+        max(outputs + (K - 1) // S, -(-(length + before) // S))
+        for outputs, K, length, (before, _) in zip(output, kernel_size, size, pad, strict=True)
+    )
+    return tall, wide
+
+
+def _pad(x: Array, pad: Pad, new: New) -> Array:
+    """X with rows and columns of zeros added, or, where bottom or right is negative, taken away; always contiguous."""
+    N, H, W, C = x.shape
+    (top, bottom), (left, right) = pad
+    padded = _zeros((N, H + top + bottom, W + left + right, C), x.dtype, new)
+    kept = x[:, : H + min(bottom, 0), : W + min(right, 0)]
+    padded[:, top : top + kept.shape[1], left : left + kept.shape[2]] = kept
+    return padded
+
+
+def _zeros(shape: Shape, dtype: Any, new: New) -> Array:
+    zeros = new(shape, dtype)
+    zeros.fill(0)
+    return zeros
+
+
+def _images(N: int, bytes_per_image: int, kernel_numbers: int) -> int:
+    """How many images have a patch matrix of about a chunk's bytes, or less, and leave some for every thread."""
+    chunk = SMALL_CHUNK_BYTES if kernel_numbers <= SMALL_KERNEL else CHUNK_BYTES
+    return max(1, min(chunk // bytes_per_image, -(-N // thread_count())))

@@ -1,0 +1,200 @@
+"""Memory that is used again: for results (`empty`), and for what a piece of work needs only while it runs (`scratch`).
+
+A training step makes and drops some thousand arrays, the same ones every step. The system takes freed memory back and
+hands it out again page by page, each page filled with zeros first; that costs more than the arithmetic on it. And
+memory that was used a moment ago is still in the processor's cache, while other memory is not.
+
+* `empty` is `numpy.empty` for large results. What it gave out comes back when the last view of it is gone, and waits
+  for the next array of about its size.
+* `scratch` gives a worker thread the same stretch of memory for every piece of work.
+
+CuPy has a pool of its own, so on a GPU both leave it to CuPy.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+from minigan.nn.backend import Array, Shape
+
+New: TypeAlias = Callable[[Shape, Any], Array]
+"""A function like `numpy.empty`: shape and dtype to a new array with arbitrary contents."""
+
+SMALLEST = 1 << 20
+"""Bytes from which an array is worth the trouble."""
+
+KEEP_BYTES = 1 << 31
+"""How much may wait for its next use; what comes back beyond that is the system's."""
+
+LARGER = 1.5
+"""How much larger than needed a block may be, if there is no better one."""
+
+ALIGN = 64
+"""Bytes to which blocks and scratch arrays are aligned: a line of the processor's cache."""
+
+
+class Source(Protocol):
+    """Where blocks come from, if not from NumPy (`minigan.fast.cpu.process_pool.Region`)."""
+
+    def take(self, size: int) -> Array | None:
+        """A new block of so many bytes, or None."""
+
+    def clear(self, block: Array) -> None:
+        """Give the system back the memory of a block that nobody uses; the block can be used again."""
+
+
+class _Pool:
+    """Blocks that wait for their next use, by size."""
+
+    def __init__(self, source: Source | None = None) -> None:
+        self.source = source
+        self.idle: dict[int, list[Array]] = {}
+        self.idle_bytes = 0
+
+    def take(self, size: int) -> Array:
+        """A block of at least so many bytes: the smallest idle one, unless that is far too large."""
+        fitting = [idle for idle, blocks in self.idle.items() if size <= idle <= LARGER * size and blocks]
+        try:
+            block = self.idle[min(fitting)].pop()
+        except (ValueError, IndexError):  # there is none; or another thread has just taken it
+            new = None if self.source is None else self.source.take(size)
+            return np.empty(size, np.uint8) if new is None else new
+        self.idle_bytes -= block.nbytes
+        return block
+
+    def give_back(self, block: Array) -> None:
+        if self.idle_bytes >= KEEP_BYTES:
+            if self.source is None:
+                return
+            self.source.clear(block)
+        self.idle_bytes += block.nbytes
+        self.idle.setdefault(block.nbytes, []).append(block)
+
+
+_pool = _Pool()
+
+
+@contextmanager
+def taking_from(source: Source) -> Iterator[None]:
+    """Have `empty` take all its arrays, small ones too, from a source inside a ``with`` block.
+
+    Once the source has no more, from NumPy again.
+    """
+    global _pool
+    before, _pool = _pool, _Pool(source)
+    try:
+        yield
+    finally:
+        _pool = before
+
+
+class _Loan:
+    """A block that is out on loan: NumPy makes an array of it, which keeps it alive, as do the array's views."""
+
+    def __init__(self, pool: _Pool, shape: Shape, dtype: np.dtype, needed: int) -> None:
+        self.pool, self.block = pool, pool.take(_block_size(needed))
+        self.__array_interface__ = {
+            "shape": shape,
+            "typestr": dtype.str,
+            "data": self.block.__array_interface__["data"],
+            "version": 3,
+        }
+
+    def __del__(self) -> None:
+        self.pool.give_back(self.block)
+
+
+def empty(shape: Shape, dtype: Any, xp: Any = np) -> Array:
+    """A new array with arbitrary contents.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : dtype
+    xp : module
+        Array module; for any but NumPy this is ``xp.empty``.
+
+    Returns
+    -------
+    Array
+        C-contiguous; on NumPy from 1 MB on in memory that is used again once nobody has the array any more.
+    """
+    dtype = np.dtype(dtype)
+    needed = math.prod(shape) * dtype.itemsize
+    if xp is not np or (needed < SMALLEST and _pool.source is None):
+        return xp.empty(shape, dtype)
+    return np.asarray(_Loan(_pool, shape, dtype, needed))
+
+
+def _block_size(needed: int) -> int:
+    """The next of the sizes 4, 5, 6, 7 times a power of two, so that arrays of similar size can share.
+
+    >>> [_block_size(n) for n in (32768, 32769, 49000, 65536)]
+    [32768, 40960, 49152, 65536]
+    """
+    needed = max(needed, ALIGN)
+    step = 1 << (needed.bit_length() - 3)
+    return -(-needed // step) * step
+
+
+class _Room(threading.local):
+    """A thread's own stretch of memory, and how much of it is taken."""
+
+    def __init__(self) -> None:
+        self.memory = np.empty(0, np.uint8)
+        self.taken = self.wanted = self.users = 0
+
+
+_room = _Room()
+
+
+@contextmanager
+def scratch(xp: Any = np) -> Iterator[New]:
+    """Arrays for the time of a ``with`` block; they must not be used after it.
+
+    Parameters
+    ----------
+    xp : module
+        Array module; for any but NumPy the block gets ``xp.empty``.
+
+    Yields
+    ------
+    callable
+        ``new(shape, dtype)``, an array with arbitrary contents.
+
+    Examples
+    --------
+    >>> with scratch() as new:
+    ...     new((2, 3), np.float32).shape
+    (2, 3)
+    """
+    if xp is not np:
+        yield xp.empty
+        return
+    room = _room
+    before = room.taken
+    room.users += 1
+    try:
+        yield _new
+    finally:
+        room.taken = before
+        room.users -= 1
+        if room.users == 0 and room.wanted > room.memory.nbytes:
+            room.memory = np.empty(room.wanted, np.uint8)
+
+
+def _new(shape: Shape, dtype: Any) -> Array:
+    room = _room
+    dtype = np.dtype(dtype)
+    start = room.taken
+    room.taken += -(-math.prod(shape) * dtype.itemsize // ALIGN) * ALIGN
+    if room.taken <= room.memory.nbytes:
+        return np.ndarray(shape, dtype, buffer=room.memory, offset=start)
+    room.wanted = max(room.wanted, room.taken)  # enough the next time
+    return np.empty(shape, dtype)

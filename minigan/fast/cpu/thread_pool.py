@@ -1,0 +1,257 @@
+"""Worker threads: the same function on many pieces of an array, as many at a time as there are cores.
+
+NumPy does arithmetic on one core, however large the array; only its matrix products, which come from a BLAS library,
+use more. But it releases Python's lock while it computes, so plain threads do run side by side. minigan therefore cuts
+its work into pieces that fit into a processor's cache (a few images, or some thousand rows) and gives each worker the
+next piece when it is done with the last:
+
+    def piece(rows):                      # works on its own rows and touches nothing else
+        np.multiply(x[rows], 2, out=y[rows])
+    each(piece, spans(np, len(x), 4096))
+
+Meanwhile BLAS is held to one thread, or every worker's product would start threads of its own and they would fight for
+the cores. That setting belongs to the whole process, so it is made only while `each` runs and put back afterwards;
+a long computation wraps itself in `holding_blas` to change it once rather than a hundred times.
+
+Threads have to wait for Python's lock between two calls of NumPy. Where that matters, `each` offers its work to helper
+processes first (`minigan.fast.cpu.process_pool`).
+
+How the work is cut does not depend on the number of threads, except in `lanes`, whose partial sums are added in the
+order of the images. So a run repeats bit for bit with the same number of threads.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+MAX_THREADS = 1024
+
+T = TypeVar("T")
+
+
+class Team(Protocol):
+    """Workers that are no threads (`minigan.fast.cpu.process_pool`)."""
+
+    def each(self, function: Callable[[Any], object], items: Sequence[Any]) -> bool:
+        """Do what `minigan.fast.cpu.thread_pool.each` says and return True, or nothing and return False."""
+
+
+class _State:
+    """What the module remembers; made anew in a forked child, where the parent's threads do not exist."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.count: int | None = None
+        self.pool: ThreadPoolExecutor | None = None
+        self.pool_size = 0
+        self.holders = 0
+        self.limiter: Any = None
+        self.blas: Any = None
+        self.warned = False
+        self.team: Team | None = None
+        self.inside = threading.local()
+
+
+_state = _State()
+
+
+def _after_fork() -> None:
+    global _state
+    count, _state = _state.count, _State()
+    _state.count = count
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def thread_count() -> int:
+    """How many pieces are worked on at a time: what `use_threads` said, or else what NumPy's BLAS would use.
+
+    That is the number of cores this process may run on, or less where OPENBLAS_NUM_THREADS or OMP_NUM_THREADS say so.
+    """
+    if _state.count is None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        limits = [library["num_threads"] for library in _blas().info()]
+        _state.count = max(1, min([cores, *limits]))
+    return _state.count
+
+
+@contextmanager
+def use_threads(count: int) -> Iterator[None]:
+    """Work with this many threads inside a ``with`` block.
+
+    Parameters
+    ----------
+    count : int
+        1 to 1,024; 1 does everything in the calling thread.
+
+    Raises
+    ------
+    ValueError
+        If count is out of range.
+    """
+    if not 1 <= count <= MAX_THREADS:
+        raise ValueError(f"threads must be 1 to {MAX_THREADS:,}, got {count}")
+    before, _state.count = _state.count, count
+    try:
+        yield
+    finally:
+        _state.count = before
+
+
+def working_with(threads: int | None) -> AbstractContextManager[None]:
+    """`use_threads` for a command's --threads: None or 0, not given, leaves the number as it is."""
+    return use_threads(threads) if threads else nullcontext()
+
+
+@contextmanager
+def holding_blas() -> Iterator[None]:
+    """Hold BLAS to one thread inside a ``with`` block; blocks may be nested and used from several threads.
+
+    Where threadpoolctl does not know NumPy's BLAS (Apple's Accelerate, say), warns once and leaves it alone: results
+    are the same, only slower.
+    """
+    thread_count()  # asks BLAS, so before it is held
+    with _state.lock:
+        _state.holders += 1
+        if _state.holders == 1:
+            blas = _blas()
+            if not blas.lib_controllers and not _state.warned:
+                _state.warned = True
+                warnings.warn(
+                    "threadpoolctl does not know NumPy's BLAS here, so its threads cannot be held back; minigan works, "
+                    "perhaps more slowly (minigan.fast.cpu.thread_pool)",
+                    RuntimeWarning,
+                    stacklevel=3,
+                )
+            _state.limiter = blas.limit(limits=1)
+    try:
+        yield
+    finally:
+        with _state.lock:
+            _state.holders -= 1
+            if _state.holders == 0:
+                _state.limiter.restore_original_limits()
+                _state.limiter = None
+
+
+@contextmanager
+def offering_to(team: Team | None) -> Iterator[None]:
+    """Offer the work of `each` to a team first, inside a ``with`` block; what it will not do, threads do.
+
+    None for a block without any.
+    """
+    before, _state.team = _state.team, team
+    try:
+        yield
+    finally:
+        _state.team = before
+
+
+def current_team() -> Team | None:
+    """Whom work is offered to."""
+    return _state.team
+
+
+def be_a_worker() -> None:
+    """From now on `each` does everything in the calling thread, as in a thread that it started itself."""
+    _state.inside.worker = True
+
+
+def each(function: Callable[[T], object], items: Iterable[T]) -> None:
+    """Call a function on every item, several at a time; return when all are done.
+
+    Parameters
+    ----------
+    function : callable
+        Gets one item. Calls must not depend on one another.
+    items : iterable
+        Usually `spans` or `lanes`.
+
+    Raises
+    ------
+    Exception
+        Whatever a call raised first; items not yet begun are left out then.
+    """
+    items = list(items)
+    workers = min(thread_count(), len(items))
+    if workers < 2 or getattr(_state.inside, "worker", False):
+        for item in items:
+            function(item)
+        return
+    if _state.team is not None:
+        with holding_blas():
+            if _state.team.each(function, items):
+                return
+    queue = iter(items)  # next() on a list's iterator is atomic: every item goes to one worker
+
+    def work() -> None:
+        _state.inside.worker = True
+        try:
+            for item in queue:
+                function(item)
+        except BaseException:
+            for _ in queue:
+                pass
+            raise
+        finally:
+            _state.inside.worker = False
+
+    with holding_blas():
+        helpers = [_pool(workers - 1).submit(work) for _ in range(workers - 1)]
+        try:
+            work()
+        finally:
+            errors = [helper.exception() for helper in helpers]  # waits: nobody may write once `each` has returned
+        for error in errors:
+            if error is not None:
+                raise error
+
+
+def spans(xp: Any, n: int, size: int) -> list[slice]:
+    """0...n cut into slices of `size` (the last may be shorter); for arrays of another module than NumPy, one slice.
+
+    A GPU wants one large piece of work, not many small ones.
+
+    >>> spans(np, 10, 4)
+    [slice(0, 4, None), slice(4, 8, None), slice(8, 10, None)]
+    """
+    if xp is not np:
+        return [slice(0, n)]
+    return [slice(a, min(a + size, n)) for a in range(0, n, size)]
+
+
+def lanes(xp: Any, n: int, *, most: int = MAX_THREADS) -> list[slice]:
+    """0...n cut into one slice per thread, for sums: each worker adds up its own, then the few partial sums are added.
+
+    There are at most `most` slices, for sums that take much memory.
+
+    >>> with use_threads(3):
+    ...     lanes(np, 8)
+    [slice(0, 3, None), slice(3, 6, None), slice(6, 8, None)]
+    """
+    return spans(xp, n, max(1, -(-n // min(thread_count(), most))))
+
+
+def _blas() -> Any:
+    if _state.blas is None:
+        _state.blas = ThreadpoolController().select(user_api="blas")
+    return _state.blas
+
+
+def _pool(size: int) -> ThreadPoolExecutor:
+    if _state.pool is None or _state.pool_size < size:
+        if _state.pool is not None:
+            _state.pool.shutdown(wait=False)
+        _state.pool, _state.pool_size = ThreadPoolExecutor(size, thread_name_prefix="minigan"), size
+    return _state.pool

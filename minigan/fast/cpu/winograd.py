@@ -1,0 +1,532 @@
+"""Convolution with fewer multiplications: Winograd's minimal filtering, after a stride is split into phases.
+
+Begin with one dimension, a filter of two taps g0, g1, and two neighbouring outputs:
+
+    y0 = d0*g0 + d1*g1            four multiplications, the way `minigan.nn.loops` does it
+    y1 = d1*g0 + d2*g1
+
+    m0 = (d0 - d1) * g0           three, and the same outputs
+    m1 = d1 * (g0 + g1)           y0 = m0 + m1
+    m2 = (d2 - d1) * g1           y1 = m1 + m2
+
+Multiply it out: it is exact, and all it costs are a few additions. They are three small matrices,
+
+    y = AT @ ((G @ g) * (BT @ d))
+
+and for more outputs or taps there are others (`minimal_filter`): four outputs of two taps take five multiplications
+instead of eight. In two dimensions the trick is nested, rows first and then columns: a tile of 4 x 4 outputs takes
+25 instead of 64. With channels, each of these is a matrix product, and matrix products are where the time goes:
+
+    V = BT d B                    the input's tiles           (tiles, C) for each of the 25 places
+    U = G w GT                    the kernel                  (C, O)
+    M = V @ U                     25 products                 (tiles, O)
+    y = AT M A                    back to 4 x 4 outputs
+
+The networks' kernels are 4 x 4 with stride 2. But look at the picture's even and odd rows and columns as *channels*: a
+block of S x S pixels becomes one pixel with S*S*C channels, and the kernel becomes one of 2 x 2 taps with stride 1,
+which is just the filter above. Nothing is computed for that; it is only another way to read the same memory.
+
+Every line above is linear, so the gradients are the same lines read backwards, each matrix transposed:
+
+    dM = A dy AT     dV = dM @ U^T     dx = B dV BT, tiles overlapping      dU = V^T @ dM      dw = GT dU G
+
+The small matrices, too, are applied as matrix products, one axis at a time (`_along`): BLAS does all their additions in
+one walk through memory, where NumPy's own would take one walk each.
+
+NumPy only; `minigan.fast.cuda.kernels` does the same on a GPU. Legend: `minigan.nn.conv`; besides, R is the number of
+taps K/S, m how many outputs a tile has along one axis and n = m + R - 1 how many blocks it takes; S*S*C is written D,
+and a tile has its place (k, l) in the (Th, Tw) tiles of a picture.
+
+References
+----------
+A. Lavin and S. Gray, "Fast algorithms for convolutional neural networks", arXiv:1509.09308, sections 4.1 and 4.2.
+S. Winograd, "Arithmetic complexity of computations", SIAM, 1980.
+B. Barabasz, A. Anderson, K. M. Soodhalter and D. Gregg, "Error analysis and improving the accuracy of Winograd
+convolution for deep neural networks", arXiv:1803.10986 (the choice of points).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import TypeAlias
+
+import numpy as np
+
+from minigan.fast.cpu import im2col
+from minigan.fast.cpu.memory import New, empty, scratch
+from minigan.fast.cpu.thread_pool import each, lanes, spans, thread_count
+from minigan.nn.backend import Array
+from minigan.nn.geometry import Pad, Size, output_size
+
+ROWS = 256
+"""About how many tiles go into one set of products: enough for a fast product, few enough to stay in the cache."""
+
+FEW_BYTES = 1 << 20
+"""About how much of a picture is transformed together, so that what comes between rows and columns stays in the core's
+own cache."""
+
+KERNEL_PIECE = 1 << 14
+"""About how many numbers of each tap of a kernel are transformed together."""
+
+LANES = 8
+"""Most partial sums of a kernel's gradient: each is larger than the kernel."""
+
+POINTS = (0.0, 1.0, -1.0, -2.0, 0.5)
+"""Where `minimal_filter` looks at its polynomials. 1 comes second: see the bias in `conv_forward`."""
+
+
+def minimal_filter(m: int, R: int) -> tuple[Array, Array, Array]:
+    """The matrices of a filter of R taps with m outputs at a time: m + R - 1 multiplications instead of m * R.
+
+    Parameters
+    ----------
+    m, R : int
+        m + R - 2 points are needed, of which `POINTS` has five.
+
+    Returns
+    -------
+    AT : numpy.ndarray of shape (m, n)
+    G : numpy.ndarray of shape (n, R)
+    BT : numpy.ndarray of shape (n, n)
+        With n = m + R - 1, float64: ``y = AT @ ((G @ g) * (BT @ d))`` is ``y[i] = sum over k of d[i + k] * g[k]``.
+
+    Notes
+    -----
+    Toom and Cook: take g and a vector h of length m for the coefficients of two polynomials. Their product has n
+    coefficients and is known once its values at n points are, and a value takes one multiplication. G evaluates g, A
+    evaluates h, and B turns values into coefficients (Lagrange's formula). One of the points is infinity: there a
+    polynomial's value is its highest coefficient. Filtering is the transpose of multiplying by g.
+
+    Examples
+    --------
+    >>> AT, G, BT = minimal_filter(2, 2)
+    >>> g, d = np.array([2.0, 3.0]), np.array([1.0, 4.0, 5.0])
+    >>> AT @ ((G @ g) * (BT @ d))  # 1*2 + 4*3, 4*2 + 5*3
+    array([14., 23.])
+    """
+    n = m + R - 1
+    points = np.array(POINTS[: n - 1])
+    AT, G, BT = np.zeros((m, n)), np.zeros((n, R)), np.zeros((n, n))
+    for i, a in enumerate(points):
+        others = np.delete(points, i)
+        AT[:, i] = a ** np.arange(m)
+        G[i] = a ** np.arange(R) / np.prod(a - others)
+        BT[i, :-1] = np.poly(others)[::-1]
+    AT[-1, -1] = G[-1, -1] = 1
+    BT[-1] = np.poly(points)[::-1]
+    return AT, G, BT
+
+
+@cache
+def _matrices(m: int, R: int, dtype: np.dtype) -> tuple[Array, Array, Array]:
+    AT, G, BT = (matrix.astype(dtype) for matrix in minimal_filter(m, R))
+    return AT, G, BT
+
+
+def suits(kernel_size: Size, stride: int) -> bool:
+    """Whether this file can do a geometry: a square kernel of 2S or 3S with stride S. Sizes and padding may be any.
+
+    >>> suits((4, 4), 2), suits((3, 3), 1), suits((3, 3), 2)
+    (True, True, False)
+    """
+    return kernel_size[0] == kernel_size[1] and kernel_size[0] in (2 * stride, 3 * stride)
+
+
+def pays(positions: int, C: int, O: int) -> bool:
+    """Whether it is likely to be faster than im2col: transforms are spread over channels, the kernel's over outputs."""
+    return min(C, O) >= 16 and positions > im2col.FEW_ROWS
+
+
+Kept: TypeAlias = dict[int, Array]
+"""U by n: who goes back through a convolution with the same kernel need not transform it again."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The sizes of one convolution, in the letters of this file's opening."""
+
+    S: int
+    R: int
+    m: int
+    pad: Pad
+    size: Size
+    output: Size
+    C: int
+    O: int
+    dtype: np.dtype
+
+    @property
+    def n(self) -> int:
+        return self.m + self.R - 1
+
+    @property
+    def D(self) -> int:
+        return self.S * self.S * self.C
+
+    @property
+    def tiles(self) -> Size:
+        Ho, Wo = self.output
+        return -(-Ho // self.m), -(-Wo // self.m)
+
+    @property
+    def blocks(self) -> Size:
+        """Rows and columns of blocks that the tiles of a picture cover."""
+        Th, Tw = self.tiles
+        return self.m * Th + self.R - 1, self.m * Tw + self.R - 1
+
+    @property
+    def matrices(self) -> tuple[Array, Array, Array]:
+        return _matrices(self.m, self.R, self.dtype)
+
+    def images(self, first: int, last: int, share: int, most: int) -> list[slice]:
+        """Pictures by the handful: about `most` tiles, and no more pictures than `share`."""
+        Th, Tw = self.tiles
+        size = max(1, min(most // (Th * Tw), share))
+        return [slice(first + n.start, first + n.stop) for n in spans(np, last - first, size)]
+
+    def few(self, N: int) -> int:
+        """How many pictures to transform together: FEW_BYTES of them."""
+        Bh, Bw = self.blocks
+        return max(1, min(N, FEW_BYTES // (Bh * Bw * self.D * self.dtype.itemsize)))
+
+
+def _plan(N: int, size: Size, output: Size, w_shape: tuple[int, ...], stride: int, pad: Pad, dtype: np.dtype) -> _Plan:
+    """Tiles of 4 x 4 outputs if they save enough products to be worth a larger kernel; else of 2 x 2."""
+    R = w_shape[0] // stride
+    places = {m: (m + R - 1) ** 2 for m in (2, 4)}
+    products = {m: N * -(-output[0] // m) * -(-output[1] // m) * places[m] for m in (2, 4)}
+    m = 4 if products[2] - products[4] >= WORTH * (places[4] - places[2]) else 2
+    return _Plan(stride, R, m, pad, size, output, w_shape[2], w_shape[3], dtype)
+
+
+WORTH = 85
+"""How many products of rows with the kernel must be saved for each place that the kernel has more."""
+
+
+def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = None, kept: Kept | None = None) -> Array:
+    """See `minigan.nn.loops.conv_forward`; the same numbers, up to rounding, from fewer multiplications."""
+    N, H, W, _ = x.shape
+    plan = _plan(N, (H, W), output_size((H, W), w.shape[:2], stride, pad), w.shape, stride, pad, x.dtype)
+    U = _kernel_tiles(w, plan, kept)
+    y = empty((N, *plan.output, plan.O), x.dtype)
+
+    def images(i: slice) -> None:
+        with np.errstate(all="ignore"), scratch() as new:
+            V = _input_tiles(x[i], plan, new)
+            M = _products(V, U, plan, new)
+            if b is not None:
+                M[1, 1] += b  # the product at point 1 goes into every output once
+            fine = _join(M, y[i], plan, new)
+        if not fine:
+            y[i] = im2col.conv_forward(x[i], w, stride, pad, b)
+
+    each(images, plan.images(0, N, -(-N // thread_count()), ROWS))
+    return y
+
+
+def conv_input_grad(
+    dy: Array, w: Array, stride: int, pad: Pad, size: Size, b: Array | None = None, kept: Kept | None = None
+) -> Array:
+    """See `minigan.nn.loops.conv_input_grad`."""
+    N, Ho, Wo, _ = dy.shape
+    if stride == 1 and max(pad[0][0], pad[1][0]) < len(w):
+        return conv_forward(dy, *im2col.turned(w, pad, size, (Ho, Wo)), b)
+    plan = _plan(N, size, (Ho, Wo), w.shape, stride, pad, dy.dtype)
+    U = _kernel_tiles(w, plan, kept)
+    dx = empty((N, *size, plan.C), dy.dtype)
+
+    def images(i: slice) -> None:
+        with np.errstate(all="ignore"), scratch() as new:
+            dM = _output_tiles(dy[i], plan, new)
+            dV = np.matmul(dM, U.transpose(0, 1, 3, 2), out=new((*dM.shape[:3], plan.D), dy.dtype))
+            fine = _overlap(dV, dx[i], plan, new, b)
+        if not fine:
+            dx[i] = im2col.conv_input_grad(dy[i], w, stride, pad, size, b)
+
+    each(images, plan.images(0, N, -(-N // thread_count()), ROWS))
+    return dx
+
+
+def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Size) -> Array:
+    """See `minigan.nn.loops.conv_weight_grad`."""
+    N, H, W, C = x.shape
+    plan = _plan(N, (H, W), dy.shape[1:3], (*kernel_size, C, dy.shape[3]), stride, pad, x.dtype)
+    dw = _weight_grad(N, plan, lambda i, new: (_input_tiles(x[i], plan, new), _output_tiles(dy[i], plan, new)))
+    return im2col.conv_weight_grad(x, dy, stride, pad, kernel_size) if dw is None else dw
+
+
+def conv_grads(x: Array, w: Array, dy: Array, stride: int, pad: Pad, kept: Kept | None = None) -> tuple[Array, Array]:
+    """`conv_input_grad` and `conv_weight_grad` in one walk: both need the tiles of dy."""
+    N, H, W, _ = x.shape
+    plan = _plan(N, (H, W), dy.shape[1:3], w.shape, stride, pad, x.dtype)
+    U = _kernel_tiles(w, plan, kept)
+    dx = empty(x.shape, x.dtype)
+
+    def tiles(i: slice, new: New) -> tuple[Array, Array]:
+        dM = _output_tiles(dy[i], plan, new)
+        with scratch() as also_new:
+            dV = np.matmul(dM, U.transpose(0, 1, 3, 2), out=also_new((*dM.shape[:3], plan.D), dy.dtype))
+            if not _overlap(dV, dx[i], plan, also_new, None):
+                dx[i] = im2col.conv_input_grad(dy[i], w, stride, pad, (H, W))
+        return _input_tiles(x[i], plan, new), dM
+
+    dw = _weight_grad(N, plan, tiles)
+    return dx, im2col.conv_weight_grad(x, dy, stride, pad, w.shape[:2]) if dw is None else dw
+
+
+def conv_transpose_grads(
+    x: Array, w: Array, dy: Array, stride: int, pad: Pad, kept: Kept | None = None
+) -> tuple[Array, Array]:
+    """The same for a transposed convolution, `conv_forward` of dy and `conv_weight_grad`: both need V, of dy here."""
+    N, H, W, _ = dy.shape
+    plan = _plan(N, (H, W), x.shape[1:3], w.shape, stride, pad, x.dtype)
+    U = _kernel_tiles(w, plan, kept)
+    dx = empty(x.shape, x.dtype)
+
+    def tiles(i: slice, new: New) -> tuple[Array, Array]:
+        V = _input_tiles(dy[i], plan, new)
+        with scratch() as also_new:
+            M = _products(V, U, plan, also_new)
+            if not _join(M, dx[i], plan, also_new):
+                dx[i] = im2col.conv_forward(dy[i], w, stride, pad)
+        return V, _output_tiles(x[i], plan, new)
+
+    dw = _weight_grad(N, plan, tiles)
+    return dx, im2col.conv_weight_grad(dy, x, stride, pad, w.shape[:2]) if dw is None else dw
+
+
+def _weight_grad(N: int, plan: _Plan, tiles: Callable[[slice, New], tuple[Array, Array]]) -> Array | None:
+    """Sum V^T dM over all pictures, of which `tiles` gives V and dM of a few, and take it back to a kernel's gradient.
+
+    None if that is not finite.
+    """
+    shares = tuple(lanes(np, N, most=LANES))
+    dU = empty((len(shares), plan.n, plan.n, plan.D, plan.O), plan.dtype)
+
+    def share(lane: int) -> None:
+        mine, first, last = dU[lane], shares[lane].start, shares[lane].stop
+        for i in plan.images(first, last, last - first, ROWS):
+            with np.errstate(all="ignore"), scratch() as new:
+                V, dM = tiles(i, new)
+                if i.start == first:
+                    np.matmul(V.transpose(0, 1, 3, 2), dM, out=mine)  # n*n times (D, tiles) @ (tiles, O)
+                else:
+                    mine += np.matmul(V.transpose(0, 1, 3, 2), dM, out=new(mine.shape, mine.dtype))
+
+    each(share, range(len(shares)))
+    return _kernel(dU, plan)
+
+
+# ------------------------------------------------------------------------------------------ the transforms and adjoints
+def _along(matrix: Array, a: Array, out: Array) -> None:
+    """``matrix @`` the last axis but one of a, for all the axes before; the last axis is carried along."""
+    np.matmul(matrix, a, out=out)
+
+
+def _products(V: Array, U: Array, plan: _Plan, new: New) -> Array:
+    """M = V @ U: n*n times (tiles, D) @ (D, O). BLAS takes small products as they are, and large ones apart first."""
+    M = new((*V.shape[:3], plan.O), V.dtype)
+    tiles = math.prod(plan.tiles)
+    if tiles * plan.D * plan.O <= im2col.SMALL_PRODUCT:
+        per_image = (plan.n, plan.n, -1, tiles)
+        np.matmul(V.reshape(*per_image, plan.D), U[:, :, None], out=M.reshape(*per_image, plan.O))
+    else:
+        np.matmul(V, U, out=M)
+    return M
+
+
+def _input_tiles(x: Array, plan: _Plan, new: New) -> Array:
+    """V = BT d B of every tile: (n, n, tiles, D)."""
+    (Th, Tw), n, S, m = plan.tiles, plan.n, plan.S, plan.m
+    N, C, (Bh, Bw) = len(x), plan.C, plan.blocks
+    _, _, BT = plan.matrices
+    V = new((n, n, N, Th, Tw, S, S * C), x.dtype)
+    few = plan.few(N)
+    padded = new((few, Bh * S, Bw * S, C), x.dtype)
+    rows = new((few, Th, n, S, Bw, S * C), x.dtype)
+    row_windows = _windows(padded.reshape(few, Bh, -1), 1, Th, n, m)  # (few, Th, n, S*Bw*S*C)
+    column_windows = _windows(rows, 4, Tw, n, m)  # (few, Th, n, S, Tw, n, S*C)
+    (top, h), (left, w) = _inside(plan)
+    padded[:, :top] = 0
+    padded[:, top + h :] = 0
+    padded[:, top : top + h, :left] = 0
+    padded[:, top : top + h, left + w :] = 0
+    inside = padded[:, top : top + h, left : left + w]
+    for i in spans(np, N, few):
+        k = i.stop - i.start
+        inside[:k] = x[i][:, :h, :w]
+        _along(BT, row_windows[:k], rows[:k].reshape(k, Th, n, -1))
+        _along(BT, column_windows[:k], V[:, :, i].transpose(2, 3, 0, 5, 4, 1, 6))
+    return V.reshape(n, n, N * Th * Tw, plan.D)
+
+
+def _overlap(dV: Array, dx: Array, plan: _Plan, new: New, b: Array | None) -> bool:
+    """Adjoint of `_input_tiles`, plus bias: dx = B dV BT, added up where tiles overlap. Says whether all is finite."""
+    (Th, Tw), n, S = plan.tiles, plan.n, plan.S
+    N, H, W, C = dx.shape
+    Bh, Bw = plan.blocks
+    dV = dV.reshape(n, n, N, Th, Tw, S, S * C).transpose(2, 3, 0, 5, 4, 1, 6)  # (N, Th, n, S, Tw, n, S*C)
+    few = plan.few(N)
+    rows = new((few, Th, n, S, Bw, S * C), dx.dtype)
+    padded = new((few, Bh * S, Bw * S * C), dx.dtype)
+    add_columns = _adder(rows, plan, new)
+    add_rows = _adder(padded.reshape(few, Bh, -1), plan, new)
+    (top, h), (left, w) = _inside(plan)
+    inside = padded[:, top : top + h, left * C : (left + w) * C]
+    out = dx.reshape(N, H, W * C)[:, :h, : w * C]
+    bias = np.zeros(C, dx.dtype) if b is None else b
+    wide_bias = np.tile(bias, w)
+    dx[:, h:] = bias  # beyond the last tap
+    dx[:, :h, w:] = bias
+    for i in spans(np, N, few):
+        k = i.stop - i.start
+        add_columns(dV[i])
+        add_rows(rows[:k].reshape(k, Th, n, -1))
+        np.add(inside[:k], wide_bias, out=out[i])
+    return _finite(dx)
+
+
+def _adder(out: Array, plan: _Plan, new: New) -> Callable[[Array], None]:
+    """A function that applies B to the last axis but one of tiles (k, ..., T, n, c), and adds them up in out.
+
+    out is (k, ..., m*T + R - 1, c). Of the n blocks of a tile, m are its own, and R - 1 are the next tile's first ones.
+    """
+    m, over, (_, _, BT) = plan.m, plan.R - 1, plan.matrices
+    T, c = (out.shape[-2] - over) // m, out.shape[-1]
+    own = out[..., : m * T, :].reshape(*out.shape[:-2], T, m, c)
+    shared = new((*out.shape[:-2], T, over, c), out.dtype)
+    to_own, to_shared = np.ascontiguousarray(BT.T[:m]), np.ascontiguousarray(BT.T[m:])
+    pairs = [(own[..., 1:, e, :], shared[..., :-1, e, :]) for e in range(over)]
+    end, last = out[..., m * T :, :], shared[..., -1, :, :]
+
+    def add(tiles: Array) -> None:
+        k = len(tiles)
+        _along(to_own, tiles, own[:k])
+        _along(to_shared, tiles, shared[:k])
+        for total, more in pairs:
+            total[:k] += more[:k]
+        end[:k] = last[:k]
+
+    return add
+
+
+def _join(M: Array, y: Array, plan: _Plan, new: New) -> bool:
+    """Y = AT M A: every tile's m x m outputs, or some, at the lower and right edge. Says whether all are finite."""
+    (Th, Tw), n, m, O = plan.tiles, plan.n, plan.m, plan.O
+    N, Ho, Wo, _ = y.shape
+    AT, _, _ = plan.matrices
+    M = M.reshape(n, n, N, Th * Tw * O).transpose(1, 2, 0, 3)  # (n, N, n, Th*Tw*O)
+    few = plan.few(N)
+    half = new((n, few, m, Th * Tw * O), y.dtype)
+    columns = half.reshape(n, few, m, Th, Tw, O).transpose(1, 3, 2, 4, 0, 5)  # (few, Th, m, Tw, n, O)
+    exact = (Ho, Wo) == (m * Th, m * Tw)
+    whole = y if exact else new((few, m * Th, m * Tw, O), y.dtype)
+    for i in spans(np, N, few):
+        k = i.stop - i.start
+        _along(AT, M[:, i], half[:, :k])
+        out = y[i] if exact else whole[:k]
+        _along(AT, columns[:k], out.reshape(k, Th, m, Tw, m, O))
+        if not exact:
+            y[i] = out[:, :Ho, :Wo]
+    return _finite(y)
+
+
+def _output_tiles(dy: Array, plan: _Plan, new: New) -> Array:
+    """Adjoint of `_join`: dM = A dy AT of every tile: (n, n, tiles, O)."""
+    (Th, Tw), n, m, O = plan.tiles, plan.n, plan.m, plan.O
+    N, Ho, Wo, _ = dy.shape
+    AT, _, _ = plan.matrices
+    if (Ho, Wo) != (m * Th, m * Tw):
+        whole = new((N, m * Th, m * Tw, O), dy.dtype)
+        whole.fill(0)
+        whole[:, :Ho, :Wo] = dy
+        dy = whole
+    few = plan.few(N)
+    rows = new((few, Th, n, Tw, m, O), dy.dtype)
+    dM = new((n, n, N, Th, Tw, O), dy.dtype)
+    for i in spans(np, N, few):
+        k = i.stop - i.start
+        _along(AT.T, dy[i].reshape(k, Th, m, Tw * m * O), rows[:k].reshape(k, Th, n, -1))
+        _along(AT.T, rows[:k], dM[:, :, i].transpose(2, 3, 0, 4, 1, 5))
+    return dM.reshape(n, n, N * Th * Tw, O)
+
+
+def _kernel_tiles(w: Array, plan: _Plan, kept: Kept | None) -> Array:
+    """U = G w GT: (n, n, D, O)."""
+    n, S, R, C, O = plan.n, plan.S, plan.R, plan.C, plan.O
+    if kept and n in kept:
+        return kept[n]
+    _, G, _ = plan.matrices
+    taps = w.reshape(R, S, R, S, C * O)
+    U = empty((n, n, S, S, C * O), w.dtype)
+
+    def part(c: slice) -> None:
+        with np.errstate(all="ignore"), scratch() as new:
+            rows = new((n, S, R, S, c.stop - c.start), w.dtype)
+            _along(G, taps[..., c].transpose(1, 2, 3, 0, 4), rows.transpose(1, 2, 3, 0, 4))
+            _along(G, rows.transpose(0, 1, 3, 2, 4), U[..., c].transpose(0, 2, 3, 1, 4))
+
+    each(part, spans(np, C * O, KERNEL_PIECE))
+    U = U.reshape(n, n, plan.D, O)
+    if kept is not None:
+        kept[n] = U
+    return U
+
+
+def _kernel(dU: Array, plan: _Plan) -> Array | None:
+    """Adjoint of `_kernel_tiles`, of the sum over the lanes: dU (lanes, n, n, D, O) to dw (K, K, C, O).
+
+    Works in place on dU. None if not all of it is `_finite`.
+    """
+    n, S, R, C, O = plan.n, plan.S, plan.R, plan.C, plan.O
+    _, G, _ = plan.matrices
+    parts = dU.reshape(-1, n, n, S, S, C * O)
+    dw = empty((R, S, R, S, C * O), dU.dtype)
+    pieces = tuple(spans(np, C * O, KERNEL_PIECE))
+    fine = empty((len(pieces),), np.bool_)
+
+    def part(i: int) -> None:
+        c = pieces[i]
+        with np.errstate(all="ignore"), scratch() as new:
+            total = parts[0, ..., c]
+            for lane in parts[1:]:
+                total += lane[..., c]
+            rows = new((R, n, S, S, c.stop - c.start), dU.dtype)
+            _along(G.T, total.transpose(1, 2, 3, 0, 4), rows.transpose(1, 2, 3, 0, 4))
+            _along(G.T, rows.transpose(0, 2, 3, 1, 4), dw[..., c].transpose(0, 1, 3, 2, 4))
+            fine[i] = _finite(dw[..., c])
+
+    each(part, range(len(pieces)))
+    return dw.reshape(R * S, R * S, C, O) if fine.all() else None
+
+
+# ------------------------------------------------------------------------------------------------------------- pictures
+def _windows(a: Array, axis: int, count: int, length: int, step: int) -> Array:
+    """Overlapping windows along an axis, as a view: the axis becomes two, (count, length)."""
+    shape, strides = list(a.shape), list(a.strides)
+    shape[axis : axis + 1] = [count, length]
+    strides[axis : axis + 1] = [step * strides[axis], strides[axis]]
+    return np.lib.stride_tricks.as_strided(a, shape, strides, writeable=False)
+
+
+def _inside(plan: _Plan) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Where the picture lies within the blocks of all tiles: (first row, rows), (first column, columns)."""
+    (top, _), (left, _) = plan.pad
+    h, w = (
+        max(0, min(length, count * plan.S - before))
+        for length, count, before in zip(plan.size, plan.blocks, (top, left), strict=True)
+    )
+    return (top, h), (left, w)
+
+
+def _finite(a: Array) -> bool:
+    """Whether all are finite. A sum of large squares may overflow: a false alarm, which costs time only.
+
+    One infinite or undefined number spreads over its whole tile here, and a difference of huge ones can overflow where
+    the plain sum of products would not. Callers then compute those images with im2col.
+    """
+    a = a.reshape(-1)
+    return math.isfinite(np.vdot(a, a))

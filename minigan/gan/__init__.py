@@ -1,0 +1,38 @@
+"""The article's GAN: its two networks (`models`), one training step (`step`), and what goes beyond it.
+
+`average` and `augment` are off in the article's configuration.
+"""
+
+from minigan.gan.step import (
+    D_LEARNING_RATE,
+    G_LEARNING_RATE,
+    GAN,
+    LABEL_NOISE,
+    METRICS,
+    Phase,
+    RecordedStep,
+    StepInputs,
+    StepResult,
+    build_gan,
+    discriminator_step,
+    draw_inputs,
+    generator_step,
+    train_step,
+)
+
+__all__ = [
+    "D_LEARNING_RATE",
+    "GAN",
+    "G_LEARNING_RATE",
+    "LABEL_NOISE",
+    "METRICS",
+    "Phase",
+    "RecordedStep",
+    "StepInputs",
+    "StepResult",
+    "build_gan",
+    "discriminator_step",
+    "draw_inputs",
+    "generator_step",
+    "train_step",
+]

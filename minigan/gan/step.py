@@ -1,0 +1,326 @@
+"""One training step of the GAN, in the order of the article's listing.
+
+1. The generator makes fakes in inference mode.
+2. The discriminator takes a step on the real batch, then one on the fake batch: two batches, so that batch
+   normalization never mixes the two.
+3. The generator takes a step through the frozen discriminator, with fresh noise and the *real* labels: it is trained
+   to be taken for real.
+
+Everything random comes in as an argument (`draw_inputs` makes it), so this file holds no surprise: the same inputs give
+the same weights. Losses stay on the device; who wants to print them reads them when it suits.
+
+| phase            | G normalises with | G moving  | D normalises with       | D moving  | updated |
+|------------------|-------------------|-----------|-------------------------|-----------|---------|
+| make fakes       | moving            | unchanged | -                       | -         | nothing |
+| D on real, fake  | -                 | -         | batch, each on its own  | updated   | D       |
+| G step           | batch             | updated   | batch of fakes          | unchanged | G       |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from minigan.fast.cpu.thread_pool import holding_blas
+from minigan.fast.cuda import kernels as cuda
+from minigan.gan.augment import translate_backward, translate_forward
+from minigan.gan.average import GeneratorAverage
+from minigan.gan.models import NOISE_SIZE, discriminator, generator
+from minigan.nn.backend import NUMPY, Array, Backend, xp_of
+from minigan.nn.losses import bce_with_logits_backward, bce_with_logits_forward
+from minigan.nn.network import Sequential
+from minigan.nn.ops import LIBRARY, Ops, sigmoid_forward
+from minigan.nn.optimizers import Adam
+from minigan.nn.rng import stream
+
+D_LEARNING_RATE = 2e-4
+G_LEARNING_RATE = 1.5e-4
+LABEL_NOISE = 0.2
+"""Soft labels: a real one is 1 - 0.2*U[0, 1), a fake one 0.2*U[0, 1)."""
+
+METRICS = ("d_real", "d_fake", "g", "d_x", "d_g_z", "accuracy")
+"""What a step reports, in this order: the three losses, mean D(x), mean D(G(z)), and the share of the two batches
+that D put on the right side of 0.5. All are taken before the update they belong to."""
+
+
+@dataclass
+class GAN:
+    """Both networks with their optimizers, and the generator's average if there is one: all that training changes."""
+
+    generator: Sequential
+    discriminator: Sequential
+    g_optimizer: Adam
+    d_optimizer: Adam
+    average: GeneratorAverage | None = None
+
+    def painter(self) -> Sequential:
+        """The generator to draw faces with: the average if there is one, ready for its present weights."""
+        return self.generator if self.average is None else self.average.settle()
+
+    def to(self, backend: Backend) -> GAN:
+        """Move everything to a backend, in place; returns itself."""
+        self.generator.to(backend)
+        self.discriminator.to(backend)
+        self.g_optimizer.to(backend, self.generator.params())
+        self.d_optimizer.to(backend, self.discriminator.params())
+        if self.average is not None:
+            self.average.to(backend)
+        return self
+
+
+class StepInputs(NamedTuple):
+    """Everything that is random about one step.
+
+    real : pictures (B, S, S, 3) in [-1, 1]; noise and generator_noise : (B, 1, 1, 100), N(0, 1);
+    real_labels, fake_labels : (B, 1).
+    """
+
+    real: Array
+    noise: Array
+    generator_noise: Array
+    real_labels: Array
+    fake_labels: Array
+
+
+class Phase(NamedTuple):
+    """Outcome of one network's step: the loss, of shape (), and D's logits (B, 1), both before the update."""
+
+    loss: Array
+    logits: Array
+
+
+class StepResult(NamedTuple):
+    """Outcome of a training step: `METRICS` as one array (6,), and the fakes that D was shown (B, S, S, 3)."""
+
+    metrics: Array
+    fakes: Array
+
+
+def build_gan(
+    *,
+    image_size: int = 64,
+    width: int = 64,
+    seed: int = 1337,
+    init: str = "glorot",
+    ema: float = 0.0,
+    g_learning_rate: float = G_LEARNING_RATE,
+    ops: Ops = LIBRARY,
+    backend: Backend = NUMPY,
+) -> GAN:
+    """Both networks and their optimizers, ready for the first step.
+
+    Parameters
+    ----------
+    image_size, width, seed, init, ops
+        As `minigan.gan.models.discriminator`.
+    ema : float
+        Decay of the generator's average (`minigan.gan.average`), 0 for none.
+    g_learning_rate : float
+        Of the generator's Adam.
+    backend : Backend
+        Where the arrays are to live.
+
+    Returns
+    -------
+    GAN
+    """
+    D = discriminator(image_size=image_size, width=width, seed=seed, init=init, ops=ops)
+    new_generator = partial(generator, image_size=image_size, width=width, seed=seed, init=init, ops=ops)
+    G = new_generator()
+    return GAN(
+        generator=G,
+        discriminator=D,
+        g_optimizer=Adam(G.params(), learning_rate=g_learning_rate),
+        d_optimizer=Adam(D.params(), learning_rate=D_LEARNING_RATE),
+        average=GeneratorAverage(new_generator(), ema) if ema else None,
+    ).to(backend)
+
+
+def draw_inputs(real: Array, seed: int, step: int, backend: Backend = NUMPY) -> StepInputs:
+    """Noise and labels of one step, a pure function of (seed, step), beside a batch of real pictures.
+
+    Parameters
+    ----------
+    real : numpy.ndarray of shape (B, S, S, 3)
+        Pixels in [-1, 1], float32, on the host.
+    seed : int
+    step : int
+    backend : Backend
+        Where the arrays are to go.
+
+    Returns
+    -------
+    StepInputs
+    """
+    B = len(real)
+    noise = stream(seed, "noise", step).standard_normal((2, B, 1, 1, NOISE_SIZE), np.float32)
+    soft = LABEL_NOISE * stream(seed, "labels", step).random((2, B, 1), np.float32)
+    return StepInputs(*map(backend.asarray, (real, noise[0], noise[1], 1 - soft[0], soft[1])))
+
+
+def train_step(gan: GAN, inputs: StepInputs, moves: Array | None = None) -> StepResult:
+    """One complete step: fakes, D on reals, D on fakes, G through the frozen D.
+
+    Parameters
+    ----------
+    gan : GAN
+        Changed in place.
+    inputs : StepInputs
+    moves : Array of shape (3, B, 2), optional
+        How far the pictures that D sees are moved, reals, fakes, and those of G's step (`minigan.gan.augment`). Not at
+        all by default, and in the article.
+
+    Returns
+    -------
+    StepResult
+        Its fakes are as G drew them.
+    """
+    with holding_blas():
+        fakes = gan.generator.predict(inputs.noise, batch_size=len(inputs.noise))
+        real, fake, move = inputs.real, fakes, None
+        if moves is not None:
+            real, fake, move = translate_forward(real, moves[0])[0], translate_forward(fake, moves[1])[0], moves[2]
+        on_real = discriminator_step(gan.discriminator, gan.d_optimizer, real, inputs.real_labels)
+        on_fake = discriminator_step(gan.discriminator, gan.d_optimizer, fake, inputs.fake_labels)
+        on_generator = generator_step(
+            gan.generator, gan.discriminator, gan.g_optimizer, inputs.generator_noise, inputs.real_labels, move
+        )
+        if gan.average is not None:
+            gan.average.update(gan.generator)
+    return StepResult(_metrics(on_real, on_fake, on_generator), fakes)
+
+
+def discriminator_step(D: Sequential, optimizer: Adam, x: Array, labels: Array) -> Phase:
+    """Teach D to give pictures x these labels: one Adam update from one batch.
+
+    Parameters
+    ----------
+    D : Sequential
+        Changed in place, with its moving statistics.
+    optimizer : Adam
+        Holds D's parameters.
+    x : Array of shape (B, S, S, 3)
+        All real or all fake; pixels in [-1, 1].
+    labels : Array of shape (B, 1)
+
+    Returns
+    -------
+    Phase
+    """
+    logits, caches = D.forward(x, training=True)
+    loss, loss_cache = bce_with_logits_forward(logits, labels)
+    D.zero_grads()
+    D.backward(bce_with_logits_backward(1.0, loss_cache), caches, keep_caches=False)
+    optimizer.step(D.grads())
+    return Phase(loss, logits)
+
+
+def generator_step(
+    G: Sequential, D: Sequential, optimizer: Adam, noise: Array, labels: Array, move: Array | None = None
+) -> Phase:
+    """Teach G to make pictures that D gives these labels; D is a fixed measuring instrument meanwhile.
+
+    Parameters
+    ----------
+    G : Sequential
+        Changed in place, with its moving statistics.
+    D : Sequential
+        Left as it is. It normalises with the statistics of this batch of fakes, as when it was trained.
+    optimizer : Adam
+        Holds G's parameters.
+    noise : Array of shape (B, 1, 1, 100)
+    labels : Array of shape (B, 1)
+        The labels of real pictures.
+    move : Array of shape (B, 2), optional
+        How far D sees the fakes moved (`minigan.gan.augment.translate_forward`).
+
+    Returns
+    -------
+    Phase
+    """
+    fakes, g_caches = G.forward(noise, training=True)
+    move_cache = None
+    if move is not None:
+        fakes, move_cache = translate_forward(fakes, move)
+    logits, d_caches = D.forward(fakes, training=True, update_stats=False)
+    loss, loss_cache = bce_with_logits_forward(logits, labels)
+    dlogits = bce_with_logits_backward(1.0, loss_cache)
+    dfakes = D.backward(dlogits, d_caches, input_grad=True, param_grads=False, keep_caches=False)
+    assert dfakes is not None
+    if move_cache is not None:
+        dfakes = translate_backward(dfakes, move_cache)
+    G.zero_grads()
+    G.backward(dfakes, g_caches, keep_caches=False)
+    optimizer.step(G.grads())
+    return Phase(loss, logits)
+
+
+class RecordedStep:
+    """`train_step` for a GPU: recorded as a CUDA graph, and from then on queued with a single launch.
+
+    The first step runs as it is, and compiles every kernel. The second is recorded, and is from then on that recording
+    again, with new inputs copied to where it reads them. The numbers are the same.
+
+    Parameters
+    ----------
+    gan : GAN
+        On a GPU; changed in place. Nobody may replace its arrays by others.
+    complain : callable
+        Gets one line of text if the step cannot be recorded; all steps then run as they are.
+    """
+
+    def __init__(self, gan: GAN, complain: Callable[[str], object]) -> None:
+        self._gan, self._complain = gan, complain
+        self._steps = 0
+        self._recording: cuda.Recording | None = None
+        self._counts: list[int] = []
+
+    def __call__(self, inputs: StepInputs, moves: Array | None = None) -> StepResult:
+        """One step, as `train_step`; its result is good until the next. Either all steps have moves, or none."""
+        self._steps += 1
+        if self._steps == 2:
+            self._record(inputs, moves)
+        if self._recording is None:
+            return train_step(self._gan, inputs, moves)
+        for here, new in zip(self._inputs, inputs, strict=True):
+            here[...] = new
+        if self._moves is not None:
+            self._moves[...] = moves
+        self._recording.replay()
+        for optimizer, count in zip(self._optimizers(), self._counts, strict=True):
+            optimizer.t += count
+        return self._recording.result
+
+    def _record(self, inputs: StepInputs, moves: Array | None) -> None:
+        xp = xp_of(*inputs)
+        before = [optimizer.t for optimizer in self._optimizers()]
+        self._inputs = StepInputs(*(a.copy() for a in inputs))
+        self._moves = None if moves is None else moves.copy()
+        try:
+            self._recording = cuda.Recording(lambda: train_step(self._gan, self._inputs, self._moves), xp)
+        except (RuntimeError, MemoryError) as error:
+            self._complain(f"--cuda-graph: a step cannot be recorded ({error}); the run goes on without")
+        # Recording it was not doing it.
+        after = [optimizer.t for optimizer in self._optimizers()]
+        self._counts = [b - a for a, b in zip(before, after, strict=True)]
+        for optimizer, t in zip(self._optimizers(), before, strict=True):
+            optimizer.t = t
+
+    def _optimizers(self) -> tuple[Adam, Adam]:
+        return self._gan.d_optimizer, self._gan.g_optimizer
+
+
+def _metrics(on_real: Phase, on_fake: Phase, on_generator: Phase) -> Array:
+    if cuda.available(on_real.logits):
+        losses = on_real.loss, on_fake.loss, on_generator.loss
+        return cuda.step_metrics(losses, on_real.logits, on_fake.logits)
+    xp = xp_of(on_real.logits)
+    d_x = sigmoid_forward(on_real.logits)[0].mean()
+    d_g_z = sigmoid_forward(on_fake.logits)[0].mean()
+    right = (on_real.logits > 0).mean() + (on_fake.logits < 0).mean()
+    metrics = [on_real.loss, on_fake.loss, on_generator.loss, d_x, d_g_z, 0.5 * right]
+    return xp.stack([m.astype(on_real.loss.dtype) for m in metrics])

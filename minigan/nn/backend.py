@@ -1,0 +1,201 @@
+"""The array backend: the one place that knows whether arrays live in main memory (NumPy) or on a GPU (CuPy).
+
+Everything above this file is written once, against `xp`, a stand-in for either module: `xp = xp_of(x)` asks an array
+where it lives, and the rest of the function uses `xp.exp`, `xp.empty` and so on. There is no global switch; the
+arrays decide. Data come in from the host through `Backend.asarray` and go back through `Backend.to_host`, and nowhere
+else, so that a reader can see every transfer.
+
+>>> import numpy as np
+>>> xp_of(np.zeros(3)) is np
+True
+>>> get_backend("numpy").name
+'numpy'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from minigan.system.errors import UserError
+
+Array: TypeAlias = npt.NDArray[Any]
+"""An array of either backend. CuPy's arrays are not NumPy's, but behave alike; the annotation is for the reader."""
+
+Shape: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Where arrays live and how they get there.
+
+    Parameters
+    ----------
+    name : str
+        "numpy" or "cupy".
+    xp : module
+        The array module, `numpy` or `cupy`.
+    array_type : type
+        The module's array class; `xp_of` recognises arrays by it.
+    asarray : callable
+        Host array to this backend: ``asarray(a, dtype=None)``.
+    to_host : callable
+        This backend's array to a NumPy array. On a GPU it waits for everything queued before it.
+    synchronize : callable
+        Wait until all queued work is done (nothing to do on NumPy).
+    device_name : str
+        What a person calls the device, for config.json.
+    read_every : int
+        Steps between two readings of the losses: a reading stalls a GPU, so there it is rare.
+    tf32 : bool
+        Whether float32 matrix products may round their factors to 10 bits, which recent GPUs do several times faster.
+    """
+
+    name: str
+    xp: ModuleType
+    array_type: type
+    asarray: Callable[..., Array]
+    to_host: Callable[[Array], Array]
+    synchronize: Callable[[], None]
+    device_name: str
+    read_every: int
+    tf32: bool = False
+
+
+NUMPY = Backend(
+    name="numpy",
+    xp=np,
+    array_type=np.ndarray,
+    asarray=np.asarray,
+    to_host=np.asarray,
+    synchronize=lambda: None,
+    device_name="CPU",
+    read_every=1,
+)
+
+BACKENDS = ("numpy", "cupy")
+_known: dict[str, Backend] = {"numpy": NUMPY}
+
+
+def register(backend: Backend) -> None:
+    """Make a backend known to `xp_of` and `get_backend`; CuPy is registered when first asked for.
+
+    Parameters
+    ----------
+    backend : Backend
+        Replaces an earlier one of the same name.
+    """
+    _known[backend.name] = backend
+
+
+def get_backend(name: str, *, tf32: bool | None = None) -> Backend:
+    """The backend of a name, loading CuPy if need be.
+
+    Parameters
+    ----------
+    name : str
+        "numpy" or "cupy".
+    tf32 : bool, optional
+        Whether its matrix products may use tf32 from now on, for all its arrays; by default, as before (at first: no).
+
+    Returns
+    -------
+    Backend
+
+    Raises
+    ------
+    UserError
+        If the name is unknown, CuPy is not installed, or there is no CUDA device; says what to install. If tf32 is
+        asked of NumPy.
+    """
+    if name not in BACKENDS:
+        raise UserError(f"--backend: must be one of {', '.join(BACKENDS)}, got {name!r}")
+    if tf32 and name == "numpy":
+        raise UserError("--tf32: needs --backend cupy, got numpy")
+    if name not in _known:
+        register(_load_cupy())
+    if tf32 is not None and tf32 != _known[name].tf32:
+        register(replace(_known[name], tf32=tf32))
+    return _known[name]
+
+
+def _load_cupy() -> Backend:
+    try:
+        import cupy
+    except ImportError as error:
+        raise UserError(
+            f"--backend cupy: CuPy is not installed ({error}); for CUDA 12: python -m pip install cupy-cuda12x, "
+            "for CUDA 13: python -m pip install cupy-cuda13x (nvidia-smi shows the version)"
+        ) from None
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        count, reason = 0, str(error)
+    else:
+        reason = "no CUDA device is visible"
+    if count < 1:
+        raise UserError(
+            f"--backend cupy: CuPy {cupy.__version__} is installed but finds no usable GPU ({reason}); "
+            "install an NVIDIA driver for a CUDA GPU, or use --backend numpy"
+        )
+    properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
+    return Backend(
+        name="cupy",
+        xp=cupy,
+        array_type=cupy.ndarray,
+        asarray=cupy.asarray,
+        to_host=cupy.asnumpy,
+        synchronize=lambda: cupy.cuda.get_current_stream().synchronize(),
+        device_name=properties["name"].decode(),
+        read_every=50,
+    )
+
+
+def backend_of(*arrays: object) -> Backend:
+    """The backend that all arrays belong to; anything that is no array (numbers, None) is passed over.
+
+    Parameters
+    ----------
+    *arrays : Array
+        At least one array.
+
+    Returns
+    -------
+    Backend
+
+    Raises
+    ------
+    TypeError
+        If there is no array among them, or arrays of two backends are mixed.
+    """
+    found: Backend | None = None
+    for position, array in enumerate(arrays):
+        for backend in _known.values():
+            if isinstance(array, backend.array_type):
+                if found is not None and backend is not found:
+                    raise TypeError(
+                        f"argument {position} is a {backend.name} array but an earlier one is a {found.name} array; "
+                        f"move one of them with get_backend({backend.name!r}).to_host(a) or .asarray(a)"
+                    )
+                found = backend
+                break
+    if found is None:
+        kinds = ", ".join(type(a).__name__ for a in arrays) or "nothing"
+        raise TypeError(f"expected an array of one of the backends {', '.join(_known)}, got {kinds}")
+    return found
+
+
+def xp_of(*arrays: object) -> Any:
+    """The array module (`numpy` or `cupy`) that all arrays belong to.
+
+    Raises
+    ------
+    TypeError
+        As `backend_of`.
+    """
+    return backend_of(*arrays).xp

@@ -1,0 +1,296 @@
+"""The three convolution primitives that serve both networks, and the choice of the kernel that computes them.
+
+Convolution here is cross-correlation (the kernel is not flipped), as in every deep-learning library:
+
+    y[n,i,j,o] = sum over p, q, c of  x[n, S*i+p-P, S*j+q-P, c] * w[p,q,c,o]
+
+It is linear in x and linear in w, so it has two adjoints:
+
+* `conv_input_grad` carries a gradient dy back to x. It is also the *forward* pass of a transposed convolution: the
+  generator's layer is the discriminator's backward pass.
+* `conv_weight_grad` carries dy back to w, for both kinds of layer with the roles of x and dy swapped.
+
+Legend, used in all of minigan:
+
+    N batch    H, W height, width (Ho, Wo: of the output)    C channels in    O channels out
+    K kernel size (Kh, Kw)    S stride    P padding    i, j output position    p, q kernel tap
+    images (N, H, W, C)    Conv2D kernel (Kh, Kw, C, O)    Conv2DTranspose kernel (Kh, Kw, O, C)
+
+References
+----------
+V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from minigan.fast.cpu import im2col, winograd
+from minigan.fast.cpu.winograd import Kept
+from minigan.fast.cuda import kernels as cuda
+from minigan.nn import loops
+from minigan.nn.backend import NUMPY, Array, Shape, backend_of
+from minigan.nn.geometry import Pad, Size, output_size
+
+KERNELS: dict[str, ModuleType] = {"loops": loops, "im2col": im2col, "winograd": winograd}
+"""The algorithms by name, from the one to read first to the fastest. "auto", the default everywhere, takes the last
+that can do a convolution's geometry and has enough work to be worth its preparations."""
+
+
+def conv_forward(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    stride: int = 1,
+    pad: int | Pad = 0,
+    kernel: str = "auto",
+    kept: Kept | None = None,
+) -> Array:
+    """Convolve images with a bank of kernels.
+
+    Parameters
+    ----------
+    x : Array of shape (N, H, W, C)
+    w : Array of shape (Kh, Kw, C, O)
+    b : Array of shape (O,), optional
+        Bias, added to every output position while it is still in the cache.
+    stride : int
+        Step between neighbouring output positions, in pixels.
+    pad : int or ((top, bottom), (left, right))
+        Zeros around x.
+    kernel : str
+        Algorithm: "auto" or a key of `KERNELS`.
+    kept : dict, optional
+        Where an algorithm may leave what it has made of w, and find it again: give the same dict, empty at first, to
+        this function and to `conv_input_grad`, as long as w does not change.
+
+    Returns
+    -------
+    Array of shape (N, Ho, Wo, O)
+        Ho = floor((H + top + bottom - Kh) / S) + 1, Wo likewise.
+
+    Raises
+    ------
+    ValueError
+        If shapes, stride or padding do not fit, the kernel's name is unknown, or it cannot do this geometry.
+    TypeError
+        If arrays of two backends or two dtypes are mixed.
+
+    Notes
+    -----
+    N * Ho * Wo * Kh * Kw * C * O multiply-adds.
+    """
+    _check_arrays("conv_forward", x=x, w=w)
+    _check_bias("conv_forward", b, x, w.shape[3])
+    pad = _check_geometry("conv_forward", stride, pad)
+    if x.shape[3] != w.shape[2]:
+        raise ValueError(
+            f"conv_forward: x has {x.shape[3]} channels but w expects {w.shape[2]} "
+            f"(x.shape={x.shape}, w.shape={w.shape})"
+        )
+    output = _check_fits("conv_forward", x.shape[1:3], w.shape[:2], stride, pad)
+    module = _kernel(kernel, x, w.shape, output, stride)
+    return module.conv_forward(x, w, stride, pad, b, **({"kept": kept} if module is winograd else {}))
+
+
+def conv_input_grad(
+    dy: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    stride: int = 1,
+    pad: int | Pad = 0,
+    size: Size,
+    kernel: str = "auto",
+    kept: Kept | None = None,
+) -> Array:
+    """Gradient of `conv_forward` for x; equally, the forward pass of a transposed convolution.
+
+    Parameters
+    ----------
+    dy : Array of shape (N, Ho, Wo, O)
+        Gradient for the convolution's output.
+    w : Array of shape (Kh, Kw, C, O)
+    b : Array of shape (C,), optional
+        Bias of a transposed convolution, added to every position of the result.
+    stride, pad, kernel, kept
+        As in `conv_forward`.
+    size : (H, W)
+        Size of x; several sizes can lead to the same (Ho, Wo), so it has to be told.
+
+    Returns
+    -------
+    Array of shape (N, H, W, C)
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `conv_forward`; also if `size` would not give dy's height and width.
+    """
+    _check_arrays("conv_input_grad", dy=dy, w=w)
+    _check_bias("conv_input_grad", b, dy, w.shape[2])
+    pad = _check_geometry("conv_input_grad", stride, pad)
+    if dy.shape[3] != w.shape[3]:
+        raise ValueError(
+            f"conv_input_grad: dy has {dy.shape[3]} channels but w gives {w.shape[3]} "
+            f"(dy.shape={dy.shape}, w.shape={w.shape})"
+        )
+    _check_output("conv_input_grad", dy, size, w.shape[:2], stride, pad)
+    module = _kernel(kernel, dy, w.shape, dy.shape[1:3], stride)
+    return module.conv_input_grad(dy, w, stride, pad, size, b, **({"kept": kept} if module is winograd else {}))
+
+
+def conv_weight_grad(
+    x: Array, dy: Array, *, stride: int = 1, pad: int | Pad = 0, kernel_size: Size, kernel: str = "auto"
+) -> Array:
+    """Gradient of `conv_forward` for w, summed over the batch.
+
+    Parameters
+    ----------
+    x : Array of shape (N, H, W, C)
+    dy : Array of shape (N, Ho, Wo, O)
+    stride, pad, kernel
+        As in `conv_forward`.
+    kernel_size : (Kh, Kw)
+
+    Returns
+    -------
+    Array of shape (Kh, Kw, C, O)
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `conv_forward`; also if x and dy do not belong together.
+    """
+    _check_arrays("conv_weight_grad", x=x, dy=dy)
+    pad = _check_geometry("conv_weight_grad", stride, pad)
+    if x.shape[0] != dy.shape[0]:
+        raise ValueError(
+            f"conv_weight_grad: x and dy must have one batch size, got {x.shape[0]} and {dy.shape[0]} "
+            f"(x.shape={x.shape}, dy.shape={dy.shape})"
+        )
+    _check_output("conv_weight_grad", dy, x.shape[1:3], kernel_size, stride, pad)
+    shape = (*kernel_size, x.shape[3], dy.shape[3])
+    return _kernel(kernel, x, shape, dy.shape[1:3], stride).conv_weight_grad(x, dy, stride, pad, kernel_size)
+
+
+def conv_grads(
+    x: Array, w: Array, dy: Array, *, stride: int = 1, pad: int | Pad = 0, kept: Kept | None = None
+) -> tuple[Array, Array]:
+    """`conv_input_grad` and `conv_weight_grad` of one convolution, in one walk where that is faster.
+
+    Parameters
+    ----------
+    x, w, dy, stride, pad, kept
+        As of `conv_forward` and its gradients.
+
+    Returns
+    -------
+    dx, dw : Array
+        Shapes of x and w.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As those two.
+    """
+    if stride > 1 and _kernel("auto", dy, w.shape, dy.shape[1:3], stride) is winograd:
+        pad = _check_together("conv_grads", x, w, dy, stride, pad)
+        return winograd.conv_grads(x, w, dy, stride, pad, kept)
+    dx = conv_input_grad(dy, w, stride=stride, pad=pad, size=x.shape[1:3], kept=kept)
+    return dx, conv_weight_grad(x, dy, stride=stride, pad=pad, kernel_size=w.shape[:2])
+
+
+def conv_transpose_grads(
+    x: Array, w: Array, dy: Array, *, stride: int = 1, pad: int | Pad = 0, kept: Kept | None = None
+) -> tuple[Array, Array]:
+    """The same two gradients of a transposed convolution: `conv_forward` of dy, and `conv_weight_grad`, roles swapped.
+
+    Parameters and results as `conv_grads`.
+    """
+    if stride > 1 and _kernel("auto", x, w.shape, x.shape[1:3], stride) is winograd:
+        pad = _check_together("conv_transpose_grads", dy, w, x, stride, pad)
+        return winograd.conv_transpose_grads(x, w, dy, stride, pad, kept)
+    dx = conv_forward(dy, w, stride=stride, pad=pad, kept=kept)
+    return dx, conv_weight_grad(dy, x, stride=stride, pad=pad, kernel_size=w.shape[:2])
+
+
+def _check_together(where: str, x: Array, w: Array, dy: Array, stride: int, pad: int | Pad) -> Pad:
+    """That x, w and dy belong to one convolution; returns the padding written out."""
+    _check_arrays(where, x=x, w=w, dy=dy)
+    pad = _check_geometry(where, stride, pad)
+    if (x.shape[0], x.shape[3], w.shape[3]) != (dy.shape[0], w.shape[2], dy.shape[3]):
+        raise ValueError(
+            f"{where}: x, w and dy must belong to one convolution, got x.shape={x.shape}, w.shape={w.shape}, "
+            f"dy.shape={dy.shape}"
+        )
+    _check_output(where, dy, x.shape[1:3], w.shape[:2], stride, pad)
+    return pad
+
+
+def _kernel(name: str, x: Array, w_shape: Shape, output: Size, stride: int) -> ModuleType:
+    """The algorithm of a name; for "auto", the fastest that fits."""
+    Kh, Kw, C, O = w_shape
+    fits = winograd.suits((Kh, Kw), stride) and backend_of(x) is NUMPY
+    if name == "auto" and cuda.available(x):
+        return cuda  # which chooses between the same two for itself
+    if name == "auto":
+        positions = x.shape[0] * output[0] * output[1]
+        return winograd if fits and winograd.pays(positions, C, O) else im2col
+    if name not in KERNELS:
+        raise ValueError(f"kernel must be one of auto, {', '.join(KERNELS)}, got {name!r}")
+    if name == "winograd" and not fits:
+        raise ValueError(
+            f"kernel 'winograd' needs NumPy arrays and a square kernel of two or three times the stride, "
+            f"{2 * stride} x {2 * stride} or {3 * stride} x {3 * stride} for stride {stride}, got {Kh} x {Kw} on "
+            f"{backend_of(x).name}; 'im2col' can do any"
+        )
+    return KERNELS[name]
+
+
+def _check_arrays(where: str, **arrays: Array) -> None:
+    backend_of(*arrays.values())
+    for name, a in arrays.items():
+        if a.ndim != 4:
+            raise ValueError(f"{where}: {name} must have 4 axes, got {a.ndim} ({name}.shape={a.shape})")
+    dtypes = {name: a.dtype for name, a in arrays.items()}
+    if len(set(dtypes.values())) > 1:
+        told = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
+        raise TypeError(f"{where}: arrays must have one dtype, but {told}; convert one with a.astype(...)")
+
+
+def _check_bias(where: str, b: Array | None, beside: Array, channels: int) -> None:
+    if b is None:
+        return
+    backend_of(beside, b)
+    if b.shape != (channels,) or b.dtype != beside.dtype:
+        raise ValueError(f"{where}: b must be {beside.dtype} of shape ({channels},), got {b.dtype} of shape {b.shape}")
+
+
+def _check_geometry(where: str, stride: int, pad: int | Pad) -> Pad:
+    if stride < 1:
+        raise ValueError(f"{where}: stride must be at least 1, got {stride}")
+    full: Pad = ((pad, pad), (pad, pad)) if isinstance(pad, int) else pad
+    if min(full[0][0], full[1][0]) < 0:
+        raise ValueError(f"{where}: padding at the top and on the left must be 0 or more, got {full}")
+    return full
+
+
+def _check_fits(where: str, size: Size, kernel_size: Size, stride: int, pad: Pad) -> Size:
+    output = output_size(size, kernel_size, stride, pad)
+    if min(output) < 1:
+        raise ValueError(
+            f"{where}: a {kernel_size[0]} x {kernel_size[1]} kernel does not fit into {size[0]} x {size[1]} pixels "
+            f"with padding {pad}"
+        )
+    return output
+
+
+def _check_output(where: str, dy: Array, size: Size, kernel_size: Size, stride: int, pad: Pad) -> None:
+    output = _check_fits(where, size, kernel_size, stride, pad)
+    if dy.shape[1:3] != output:
+        raise ValueError(
+            f"{where}: {size[0]} x {size[1]} pixels give an output of {output}, but dy is {dy.shape[1:3]} "
+            f"(kernel {kernel_size}, stride {stride}, padding {pad}, dy.shape={dy.shape})"
+        )

@@ -1,0 +1,97 @@
+"""The gradients of one layer: a mapping from a parameter's name to the array that backward passes add to.
+
+It behaves like a dictionary of arrays that are all zero at first. Most of the time nobody looks at those zeros: the
+first gradient of a step is added to them, and 0 + g is g. So the zeros are not made before somebody reads them, and a
+new array that nobody else has takes their place without being copied. A reader cannot tell the difference.
+
+On a GPU the arrays stay where they are, because a recorded step (`minigan.gan.step.RecordedStep`) has their addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+
+import numpy as np
+
+from minigan.fast.cpu.fused import add_into
+from minigan.nn.backend import Array, Shape, xp_of
+
+
+class Gradients(MutableMapping[str, Array]):
+    """One gradient for each parameter, with the parameter's shape and dtype.
+
+    Parameters
+    ----------
+    params : dict of str to Array
+        The layer's parameters; the dictionary itself, so that a parameter added to it later has a gradient, too.
+
+    Attributes
+    ----------
+    arrays : dict of str to Array
+        Those that have been read or added to since they were last set to zero; the others are zero.
+    """
+
+    def __init__(self, params: dict[str, Array]) -> None:
+        self._params = params
+        self.arrays: dict[str, Array] = {}
+
+    def add(self, name: str, g: Array, *, fresh: bool = False) -> None:
+        """``self[name] += g``.
+
+        Parameters
+        ----------
+        name : str
+            Of a parameter.
+        g : Array
+            Of the parameter's shape; axes of length 1 may be missing or too many.
+        fresh : bool
+            Whether g is a new array that nobody else has; it may then become the gradient itself.
+
+        Raises
+        ------
+        KeyError
+            If there is no such parameter.
+        ValueError
+            If g has another shape than the parameter.
+        """
+        p = self._params[name]
+        if _long_axes(g.shape) != _long_axes(p.shape):
+            raise ValueError(f"gradient of {name!r}: must have the parameter's shape {p.shape}, got {g.shape}")
+        if fresh and name not in self.arrays and (g.shape, g.dtype) == (p.shape, p.dtype) and g.flags.c_contiguous:
+            self.arrays[name] = g
+        else:
+            add_into(self[name], g)
+
+    def zero(self) -> None:
+        """Set all to zero: new arrays on NumPy, so that one read before keeps its numbers; in place on a GPU."""
+        for name, array in list(self.arrays.items()):
+            if xp_of(array) is np:
+                del self.arrays[name]
+            else:
+                array.fill(0)
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self.arrays:
+            p = self._params[name]
+            self.arrays[name] = xp_of(p).zeros_like(p)
+        return self.arrays[name]
+
+    def __setitem__(self, name: str, array: Array) -> None:
+        self._params[name]  # KeyError for a name that is no parameter's
+        self.arrays[name] = array
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError(f"gradient of {name!r}: cannot be deleted; Layer.zero_grads sets it to zero")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._params)
+
+    def __len__(self) -> int:
+        return len(self._params)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+def _long_axes(shape: Shape) -> list[int]:
+    return [n for n in shape if n != 1]

@@ -1,0 +1,572 @@
+"""Layers: thin objects that own parameters and call the functions of `minigan.nn.ops`.
+
+A layer never remembers a call. `forward` returns what `backward` will need as an explicit cache, so the same layer
+can be run twice before going back (the discriminator sees reals, then fakes) and can be run *through* without
+collecting gradients (the generator's step goes through a frozen discriminator: ``param_grads=False``).
+
+Three dictionaries say all there is to know: `params` (trained), `grads` (same keys; backward ADDS to them), and
+`buffers` (saved but not trained: moving statistics). Optimizers write into `params` in place, and a training forward of
+`BatchNormalization` into `buffers`; no forward or backward changes anything else.
+
+Class and parameter names are Keras's.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, MutableMapping
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from minigan.fast.cuda import kernels as cuda
+from minigan.nn.backend import Array, Shape, xp_of
+from minigan.nn.geometry import output_size, same_padding, transpose_size
+from minigan.nn.gradients import Gradients
+from minigan.nn.ops import LIBRARY, BatchNormCache, BatchNormLeakyReLUCache, Ops, batch_moments, can_fuse
+
+Cache: TypeAlias = Any
+Initializer: TypeAlias = Callable[[Shape], Array]
+"""Shape of a kernel to its first value."""
+
+
+class Layer:
+    """One differentiable step. Owns parameters; never holds activations.
+
+    Attributes
+    ----------
+    params : dict of str to Array
+        Trainable parameters, in a fixed order.
+    grads : mapping of str to Array
+        Gradients with the same keys and shapes, which may be read and written; `backward` adds into them.
+    buffers : dict of str to Array
+        Saved, not trained.
+
+    Notes
+    -----
+    A layer of one's own hands its parameters, as many as it has, to ``super().__init__``, and its backward calls
+    `add_grad` for each.
+    """
+
+    def __init__(self, params: dict[str, Array] | None = None, buffers: dict[str, Array] | None = None) -> None:
+        self.params = {} if params is None else params
+        self.grads: MutableMapping[str, Array] = Gradients(self.params)
+        self.buffers = {} if buffers is None else buffers
+
+    def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
+        """Output and cache.
+
+        Parameters
+        ----------
+        x : Array
+        training : bool
+            Whether batch normalization uses the batch's statistics (True) or the moving ones (False).
+        update_stats : bool
+            Whether a training forward also updates the moving statistics.
+
+        Returns
+        -------
+        y : Array
+        cache
+            For `backward`; opaque.
+        """
+        raise NotImplementedError
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
+        """Gradient for x; adds the parameters' gradients into `grads`.
+
+        Parameters
+        ----------
+        dy : Array
+            Gradient for the output.
+        cache
+            From `forward`.
+        input_grad : bool
+            False skips dx (nobody asks for it below the first layer) and returns None.
+        param_grads : bool
+            False leaves `grads` alone and skips the work.
+
+        Returns
+        -------
+        Array or None
+        """
+        raise NotImplementedError
+
+    def add_grad(self, name: str, g: Array, *, fresh: bool = False) -> None:
+        """``grads[name] += g``; what every backward does with a parameter's gradient.
+
+        Parameters
+        ----------
+        name : str
+            Of a parameter.
+        g : Array
+            Of the parameter's shape.
+        fresh : bool
+            Whether g is a new array that nobody else has or will write to, so that it need not be copied.
+
+        Raises
+        ------
+        KeyError
+            If there is no such parameter.
+        ValueError
+            If g has another shape than the parameter.
+        """
+        if isinstance(self.grads, Gradients):
+            self.grads.add(name, g, fresh=fresh)
+        else:  # a layer that made a dictionary of its own
+            self.grads[name] += g
+
+    def zero_grads(self) -> None:
+        """Set all gradients to zero. On NumPy these are new arrays: one that was read before keeps its numbers."""
+        if isinstance(self.grads, Gradients):
+            self.grads.zero()
+        else:
+            for g in self.grads.values():
+                g.fill(0)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Shape of the output, batch axis left out, for a shape of the input."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """Settings in a few words, for `Sequential.summary`."""
+        return ""
+
+
+class _Parametric(Layer):
+    """A layer whose backward op gives dx and its parameters' gradients, in the order of `names`."""
+
+    names: tuple[str, ...] = ("kernel", "bias")
+    _backward: Callable[..., Any]
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
+        return self._run(self._backward, dy, cache, input_grad, param_grads)
+
+    def _run(
+        self, backward: Callable[..., Any], dy: Array, cache: Cache, input_grad: bool, param_grads: bool
+    ) -> Array | None:
+        # A student's function has no switches: it computes all three, and what is not wanted is dropped here.
+        switches = {"input_grad": input_grad, "param_grads": param_grads} if _has_switches(backward) else {}
+        dx, *gradients = backward(dy, cache, **switches)
+        if param_grads:
+            for name, gradient in zip(self.names, gradients, strict=True):
+                self.add_grad(name, gradient, fresh=backward in _OWN)
+        return dx if input_grad else None
+
+
+_OWN = frozenset(vars(LIBRARY).values())
+"""minigan's functions give every gradient as a new array, and do not keep it."""
+
+
+@lru_cache(maxsize=64)
+def _has_switches(backward: Callable[..., Any]) -> bool:
+    return {"input_grad", "param_grads"} <= set(inspect.signature(backward).parameters)
+
+
+class Dense(_Parametric):
+    """Affine map ``y = x @ kernel + bias``.
+
+    Parameters
+    ----------
+    channels, units : int
+        Width of the input and of the output.
+    kernel_initializer : callable
+        Shape (channels, units) to the first kernel; the bias starts at 0.
+    ops : Ops
+    """
+
+    def __init__(self, channels: int, units: int, *, kernel_initializer: Initializer, ops: Ops = LIBRARY) -> None:
+        kernel = kernel_initializer((channels, units))
+        super().__init__({"kernel": kernel, "bias": np.zeros(units, kernel.dtype)})
+        self._forward, self._backward = ops.dense_forward, ops.dense_backward
+
+    def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
+        return self._forward(x, self.params["kernel"], self.params["bias"])
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return (self.params["kernel"].shape[1],)
+
+
+class _Convolution(_Parametric):
+    """What Conv2D and Conv2DTranspose share: settings, and the check of the input."""
+
+    input_axis: int  # which kernel axis counts the channels that come in
+
+    def __init__(self, kernel: Array, filters: int, strides: int, padding: str) -> None:
+        if strides < 1:
+            raise ValueError(f"{type(self).__name__}: strides must be at least 1, got {strides}")
+        if padding not in ("same", "valid"):
+            raise ValueError(f'{type(self).__name__}: padding must be "same" or "valid", got {padding!r}')
+        super().__init__({"kernel": kernel, "bias": np.zeros(filters, kernel.dtype)})
+        self.strides, self.padding = strides, padding
+
+    def _check(self, x: Array) -> None:
+        kernel = self.params["kernel"]
+        name = type(self).__name__
+        if x.ndim != 4:
+            raise ValueError(f"{name}: x must have 4 axes (N, H, W, C), got {x.ndim} (x.shape={x.shape})")
+        if x.shape[3] != kernel.shape[self.input_axis]:
+            raise ValueError(
+                f"{name}: x has {x.shape[3]} channels but kernel expects {kernel.shape[self.input_axis]} "
+                f"(x.shape={x.shape}, kernel.shape={kernel.shape})"
+            )
+
+    def describe(self) -> str:
+        Kh, Kw = self.params["kernel"].shape[:2]
+        return f"{Kh}x{Kw}, strides {self.strides}, {self.padding}"
+
+
+class Conv2D(_Convolution):
+    """Convolution over images.
+
+    Parameters
+    ----------
+    channels, filters : int
+        Channels in and out.
+    kernel_size : int
+    strides : int
+    padding : "same" or "valid"
+        TensorFlow's meanings.
+    kernel_initializer : callable
+        Shape (K, K, channels, filters) to the first kernel; the bias starts at 0.
+    ops : Ops
+    """
+
+    input_axis = 2
+
+    def __init__(
+        self,
+        channels: int,
+        filters: int,
+        kernel_size: int,
+        *,
+        strides: int = 1,
+        padding: str = "same",
+        kernel_initializer: Initializer,
+        ops: Ops = LIBRARY,
+    ) -> None:
+        kernel = kernel_initializer((kernel_size, kernel_size, channels, filters))
+        super().__init__(kernel, filters, strides, padding)
+        self._forward, self._backward = ops.conv2d_forward, ops.conv2d_backward
+
+    def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
+        self._check(x)
+        kernel, bias = self.params["kernel"], self.params["bias"]
+        pad = self._pad(x.shape[1:3])
+        return self._forward(x, kernel, bias, stride=self.strides, pad=_simplest(pad))
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        H, W, _ = input_shape
+        kernel = self.params["kernel"]
+        return (*output_size((H, W), kernel.shape[:2], self.strides, self._pad((H, W))), kernel.shape[3])
+
+    def _pad(self, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+        if self.padding == "valid":
+            return (0, 0), (0, 0)
+        return same_padding(size, self.params["kernel"].shape[:2], self.strides)
+
+
+class Conv2DTranspose(_Convolution):
+    """Transposed convolution: each input position stamps the kernel onto the output, `strides` pixels apart.
+
+    Parameters
+    ----------
+    channels, filters : int
+        Channels in and out.
+    kernel_size : int
+    strides : int
+    padding : "same" or "valid"
+        "same" gives strides * H rows, "valid" H * strides + max(kernel_size - strides, 0).
+    kernel_initializer : callable
+        Shape (K, K, filters, channels), in Keras's order, to the first kernel; the bias starts at 0.
+    ops : Ops
+    """
+
+    input_axis = 3
+
+    def __init__(
+        self,
+        channels: int,
+        filters: int,
+        kernel_size: int,
+        *,
+        strides: int = 1,
+        padding: str = "same",
+        kernel_initializer: Initializer,
+        ops: Ops = LIBRARY,
+    ) -> None:
+        kernel = kernel_initializer((kernel_size, kernel_size, filters, channels))
+        super().__init__(kernel, filters, strides, padding)
+        self._forward, self._backward = ops.conv2d_transpose_forward, ops.conv2d_transpose_backward
+
+    def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
+        self._check(x)
+        kernel, bias = self.params["kernel"], self.params["bias"]
+        _, pad = transpose_size(x.shape[1:3], kernel.shape[:2], self.strides, self.padding)
+        return self._forward(x, kernel, bias, stride=self.strides, pad=_simplest(pad))
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        H, W, _ = input_shape
+        kernel = self.params["kernel"]
+        size, _ = transpose_size((H, W), kernel.shape[:2], self.strides, self.padding)
+        return (*size, kernel.shape[2])
+
+
+def _simplest(pad: tuple[tuple[int, int], tuple[int, int]]) -> Any:
+    """One number where all four sides agree: that is all a student's function has to understand."""
+    sides = {*pad[0], *pad[1]}
+    return sides.pop() if len(sides) == 1 else pad
+
+
+class _InferenceCache(NamedTuple):
+    x: Array
+    gamma: Array
+    mean: Array
+    variance: Array
+
+
+class BatchNormalization(_Parametric):
+    """Batch normalization over all axes but the last, with Keras 2.2.4's moving statistics.
+
+    Parameters
+    ----------
+    channels : int
+    momentum : float
+        Share of the past that the moving statistics keep, 0 <= momentum < 1.
+    epsilon : float
+        Added to the variance under the root, > 0.
+    dtype : dtype
+    ops : Ops
+
+    Notes
+    -----
+    A call is one of three: moving statistics (``training=False``); the batch's, with update; the batch's, without
+    (``update_stats=False``: how the generator's step runs the frozen discriminator).
+
+    The moving averages are zero-debiased, so after the first update they *equal* the batch's statistics. The variance
+    fed to them is corrected for bias twice, v * N/(N-1) * N/(N-1.001): once by TensorFlow's fused kernel, once by
+    Keras.
+
+    Buffers: moving_mean, moving_variance (count as Keras's non-trainable weights), and the averages' own state:
+    biased_mean, biased_variance, and updates (a count, kept in the layer's dtype so that it lives on the device).
+    """
+
+    names = ("gamma", "beta")
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        momentum: float = 0.5,
+        epsilon: float = 1e-3,
+        dtype: Any = np.float32,
+        ops: Ops = LIBRARY,
+    ) -> None:
+        if not 0 <= momentum < 1:
+            raise ValueError(f"BatchNormalization: momentum must be at least 0 and below 1, got {momentum}")
+        if not epsilon > 0:
+            raise ValueError(f"BatchNormalization: epsilon must be above 0, got {epsilon}")
+        super().__init__(
+            {"gamma": np.ones(channels, dtype), "beta": np.zeros(channels, dtype)},
+            {
+                "moving_mean": np.zeros(channels, dtype),
+                "moving_variance": np.ones(channels, dtype),
+                "biased_mean": np.zeros(channels, dtype),
+                "biased_variance": np.zeros(channels, dtype),
+                "updates": np.zeros((), dtype),
+            },
+        )
+        self.momentum, self.epsilon = momentum, epsilon
+        self.ops = ops
+
+    def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
+        gamma, beta = self.params["gamma"], self.params["beta"]
+        if not training:
+            mean, variance = self.buffers["moving_mean"], self.buffers["moving_variance"]
+            y = self.ops.batch_norm_inference(x, gamma, beta, mean, variance, self.epsilon)
+            return y, _InferenceCache(x, gamma, mean, variance)
+        y, cache = self.ops.batch_norm_forward(x, gamma, beta, self.epsilon)
+        if update_stats:
+            # minigan's own cache has the statistics; a student's cache is the student's affair.
+            known = isinstance(cache, BatchNormCache)
+            self.update(x, *((cache.mean, cache.variance) if known else batch_moments(x)))
+        return y, cache
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
+        inference = isinstance(cache, _InferenceCache)
+        backward = self._inference_backward if inference else self.ops.batch_norm_backward
+        return self._run(backward, dy, cache, input_grad, param_grads)
+
+    def _inference_backward(
+        self, dy: Array, cache: _InferenceCache, *, input_grad: bool, param_grads: bool
+    ) -> tuple[Array | None, Array | None, Array | None]:
+        """With given statistics the layer is an affine map, and so are its gradients."""
+        inv_std = 1 / xp_of(dy).sqrt(cache.variance + self.epsilon)
+        axes = tuple(range(dy.ndim - 1))
+        dx = dy * (cache.gamma * inv_std) if input_grad else None
+        dgamma = (dy * ((cache.x - cache.mean) * inv_std)).sum(axis=axes) if param_grads else None
+        dbeta = dy.sum(axis=axes) if param_grads else None
+        return dx, dgamma, dbeta
+
+    def update(self, x: Array, mean: Array, variance: Array) -> None:
+        """Take a batch x, with its mean and biased variance, into the moving statistics."""
+        N = x.size // x.shape[-1]
+        correction = N / (N - 1) * (N / (N - 1.001))
+        b = self.buffers
+        if cuda.available(mean) and self.ops.moving_average is LIBRARY.moving_average:
+            cuda.update_moving_averages(b, mean, variance, correction, self.momentum)
+            return
+        corrected = variance * correction
+        t = b["updates"]
+        for name, value in (("mean", mean), ("variance", corrected)):
+            moving, biased, count = self.ops.moving_average(
+                b[f"moving_{name}"], b[f"biased_{name}"], t, value, self.momentum
+            )
+            b[f"moving_{name}"][...] = moving
+            b[f"biased_{name}"][...] = biased
+        b["updates"][...] = count
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def describe(self) -> str:
+        return f"momentum {self.momentum}"
+
+
+class _Activation(Layer):
+    """A layer without parameters: one op pair."""
+
+    def __init__(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
+        super().__init__()
+        self._forward, self._backward = forward, backward
+
+    def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
+        return self._forward(x)
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
+        return self._backward(dy, cache) if input_grad else None
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+
+class LeakyReLU(_Activation):
+    """``max(alpha * x, x)``.
+
+    Parameters
+    ----------
+    alpha : float
+        Slope for x <= 0, 0 <= alpha < 1.
+    ops : Ops
+    """
+
+    def __init__(self, alpha: float = 0.2, *, ops: Ops = LIBRARY) -> None:
+        if not 0 <= alpha < 1:
+            raise ValueError(f"LeakyReLU: alpha must be at least 0 and below 1, got {alpha}")
+        super().__init__(ops.leaky_relu_forward, ops.leaky_relu_backward)
+        self.alpha = alpha
+        self.ops = ops
+
+    def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
+        return self._forward(x, self.alpha)
+
+    def describe(self) -> str:
+        return f"alpha {self.alpha}"
+
+
+class BatchNormLeakyReLU(_Parametric):
+    """A BatchNormalization and the LeakyReLU after it, run as one; parameters and buffers are the former's own.
+
+    `minigan.nn.network.fuse` puts it in the place of the two.
+
+    Parameters
+    ----------
+    norm : BatchNormalization
+    activation : LeakyReLU
+    """
+
+    names = ("gamma", "beta")
+
+    def __init__(self, norm: BatchNormalization, activation: LeakyReLU) -> None:
+        self.norm, self.activation = norm, activation
+        self.params, self.grads, self.buffers = norm.params, norm.grads, norm.buffers
+        self._ops = norm.ops
+
+    @staticmethod
+    def suits(norm: Layer, activation: Layer) -> bool:
+        """Whether two layers are a batch normalization and a LeakyReLU, and both are minigan's own functions."""
+        return (
+            isinstance(norm, BatchNormalization)
+            and isinstance(activation, LeakyReLU)
+            and all(getattr(norm.ops, name) is getattr(LIBRARY, name) for name in _FUSED)
+            and all(getattr(activation.ops, name) is getattr(LIBRARY, name) for name in _FUSED)
+        )
+
+    def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
+        if not can_fuse(x):
+            z, norm_cache = self.norm.forward(x, training=training, update_stats=update_stats)
+            y, activation_cache = self.activation.forward(z, training=training)
+            return y, (norm_cache, activation_cache)
+        norm, alpha = self.norm, self.activation.alpha
+        gamma, beta = self.params["gamma"], self.params["beta"]
+        if not training:
+            mean, variance = self.buffers["moving_mean"], self.buffers["moving_variance"]
+            y = self._ops.batch_norm_leaky_relu_inference(x, gamma, beta, mean, variance, norm.epsilon, alpha)
+            return y, (_InferenceCache(x, gamma, mean, variance), (y, alpha))
+        y, cache = self._ops.batch_norm_leaky_relu_forward(x, gamma, beta, norm.epsilon, alpha)
+        if update_stats:
+            norm.update(x, cache.stats[0], cache.stats[1])
+        return y, cache
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
+        if isinstance(cache, BatchNormLeakyReLUCache):
+            return self._run(self._ops.batch_norm_leaky_relu_backward, dy, cache, input_grad, param_grads)
+        norm_cache, activation_cache = cache  # of a forward in inference mode, or one that was not fused
+        dz = self.activation.backward(dy, activation_cache)
+        assert dz is not None
+        return self.norm.backward(dz, norm_cache, input_grad=input_grad, param_grads=param_grads)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+
+_FUSED = (
+    "batch_norm_forward",
+    "batch_norm_backward",
+    "batch_norm_inference",
+    "leaky_relu_forward",
+    "leaky_relu_backward",
+)
+"""What a student may have replaced; then the two layers are left alone."""
+
+
+class ReLU(_Activation):
+    """``max(x, 0)``."""
+
+    def __init__(self, *, ops: Ops = LIBRARY) -> None:
+        super().__init__(ops.relu_forward, ops.relu_backward)
+
+
+class Tanh(_Activation):
+    """Hyperbolic tangent: the generator's last step, pixels in (-1, 1)."""
+
+    def __init__(self, *, ops: Ops = LIBRARY) -> None:
+        super().__init__(ops.tanh_forward, ops.tanh_backward)
+
+
+class Sigmoid(_Activation):
+    """Logistic function. The networks end in logits and leave it to the loss; it is here to be built with."""
+
+    def __init__(self, *, ops: Ops = LIBRARY) -> None:
+        super().__init__(ops.sigmoid_forward, ops.sigmoid_backward)
+
+
+class Flatten(_Activation):
+    """Images to vectors; element (h, w, c) goes to (h*W + w)*C + c."""
+
+    def __init__(self, *, ops: Ops = LIBRARY) -> None:
+        super().__init__(ops.flatten_forward, ops.flatten_backward)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return (int(np.prod(input_shape)),)

@@ -1,0 +1,86 @@
+"""The one loss of this program: binary cross-entropy, computed from the logit.
+
+The discriminator says how sure it is that a picture is real, as a logit z; sigmoid(z) is the probability. Taking
+log(sigmoid(z)) literally overflows or loses all digits when D is sure of itself, so the two are combined into a form
+that never does.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from minigan.fast.cuda import kernels as cuda
+from minigan.nn.backend import Array, xp_of
+from minigan.nn.ops import sigmoid_forward
+
+LOGIT_MIN, LOGIT_MAX = -16.118096, 15.942385
+"""Where float32's sigmoid meets Keras's clip of probabilities to [1e-7, 1 - 1e-7].
+
+They are not opposite numbers because float32 has no 1 - 1e-7: the nearest is 1 - 2**-23, which is sigmoid(15.942385).
+"""
+
+
+class BCECache(NamedTuple):
+    """What the backward pass needs."""
+
+    z: Array
+    target: Array
+
+
+def bce_with_logits_forward(z: Array, target: Array) -> tuple[Array, BCECache]:
+    """Mean binary cross-entropy of probabilities sigmoid(z) against targets.
+
+    Parameters
+    ----------
+    z : Array
+        Logits, any shape.
+    target : Array of the same shape
+        In [0, 1]; soft labels are welcome.
+
+    Returns
+    -------
+    loss : Array of shape ()
+        Stays on the device.
+    cache : BCECache
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ: (N, 1) against (N,) would silently become N x N pairs.
+
+    Notes
+    -----
+    With l = clip(z, LOGIT_MIN, LOGIT_MAX): mean of ``max(l, 0) - l*target + log1p(exp(-|l|))``. The clip is Keras's,
+    which bounds probabilities to [1e-7, 1 - 1e-7].
+    """
+    if z.shape != target.shape:
+        raise ValueError(
+            f"bce_with_logits: z and target must have one shape, got z.shape={z.shape}, target.shape={target.shape}"
+        )
+    if cuda.available(z, target):
+        return cuda.bce_forward(z, target, LOGIT_MIN, LOGIT_MAX), BCECache(z, target)
+    xp = xp_of(z, target)
+    logit = xp.clip(z, LOGIT_MIN, LOGIT_MAX)
+    loss = xp.maximum(logit, 0) - logit * target + xp.log1p(xp.exp(-abs(logit)))
+    return loss.mean(), BCECache(z, target)
+
+
+def bce_with_logits_backward(dloss: Array | float, cache: BCECache) -> Array:
+    """Gradient of `bce_with_logits_forward` for z: ``(sigmoid(z) - target) / N`` inside the clip, exactly 0 outside.
+
+    Parameters
+    ----------
+    dloss : float or Array of shape ()
+        Gradient for the loss; 1 to train.
+    cache : BCECache
+
+    Returns
+    -------
+    Array of the shape of z
+    """
+    z, target = cache
+    if isinstance(dloss, float) and cuda.available(z, target):
+        return cuda.bce_backward(z, target, LOGIT_MIN, LOGIT_MAX, dloss / z.size)
+    probability, _ = sigmoid_forward(z)
+    inside = (z >= LOGIT_MIN) & (z <= LOGIT_MAX)
+    return (probability - target) * inside * (dloss / z.size)

@@ -1,0 +1,279 @@
+"""A network is a list of layers: forward runs down it, backward runs up it.
+
+`Sequential` adds three things to the list: the caches of a forward pass gathered into one, every parameter under its
+path ("3.kernel" is the kernel of layer 3), and a table for people, `summary`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+from minigan.fast.cpu.thread_pool import holding_blas
+from minigan.fast.cuda import kernels as cuda
+from minigan.nn.backend import Array, Backend, Shape, backend_of
+from minigan.nn.gradients import Gradients
+from minigan.nn.layers import BatchNormLeakyReLU, Cache, Layer
+
+Caches: TypeAlias = list[Cache]
+
+
+class Sequential:
+    """Layers one after the other.
+
+    Parameters
+    ----------
+    layers : iterable of Layer
+    input_shape : tuple of int
+        Shape of one input, batch axis left out.
+    name : str
+        For `summary` and messages.
+    """
+
+    def __init__(self, layers: Iterable[Layer], *, input_shape: Shape, name: str = "network") -> None:
+        self.layers = list(layers)
+        self._steps = fuse(self.layers)
+        self._zeroing = cuda.Zeroing()
+        self.input_shape = input_shape
+        self.name = name
+
+    def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Caches]:
+        """Output of the last layer, and the caches of all.
+
+        Parameters
+        ----------
+        x : Array of shape (N, *input_shape)
+        training, update_stats : bool
+            As `Layer.forward`.
+
+        Returns
+        -------
+        y : Array of shape (N, *output_shape)
+        caches : list
+            One per step, for `backward`.
+
+        Raises
+        ------
+        ValueError
+            If x has another shape than the network takes.
+        """
+        self._check(x)
+        caches = []
+        for layer in self._steps:
+            x, cache = layer.forward(x, training=training, update_stats=update_stats)
+            caches.append(cache)
+        return x, caches
+
+    def predict(self, x: Array, *, batch_size: int = 64) -> Array:
+        """Output in inference mode, a batch at a time and without keeping caches: memory stays that of one batch.
+
+        Parameters
+        ----------
+        x : Array of shape (N, *input_shape)
+        batch_size : int
+            At least 1.
+
+        Returns
+        -------
+        Array of shape (N, *output_shape)
+        """
+        self._check(x)
+        outputs = []
+        one = min(len(x), batch_size) == 1  # too little for two workers: BLAS itself shares out what is worth it
+        with contextlib.nullcontext() if one else holding_blas():
+            for a in range(0, len(x), batch_size):
+                y = x[a : a + batch_size]
+                for layer in self._steps:
+                    y, _ = layer.forward(y, training=False)
+                outputs.append(y)
+        return outputs[0] if len(outputs) == 1 else backend_of(x).xp.concatenate(outputs)
+
+    def backward(
+        self,
+        dy: Array,
+        caches: Caches,
+        *,
+        input_grad: bool = False,
+        param_grads: bool = True,
+        keep_caches: bool = True,
+    ) -> Array | None:
+        """Add parameter gradients into each layer's `grads`; return the gradient of the input only if `input_grad`.
+
+        Parameters
+        ----------
+        dy : Array
+            Gradient for the output of `forward`.
+        caches : list
+            From that `forward`.
+        input_grad : bool
+            Whether dx is wanted. In training only the generator's step wants it, of the discriminator.
+        param_grads : bool
+            Whether parameter gradients are wanted.
+        keep_caches : bool
+            Whether the caches will be needed again. If not, each is given up once it has been used: the list is empty
+            in the end, and the way back needs less and less memory.
+
+        Returns
+        -------
+        Array of shape (N, *input_shape), or None
+        """
+        gradient: Array | None = dy
+        for index in reversed(range(len(self._steps))):
+            if gradient is None:
+                raise ValueError(f"{self.name}: dy is None; a backward gives no input gradient unless input_grad=True")
+            cache = caches[index] if keep_caches else caches.pop()
+            gradient = self._steps[index].backward(
+                gradient, cache, input_grad=input_grad or index > 0, param_grads=param_grads
+            )
+        return gradient
+
+    def params(self) -> dict[str, Array]:
+        """Trainable parameters by path, in order; the arrays themselves, not copies."""
+        return {f"{i}.{name}": p for i, layer in enumerate(self.layers) for name, p in layer.params.items()}
+
+    def grads(self) -> dict[str, Array]:
+        """Gradients by path, in the order of `params`; the arrays themselves."""
+        return {f"{i}.{name}": g for i, layer in enumerate(self.layers) for name, g in layer.grads.items()}
+
+    def buffers(self) -> dict[str, Array]:
+        """Moving statistics and their state by path; the arrays themselves."""
+        return {f"{i}.{name}": b for i, layer in enumerate(self.layers) for name, b in layer.buffers.items()}
+
+    def state(self) -> dict[str, Array]:
+        """All that has to be saved: `params` and `buffers`."""
+        return {**self.params(), **self.buffers()}
+
+    def zero_grads(self) -> None:
+        """Set every gradient to 0; backward passes add to what is there."""
+        params = self.params().values()
+        if params and cuda.available(*params):
+            self._zeroing.run(list(self.grads().values()))
+            return
+        for layer in self.layers:
+            layer.zero_grads()
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Copy saved values into the parameters and buffers.
+
+        Parameters
+        ----------
+        state : mapping of str to host array
+            The keys and shapes of `state`, no more and no fewer.
+
+        Raises
+        ------
+        ValueError
+            If a name is missing or not known, or a shape or dtype differs; nothing is changed then.
+        """
+        own = self.state()
+        check_state(self.name, own, state)
+        for name, array in own.items():
+            array[...] = backend_of(array).asarray(state[name])
+
+    def to(self, backend: Backend) -> Sequential:
+        """Move all parameters, gradients and buffers to a backend, in place; returns the network itself."""
+        for layer in self.layers:
+            grads = layer.grads.arrays if isinstance(layer.grads, Gradients) else layer.grads
+            for arrays in (layer.params, grads, layer.buffers):
+                for name, array in arrays.items():
+                    arrays[name] = backend.asarray(backend_of(array).to_host(array))
+        return self
+
+    def output_shape(self) -> Shape:
+        """Shape of one output, batch axis left out."""
+        shape = self.input_shape
+        for layer in self.layers:
+            shape = layer.output_shape(shape)
+        return shape
+
+    def count(self) -> tuple[int, int]:
+        """Numbers of trainable parameters and of moving statistics (the debiasing's own state is not counted)."""
+        trainable = sum(p.size for p in self.params().values())
+        moving = sum(b.size for path, b in self.buffers().items() if ".moving_" in path)
+        return trainable, moving
+
+    def summary(self) -> str:
+        """Table of the layers for people: settings, output shape, kernel shape, number of parameters."""
+        rows = [("", "layer", "settings", "output", "kernel", "parameters")]
+        shape = self.input_shape
+        for i, layer in enumerate(self.layers):
+            shape = layer.output_shape(shape)
+            kernel = layer.params.get("kernel")
+            trainable, moving = Sequential([layer], input_shape=()).count()
+            rows.append(
+                (
+                    str(i),
+                    type(layer).__name__,
+                    layer.describe(),
+                    " x ".join(map(str, shape)),
+                    "" if kernel is None else " x ".join(map(str, kernel.shape)),
+                    f"{trainable + moving:,}" if layer.params else "",
+                )
+            )
+        widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
+        lines = []
+        for row in rows:
+            cells = [
+                cell.rjust(w) if c in (0, len(row) - 1) else cell.ljust(w)
+                for c, (cell, w) in enumerate(zip(row, widths, strict=True))
+            ]
+            lines.append("  ".join(cells).rstrip())
+        rule = "-" * max(map(len, lines))
+        trainable, moving = self.count()
+        return "\n".join(
+            [
+                f"{self.name}: input {' x '.join(map(str, self.input_shape))}",
+                rule,
+                lines[0],
+                rule,
+                *lines[1:],
+                rule,
+                f"{trainable + moving:,} parameters: {trainable:,} trained, {moving:,} moving statistics",
+            ]
+        )
+
+    def _check(self, x: Array) -> None:
+        if x.shape[1:] != self.input_shape or len(x) == 0:
+            raise ValueError(
+                f"{self.name}: x must be (N, {', '.join(map(str, self.input_shape))}) with N at least 1, "
+                f"got x.shape={x.shape}"
+            )
+
+
+def fuse(layers: list[Layer]) -> list[Layer]:
+    """The steps that a network really takes: pairs of layers that minigan can run as one are put together.
+
+    Numbers and parameters are those of the layers; only the time changes. It is decided here and nowhere else.
+
+    Parameters
+    ----------
+    layers : list of Layer
+
+    Returns
+    -------
+    list of Layer
+    """
+    steps: list[Layer] = []
+    for layer in layers:
+        if steps and BatchNormLeakyReLU.suits(steps[-1], layer):
+            steps[-1] = BatchNormLeakyReLU(steps[-1], layer)  # type: ignore[arg-type]
+        else:
+            steps.append(layer)
+    return steps
+
+
+def check_state(where: str, own: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raise ValueError unless `given` has exactly the names, shapes and dtypes of `own`."""
+    missing = [name for name in own if name not in given]
+    unknown = [name for name in given if name not in own]
+    if missing or unknown:
+        what = f"{missing[0]!r} is missing" if missing else f"{unknown[0]!r} is not known"
+        raise ValueError(f"{where}: the saved state does not fit: {what}")
+    for name, array in own.items():
+        saved = given[name]
+        if saved.shape != array.shape or saved.dtype != array.dtype:
+            raise ValueError(
+                f"{where}: {name} must be {array.dtype} of shape {array.shape}, "
+                f"got {saved.dtype} of shape {saved.shape}"
+            )

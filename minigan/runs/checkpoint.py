@@ -1,0 +1,429 @@
+"""Saving and loading: networks for keeps, and checkpoints that hold all that a run is.
+
+Both are safetensors files (Hugging Face's format: a JSON header, then raw numbers), so that opening one can never run
+code. A checkpoint holds weights, moving statistics with their debiasing state, both optimizers' moments and counts,
+the generator's average if the run keeps one, and the number of finished steps; random draws are functions of the step,
+so nothing else is needed for a resumed run to equal an uninterrupted one bit for bit.
+
+Each file carries a SHA-256 over everything in it. A file whose sum does not fit, or that cannot be read at all, is
+*damaged*: the loader says so and goes back to the one before. What a file claims about itself is checked against its
+length before anything is made of it, so that a wrong or malicious one costs no more memory than its own size. Equal
+states make equal bytes.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+
+from minigan.gan.models import discriminator, generator, parameter_counts
+from minigan.gan.step import GAN
+from minigan.nn.backend import Array, backend_of
+from minigan.nn.network import Sequential, check_state
+from minigan.system.atomic_files import replacing
+from minigan.system.errors import UserError
+
+KEPT = 2
+"""Checkpoints that stay; the second to last is there in case the last is damaged."""
+
+_FORMAT = "minigan-1"
+_CHECKPOINT_NAME = re.compile(r"step-(\d{6,12})\.safetensors", re.ASCII)
+_MAX_COUNT = 10**10  # of steps and updates: more is damage, not diligence
+_LENGTH_BYTES = 8  # a safetensors file begins with the length of its header
+_MAX_HEADER = 1 << 20
+
+
+class DamagedFileError(ValueError):
+    """A file that cannot be trusted: cut short, altered, or no file of ours."""
+
+
+class NotFiniteError(ValueError):
+    """A weight or moment is infinite or no number, so there is nothing worth saving."""
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
+    """Write arrays and a few words about them to a safetensors file, all or nothing.
+
+    Parameters
+    ----------
+    path : Path
+    tensors : mapping of str to Array
+        Of either backend.
+    metadata : mapping of str to str
+
+    Raises
+    ------
+    NotFiniteError
+        If an array holds a number that is not finite; nothing is written.
+    OSError
+        If the disk is full or cannot be written; an earlier file of the name is kept.
+    """
+    host = {name: np.ascontiguousarray(backend_of(a).to_host(a)).reshape(a.shape) for name, a in tensors.items()}
+    _insist_on_numbers(host)
+    words = {"format": _FORMAT, **metadata}
+    words["sha256"] = _checksum(host, words)
+    data = safetensors.numpy.save(host, words)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(_header_in_order(data))
+        file.write(memoryview(data)[_LENGTH_BYTES + _header_length(data) :])
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
+    """Read a file that `save_tensors` wrote.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    tensors : dict of str to numpy.ndarray
+        Read-only.
+    metadata : dict of str to str
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is missing, is no safetensors file of minigan's, its checksum does not fit, or it holds a number
+        that is not finite.
+    OSError
+        If it may be good, but cannot be opened: no permission, too many open files.
+    """
+    words = read_words(path)
+    try:
+        # Read rather than mapped into memory: where a disk fails under a map, the system ends the process.
+        tensors = safetensors.numpy.load(path.read_bytes())
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever bytes there are, safetensors and NumPy may raise almost anything
+        raise DamagedFileError(f"{path.name} cannot be read ({_one_line(error)})") from None
+    if words.pop("sha256", None) != _checksum(tensors, words):
+        raise DamagedFileError(f"{path.name} is damaged (its checksum does not fit its contents)")
+    try:
+        _insist_on_numbers(tensors)
+    except (NotFiniteError, TypeError) as error:
+        raise DamagedFileError(f"{path.name} is of no use: {error}") from None
+    return tensors, words
+
+
+def read_words(path: Path) -> dict[str, str]:
+    """The metadata of a file that `save_tensors` wrote, without its arrays and without checking the sum.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    dict of str to str
+        The checksum among them.
+
+    Raises
+    ------
+    DamagedFileError, OSError
+        As `load_tensors`.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(_LENGTH_BYTES)
+            length = _header_length(start)
+            if len(start) < _LENGTH_BYTES or not 0 < length <= _MAX_HEADER:
+                raise ValueError("it has no header of a sensible length")
+            header = json.loads(file.read(length))
+        words = header.get("__metadata__", {}) if isinstance(header, dict) else {}
+        if not isinstance(words, dict) or not all(isinstance(word, str) for word in words.values()):
+            raise ValueError("its metadata are no words")
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(f"{path.name} cannot be read ({_one_line(error)})") from None
+    if words.get("format") != _FORMAT:
+        found = repr(words.get("format"))[:40]
+        raise DamagedFileError(f"{path.name} is no file of minigan's (format {found}, not {_FORMAT!r})")
+    return words
+
+
+def save_network(path: Path, network: Sequential, *, image_size: int, width: int, step: int, ema: float = 0.0) -> None:
+    """Save one network for keeps: weights, moving statistics, and what is needed to build it again.
+
+    Parameters
+    ----------
+    path : Path
+    network : Sequential
+    image_size, width : int
+    step : int
+        Finished training steps.
+    ema : float
+        Decay of the average that the network is, 0 if it is none. Nobody needs it to load the network.
+
+    Raises
+    ------
+    NotFiniteError, OSError
+        As `save_tensors`.
+    """
+    words = {"network": network.name, "image_size": str(image_size), "width": str(width), "step": str(step)}
+    if ema:
+        words["ema"] = str(ema)
+    save_tensors(path, network.state(), words)
+
+
+def load_network(path: Path) -> tuple[Sequential, int]:
+    """Build a network from a file that `save_network` wrote.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    network : Sequential
+        On the NumPy backend.
+    step : int
+        Finished training steps.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file cannot be trusted or holds no network.
+    OSError
+        As `load_tensors`.
+    """
+    words = read_words(path)
+    build = {"generator": generator, "discriminator": discriminator}.get(words.get("network", ""))
+    if build is None:
+        raise DamagedFileError(f"{path.name} holds no network (network is {words.get('network', '')[:20]!r})")
+    try:
+        size, width = _count(words, "image_size"), _count(words, "width")
+        _check_length(path, parameter_counts(image_size=size, width=width)[words["network"]])
+        tensors, words = load_tensors(path)
+        network = build(image_size=size, width=width)
+        network.load_state(tensors)
+        return network, _count(words, "step")
+    except DamagedFileError:
+        raise
+    except (KeyError, ValueError) as error:
+        raise DamagedFileError(f"{path.name} does not fit together ({_one_line(error)})") from None
+
+
+def checkpoint_path(folder: Path, step: int) -> Path:
+    """Name of the checkpoint after `step` finished steps."""
+    return folder / f"step-{step:06d}.safetensors"
+
+
+def list_checkpoints(folder: Path) -> list[tuple[int, Path]]:
+    """(finished steps, path) of every checkpoint in a folder, the newest first."""
+    found = [
+        (match, path)
+        for path in folder.glob("step-*")
+        if (match := _CHECKPOINT_NAME.fullmatch(path.name)) and path.is_file()
+    ]
+    return sorted(((int(match[1]), path) for match, path in found), reverse=True)
+
+
+def save_checkpoint(folder: Path, gan: GAN, *, step: int, image_size: int, width: int) -> Path:
+    """Save all that a run is, and drop all but the last two checkpoints.
+
+    Parameters
+    ----------
+    folder : Path
+    gan : GAN
+    step : int
+        Finished steps.
+    image_size, width : int
+
+    Returns
+    -------
+    Path
+        The new file.
+
+    Raises
+    ------
+    NotFiniteError, OSError
+        As `save_tensors`; earlier checkpoints are kept.
+    """
+    tensors = {f"{part}.{name}": a for part, state in _parts(gan).items() for name, a in state.items()}
+    words = {
+        "step": str(step),
+        "image_size": str(image_size),
+        "width": str(width),
+        "g_optimizer.t": str(gan.g_optimizer.t),
+        "d_optimizer.t": str(gan.d_optimizer.t),
+    }
+    path = checkpoint_path(folder, step)
+    save_tensors(path, tensors, words)
+    drop_old_checkpoints(folder)
+    return path
+
+
+def drop_old_checkpoints(folder: Path) -> None:
+    """Remove all but the last two checkpoints of a folder."""
+    for _, old in list_checkpoints(folder)[KEPT:]:
+        old.unlink(missing_ok=True)
+
+
+def check_checkpoint(path: Path, *, image_size: int, width: int) -> int:
+    """Look at a checkpoint's words and length before networks are built for it.
+
+    Parameters
+    ----------
+    path : Path
+    image_size, width : int
+        What the run's configuration says.
+
+    Returns
+    -------
+    int
+        Finished steps, if the file tells the truth.
+
+    Raises
+    ------
+    DamagedFileError
+        If it cannot be a checkpoint of these networks.
+    UserError
+        If it belongs to networks of another size.
+    OSError
+        As `load_tensors`.
+    """
+    words = read_words(path)
+    try:
+        step, saved_size, saved_width = (_count(words, key) for key in ("step", "image_size", "width"))
+        if path.name != checkpoint_path(path.parent, step).name:
+            raise ValueError(f"its contents are those of step {step}")
+        # Every parameter is there three times: itself, and Adam's two moments.
+        _check_length(path, 3 * sum(parameter_counts(image_size=saved_size, width=saved_width).values()))
+    except DamagedFileError:
+        raise
+    except (KeyError, ValueError) as error:
+        raise DamagedFileError(f"{path.name} is no checkpoint ({_one_line(error)})") from None
+    if (saved_size, saved_width) != (image_size, width):
+        load_tensors(path)  # for the checksum: a flipped bit must not pass for somebody else's checkpoint
+        raise UserError(
+            f"{path} is of image size {saved_size} and width {saved_width}, "
+            f"but this run has image size {image_size} and width {width}"
+        )
+    return step
+
+
+def load_checkpoint(path: Path, gan: GAN, *, image_size: int, width: int) -> int:
+    """Bring a GAN to the state that a checkpoint holds.
+
+    Parameters
+    ----------
+    path : Path
+    gan : GAN
+        Changed in place.
+    image_size, width : int
+        What the run's configuration says; the checkpoint has to agree.
+
+    Returns
+    -------
+    int
+        Finished steps.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file cannot be trusted; the GAN is then as it was.
+    UserError
+        If it belongs to networks of another size.
+    OSError
+        As `load_tensors`.
+    """
+    step = check_checkpoint(path, image_size=image_size, width=width)
+    tensors, words = load_tensors(path)
+    parts = _parts(gan)
+    saved: dict[str, dict[str, Array]] = {part: {} for part in parts}
+    for name, array in tensors.items():
+        part, _, rest = name.partition(".")
+        saved.setdefault(part, {})[rest] = array
+    try:
+        g_t, d_t = _count(words, "g_optimizer.t"), _count(words, "d_optimizer.t")
+        if saved.keys() != parts.keys():
+            raise ValueError(f"it has the parts {', '.join(saved)}")
+        for part, own in parts.items():
+            check_state(part, own, saved[part])
+    except (KeyError, ValueError) as error:
+        raise DamagedFileError(f"{path.name} does not fit together ({_one_line(error)})") from None
+    gan.generator.load_state(saved["generator"])
+    gan.discriminator.load_state(saved["discriminator"])
+    gan.g_optimizer.load_state(saved["g_optimizer"], g_t)
+    gan.d_optimizer.load_state(saved["d_optimizer"], d_t)
+    if gan.average is not None:
+        gan.average.load_state(saved["average"])
+    return step
+
+
+def _count(words: Mapping[str, str], key: str) -> int:
+    """A number of things among a file's words."""
+    value = words[key]
+    if not (value.isascii() and value.isdigit() and len(value) < 12 and int(value) <= _MAX_COUNT):
+        raise ValueError(f"{key} is {value[:20]!r}")
+    return int(value)
+
+
+def _parts(gan: GAN) -> dict[str, dict[str, Array]]:
+    parts = {
+        "generator": gan.generator.state(),
+        "discriminator": gan.discriminator.state(),
+        "g_optimizer": gan.g_optimizer.state(),
+        "d_optimizer": gan.d_optimizer.state(),
+    }
+    if gan.average is not None:
+        parts["average"] = gan.average.state()
+    return parts
+
+
+def _checksum(tensors: Mapping[str, Array], words: Mapping[str, str]) -> str:
+    """SHA-256 over names, types, shapes and bytes of all arrays, and over the words."""
+    digest = hashlib.sha256(json.dumps(sorted(words.items())).encode())
+    for name in sorted(tensors):
+        array = tensors[name]
+        digest.update(json.dumps([name, str(array.dtype), list(array.shape)]).encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _insist_on_numbers(arrays: Mapping[str, Array]) -> None:
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise NotFiniteError(f"{name} holds a number that is not finite")
+
+
+def _check_length(path: Path, numbers: int) -> None:
+    """Raise DamagedFileError unless a file is about as long as so many float32 and some smaller things beside them."""
+    length = path.stat().st_size
+    if not 4 * numbers <= length <= 8 * numbers + _MAX_HEADER:
+        raise DamagedFileError(f"{path.name} is damaged ({length} bytes cannot hold {numbers} numbers and little else)")
+
+
+def _header_length(data: bytes) -> int:
+    return int.from_bytes(data[:_LENGTH_BYTES], "little")
+
+
+def _header_in_order(data: bytes) -> bytes:
+    """Length and header of a safetensors file, with the metadata sorted: the library writes them in any order."""
+    header = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + _header_length(data)])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % _LENGTH_BYTES)
+    return len(text).to_bytes(_LENGTH_BYTES, "little") + text
+
+
+def _unreadable(path: Path, error: OSError) -> OSError | DamagedFileError:
+    """A file that is gone or on a broken piece of disk is as good as damaged; one that is only closed to us is not."""
+    if error.errno in (errno.ENOENT, errno.EIO):
+        return DamagedFileError(f"{path.name} cannot be read ({error.strerror})")
+    return error
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

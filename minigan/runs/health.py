@@ -1,0 +1,104 @@
+"""What a doctor measures before asking anything: a few numbers about the pictures and the weights, every 25 steps.
+
+The losses alone cannot tell a dead generator from a discriminator that has become too strong, nor notice that all fakes
+look alike or that the pictures have the wrong range. Six numbers more can, and cost about a thousandth of the
+training: the range of the real pictures, how far apart two pictures of a batch are, real and fake, and how far a step
+moves the weights of either network. They are written to vitals.jsonl, and `minigan.evaluation.diagnosis` reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from minigan.gan.step import GAN
+from minigan.nn.backend import Array, backend_of, xp_of
+
+VITALS_EVERY = 25
+"""Steps between two measurements."""
+
+Weights = tuple[dict[str, Array], dict[str, Array]]
+
+
+def is_due(step: int) -> bool:
+    """Whether the vitals of a step are taken."""
+    return step % VITALS_EVERY == 0
+
+
+def weights_of(gan: GAN) -> Weights:
+    """Copies of both networks' trainable weights, generator first: what `measure` compares with after the step."""
+    return _copied(gan.generator.params()), _copied(gan.discriminator.params())
+
+
+def measure(real: Array, fakes: Array, before: Weights, gan: GAN) -> dict[str, float]:
+    """Vitals of one training step.
+
+    Parameters
+    ----------
+    real, fakes : Array of shape (B, S, S, 3)
+        The step's batches as the discriminator saw them; in [-1, 1] if all is well.
+    before : tuple of two dict
+        `weights_of` the networks before the step.
+    gan : GAN
+        After the step.
+
+    Returns
+    -------
+    dict of str to float
+        real_low, real_high : smallest and largest pixel of the real batch;
+        real_spread, fake_spread : see `spread`;
+        g_move, d_move : how much the step changed a weight of a network, as the root of the mean square over all its
+        weights. Adam makes that a share of the learning rate that hardly depends on the size of the network.
+        A number may be infinite or no number in a run that is going wrong.
+    """
+    xp = xp_of(real)
+    values = {
+        "real_low": real.min(),
+        "real_high": real.max(),
+        "real_spread": spread(real),
+        "fake_spread": spread(fakes),
+        "g_move": _move(before[0], gan.generator.params()),
+        "d_move": _move(before[1], gan.discriminator.params()),
+    }
+    stacked = xp.stack([value.astype(real.dtype) for value in values.values()])
+    return dict(zip(values, backend_of(real).to_host(stacked).tolist(), strict=True))
+
+
+def spread(images: Array) -> Array:
+    """How far apart two pictures of a batch are: the root of the mean squared difference, over all pairs and pixels.
+
+    Parameters
+    ----------
+    images : Array of shape (N, ...)
+
+    Returns
+    -------
+    Array of shape ()
+        In the units of the pixels. 0 if all pictures are equal, and for a single one.
+
+    Notes
+    -----
+    No pair is ever formed: the mean squared difference of all pairs is twice the variance (with N - 1), pixel by pixel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(spread(np.array([[0.0, 0.0], [4.0, 4.0]])))
+    4.0
+    """
+    xp = xp_of(images)
+    N = len(images)
+    if N < 2:
+        return xp.zeros((), images.dtype)
+    # A mean over all pictures first, in two passes: the variance of pixels near 255 would lose digits otherwise.
+    deviation = images - images.mean(axis=0)
+    return xp.sqrt((deviation * deviation).mean() * (2 * N / (N - 1)))
+
+
+def _copied(params: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: a.copy() for name, a in params.items()}
+
+
+def _move(before: Mapping[str, Array], after: Mapping[str, Array]) -> Array:
+    """Root of the mean squared change over all weights of a network."""
+    squares = sum(((after[name] - a) ** 2).sum() for name, a in before.items())
+    return xp_of(*before.values()).sqrt(squares / sum(a.size for a in before.values()))

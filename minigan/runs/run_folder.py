@@ -1,0 +1,683 @@
+"""The run folder: everything a training run leaves behind, and how it is cut back when the run is resumed.
+
+    config.json                     settings, versions, machine
+    training_log.txt                one line per step, in the article's very format
+    log.csv                         the same with all metrics and all digits
+    vitals.jsonl                    every 25th step: what the losses do not tell (`minigan.runs.health`)
+    metrics.jsonl                   how good the faces are, if that was asked for (`minigan.evaluation.metrics`)
+    images/0100_image.png           16 of that step's fakes (inference mode)
+    images/0100fixed_image.png      16 faces from noise that never changes
+    models/499_GENERATOR_...        both networks every so many steps; these are kept (with --ema, the average, too)
+    checkpoints/step-000500...      all that is needed to go on; the last two are kept
+    losses.png  faces.png  faces.gif    pictures of the whole run, made when it stops
+    report.html                     all of it on one page, written while it goes on (`minigan.report`)
+    speed.csv                       how long the steps took
+    .lock                           held by the process that writes to the run
+
+Steps are numbered from 0. A checkpoint named 500 was taken when steps 0 to 499 were finished; a run resumed from it
+drops every log line and picture of step 500 and later, and makes them again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import math
+import os
+import platform
+import re
+import shlex
+import shutil
+from array import array
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+import minigan
+from minigan.gan.step import GAN, METRICS
+from minigan.nn.backend import NUMPY, Array, Backend
+from minigan.runs import checkpoint
+from minigan.runs.config import RunConfig, read_config, to_json
+from minigan.system import atomic_files
+from minigan.system.errors import RunError, UserError
+from minigan.system.lock import FolderLock
+
+FOLDERS = ("images", "models", "checkpoints")
+LOG_NAME, CSV_NAME, CONFIG_NAME = "training_log.txt", "log.csv", "config.json"
+REPORT_NAME, SPEED_NAME = "report.html", "speed.csv"
+VITALS_NAME, METRICS_NAME = "vitals.jsonl", "metrics.jsonl"
+PICTURE_FACES = 16
+_OF_A_STEP = {
+    "images": re.compile(r"(\d{1,12})(?:_image|fixed_image)\.png", re.ASCII),
+    "models": re.compile(
+        r"(\d{1,12})_(?:GENERATOR|GENERATOR_EMA|DISCRIMINATOR)_weights_and_arch\.safetensors", re.ASCII
+    ),
+}
+_FIXED, _SHOWN = (re.compile(rf"(\d{{1,12}}){name}_image\.png", re.ASCII) for name in ("fixed", ""))
+_SPAN = re.compile(r"(\d{1,12}),(\d{1,12}),(\d{1,9}\.\d{3})\n", re.ASCII)
+_SUMMARIES = ("losses.png", "faces.png", "faces.gif")
+
+
+class Run:
+    """An open run folder.
+
+    Use `create` or `resume`; both give a folder that can be resumed from whatever moment the process dies at.
+
+    Attributes
+    ----------
+    path : Path
+    config : RunConfig
+    """
+
+    def __init__(self, path: Path, config: RunConfig) -> None:
+        self.path, self.config = path, config
+        self._lock: FolderLock | None = None
+        self._log: IO[str] | None = None
+        self._csv: IO[str] | None = None
+        self._steps, self._values = array("q"), array("d")  # of every step since the beginning: 56 bytes each
+
+    # ------------------------------------------------------------------------------------------------ open and close
+    @classmethod
+    def create(cls, path: Path, config: RunConfig, gan: GAN, about: dict[str, Any], backend: Backend = NUMPY) -> Run:
+        """Make a new run folder that already holds a checkpoint of step 0.
+
+        Parameters
+        ----------
+        path : Path
+            Must not exist.
+        config : RunConfig
+        gan : GAN
+            Before its first step.
+        about : dict
+            Facts for config.json.
+        backend : Backend
+            Where it runs, for config.json.
+
+        Returns
+        -------
+        Run
+
+        Raises
+        ------
+        UserError
+            If the path exists or cannot be written to.
+        RunError
+            If the disk is full.
+        """
+        check_new_folder(path)
+        temporary, made = None, [folder for folder in path.absolute().parents if not folder.exists()]
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            atomic_files.remove_temporaries(path.parent, older_than=atomic_files.STALE_SECONDS)
+            # Built under another name first: a run folder, once it can be seen, can be resumed.
+            temporary = atomic_files.temporary_folder(path)
+            for folder in FOLDERS:
+                (temporary / folder).mkdir()
+            atomic_files.write_text(
+                temporary / CONFIG_NAME, to_json(config, {**about, "sessions": [session(0, backend)]})
+            )
+            (temporary / LOG_NAME).touch()
+            atomic_files.write_text(temporary / CSV_NAME, ",".join(("step", *METRICS)) + "\n")
+            run = cls(temporary, config)
+            run.save_checkpoint(gan, 0)
+            temporary.rename(path)
+        except BaseException as error:
+            if temporary is not None:
+                shutil.rmtree(temporary, ignore_errors=True)
+            for parent in made:
+                with contextlib.suppress(OSError):
+                    parent.rmdir()
+            if isinstance(error, OSError):
+                message = f"{path} cannot be made: {error.strerror or error}"
+                raise _stopped(error, f"--out: {message}", f"the run folder {message}") from None
+            raise
+        run.path = path
+        try:
+            run._lock = FolderLock(path)  # only now: Windows renames no folder with an open file in it
+            run._open()
+        except OSError as error:
+            run.close()
+            raise _unusable(error, path, "--out") from None
+        return run
+
+    @classmethod
+    def resume(
+        cls,
+        path: Path,
+        config: RunConfig,
+        gan: GAN,
+        about: dict[str, Any],
+        backend: Backend = NUMPY,
+        lock: FolderLock | None = None,
+    ) -> tuple[Run, int, list[str]]:
+        """Open a run folder at its newest good checkpoint, and cut away what is beyond it.
+
+        Parameters
+        ----------
+        path : Path
+        config : RunConfig
+            The saved settings, perhaps with more steps.
+        gan : GAN
+            Brought to the checkpoint's state.
+        about : dict
+            What config.json said besides the settings.
+        backend : Backend
+            Where it goes on, for config.json.
+        lock : FolderLock, optional
+            On the folder, if the caller holds it already; otherwise it is taken here. `close` releases it.
+
+        Returns
+        -------
+        run : Run
+        step : int
+            Finished steps.
+        warnings : list of str
+            One line for every damaged checkpoint that was passed over.
+
+        Raises
+        ------
+        UserError
+            If no checkpoint is readable, they belong to networks of another size, or another process holds the folder.
+        RunError
+            If the disk is full.
+        """
+        run = cls(path, config)
+        try:
+            run._lock = lock or FolderLock(path)
+            step, damaged = load_newest(path, config, gan)
+            for file, _ in damaged:
+                file.replace(file.with_name(file.name + ".damaged"))
+            run._cut(step)
+            sessions = _with_session(about, session(step, backend))
+            atomic_files.write_text(path / CONFIG_NAME, to_json(config, {**about, "sessions": sessions}))
+            run._open()
+        except BaseException as error:
+            run.close()
+            if isinstance(error, OSError):
+                raise _unusable(error, path, "--resume") from None
+            raise
+        return run, step, [f"{reason}; going back to the checkpoint before it" for _, reason in damaged]
+
+    def _open(self) -> None:
+        self._log = (self.path / LOG_NAME).open("a", encoding="utf-8", newline="\n")
+        self._csv = (self.path / CSV_NAME).open("a", encoding="utf-8", newline="\n")
+
+    def close(self) -> None:
+        """Close the logs and let another process have the folder."""
+        for file in (self._log, self._csv):
+            if file is not None:
+                with contextlib.suppress(OSError):  # a full disk has been reported by then
+                    file.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    # ------------------------------------------------------------------------------------------------------- the logs
+    def log(self, step: int, metrics: Sequence[float]) -> None:
+        """Append one step to both logs.
+
+        Parameters
+        ----------
+        step : int
+        metrics : sequence of 6 float
+            `minigan.gan.step.METRICS`.
+        """
+        assert self._log is not None
+        assert self._csv is not None
+        d_real, d_fake, g = metrics[:3]
+        self._log.write(f"Step: {step} Disc: real loss: {d_real:f} fake loss: {d_fake:f} GAN loss: {g:f}\n")
+        digits = [f"{value:.9g}" for value in metrics]  # all digits of a float32
+        self._csv.write(f"{step}," + ",".join(digits) + "\n")
+        self._log.flush()
+        self._csv.flush()
+        self._steps.append(step)
+        self._values.extend(float(text) for text in digits)  # as a resumed run will read them
+
+    def history(self) -> tuple[Array, Array]:
+        """Steps of shape (T,) and their metrics of shape (T, 6), from the beginning of the run."""
+        return np.array(self._steps), np.array(self._values).reshape(-1, len(METRICS))
+
+    def log_speed(self, first: int, last: int, seconds: float) -> None:
+        """Append to speed.csv how long it took from `first` finished steps to `last`."""
+        with (self.path / SPEED_NAME).open("a", encoding="utf-8", newline="\n") as file:
+            file.write(f"{first},{last},{seconds:.3f}\n")
+
+    def append(self, name: str, step: int, row: dict[str, Any]) -> None:
+        """Append a row to one of the files of JSON lines; it has reached the disk before any checkpoint after it.
+
+        Parameters
+        ----------
+        name : str
+            `VITALS_NAME` or `METRICS_NAME`.
+        step : int
+            The step that the row is about.
+        row : dict
+            Numbers that are not finite are written as null, for JSON has none.
+        """
+        told = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+        with (self.path / name).open("a", encoding="utf-8", newline="\n") as file:
+            file.write(json.dumps({"step": step, **told}, allow_nan=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def averages(self, count: int = 250) -> Array:
+        """Means of the last `count` values of every metric, shape (6,)."""
+        return self.history()[1][-count:].mean(axis=0)
+
+    # ------------------------------------------------------------------------------------------------------- networks
+    def save_networks(self, gan: GAN, step: int) -> None:
+        """Save both networks after step number `step`, under the article's names, and the generator's average."""
+        networks = {"GENERATOR": (gan.generator, 0.0), "DISCRIMINATOR": (gan.discriminator, 0.0)}
+        if gan.average is not None:
+            networks["GENERATOR_EMA"] = (gan.average.settle(), gan.average.decay)
+        for name, (network, ema) in networks.items():
+            checkpoint.save_network(
+                self.path / "models" / f"{step}_{name}_weights_and_arch.safetensors",
+                network,
+                image_size=self.config.image_size,
+                width=self.config.width,
+                step=step + 1,
+                ema=ema,
+            )
+
+    def save_checkpoint(self, gan: GAN, step: int) -> None:
+        """Save all that a run is after `step` finished steps; the logs reach the disk first."""
+        for file in (self._log, self._csv):
+            if file is not None:
+                file.flush()
+                os.fsync(file.fileno())
+        if gan.average is not None:
+            gan.average.settle()  # so that who reads the checkpoint can draw with it
+        checkpoint.save_checkpoint(
+            self.path / "checkpoints", gan, step=step, image_size=self.config.image_size, width=self.config.width
+        )
+
+    def last_checkpoint(self) -> int | None:
+        """Finished steps of the newest checkpoint, None if there is none."""
+        found = checkpoint.list_checkpoints(self.path / "checkpoints")
+        return found[0][0] if found else None
+
+    # ---------------------------------------------------------------------------------------------------------- resume
+    def _cut(self, step: int) -> None:
+        """Drop all that belongs to step number `step` or a later one, and half-written files."""
+        for folder, pattern in _OF_A_STEP.items():
+            (self.path / folder).mkdir(exist_ok=True)
+            for file in (self.path / folder).iterdir():
+                match = pattern.fullmatch(file.name)
+                if match and int(match[1]) >= step and file.is_file():
+                    file.unlink()
+        for finished, file in checkpoint.list_checkpoints(self.path / "checkpoints"):
+            if finished > step:
+                file.unlink()
+        checkpoint.drop_old_checkpoints(self.path / "checkpoints")
+        for name in _SUMMARIES:
+            if not (self.path / name).is_dir():
+                (self.path / name).unlink(missing_ok=True)
+        for place in (self.path, *(self.path / name for name in FOLDERS)):
+            atomic_files.remove_temporaries(place)
+        self._cut_log(step)
+        self._cut_csv(step)
+        self._cut_speed(step)
+        for name in (VITALS_NAME, METRICS_NAME):
+            self._cut_rows(name, step)
+
+    def _cut_log(self, step: int) -> None:
+        line_of_step = re.compile(r"Step: (\d{1,12}) Disc: .* GAN loss: \S+\n", re.ASCII)
+        lines = _lines(self.path / LOG_NAME)
+        kept = [line for line in lines if (m := line_of_step.fullmatch(line)) and int(m[1]) < step]
+        if kept != lines:
+            atomic_files.write_text(self.path / LOG_NAME, "".join(kept))
+
+    def _cut_csv(self, step: int) -> None:
+        header = ",".join(("step", *METRICS)) + "\n"
+        lines = _lines(self.path / CSV_NAME)
+        kept = [header]
+        for line in lines[1:]:
+            row = _parse_row(line)
+            if row is not None and row[0] < step:
+                kept.append(line)
+                self._steps.append(int(row[0]))
+                self._values.extend(row[1:])
+        if kept != lines:
+            atomic_files.write_text(self.path / CSV_NAME, "".join(kept))
+
+    def _cut_speed(self, step: int) -> None:
+        lines = _lines(self.path / SPEED_NAME)
+        kept = [line for line in lines if (m := _SPAN.fullmatch(line)) and int(m[2]) <= step]
+        if kept != lines:
+            atomic_files.write_text(self.path / SPEED_NAME, "".join(kept))
+
+    def _cut_rows(self, name: str, step: int) -> None:
+        lines = _lines(self.path / name)
+        kept = [line for line in lines if (row := _parse_json(line)) is not None and row["step"] < step]
+        if kept != lines:
+            atomic_files.write_text(self.path / name, "".join(kept))
+
+
+def _stopped(error: OSError, mistake: str, fate: str) -> UserError | RunError:
+    """A folder that cannot be written to is the user's to choose; a full or broken disk is not."""
+    theirs = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTEMPTY, errno.EISDIR)
+    return UserError(mistake) if error.errno in theirs else RunError(fate)
+
+
+def _unusable(error: OSError, path: Path, where: str) -> UserError | RunError:
+    message = f"the run folder {path} cannot be used: {error.strerror or error}"
+    if isinstance(error.filename, str | os.PathLike) and Path(error.filename) != path:
+        message += f" ({Path(error.filename).name})"
+    return _stopped(error, f"{where}: {message}", message)
+
+
+def _lines(path: Path) -> list[str]:
+    """Lines of a text file with their ends; none if it is missing. Whatever is no text is no line we wrote."""
+    if not path.exists():
+        return []
+    if not path.is_file():  # a pipe would never end
+        raise OSError(errno.EINVAL, f"{path.name} is not a file")
+    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+        return list(file)
+
+
+def _parse_row(line: str) -> list[float] | None:
+    """Numbers of a line of log.csv; None if it is cut short."""
+    step, *cells = line.split(",")
+    if (
+        not line.endswith("\n")
+        or len(cells) != len(METRICS)
+        or not (step.isascii() and step.isdigit())
+        or len(step) > 12
+    ):
+        return None
+    try:
+        return [float(step), *map(float, cells)]
+    except ValueError:
+        return None
+
+
+def _parse_json(line: str) -> dict[str, Any] | None:
+    """A row that `Run.append` wrote; None if it is cut short or something else."""
+    try:
+        row = json.loads(line, parse_int=_whole) if line.endswith("\n") else None
+    except (ValueError, RecursionError):
+        return None
+    step = row.get("step") if isinstance(row, dict) else None
+    return row if isinstance(step, int) and not isinstance(step, bool) and 0 <= step < 10**12 else None
+
+
+def _whole(text: str) -> int:
+    if len(text) > 15:  # nothing that we count; and Python would make no float of a very long one
+        raise ValueError(f"{text[:15]}... is too large")
+    return int(text)
+
+
+def read_rows(path: Path, name: str) -> list[dict[str, Any]]:
+    """Rows of one of a run folder's files of JSON lines, in order; what is no row is passed over.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        `VITALS_NAME` or `METRICS_NAME`.
+    """
+    return [row for line in _lines(path / name) if (row := _parse_json(line)) is not None]
+
+
+def list_pictures(path: Path, *, fixed: bool) -> list[tuple[int, Path]]:
+    """Pictures of a run folder in order, each with the step in its name.
+
+    Parameters
+    ----------
+    path : Path
+    fixed : bool
+        Those from the fixed noise, or what the discriminator was shown.
+    """
+    folder, pattern = path / "images", _FIXED if fixed else _SHOWN
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted((int(m[1]), p) for p in found if (m := pattern.fullmatch(p.name)) and p.is_file())
+
+
+def read_history(path: Path) -> tuple[Array, Array]:
+    """Steps of shape (T,) and their metrics of shape (T, 6) in a run folder's log.csv, as `Run.history` has them.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    rows = [row for line in _lines(path / CSV_NAME)[1:] if (row := _parse_row(line)) is not None]
+    table = np.array(rows, np.float64).reshape(-1, 1 + len(METRICS))
+    return table[:, 0].astype(np.int64), table[:, 1:]
+
+
+def read_speed(path: Path) -> list[tuple[int, int, float]]:
+    """How long the steps of a run took: (finished steps before, finished steps after, seconds), in order.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    found = [m for line in _lines(path / SPEED_NAME) if (m := _SPAN.fullmatch(line))]
+    return [(int(m[1]), int(m[2]), float(m[3])) for m in found]
+
+
+def _with_session(about: dict[str, Any], new: dict[str, Any]) -> list[Any]:
+    """Sittings of a run for config.json, the new one last.
+
+    All are kept, but one that got no further than where it began is replaced by the next: a program that starts a
+    failing run again every second must not fill the file. What is as it was in the sitting before is not said again.
+    """
+    sessions = about.get("sessions")
+    kept = [entry for entry in sessions if isinstance(entry, dict)] if isinstance(sessions, list) else []
+    if len(kept) > 1 and kept[-1].get("from_step") == new["from_step"]:
+        kept.pop()
+    told: dict[str, Any] = {}
+    for entry in kept:
+        told.update(entry)
+    always = ("started", "from_step")
+    return [*kept, {key: value for key, value in new.items() if key in always or told.get(key) != value}]
+
+
+def _no_checkpoint(path: Path, reasons: Sequence[str]) -> UserError:
+    reason = f": {reasons[-1]}" if reasons else ""
+    return UserError(f"no checkpoint in {path / 'checkpoints'} is readable{reason}")
+
+
+def open_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
+    """Settings of a run folder.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    config : RunConfig
+    about : dict
+
+    Raises
+    ------
+    UserError
+        If it is no run folder.
+    """
+    try:
+        if not path.exists():
+            raise UserError(f"no such run folder: {path}")
+        if not (path / CONFIG_NAME).is_file():
+            raise UserError(f"{path} is no run folder: it has no {CONFIG_NAME}")
+    except OSError as error:
+        raise UserError(f"{path} cannot be opened: {error.strerror or error}") from None
+    return read_config(path / CONFIG_NAME)
+
+
+def expect_checkpoint(path: Path, config: RunConfig) -> None:
+    """Raise UserError unless a run folder has a checkpoint that looks like one of its networks.
+
+    Called before networks are built, so that a wrong number in config.json does not cost gigabytes.
+
+    Parameters
+    ----------
+    path : Path
+    config : RunConfig
+    """
+    reasons = []
+    for _, candidate in checkpoint.list_checkpoints(path / "checkpoints"):
+        try:
+            checkpoint.check_checkpoint(candidate, image_size=config.image_size, width=config.width)
+            return
+        except checkpoint.DamagedFileError as error:
+            reasons.append(str(error))
+        except OSError as error:
+            raise UserError(f"{candidate} cannot be opened: {error.strerror or error}") from None
+    raise _no_checkpoint(path, reasons)
+
+
+def load_newest(path: Path, config: RunConfig, gan: GAN) -> tuple[int, list[tuple[Path, str]]]:
+    """Bring a GAN to the newest good checkpoint of a run.
+
+    Parameters
+    ----------
+    path : Path
+    config : RunConfig
+    gan : GAN
+        Changed in place.
+
+    Returns
+    -------
+    step : int
+        Finished steps.
+    damaged : list of (Path, str)
+        What was passed over, and why.
+
+    Raises
+    ------
+    UserError
+        If there is no good checkpoint, or it belongs to networks of another size.
+    """
+    damaged: list[tuple[Path, str]] = []
+    for _, candidate in checkpoint.list_checkpoints(path / "checkpoints"):
+        try:
+            step = checkpoint.load_checkpoint(candidate, gan, image_size=config.image_size, width=config.width)
+            return step, damaged
+        except checkpoint.DamagedFileError as error:
+            damaged.append((candidate, str(error)))
+    raise _no_checkpoint(path, [reason for _, reason in damaged])
+
+
+def lock_run(path: Path) -> FolderLock:
+    """Hold a run folder, so that no other process writes to it.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    FolderLock
+
+    Raises
+    ------
+    UserError
+        If another process holds it, or it cannot be written to.
+    """
+    try:
+        return FolderLock(path)
+    except OSError as error:
+        raise _unusable(error, path, "--resume") from None
+
+
+def finished_steps(path: Path, config: RunConfig) -> int | None:
+    """How many steps a run folder has behind it, if it is complete up to its last picture; None if there is work left.
+
+    Parameters
+    ----------
+    path : Path
+    config : RunConfig
+    """
+    found = checkpoint.list_checkpoints(path / "checkpoints")
+    if not found or not all((path / name).exists() for name in _SUMMARIES) or atomic_files.has_temporaries(path):
+        return None
+    newest = found[0][1]
+    try:
+        step = checkpoint.check_checkpoint(newest, image_size=config.image_size, width=config.width)
+        checkpoint.load_tensors(newest)  # for its checksum
+    except checkpoint.DamagedFileError:
+        return None
+    return step
+
+
+def newest_step(path: Path) -> int:
+    """Finished steps of a run folder's newest checkpoint, 0 if it has none; not whether that can be read."""
+    found = checkpoint.list_checkpoints(path / "checkpoints")
+    return found[0][0] if found else 0
+
+
+def check_new_folder(path: Path) -> None:
+    """Raise UserError unless a new folder can be made at `path`.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    if path.name in ("", ".."):
+        raise UserError(f"--out: must end in the name of a new folder, got {path}")
+    try:
+        if path.is_dir():
+            raise UserError(
+                f"--out: {path} exists already and is never overwritten; go on with it by --resume "
+                f"{shlex.quote(str(path))}"
+            )
+        if path.exists() or path.is_symlink():
+            raise UserError(f"--out: must be a new folder, but {path} is a file")
+        parent = path.absolute().parent
+        while not parent.exists():
+            parent = parent.parent
+    except OSError as error:  # a name too long, a loop of links
+        raise UserError(f"--out: {path} cannot be made: {error.strerror or error}") from None
+    if not parent.is_dir():
+        raise UserError(f"--out: {path} cannot be made: {parent} is a file")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise UserError(f"--out: {path} cannot be made: the folder {parent} is read-only")
+
+
+def fresh_folder(preset: str, now: datetime, root: Path = Path("runs")) -> Path:
+    """A path under runs/ that does not exist yet, named by the time and the preset."""
+    base = f"{now:%Y-%m-%d_%H%M%S}-{preset}"
+    path, k = root / base, 1
+    while path.exists():
+        k += 1
+        path = root / f"{base}-{k}"
+    return path
+
+
+def session(step: int, backend: Backend) -> dict[str, Any]:
+    """Facts about one sitting of a run, for config.json: when, from which step, with what, and on which machine.
+
+    Parameters
+    ----------
+    step : int
+        Finished steps at its beginning.
+    backend : Backend
+
+    Returns
+    -------
+    dict
+    """
+    from importlib.metadata import PackageNotFoundError, version
+
+    versions = {"minigan": minigan.__version__, "python": platform.python_version()}
+    for package in ("numpy", "pillow", "matplotlib", "safetensors", "cupy-cuda12x", "cupy-cuda13x"):
+        with contextlib.suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return {
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "from_step": step,
+        "backend": backend.name,
+        "device": backend.device_name,
+        "versions": versions,
+        "machine": {
+            "system": platform.platform(),
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+        },
+    }

@@ -1,0 +1,60 @@
+"""The generator to draw with: the newest of a run, or the one in a file of weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from minigan.gan.step import build_gan
+from minigan.nn.network import Sequential
+from minigan.runs.checkpoint import DamagedFileError, load_network
+from minigan.runs.run_folder import expect_checkpoint, load_newest, open_config
+from minigan.system.console import complain, one_line
+from minigan.system.errors import UserError
+
+
+def load_generator(source: Path, *, raw: bool = False) -> tuple[Sequential, int]:
+    """The newest generator of a run, or the one in a file.
+
+    Parameters
+    ----------
+    source : Path
+        A run folder, or a ``..._GENERATOR_weights_and_arch.safetensors`` file of one.
+    raw : bool
+        Whether to take the generator itself even if the run keeps an average of it.
+
+    Returns
+    -------
+    generator : Sequential
+        On the NumPy backend.
+    step : int
+        Training steps it has had.
+
+    Raises
+    ------
+    UserError
+        If it is neither, or cannot be read.
+    """
+    try:
+        return _load_generator(source, raw)
+    except DamagedFileError as error:
+        raise UserError(str(error)) from None
+    except OSError as error:
+        raise UserError(f"{source} cannot be opened: {error.strerror or error}") from None
+
+
+def _load_generator(source: Path, raw: bool) -> tuple[Sequential, int]:
+    if source.is_file():
+        if raw:
+            raise UserError(f"--raw: chooses between the generators of a run, and {source} holds one network")
+        network, step = load_network(source)
+        if network.name != "generator":
+            raise UserError(f"{source} holds a {network.name}, but faces are drawn by a generator")
+        return network, step
+    config, _ = open_config(source)
+    expect_checkpoint(source, config)
+    gan = build_gan(image_size=config.image_size, width=config.width, ema=config.ema)
+    step, damaged = load_newest(source, config, gan)
+    for _, reason in damaged:
+        complain(f"minigan: warning: {one_line(reason)}; going back to the checkpoint before it")
+    # A checkpoint's average has been settled.
+    return (gan.generator if raw or gan.average is None else gan.average.network), step

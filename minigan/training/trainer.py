@@ -1,0 +1,356 @@
+"""The training loop: the article's schedule around `minigan.gan.step.train_step`.
+
+At every `sample_every`-th step two pictures are taken before the step's updates: 16 of the fakes it shows the
+discriminator, and 16 faces from noise that never changes. At the end of every `save_every`-th step the averages of
+the last 250 losses are printed, the fixed faces are drawn again, and both networks and a checkpoint are saved.
+Everything else here is about not losing work: a checkpoint at least every five minutes, an orderly stop on Ctrl-C,
+and a clear word when the disk is full or a loss is no longer a number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+from tqdm import tqdm
+
+from minigan.data.image_set import ImageSet, Prefetcher
+from minigan.evaluation import run_page
+from minigan.evaluation.diagnosis import examine, one_liner
+from minigan.fast.cpu.process_pool import HelperError
+from minigan.gan.augment import draw_moves
+from minigan.gan.models import NOISE_SIZE
+from minigan.gan.step import GAN, METRICS, RecordedStep, StepResult, draw_inputs, train_step
+from minigan.nn.backend import Array, Backend
+from minigan.nn.rng import stream
+from minigan.runs import health
+from minigan.runs.checkpoint import NotFiniteError
+from minigan.runs.run_folder import METRICS_NAME, PICTURE_FACES, REPORT_NAME, VITALS_NAME, Run, read_rows
+from minigan.system.console import complain, one_line, say
+from minigan.system.errors import RunError
+from minigan.training import pictures
+
+if TYPE_CHECKING:
+    from minigan.evaluation.metrics import Yardstick
+
+CHECKPOINT_SECONDS = 300.0
+"""Longest time between two checkpoints: what a crash can cost."""
+
+METRICS_SAMPLES = 1000
+"""Faces that `--metrics-every` measures: enough to see a run getting better, few enough to take seconds."""
+
+SUMMARY_FACES = 64
+BAR_FORMAT = "{desc} {percentage:3.0f}% {bar} {n_fmt}/{total_fmt}, {rate_noinv_fmt}, {remaining} left{postfix}"
+AVERAGED = 250
+
+
+class MetricRing:
+    """Metrics of the latest steps, kept on the device until they are read together.
+
+    Reading a number from a GPU waits for everything before it, so a loop that prints every loss runs at half speed.
+
+    Parameters
+    ----------
+    backend : Backend
+        Says how many steps fit.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._rows = backend.xp.empty((backend.read_every, len(METRICS)), np.float32)
+        self._steps: list[int] = []
+
+    def append(self, step: int, metrics: Array) -> bool:
+        """Keep the metrics of a step; True if the ring is full and has to be read."""
+        self._rows[len(self._steps)] = metrics
+        self._steps.append(step)
+        return len(self._steps) == len(self._rows)
+
+    def read(self) -> list[tuple[int, list[float]]]:
+        """Every (step, metrics) since the last reading; the ring is then empty."""
+        if not self._steps:
+            return []
+        rows = self._backend.to_host(self._rows[: len(self._steps)]).tolist()
+        steps, self._steps = self._steps, []
+        return list(zip(steps, rows, strict=True))
+
+
+class Trainer:
+    """A run in progress.
+
+    Parameters
+    ----------
+    run : Run
+    gan : GAN
+    images : ImageSet
+    backend : Backend
+    step : int
+        Finished steps.
+    progress : bool
+        Whether to show a progress bar on stderr.
+    """
+
+    def __init__(
+        self, run: Run, gan: GAN, images: ImageSet, backend: Backend, *, step: int = 0, progress: bool = True
+    ) -> None:
+        self.run, self.gan, self.images, self.backend, self.step = run, gan, images, backend, step
+        self._progress = progress
+        self._ring = MetricRing(backend)
+        self._saved_at = time.monotonic()
+        self._began_at = step
+        self._timed = step, self._saved_at
+        self._report, self._report_failed = run_page.Report(run.path), False
+        config = run.config
+        self._train_step: Callable[..., StepResult] = partial(train_step, gan)
+        if config.cuda_graph:
+            self._train_step = RecordedStep(gan, lambda line: complain(f"minigan: warning: {one_line(line)}"))
+        noise = stream(config.seed, "pictures").standard_normal((SUMMARY_FACES, 1, 1, NOISE_SIZE), np.float32)
+        self._fixed_noise = backend.asarray(noise)
+        self._yardstick: Yardstick | None = None
+
+    def move_to(self, backend: Backend) -> None:
+        """Go on with all arrays on another backend of the same array module."""
+        if backend is not self.backend:
+            self.backend = backend
+            self.gan.to(backend)
+
+    def train(self) -> int:
+        """Run to the last step, or until told to stop.
+
+        Returns
+        -------
+        int
+            0 when all steps are done, 130 or 143 after Ctrl-C or a request to terminate; everything is saved then.
+
+        Raises
+        ------
+        RunError
+            On a full disk (status 1) or a loss that is no longer finite (status 3); the last checkpoint is kept.
+        """
+        config = self.run.config
+        bar: tqdm[NoReturn] = tqdm(
+            total=config.steps,
+            initial=self.step,
+            desc="Training",
+            unit=" steps",
+            disable=not self._progress,
+            dynamic_ncols=True,
+            mininterval=0.2 if sys.stderr.isatty() else 15,  # a log file wants few lines
+            bar_format=BAR_FORMAT,
+        )
+        end, words = run_page.STOPPED, ""
+        try:
+            with (
+                np.errstate(all="ignore"),  # what is no number is found in the losses, and told in plain words there
+                bar,
+                Prefetcher(self.images, config.seed, config.batch_size, flip=config.flip) as batches,
+                _stop_requests() as requests,
+            ):
+                self._timed = self.step, time.monotonic()
+                self._write_report(run_page.RUNNING)
+                while self.step < config.steps and not requests:
+                    self._one_step(batches, bar)
+                    bar.update()
+                self._read_metrics(bar)
+                self._save_checkpoint()
+                self._summarise()
+                if self.step % config.save_every:
+                    self._say_diagnosis(bar)
+                if self.step == config.steps:
+                    end = run_page.FINISHED
+                return 128 + requests[0] if requests and self.step < config.steps else 0
+        except OSError as error:
+            end, words = run_page.FAILED, f"{self._where(error)}; {self._what_is_kept()}"
+            raise RunError(words) from None
+        except NotFiniteError as error:
+            end, words = run_page.FAILED, f"after step {self.step - 1} {error}; {self._what_is_kept()}"
+            self._note_not_finite(self.step - 1, f"after step {self.step - 1} {error}")
+            raise RunError(words, exit_status=3) from None
+        except HelperError as error:
+            end, words = run_page.FAILED, f"{error}; {self._what_is_kept()}"
+            raise RunError(words) from None
+        except RunError as error:
+            end, words = run_page.FAILED, str(error)
+            raise
+        finally:
+            self._write_report(end, words)
+            self.run.close()
+
+    def _one_step(self, batches: Prefetcher, bar: tqdm[NoReturn]) -> None:
+        config, step = self.run.config, self.step
+        is_sample, is_save = step % config.sample_every == 0, (step + 1) % config.save_every == 0
+        if is_sample:
+            self._save_fixed_picture(step)
+        inputs = draw_inputs(batches.batch(step), config.seed, step, self.backend)
+        before = health.weights_of(self.gan) if health.is_due(step) else None
+        more = []
+        if config.translate:
+            more = [draw_moves(config.batch_size, config.image_size, config.seed, step, self.backend)]
+        result = self._train_step(inputs, *more)
+        if before is not None:
+            self.run.append(VITALS_NAME, step, health.measure(inputs.real, result.fakes, before, self.gan))
+        if is_sample:
+            pictures.save_faces(self.run.path, step, self.backend.to_host(result.fakes[:PICTURE_FACES]), fixed=False)
+        self.step += 1
+        # After the first step, too: what a plot needs is loaded, and found missing, now and not hours later.
+        is_plot = is_save or step == self._began_at
+        if self._ring.append(step, result.metrics) or is_plot:
+            self._read_metrics(bar)
+        if config.metrics_every and self.step % config.metrics_every == 0:
+            self._measure_faces(bar)
+        if is_save:
+            self.run.save_networks(self.gan, step)
+            self._save_fixed_picture(step)
+        if is_plot:
+            pictures.save_losses(self.run)
+        if is_save or time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
+            self._read_metrics(bar)
+            self._save_checkpoint()
+        if is_save:
+            self._print_averages(bar)
+            self._say_diagnosis(bar)
+        if self.step - self._timed[0] >= config.sample_every:
+            self._log_speed()
+        if (is_sample or is_save) and self._report.is_due:
+            self._write_report(run_page.RUNNING)
+
+    def _read_metrics(self, bar: tqdm[NoReturn]) -> None:
+        """Bring the metrics to the host, log them, and make sure that they are numbers."""
+        values = None
+        for step, values in self._ring.read():
+            if not np.isfinite(values).all():
+                told = ", ".join(f"{name} {value:g}" for name, value in zip(METRICS[:3], values[:3], strict=True))
+                words = f"the losses of step {step} are no longer finite ({told})"
+                self._note_not_finite(step, words)
+                raise RunError(f"{words}; {self._what_is_kept()}", exit_status=3)
+            self.run.log(step, values)
+        if values is not None:
+            d_real, d_fake, g, d_x, d_g_z, _ = values
+            bar.set_postfix_str(
+                f"D {d_real:.3f} real {d_fake:.3f} fake, G {g:.3f}, D(x) {d_x:.2f}, D(G(z)) {d_g_z:.2f}", refresh=False
+            )
+
+    def _print_averages(self, bar: tqdm[NoReturn]) -> None:
+        d_real, d_fake, g = self.run.averages(AVERAGED)[:3]
+        count = min(AVERAGED, self.step)
+        with bar.external_write_mode(file=sys.stdout):
+            say(
+                f"Step {self.step - 1}: averages of the last {count} steps: "
+                f"D fake {d_fake:f}, D real {d_real:f}, GAN {g:f}"
+            )
+
+    def _say_diagnosis(self, bar: tqdm[NoReturn]) -> None:
+        """One line if the run does not look normal; a file that cannot be read must not cost the run."""
+        with contextlib.suppress(OSError):
+            rows = [read_rows(self.run.path, name) for name in (VITALS_NAME, METRICS_NAME)]
+            line = one_liner(examine(self.run.config, *self.run.history(), *rows), self.run.path)
+            if line is not None:
+                with bar.external_write_mode(file=sys.stdout):
+                    say(line)
+
+    def _note_not_finite(self, step: int, words: str) -> None:
+        """Leave word of it for the diagnosis: the log has only numbers."""
+        with contextlib.suppress(OSError):
+            self.run.append(VITALS_NAME, step, {"not_finite": words})
+
+    def _measure_faces(self, bar: tqdm[NoReturn]) -> None:
+        """Append a row to metrics.jsonl; broken weights are left to the check of the losses."""
+        from minigan.evaluation import metrics  # late, as in minigan.train
+
+        config = self.run.config
+        if self._yardstick is None:
+            self._yardstick = metrics.Yardstick(
+                self.images, samples=METRICS_SAMPLES, seed=config.seed, drawn=config.data is None
+            )
+        count = self._yardstick.samples
+        faces = metrics.draw_samples(self.gan.painter(), count, config.seed, self.backend)
+        if faces is None:
+            return
+        measures, _ = self._yardstick.measure(faces)
+        row = {"samples": count, "measures": {name: m.to_dict() for name, m in measures.items()}}
+        self.run.append(METRICS_NAME, self.step - 1, row)
+        with bar.external_write_mode(file=sys.stdout):
+            say(f"Step {self.step - 1}: {metrics.in_short(measures)}")
+
+    def _faces(self, count: int) -> Array:
+        """Faces from the fixed noise, on the host."""
+        return self.backend.to_host(self.gan.painter().predict(self._fixed_noise[:count]))
+
+    def _save_fixed_picture(self, step: int) -> None:
+        pictures.save_faces(self.run.path, step, self._faces(PICTURE_FACES), fixed=True)
+
+    def _log_speed(self) -> None:
+        """Note how long it took since the last note."""
+        now, (step, then) = time.monotonic(), self._timed
+        if self.step > step:
+            self.run.log_speed(step, self.step, now - then)
+            self._timed = self.step, now
+
+    def _write_report(self, state: str, words: str = "") -> None:
+        """Write report.html. Whatever goes wrong with it, the run is worth more and goes on, after one warning."""
+        try:
+            self._report.write(state, words, self.run.history())
+        except Exception as error:
+            if not self._report_failed:
+                complain(f"minigan: warning: {REPORT_NAME} could not be written: {one_line(error)}")
+            self._report_failed = True
+
+    def _save_checkpoint(self) -> None:
+        self._log_speed()
+        if self.run.last_checkpoint() != self.step:
+            self.run.save_checkpoint(self.gan, self.step)
+        self._saved_at = time.monotonic()
+
+    def _summarise(self) -> None:
+        pictures.save_summary(self.run, self._faces(SUMMARY_FACES))
+
+    def _what_is_kept(self) -> str:
+        kept = self.run.last_checkpoint()
+        if kept is None:
+            return "no checkpoint had been written"
+        return f"the checkpoint of step {kept} is kept: {resume_line(self.run.path)}"
+
+    @staticmethod
+    def _where(error: OSError) -> str:
+        name = Path(error.filename).name if isinstance(error.filename, str) else "a file"
+        return f"cannot write {name}: {error.strerror or error}"
+
+
+def resume_line(path: Path) -> str:
+    """The command that goes on with a run."""
+    name = str(path)
+    return f"python -m minigan.train --resume {shlex.quote('./' + name if name.startswith('-') else name)}"
+
+
+@contextlib.contextmanager
+def _stop_requests() -> Iterator[list[int]]:
+    """Collect requests to stop (Ctrl-C, SIGTERM) in a list instead of dying; a second Ctrl-C does interrupt."""
+    requests: list[int] = []
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if requests:
+            raise KeyboardInterrupt
+        requests.append(number)
+        # Not print: the signal may have come while the progress bar was in the middle of printing.
+        os.write(2, b"\nStopping after this step (once more: stop at once) ...\n")
+
+    try:
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not in the main thread, as in a test or a notebook's worker
+        yield requests
+        return
+    try:
+        yield requests
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
