@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from minigan.check.codes import CODES
 from minigan.check.exercises import EXERCISES
 
-ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 

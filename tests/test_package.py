@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
 import minigan
 from minigan import __main__ as commands
@@ -52,7 +53,7 @@ def test_help_names_every_option_of_the_readme(module, capsys):
     with pytest.raises(SystemExit):
         module.main(["--help"])
     text = capsys.readouterr().out
-    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for line in readme.splitlines():
         _, called, arguments = line.partition(f"-m {module.__name__}")
         for option in re.findall(r"(?<=\s)--[a-z-]+", arguments if called else ""):

@@ -1,0 +1,291 @@
+"""`python -m minigan.evaluate` and `--metrics-every`: what they say and leave; and measuring changes no training."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from equal_runs import assert_equal_runs, files_of
+from PIL import Image
+
+from minigan import evaluate, train
+from minigan.data.drawn import modes
+from minigan.evaluation import metrics
+from minigan.runs.run_folder import METRICS_NAME, VITALS_NAME, read_rows
+from minigan.system.cli import run_command
+from minigan.training import trainer
+
+SIZE = ["--image-size", "32", "--width", "2", "--batch-size", "4", "--sample-every", "50", "--save-every", "4"]
+
+
+@pytest.fixture(autouse=True)
+def _fewer_patches(monkeypatch):
+    monkeypatch.setattr(metrics, "_MOST_PATCHES", 1 << 12)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder of 140 small pictures."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for k in range(140):
+        coarse = Image.fromarray(rng.integers(0, 256, (4, 4, 3), np.uint8))
+        coarse.resize((32, 32), Image.Resampling.BICUBIC).save(folder / f"{k:03d}.png")
+    return folder
+
+
+def start(pictures, out, *arguments):
+    return run_command(train.main, ["--data", str(pictures), *SIZE, "--out", str(out), *map(str, arguments)])
+
+
+def call(*arguments):
+    return run_command(evaluate.main, [str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module")
+def run(pictures, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "run"
+    assert start(pictures, out, "--steps", 6) == 0
+    return out
+
+
+# ------------------------------------------------------------------------------------------------------------ evaluate
+def test_table_and_files(run, tmp_path, capsys):
+    assert call(run, "--out", tmp_path) == 0
+    told = capsys.readouterr().out
+    assert "after 6 steps: 70 samples beside 140 images" in told  # at most half as many as there are images
+    for words in ("sliced Wasserstein distance", "at 32x32 pixels", "diversity", "nearest training image", "copies"):
+        assert words in told
+    assert "Diagnosis: nothing looks wrong." in told
+    result = json.loads((tmp_path / "evaluation.json").read_text(encoding="utf-8"))
+    assert (result["step"], result["samples"], result["findings"]) == (6, 70, [])
+    swd = result["measures"]["swd"]
+    assert swd["value"] > swd["real"] == swd["noise"] > 0
+    with Image.open(tmp_path / "evaluation.png") as picture:
+        assert picture.width > 800
+
+
+def test_equal_seeds_give_equal_files(run, tmp_path):
+    folders = [tmp_path / name for name in ("a", "b", "c")]
+    for folder, seed in zip(folders, (0, 0, 1), strict=True):
+        folder.mkdir()
+        assert call(run, "--samples", 64, "--seed", seed, "--out", folder) == 0
+    a, b, c = ((folder / "evaluation.json").read_bytes() for folder in folders)
+    assert a == b != c
+    assert (folders[0] / "evaluation.png").read_bytes() == (folders[1] / "evaluation.png").read_bytes()
+
+
+def test_files_go_to_the_run_by_default_and_disturb_nothing(run, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    assert call(copy, "--samples", 64) == 0
+    after = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    assert {path.name for path in after.keys() - before.keys()} == {"evaluation.json", "evaluation.png"}
+    changed = {path.name for path, words in before.items() if after[path] != words}
+    assert changed == {"report.html"}  # which shows the measures
+
+
+def test_images_that_moved(run, pictures, tmp_path, capsys):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    config = copy / "config.json"
+    config.write_text(
+        config.read_text(encoding="utf-8").replace(str(pictures), str(tmp_path / "gone")), encoding="utf-8"
+    )
+    assert call(copy) == 2
+    error = capsys.readouterr().err
+    assert "--data DIR says where the run's images are" in error
+    assert error.count("\n") == 1
+    assert call(copy, "--samples", 64, "--data", pictures) == 0
+    assert "not the images" not in capsys.readouterr().err
+    fewer = tmp_path / "fewer"
+    shutil.copytree(pictures, fewer)
+    (fewer / "000.png").unlink()
+    assert call(copy, "--samples", 64, "--data", fewer) == 0
+    assert "not the images that the run began with (then 140, now 139)" in capsys.readouterr().err
+
+
+def test_a_damaged_checkpoint_falls_back(run, tmp_path, capsys):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    (copy / "checkpoints" / "step-000006.safetensors").write_bytes(b"x")
+    assert call(copy, "--samples", 64) == 0
+    captured = capsys.readouterr()
+    assert "going back" in captured.err
+    assert "after 4 steps" in captured.out
+
+
+def test_diagnosis_alone_needs_neither_images_nor_a_checkpoint(run, tmp_path, capsys):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    shutil.rmtree(copy / "checkpoints")
+    row = {"step": 5, "not_finite": "the losses of step 5 are no longer finite"}
+    with (copy / VITALS_NAME).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+    assert call(copy, "--diagnosis") == 0
+    told = capsys.readouterr().out
+    assert "error: The numbers have run away" in told
+    assert "seen: the losses of step 5" in told
+    assert "what to do:" in told
+
+
+def test_drawn_faces_are_counted_by_kind(tmp_path, monkeypatch, capsys):
+    from dataclasses import replace
+
+    from minigan.runs.config import PRESETS
+
+    monkeypatch.setattr(modes, "FITTED", 200)
+    monkeypatch.setattr(modes, "HELD_OUT", 0)
+    monkeypatch.setitem(PRESETS, "quick", replace(PRESETS["quick"], faces=160))
+    modes.reader.cache_clear()
+    out = tmp_path / "run"
+    assert run_command(train.main, ["--preset", "quick", *SIZE, "--steps", "1", "--out", str(out)]) == 0
+    assert call(out) == 0
+    modes.reader.cache_clear()
+    told = capsys.readouterr().out
+    assert "hair colours, of 14" in told
+    assert json.loads((out / "evaluation.json").read_text(encoding="utf-8"))["measures"]["hair_colours"]["real"] > 10
+    assert call(out, "--data", tmp_path) == 2
+    assert "this run learned from drawn faces" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--samples", 63], "--samples: must be between 64 and 10000, got 63"),
+        (["--samples", 10**6], "got 1000000"),
+        (["--seed", -1], "--seed: must be between 0"),
+        (["--out", "no/such/folder"], "--out: must be a folder that exists"),
+        (["--data", "no/such/folder"], "--data: the data folder must exist"),
+        (["--fly"], "unrecognized"),
+    ],
+)
+def test_bad_arguments(run, arguments, message, capsys):
+    assert call(run, *arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("kind", ["missing", "no run", "no checkpoint", "a file", "few images", "broken weights"])
+def test_bad_runs(run, tmp_path, capsys, kind):
+    source = tmp_path / "run"
+    arguments = []
+    if kind == "no run":
+        source.mkdir()
+    elif kind == "a file":
+        source.write_bytes(b"x")
+    elif kind != "missing":
+        shutil.copytree(run, source)
+    if kind == "no checkpoint":
+        shutil.rmtree(source / "checkpoints")
+    if kind == "few images":
+        few = tmp_path / "few"
+        few.mkdir()
+        Image.new("RGB", (32, 32)).save(few / "0.png")
+        arguments = ["--data", few]
+    if kind == "broken weights":
+        for path in (source / "checkpoints").iterdir():
+            path.write_bytes(b"x")
+    assert call(source, *arguments) == 2
+    *before, error = capsys.readouterr().err.splitlines()
+    assert not any("minigan" in line for line in before)  # at most a progress bar
+    assert {
+        "missing": "no such run folder",
+        "no run": "is no run folder",
+        "no checkpoint": "no checkpoint",
+        "a file": "is no run folder",
+        "few images": "at least 128 images are needed",
+        "broken weights": "no checkpoint",
+    }[kind] in error
+
+
+# ------------------------------------------------------------------------------------------------------- metrics-every
+@pytest.fixture
+def few_samples(monkeypatch):
+    monkeypatch.setattr(trainer, "METRICS_SAMPLES", 64)
+
+
+def test_measuring_changes_nothing_and_resumes_exactly(pictures, run, tmp_path, few_samples, capsys):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert start(pictures, whole, "--steps", 6, "--metrics-every", 2) == 0
+    rows = read_rows(whole, METRICS_NAME)
+    assert [row["step"] for row in rows] == [1, 3, 5]
+    assert rows[0]["samples"] == 64
+    assert rows[0]["measures"]["swd"]["value"] != rows[2]["measures"]["swd"]["value"]
+    assert "Step 3: sliced Wasserstein distance" in capsys.readouterr().out
+
+    plain, measured = files_of(run), files_of(whole)
+    del plain["config.json"], measured["config.json"], measured[METRICS_NAME]
+    assert plain == measured
+
+    # Killed after step 5: the newest checkpoint has 4 steps, and the rows of what came after are there, one cut short.
+    shutil.copytree(whole, parts)
+    (parts / "checkpoints" / "step-000006.safetensors").unlink()
+    with (parts / METRICS_NAME).open("a", encoding="utf-8") as file:
+        file.write('{"step": 7, "meas')
+    assert run_command(train.main, ["--resume", str(parts)]) == 0
+    assert_equal_runs(whole, parts)
+
+
+def test_metrics_may_be_asked_for_on_resume(pictures, run, tmp_path, few_samples):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    assert run_command(train.main, ["--resume", str(copy), "--steps", "8", "--metrics-every", "4"]) == 0
+    assert [row["step"] for row in read_rows(copy, METRICS_NAME)] == [7]
+
+
+def test_a_run_without_the_setting_keeps_its_default(run, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    config = json.loads((copy / "config.json").read_text(encoding="utf-8"))
+    del config["settings"]["metrics_every"]
+    (copy / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert run_command(train.main, ["--resume", str(copy), "--steps", "7"]) == 0
+
+
+@pytest.mark.parametrize("arguments", [["--metrics-every", -1], ["--metrics-every", "x"]])
+def test_bad_intervals(pictures, tmp_path, arguments, capsys):
+    assert start(pictures, tmp_path / "run", *arguments) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_few_images_to_measure_by_are_told_before_anything_is_made(tmp_path, capsys):
+    few = tmp_path / "few"
+    few.mkdir()
+    Image.new("RGB", (32, 32)).save(few / "0.png")
+    assert start(few, tmp_path / "run", "--metrics-every", 2) == 2
+    assert "at least 128 images are needed to measure faces against" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+# -------------------------------------------------------------------------------------------------------------- vitals
+def test_vitals_are_written_and_true(run):
+    rows = read_rows(run, VITALS_NAME)
+    assert [row["step"] for row in rows] == [0]  # every 25 steps
+    row = rows[0]
+    assert -1 <= row["real_low"] < row["real_high"] <= 1
+    assert row["real_spread"] > row["fake_spread"] > 0
+    assert 1e-5 < row["g_move"] <= 1.5e-4 * 1.01  # Adam's first step moves every weight by the learning rate
+    assert 1e-4 < row["d_move"] <= 4e-4 * 1.01
+
+
+def test_vitals_against_plain_arithmetic():
+    from minigan.gan.step import build_gan, draw_inputs, train_step
+    from minigan.runs import health
+
+    gan = build_gan(image_size=32, width=2)
+    real = np.random.default_rng(0).uniform(-1, 1, (5, 32, 32, 3)).astype(np.float32)
+    before = health.weights_of(gan)
+    kept = [{k: a.copy() for k, a in part.items()} for part in before]
+    result = train_step(gan, draw_inputs(real, 1, 0))
+    found = health.measure(real, result.fakes, before, gan)
+    for name, old, network in zip(("g_move", "d_move"), kept, (gan.generator, gan.discriminator), strict=True):
+        changes = np.concatenate([(network.params()[k] - a).ravel() for k, a in old.items()])
+        assert found[name] == pytest.approx(np.sqrt(np.mean(changes.astype(np.float64) ** 2)), rel=1e-4)
+    pairs = [np.mean((real[i] - real[j]) ** 2) for i in range(5) for j in range(i)]
+    assert found["real_spread"] == pytest.approx(np.sqrt(np.mean(pairs)), rel=1e-5)
+    assert (found["real_low"], found["real_high"]) == (real.min(), real.max())
+    assert float(health.spread(real[:1])) == 0

@@ -1,0 +1,220 @@
+"""The readers of checkpoints and of config.json, fed with whatever hypothesis can think of.
+
+They either refuse it in one line, or have read exactly what was written; and whatever a file claims, they take little
+memory for it.
+"""
+
+import json
+import tracemalloc
+
+import malformed_inputs
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minigan import sample
+from minigan.gan.step import build_gan
+from minigan.runs import checkpoint
+from minigan.runs.config import RunConfig, read_config, to_json
+from minigan.runs.run_folder import (
+    CSV_NAME,
+    METRICS_NAME,
+    SPEED_NAME,
+    VITALS_NAME,
+    load_newest,
+    read_history,
+    read_rows,
+    read_speed,
+)
+from minigan.system.errors import UserError
+
+CONFIG = RunConfig(**malformed_inputs.SETTINGS)
+MEGABYTES = 40
+
+
+def told(read, *arguments):
+    """What a reader returns, or None if it refuses in a line, as it may; it takes little memory either way."""
+    refusal, found = "", None
+    tracemalloc.start()
+    try:
+        found = read(*arguments)
+    except UserError as error:
+        refusal = str(error)
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < MEGABYTES << 20
+    assert len(refusal) < 800
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("fuzz")
+    (path / "checkpoints").mkdir()
+    return path
+
+
+@pytest.fixture(scope="module")
+def gan():
+    return build_gan(image_size=32, width=1)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory, gan):
+    """Bytes of a checkpoint and of a generator."""
+    path = tmp_path_factory.mktemp("good")
+    file = checkpoint.save_checkpoint(path, gan, step=2, image_size=32, width=1)
+    checkpoint.save_network(path / "generator", gan.generator, image_size=32, width=1, step=2)
+    return file.read_bytes(), (path / "generator").read_bytes()
+
+
+@st.composite
+def changed(draw, data):
+    """Bytes after a few changes, near the beginning as often as anywhere."""
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.one_of(st.integers(0, min(64, len(data))), st.integers(0, len(data))))
+        length = draw(st.one_of(st.integers(0, 9), st.integers(0, len(data))))
+        new = draw(
+            st.one_of(st.binary(max_size=12), st.sampled_from([data[at : at + length] * 2, b"\xff" * 8, b"{", b'"']))
+        )
+        data = data[:at] + new + data[at + length :]
+    return data
+
+
+numbers = st.one_of(st.integers(), st.sampled_from([0, -1, 2**31, 2**53, 2**63, 2**64, 10**400]))
+texts = st.one_of(
+    st.text(max_size=12), st.sampled_from(["", "2", "32", "512", "-1", "9" * 400, "1e9", "\0", "F32", "BF16"])
+)
+json_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), numbers, st.floats(), texts),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(texts, inner, max_size=4)),
+    max_leaves=12,
+)
+
+
+def state_of(network):
+    return {name: array.copy() for name, array in network.state().items()}
+
+
+def read_checkpoint(folder, contents, gan):
+    """Whether it was read."""
+    path = checkpoint.checkpoint_path(folder / "checkpoints", 2)
+    path.write_bytes(contents)
+    found = told(load_newest, folder, CONFIG, gan)
+    assert found in (None, (2, []))
+    return found is not None
+
+
+def read_generator(folder, contents):
+    path = folder / "generator.safetensors"
+    path.write_bytes(contents)
+    return told(sample.load_generator, path)
+
+
+def test_the_good_ones_are_read(folder, good, gan):
+    assert read_checkpoint(folder, good[0], gan)
+    assert read_generator(folder, good[1]) is not None
+
+
+@given(st.data())
+def test_changed_checkpoints(folder, good, gan, data):
+    before = state_of(gan.generator)
+    read_checkpoint(folder, data.draw(changed(good[0])), gan)
+    after = state_of(gan.generator)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+@given(st.data())
+def test_changed_generators(folder, good, gan, data):
+    found = read_generator(folder, data.draw(changed(good[1])))
+    if found is not None:
+        assert found[1] == 2
+        assert all(
+            np.array_equal(a, b) for a, b in zip(found[0].state().values(), gan.generator.state().values(), strict=True)
+        )
+
+
+@given(json_values, st.binary(max_size=64), st.one_of(st.none(), st.integers(0, 2**64 - 1)))
+def test_any_header(folder, gan, header, data, length):
+    contents = malformed_inputs.tensors_file(header, data, length)
+    assert not read_checkpoint(folder, contents, gan)
+    assert read_generator(folder, contents) is None
+
+
+@given(
+    said=st.dictionaries(st.sampled_from(["step", "image_size", "width", "network", "g_optimizer.t"]), json_values),
+    entry=st.fixed_dictionaries(
+        {},
+        optional={
+            "dtype": texts,
+            "shape": st.lists(numbers, max_size=4),
+            "data_offsets": st.lists(numbers, max_size=3),
+        },
+    ),
+    data=st.binary(max_size=64),
+)
+def test_headers_of_the_right_kind(folder, gan, said, entry, data):
+    header = {"__metadata__": malformed_inputs.words(network="generator") | said, "0.kernel": entry}
+    contents = malformed_inputs.tensors_file(header, data)
+    assert not read_checkpoint(folder, contents, gan)
+    assert read_generator(folder, contents) is None
+
+
+@given(
+    said=st.dictionaries(st.sampled_from(["step", "image_size", "width", "network", "other", "d_optimizer.t"]), texts)
+)
+def test_any_words_with_a_checksum_that_fits(folder, good, gan, said):
+    """Whoever writes the file knows how the sum is made."""
+    forged = [malformed_inputs.forged(file, lambda tensors, words: words.update(said)) for file in good]
+    read_checkpoint(folder, forged[0], gan)
+    read_generator(folder, forged[1])
+
+
+def read_settings(folder, contents):
+    path = folder / "config.json"
+    path.write_bytes(contents)
+    found = told(read_config, path)
+    if found is not None:
+        assert found[0].check() == found[0]
+        path.write_text(to_json(*found), encoding="utf-8")
+        assert read_config(path) == found
+
+
+@given(json_values)
+def test_any_json_for_settings(folder, value):
+    read_settings(folder, json.dumps(value).encode())
+    read_settings(folder, json.dumps({"settings": value}).encode())
+
+
+@given(st.dictionaries(st.sampled_from([*malformed_inputs.SETTINGS, "other"]), json_values, max_size=3), json_values)
+def test_settings_with_strange_values(folder, changes, sessions):
+    settings = {"settings": {**malformed_inputs.SETTINGS, **changes}, "sessions": sessions}
+    read_settings(folder, json.dumps(settings).encode())
+
+
+@given(changed(malformed_inputs.settings()))
+def test_changed_settings(folder, contents):
+    read_settings(folder, contents)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes(folder, gan, contents):
+    read_settings(folder, contents)
+    assert not read_checkpoint(folder, contents, gan)
+    assert read_generator(folder, contents) is None
+
+
+@given(
+    st.lists(st.one_of(st.binary(max_size=40), json_values.map(lambda value: json.dumps(value).encode())), max_size=5)
+)
+def test_any_log(folder, lines):
+    """What is no line of ours is passed over."""
+    for name in (CSV_NAME, SPEED_NAME, VITALS_NAME, METRICS_NAME):
+        (folder / name).write_bytes(b"\n".join(lines))
+    steps, values = told(read_history, folder)
+    assert len(steps) == len(values)
+    for name in (VITALS_NAME, METRICS_NAME):
+        assert all(isinstance(row["step"], int) for row in told(read_rows, folder, name))
+    told(read_speed, folder)

@@ -1,0 +1,236 @@
+"""The diagnosis: silent on normal runs, and right about runs that are broken on purpose."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from broken_runs import BROKEN, NORMAL_SEEDS, RECORD, STEPS, train
+from places import ROOT
+
+from minigan.evaluation import diagnosis
+from minigan.evaluation.diagnosis import CODES, SEVERITIES, band_of, diagnose, examine, one_liner
+from minigan.gan.step import METRICS
+from minigan.runs.config import PRESETS, RunConfig
+from minigan.system.errors import UserError
+
+SMALL = replace(PRESETS["quick"], image_size=32, width=16)
+ARTICLE = RunConfig(data="faces")
+NORMAL = {"d_real": 0.40, "d_fake": 0.39, "g": 2.5, "d_x": 0.85, "d_g_z": 0.16, "accuracy": 0.97}
+HEALTHY = {
+    "real_low": -1.0, "real_high": 1.0, "real_spread": 0.65, "fake_spread": 0.5, "g_move": 8e-5, "d_move": 1e-4
+}  # fmt: skip
+
+
+def made(steps=400, *, config=ARTICLE, vital=None, metrics=(), **values):
+    """Findings of a run whose numbers never change."""
+    history = np.tile([{**NORMAL, **values}[name] for name in METRICS], (steps, 1))
+    vitals = [{"step": k, **HEALTHY, **(vital or {})} for k in range(0, steps, 25)]
+    return examine(config, np.arange(steps), history, vitals, metrics)
+
+
+def codes(findings):
+    return [finding.code for finding in findings]
+
+
+# ------------------------------------------------------------------------------------------------------- recorded runs
+@pytest.fixture(scope="module")
+def recorded():
+    with np.load(RECORD) as file:
+        return {name: file[name] for name in file.files}
+
+
+def findings_of(recorded, name, steps=STEPS):
+    history = recorded[name][:steps].astype(np.float64)
+    vitals = [row for row in json.loads(str(recorded[f"{name}: vitals"])) if row["step"] < steps]
+    return examine(SMALL, np.arange(len(history)), history, vitals)
+
+
+@pytest.mark.parametrize("seed", NORMAL_SEEDS)
+def test_silent_on_normal_runs_at_any_time(recorded, seed):
+    for steps in range(1, STEPS + 1, 9):
+        assert findings_of(recorded, f"normal, seed {seed}", steps) == []
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_right_about_broken_runs(recorded, name):
+    right = BROKEN[name][1].split(" or ")
+    for steps in range(50, STEPS + 1, 25):
+        found = codes(findings_of(recorded, name, steps))
+        assert found[0] in right if found else steps < STEPS // 2, steps
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("seed", NORMAL_SEEDS)
+def test_silent_on_a_normal_run_performed_now(tmp_path, seed, capsys):
+    assert train(tmp_path / "run", seed=seed) == 0
+    assert diagnose(tmp_path / "run") == []
+    assert "Diagnosis" not in capsys.readouterr().out
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", BROKEN)
+def test_right_about_a_broken_run_performed_now(tmp_path, name, capsys):
+    assert train(tmp_path / "run", broken=name) == 0
+    first = diagnose(tmp_path / "run")[0]
+    assert first.code in BROKEN[name][1].split(" or ")
+    (line,) = {line for line in capsys.readouterr().out.splitlines() if "Diagnosis" in line}
+    assert line.startswith(f"Diagnosis: {first.title}")
+
+
+# --------------------------------------------------------------------------------------------------------- single looks
+def test_healthy_numbers_are_no_finding():
+    assert made() == []
+    assert made(5000, d_real=0.385, d_fake=0.383, g=2.5) == []
+    assert made(10) == []
+    assert made(50, vital={"fake_spread": 0.01}) == []  # an untrained generator's fakes are alike
+    assert examine(ARTICLE, np.zeros(0, int), np.zeros((0, 6)), []) == []
+
+
+def test_better_training_is_judged_as_such():
+    """A generator that was told to go faster may; and losses that its runs have are normal there only."""
+    twice, tenfold = (replace(ARTICLE, g_learning_rate=rate) for rate in (3e-4, 1.5e-3))
+    moves, losses = {"g_move": 3e-4, "d_move": 5e-4}, {"d_real": 0.55, "d_fake": 0.55}
+    assert codes(made(vital=moves)) == ["exploding"]
+    assert "exploding" not in codes(made(config=twice, vital=moves))
+    assert codes(made(config=tenfold, vital={**moves, "g_move": 1.5e-3})) == ["exploding"]
+    assert codes(made(**losses)) == ["unusual"]
+    assert codes(made(accuracy=0.7)) == ["discriminator-lost"]
+    assert made(config=twice, accuracy=0.7) == []
+    assert codes(made(config=twice, accuracy=0.6)) == ["discriminator-lost"]
+    for config in (twice, replace(ARTICLE, translate=True)):
+        assert made(config=config, **losses) == []
+        assert "--translate or --g-learning-rate" in band_of(config, 5000).name
+    for config in (replace(ARTICLE, ema=0.999), replace(ARTICLE, flip=True)):
+        assert band_of(config, 5000) == band_of(ARTICLE, 5000)
+
+
+@pytest.mark.parametrize(
+    ("code", "vital", "values"),
+    [
+        ("data-range", {"real_low": 0.0, "real_high": 255.0}, {}),
+        ("data-range", {"real_low": -1.2}, {}),
+        ("data-range", {"real_low": 0.01}, {}),
+        ("data-range", {"real_low": -1.0, "real_high": -0.99}, {}),
+        ("data-range", {"real_spread": 0.0}, {}),
+        ("data-range", {"real_high": None}, {}),
+        ("exploding", {"g_move": 2e-3, "d_move": 3e-3}, {}),
+        ("exploding", {"g_move": None, "d_move": None}, {}),
+        ("exploding", {}, {"d_fake": 14.3}),
+        ("nothing-learned", {"g_move": 0.0, "d_move": 0.0}, {}),
+        ("generator-dead", {"g_move": 0.0}, {}),
+        ("discriminator-dead", {"d_move": 0.0}, {"accuracy": 0.4}),
+        ("discriminator-too-strong", {"d_move": 1e-3}, {}),
+        ("discriminator-too-strong", {"g_move": 6e-6}, {}),
+        ("discriminator-too-strong", {}, {"d_real": 0.05, "d_fake": 0.04, "g": 5.0, "accuracy": 1.0}),
+        ("discriminator-lost", {}, {"accuracy": 0.5, "d_real": 0.69, "d_fake": 0.69, "g": 0.69}),
+        ("mode-collapse", {"fake_spread": 0.1}, {}),
+        ("unusual", {}, {"d_real": 0.6}),
+    ],
+)
+def test_each_look(code, vital, values):
+    found = made(vital=vital, **values)
+    assert codes(found)[0] == code
+    assert found[0].evidence
+    assert found[0].severity in SEVERITIES
+
+
+def test_nothing_moves_after_an_explosion():
+    still = {"g_move": 0.0, "d_move": 0.0}
+    leap = {**HEALTHY, "g_move": 5e-3, "d_move": 2e-2}
+    vitals = [{"step": k, **(HEALTHY | still if k else leap)} for k in range(0, 400, 25)]
+    history = np.tile([{**NORMAL, "d_fake": 14.3, "accuracy": 0.5}[name] for name in METRICS], (400, 1))
+    assert codes(examine(ARTICLE, np.arange(400), history, vitals)) == ["exploding"]
+    assert codes(examine(ARTICLE, np.arange(110), history[:110], vitals[:5])) == ["exploding"]
+
+
+def test_old_runs_without_vitals_are_judged_by_their_losses():
+    history = np.tile(list(NORMAL.values()), (400, 1))
+    assert examine(ARTICLE, np.arange(400), history, []) == []
+    history[:, 1] = 14.3
+    assert codes(examine(ARTICLE, np.arange(400), history, [])) == ["exploding"]
+
+
+def test_one_batch_without_dark_pixels_is_no_wrong_range():
+    vitals = [{"step": k, **HEALTHY, "real_low": 0.3 if k == 50 else -0.9} for k in range(0, 400, 25)]
+    history = np.tile(list(NORMAL.values()), (400, 1))
+    assert examine(ARTICLE, np.arange(400), history, vitals) == []
+
+
+def test_numbers_that_ran_away():
+    vitals = [{"step": 120, "not_finite": "the losses of step 120 are no longer finite (d_real nan)"}]
+    history = np.tile(list(NORMAL.values()), (120, 1))
+    (finding,) = examine(ARTICLE, np.arange(120), history, vitals)
+    assert (finding.code, finding.severity) == ("not-finite", "error")
+    assert "step 120" in finding.evidence
+
+
+def test_metrics_show_what_the_log_cannot():
+    def row(**measures):
+        return [
+            {
+                "step": 399,
+                "measures": {name: {"value": v, "real": r, "noise": 0.1} for name, (v, r) in measures.items()},
+            }
+        ]
+
+    assert made(metrics=row(distance=(70, 80), copies=(0.01, 0.0), clear=(0.9, 1), modes=(100, 167))) == []
+    assert codes(made(metrics=row(distance=(10, 80)))) == ["mode-collapse"]
+    assert codes(made(metrics=row(clear=(0.9, 1), modes=(12, 167)))) == ["mode-collapse"]
+    assert codes(made(metrics=row(clear=(0.2, 1), modes=(12, 167)))) == []  # too blurred to count
+    assert codes(made(metrics=row(copies=(0.3, 0.01)))) == ["memorising"]
+    assert (
+        made(metrics=[{"step": 3, "measures": {"copies": {"value": "x"}}}, {"step": 4, "measures": {"copies": 7}}])
+        == []
+    )
+    assert made(metrics=[{"step": 3}]) == []
+
+
+@pytest.mark.parametrize("value", ["x", None, [], {}, 10**400, -1, True], ids=lambda v: str(v)[:5])
+def test_rows_that_hold_anything_raise_nothing(value):
+    history = np.tile(list(NORMAL.values()), (400, 1))
+    for name in HEALTHY:
+        vitals = [{"step": k, **HEALTHY, name: value} for k in range(0, 400, 25)]
+        examine(ARTICLE, np.arange(400), history, vitals)
+        examine(ARTICLE, np.arange(400), history, [{"step": k, name: value} for k in (0, 50, 75)])
+    for row in ({"measures": value}, {"measures": {"swd": value, "copies": {"value": value, "real": 0}}}):
+        examine(ARTICLE, np.arange(400), history, [], [{"step": 9, **row}])
+    assert examine(ARTICLE, np.arange(400), history, [{"step": k} for k in range(0, 400, 25)]) == []
+
+
+def test_bands_are_those_of_the_configuration_and_named():
+    assert band_of(ARTICLE, 300).d_real == (0.38, 0.52)
+    assert band_of(ARTICLE, 300).g == (2.3, 3.5)
+    assert band_of(ARTICLE, 5000).g == (2.2, 2.9)
+    assert "drawn" in band_of(RunConfig(), 5000).name
+    assert "quick" in band_of(PRESETS["quick"], 500).name
+    assert "other" in band_of(replace(ARTICLE, width=8), 500).name
+    assert band_of(ARTICLE, 2500).g == (2.2, 3.5)
+    (finding,) = made(5000, g=3.2)
+    assert finding.band == band_of(ARTICLE, 5000).name
+    assert made(300, g=3.2) == []
+
+
+def test_one_line():
+    assert one_liner([], Path("runs/a")) is None
+    found = made(vital={"g_move": 0.0, "fake_spread": 0.0})
+    assert codes(found) == ["generator-dead", "mode-collapse"]
+    line = one_liner(found, Path("my runs/a"))
+    assert "The generator is dead" in line
+    assert "(and 1 more)" in line
+    assert "'my runs/a' --diagnosis" in line
+    assert "\n" not in line
+
+
+def test_no_run_folder(tmp_path):
+    with pytest.raises(UserError, match="no run folder"):
+        diagnose(tmp_path)
+
+
+def test_every_look_has_a_code_and_the_document_knows_it():
+    text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    for code in CODES:
+        assert f"| {code} |" in text
+    for code, others in diagnosis._EXPLAINS.items():
+        assert {code, *others} <= CODES.keys()

@@ -1,0 +1,191 @@
+"""minigan against numbers recorded from Keras 2.2.4 on TensorFlow 1.8: three steps, 16 pictures a batch.
+
+The file holds what the original computed (losses, norms and first values of gradients and weights, moving
+statistics); its inputs are regenerated here. Tolerances are those a correct float32 implementation meets: Adam's
+first step is +-lr whatever the size of the gradient, so a weight whose gradient is nearly 0 may move the other way,
+and a LeakyReLU may flip.
+"""
+
+import hashlib
+
+import numpy as np
+import pytest
+from places import GOLDEN
+
+from minigan.gan.models import discriminator, generator
+from minigan.gan.step import StepInputs, build_gan, discriminator_step, generator_step
+from minigan.nn.initializers import ORIGINAL_SEED
+from minigan.nn.ops import sigmoid_forward
+
+FILE = GOLDEN / "keras-2.2.4-tf1.8-b16.npz"
+B = 16
+
+KERAS_NAMES = {
+    "D": {0: "conv2d_1", 2: "conv2d_2", 3: "batch_normalization_1", 5: "conv2d_3", 6: "batch_normalization_2",
+          8: "conv2d_4", 9: "batch_normalization_3", 12: "dense_1"},
+    "G": {0: "conv2d_transpose_1", 1: "batch_normalization_4", 3: "conv2d_transpose_2", 4: "batch_normalization_5",
+          6: "conv2d_transpose_3", 7: "batch_normalization_6", 9: "conv2d_transpose_4", 10: "batch_normalization_7",
+          12: "conv2d_5", 13: "batch_normalization_8", 15: "conv2d_transpose_5"},
+}  # fmt: skip
+"""Our layer number to Keras's layer name."""
+
+BEFORE_BN = {"conv2d_2", "conv2d_3", "conv2d_4", "conv2d_transpose_1", "conv2d_transpose_2", "conv2d_transpose_3",
+             "conv2d_transpose_4", "conv2d_5"}  # fmt: skip
+"""Layers whose bias the next batch normalization subtracts again: its true gradient is 0, the record is rounding."""
+
+SHA1 = {
+    "D": {
+        "0.kernel": "1ded74effaa9bae3b0970032829854c308b80cb9",
+        "2.kernel": "353ad68888320ce5f75893d27b53b7de5f6becc1",
+        "5.kernel": "3c9da6b6fe9ed5835281a8d1e569c6bf9d7a32e1",
+        "8.kernel": "53c72feec879e552fe8361e0dda97dda74afb461",
+        "12.kernel": "058d98eba0b16699734659895c2a841797eb70d1",
+    },
+    "G": {
+        "0.kernel": "b5ea8e6732ddbe333b329afecc6a055d1339bb1b",
+        "3.kernel": "c1f80681fcb13535713c5b8d9b0f2c341c8c7b58",
+        "6.kernel": "4559793384fc54b79304af1427f63933a48d3eba",
+        "9.kernel": "835aec511b3e09b5bc2d0f10f22b23f45773bc7f",
+        "12.kernel": "af5517952b99781f0b6055134aea3ab4837b739e",
+        "15.kernel": "d878d8319bfb36552d03f01dbfa98909ae14a61b",
+    },
+}
+
+
+def golden_inputs() -> list[StepInputs]:
+    """The three steps' inputs, drawn as the original drew them: reals apart, the rest from NumPy's global stream."""
+    rs = np.random.RandomState(ORIGINAL_SEED)
+    rs.randint(10**7, size=11)  # the 11 kernels' op seeds
+    reals = np.random.RandomState(7)
+    steps = []
+    for _ in range(3):
+        blocks = reals.uniform(-1, 1, (B, 8, 8, 3)).repeat(8, 1).repeat(8, 2)
+        real = np.clip(blocks + 0.1 * reals.normal(size=(B, 64, 64, 3)), -1, 1)
+        noise = rs.normal(0, 1, (B, 1, 1, 100))
+        real_labels = 1 - 0.2 * rs.random_sample(B)
+        fake_labels = 0.2 * rs.random_sample(B)
+        generator_noise = rs.normal(0, 1, (B, 1, 1, 100))
+        arrays = (real, noise, generator_noise, real_labels[:, None], fake_labels[:, None])
+        steps.append(StepInputs(*(a.astype(np.float32) for a in arrays)))
+    return steps
+
+
+def snapshot(network, which):
+    """State and gradients under Keras's names."""
+    arrays = {}
+    for kind, values in (("w", network.state()), ("g", network.grads())):
+        for path, array in values.items():
+            index, weight = path.split(".")
+            arrays[kind, KERAS_NAMES[which][int(index)], weight] = array.copy()
+    return arrays
+
+
+@pytest.fixture(scope="module")
+def golden():
+    with np.load(FILE, allow_pickle=False) as file:
+        return dict(file)
+
+
+@pytest.fixture(scope="module")
+def replay():
+    """Three steps of minigan, phase by phase: losses, fakes, and a snapshot of the trained network after each."""
+    gan = build_gan(init="original")
+    record = {"losses": np.zeros((3, 3)), "fakes": [], "pred_real": []}
+    for k, inputs in enumerate(golden_inputs()):
+        fakes = gan.generator.predict(inputs.noise)
+        real = discriminator_step(gan.discriminator, gan.d_optimizer, inputs.real, inputs.real_labels)
+        record[f"s{k}.real"] = snapshot(gan.discriminator, "D")
+        fake = discriminator_step(gan.discriminator, gan.d_optimizer, fakes, inputs.fake_labels)
+        record[f"s{k}.fake"] = snapshot(gan.discriminator, "D")
+        logits = gan.discriminator.predict(inputs.real)
+        record["pred_real"].append(sigmoid_forward(logits)[0][:, 0])
+        g = generator_step(
+            gan.generator, gan.discriminator, gan.g_optimizer, inputs.generator_noise, inputs.real_labels
+        )
+        record[f"s{k}.gan"] = snapshot(gan.generator, "G")
+        record["losses"][k] = [real.loss, fake.loss, g.loss]
+        record["fakes"].append(fakes)
+    return record
+
+
+def relative(a, b):
+    """Relative L2 distance of a from the recorded b."""
+    return np.linalg.norm(np.asarray(a, np.float64) - b) / np.linalg.norm(np.asarray(b, np.float64))
+
+
+@pytest.mark.parametrize(("which", "path", "expected"), [(n, path, sha) for n in "DG" for path, sha in SHA1[n].items()])
+def test_original_weights_are_bit_exact(which, path, expected):
+    network = {"D": discriminator, "G": generator}[which](init="original")
+    assert hashlib.sha1(network.params()[path].tobytes()).hexdigest() == expected
+
+
+def test_losses_of_step_0(golden, replay):
+    expected = golden["metrics"][0, :, 0]
+    error = np.abs(replay["losses"][0] - expected) / expected
+    assert error[0] < 1e-6, error  # nothing has been updated yet
+    assert error[1] < 2e-4, error  # after one Adam update
+    assert error[2] < 5e-4, error  # after two
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_losses_while_running_free(golden, replay, step):
+    expected = golden["metrics"][step, :, 0]
+    np.testing.assert_allclose(replay["losses"][step], expected, rtol=5e-3)
+
+
+@pytest.mark.parametrize(("step", "tolerance"), [(0, 1e-6), (1, 3e-2), (2, 3e-2)])
+def test_inference_fakes(golden, replay, step, tolerance):
+    fakes = replay["fakes"][step]
+    np.testing.assert_allclose(fakes[0], golden[f"s{step}.fake0"], rtol=0, atol=tolerance)
+    np.testing.assert_allclose(fakes.mean(axis=(1, 2, 3)), golden[f"s{step}.fakemean"], rtol=0, atol=tolerance)
+
+
+def test_discriminator_in_inference_mode(golden, replay):
+    """Moving statistics at work: D on the reals after both updates. Step 0 is saturated and says nothing."""
+    expected = golden["s1.D.pred_real"].reshape(-1)
+    assert relative(replay["pred_real"][1], expected) < 5e-3
+
+
+def recorded(golden, phase, kind):
+    """Names of layer and weight for which a phase has a record of this kind: "gnorm", "g16", "w16" or "wnorm"."""
+    which = "G" if phase.endswith("gan") else "D"
+    prefix = f"{phase}.{kind}." if kind[0] == "g" else f"{phase}.{which}.{kind}."
+    return [(key, *key.removeprefix(prefix).split(".")) for key in golden if key.startswith(prefix)]
+
+
+@pytest.mark.parametrize("phase", ["s0.real", "s0.fake", "s0.gan"])
+def test_gradients_of_step_0(golden, replay, phase):
+    names = recorded(golden, phase, "g16")
+    assert len(names) == (22 if phase == "s0.gan" else 16)
+    for key, layer, weight in names:
+        if weight == "bias" and layer in BEFORE_BN:
+            continue
+        if layer in ("dense_1", "conv2d_4"):
+            tolerance = 1e-5
+        else:
+            tolerance = 2e-2 if (layer, weight) == ("conv2d_transpose_5", "bias") else 5e-3
+        gradient = replay[phase]["g", layer, weight]
+        assert relative(gradient.reshape(-1)[:16], golden[key]) < tolerance, key
+        norm = np.linalg.norm(gradient.astype(np.float64))
+        assert relative(norm, golden[key.replace(".g16.", ".gnorm.")]) < tolerance, key
+
+
+@pytest.mark.parametrize("phase", ["s0.real", "s0.fake", "s0.gan"])
+def test_weights_after_the_first_updates(golden, replay, phase):
+    names = recorded(golden, phase, "w16")
+    assert len(names) == (22 if phase == "s0.gan" else 16)
+    for key, layer, weight in names:
+        if weight == "bias" and layer in BEFORE_BN:
+            continue
+        ours = replay[phase]["w", layer, weight].reshape(-1)[:16]
+        np.testing.assert_allclose(ours, golden[key], rtol=0, atol=1e-6, err_msg=key)
+
+
+@pytest.mark.parametrize(("phase", "tolerance"), [("s0.real", 1e-5), ("s0.fake", 1e-3), ("s0.gan", 1e-5)])
+def test_moving_statistics_of_step_0(golden, replay, phase, tolerance):
+    which = "G" if phase.endswith("gan") else "D"
+    keys = [key for key in golden if key.startswith(f"{phase}.{which}.") and ".moving_" in key]
+    assert len(keys) == (10 if which == "G" else 6)
+    for key in keys:
+        layer, weight = key.split(".")[-2:]
+        assert relative(replay[phase]["w", layer, weight], golden[key]) < tolerance, key
