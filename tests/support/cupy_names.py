@@ -1,4 +1,4 @@
-"""Write tests/cupy_names.json: what CuPy offers, so that the device double offers no more.
+"""Write tests/support/cupy_names.json: what CuPy offers, so that the device double offers no more.
 
 Run by hand where CuPy is installed (no GPU needed): ``python tests/support/cupy_names.py``. For a plain function the
 names of its parameters are kept, for a ufunc the word "ufunc". Of `cupy.cuda` and of classes, the names alone.

@@ -147,7 +147,7 @@ def test_changes_that_would_be_lost_are_left_to_threads(team):
     assert refused(team) == [
         "a list",
         f"an array of {far.nbytes:,} bytes outside the shared memory",
-        "the function test_changes_that_would_be_lost_are_left_to_threads.<locals>.<lambda> of test_helpers",
+        "the function test_changes_that_would_be_lost_are_left_to_threads.<locals>.<lambda> of test_process_pool",
     ]
 
 

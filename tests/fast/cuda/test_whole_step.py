@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from device_double import COMPILER, COUNTER, NAMES, DeviceArray, make_backend
 from PIL import Image
-from places import SUPPORT
+from places import ROOT, SUPPORT
 
 import minigan
 from minigan import train
@@ -160,7 +160,7 @@ def test_launches_of_the_articles_step(kernels, monkeypatch):
         optimizer.step(network.grads())  # makes the tables that a recording must find ready
     COUNTER.reset()
     cuda.Recording(lambda: train_step(networks, inputs), kernels.xp)
-    readme = (SUPPORT.parent / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"{COUNTER.launches} launches a step" in readme
 
 
