@@ -3,7 +3,7 @@
 `DeviceArray` keeps its numbers in a NumPy array that nobody else can reach. It refuses to meet NumPy arrays, refuses
 to become one by accident, keeps reductions on the "device" as arrays of shape (), and counts every time a value
 crosses to the host (`syncs`), because on a GPU each crossing waits for all the work queued before it. `DeviceModule`
-offers exactly the functions, keyword arguments and methods that the real CuPy has (tests/support/cupy_names.json), so that
+offers exactly the functions, keyword arguments and methods that the real CuPy has (cupy_names.json), so that
 code that runs on the double asks nothing of CuPy that is not there.
 
 With ``make_backend(kernels=True)`` it also has `RawModule`: the project's own CUDA source, compiled for the processor

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from device_double import COMPILER, COUNTER, NAMES, DeviceArray, make_backend
 from PIL import Image
-from places import ROOT, SUPPORT
+from places import ROOT
 
 import minigan
 from minigan import train
