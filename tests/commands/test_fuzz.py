@@ -5,6 +5,7 @@ memory for it.
 """
 
 import json
+import re
 import tracemalloc
 
 import malformed_inputs
@@ -94,8 +95,20 @@ json_values = st.recursive(
 )
 
 
-def state_of(network):
-    return {name: array.copy() for name, array in network.state().items()}
+def all_of(gan):
+    """Every number that a checkpoint brings back, as one list of bytes."""
+    networks = [*gan.generator.state().values(), *gan.discriminator.state().values()]
+    moments = [*gan.g_optimizer.state().values(), *gan.d_optimizer.state().values()]
+    return [array.tobytes() for array in networks + moments]
+
+
+def checksum_of(contents):
+    """What the file says its checksum is; it covers all the rest."""
+    return json.loads(contents[8 : 8 + int.from_bytes(contents[:8], "little")])["__metadata__"]["sha256"]
+
+
+def is_count(text):
+    return re.fullmatch("[0-9]{1,11}", text) is not None and int(text) <= 10**10
 
 
 def read_checkpoint(folder, contents, gan):
@@ -120,10 +133,12 @@ def test_the_good_ones_are_read(folder, good, gan):
 
 @given(st.data())
 def test_changed_checkpoints(folder, good, gan, data):
-    before = state_of(gan.generator)
-    read_checkpoint(folder, data.draw(changed(good[0])), gan)
-    after = state_of(gan.generator)
-    assert all(np.array_equal(before[name], after[name]) for name in before)
+    """Whether it is read or refused, the networks and optimizers are those that were saved."""
+    contents = data.draw(changed(good[0]))
+    before = all_of(gan)
+    if read_checkpoint(folder, contents, gan):
+        assert checksum_of(contents) == checksum_of(good[0])
+    assert all_of(gan) == before
 
 
 @given(st.data())
@@ -166,10 +181,22 @@ def test_headers_of_the_right_kind(folder, gan, said, entry, data):
     said=st.dictionaries(st.sampled_from(["step", "image_size", "width", "network", "other", "d_optimizer.t"]), texts)
 )
 def test_any_words_with_a_checksum_that_fits(folder, good, gan, said):
-    """Whoever writes the file knows how the sum is made."""
-    forged = [malformed_inputs.forged(file, lambda tensors, words: words.update(said)) for file in good]
-    read_checkpoint(folder, forged[0], gan)
-    read_generator(folder, forged[1])
+    """A file whose author knows how the sum is made: it is read exactly if its words fit the file and the run."""
+    as_checkpoint, as_generator = (
+        malformed_inputs.forged(file, lambda tensors, words: words.update(said)) for file in good
+    )
+    sizes_fit = said.get("image_size", "32") == "32" and said.get("width", "1") == "1"
+    before, updates = all_of(gan), said.get("d_optimizer.t", "0")
+    is_right = sizes_fit and said.get("step", "2") == "2" and is_count(updates)
+    assert read_checkpoint(folder, as_checkpoint, gan) == is_right
+    assert all_of(gan) == before
+    if is_right:
+        assert gan.d_optimizer.t == int(updates)
+    step = said.get("step", "2")
+    found = read_generator(folder, as_generator)
+    assert (found is not None) == (sizes_fit and said.get("network", "generator") == "generator" and is_count(step))
+    if found is not None:
+        assert found[1] == int(step)
 
 
 def read_settings(folder, contents):
@@ -206,15 +233,28 @@ def test_any_bytes(folder, gan, contents):
     assert read_generator(folder, contents) is None
 
 
+SPEED_LINE = b"0,5,1.250"
+
+
 @given(
-    st.lists(st.one_of(st.binary(max_size=40), json_values.map(lambda value: json.dumps(value).encode())), max_size=5)
+    st.lists(
+        st.one_of(
+            st.binary(max_size=40),
+            json_values.map(lambda value: json.dumps(value).encode()),
+            st.just(SPEED_LINE),
+            st.just(b'{"step": 7}'),
+        ),
+        max_size=5,
+    )
 )
 def test_any_log(folder, lines):
-    """What is no line of ours is passed over."""
+    """A line that minigan did not write is passed over, and does not hide those that it wrote."""
     for name in (CSV_NAME, SPEED_NAME, VITALS_NAME, METRICS_NAME):
-        (folder / name).write_bytes(b"\n".join(lines))
+        (folder / name).write_bytes(b"\n".join([*lines, b""]))
     steps, values = told(read_history, folder)
-    assert len(steps) == len(values)
+    assert len(steps) == len(values) == 0
+    assert told(read_speed, folder) == lines.count(SPEED_LINE) * [(0, 5, 1.25)]
     for name in (VITALS_NAME, METRICS_NAME):
-        assert all(isinstance(row["step"], int) for row in told(read_rows, folder, name))
-    told(read_speed, folder)
+        rows = told(read_rows, folder, name)
+        assert all(isinstance(row["step"], int) for row in rows)
+        assert rows.count({"step": 7}) >= lines.count(b'{"step": 7}')
