@@ -178,7 +178,17 @@ def test_headers_of_the_right_kind(folder, gan, said, entry, data):
 
 
 @given(
-    said=st.dictionaries(st.sampled_from(["step", "image_size", "width", "network", "other", "d_optimizer.t"]), texts)
+    said=st.fixed_dictionaries(
+        {},
+        optional={
+            "step": st.sampled_from(["2", "32"]) | texts,
+            "image_size": st.just("32") | texts,
+            "width": st.just("1") | texts,
+            "network": st.sampled_from(["generator", "discriminator"]) | texts,
+            "d_optimizer.t": st.sampled_from(["2", "32"]) | texts,
+            "other": texts,
+        },
+    )
 )
 def test_any_words_with_a_checksum_that_fits(folder, good, gan, said):
     """A file whose author knows how the sum is made: it is read exactly if its words fit the file and the run."""
