@@ -1,8 +1,9 @@
-"""How a lesson's own exercise is judged: on cases, against a reference, with the mistakes people make known by name.
+"""How a lesson's exercise is judged, without printing anything.
 
-`minigan.check` judges layers, whose gradients it measures. The lessons ask for more than layers: a puzzle of indices, a
-number read off a curve, the name of a fault. An `Exercise` says how such a thing is tried. What comes out is a
-`Verdict`, told in the checker's own words and layout.
+The exercises of `minigan.check` are layers, whose gradients it measures: `judge_layer` hands them to its engine. The
+lessons ask for more than layers: a puzzle of indices, a number read off a curve, the name of a fault. For each of
+these, `lessons.exercises` has an `Exercise`, which says how an answer is tried: on cases, against a reference, with a
+list of known mistakes, or by a function of its own. Either way the result is a `Verdict`; `lessons.notebook` prints it.
 """
 
 from __future__ import annotations
@@ -205,6 +206,44 @@ def judge(exercise: Exercise, given: Sequence[Any], *, seed: int = 0, **settings
         if finding is None:  # a mistake of ours must not look like the student's
             raise
         return Verdict(FAILED, finding=finding)
+
+
+def judge_layer(name: str, given: tuple[Any, ...], *, layout: str = "NHWC", seed: int = 0) -> Verdict:
+    """Judge an exercise of `minigan.check`, without printing.
+
+    Parameters
+    ----------
+    name : str
+    given : tuple of callable
+        Forward and backward, or the single function; forward alone passes when it is right.
+    layout : "NHWC" or "NCHW"
+    seed : int
+
+    Returns
+    -------
+    Verdict
+
+    Raises
+    ------
+    ValueError
+        If the number of functions or the layout does not fit.
+    """
+    from minigan.check.engine.ladder import run_exercise
+    from minigan.check.exercises import EXERCISES
+
+    functions = EXERCISES[name].functions
+    if not 1 <= len(given) <= len(functions):
+        raise ValueError(f"check: {name} is {' and '.join(functions)}, got {len(given)} functions")
+    if layout not in ("NHWC", "NCHW"):
+        raise ValueError(f'check: layout must be "NHWC" or "NCHW", got {layout!r}')
+    outcome = run_exercise(name, dict(zip(functions, given, strict=False)), layout=layout, seed=seed)
+    status = outcome.status
+    if status == NOT_IMPLEMENTED and len(given) == 1 and outcome.passed:
+        status = PASSED  # a lesson may ask for forward first
+    said = ", ".join(outcome.passed)
+    if status == NOT_IMPLEMENTED:
+        said = "not implemented yet" + (f" (but right so far: {said})" if said else "")
+    return Verdict(status, said, outcome.finding, tuple(outcome.passed))
 
 
 def blame(error: Exception, given: Sequence[Any]) -> Finding | None:

@@ -15,22 +15,21 @@ import os
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from lessons.judging import Exercise, Mistake, Verdict, judge, name_faults
+from lessons import exercises, fast
+from lessons.judging import Verdict, judge, judge_layer
 from lessons.kept_layers import keep_functions, my, my_ops
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Exercise", "Mistake", "Verdict", "check", "fast", "keep", "my", "my_ops", "name_faults", "show", "yours"]
+__all__ = ["check", "fast", "keep", "my", "my_ops", "show", "show_image", "yours"]
 
 DOTS_PER_INCH = 110
 
 LARGE = 50_000
 """Pictures of more bytes are stored with a palette of 256 colours."""
-
-T = TypeVar("T")
 
 
 # ---------------------------------------------------------------------------------------------------------------- check
@@ -67,7 +66,6 @@ def check(name: str, *given: Any, hint: int | None = None, **settings: Any) -> V
 
 
 def _judged(name: str, given: tuple[Any, ...], hint: int | None, settings: dict[str, Any]) -> tuple[Verdict, str]:
-    from lessons import exercises
     from minigan.check.exercises import EXERCISES
 
     if name in EXERCISES:
@@ -82,45 +80,6 @@ def _judged(name: str, given: tuple[Any, ...], hint: int | None, settings: dict[
         )
     verdict = judge(exercise, given, **settings)
     return verdict, _told(name, verdict, exercise.lesson, exercise.hints, hint)
-
-
-def judge_layer(name: str, given: tuple[Any, ...], *, layout: str = "NHWC", seed: int = 0) -> Verdict:
-    """Judge an exercise of `minigan.check`, without printing.
-
-    Parameters
-    ----------
-    name : str
-    given : tuple of callable
-        Forward and backward, or the single function; forward alone passes when it is right.
-    layout : "NHWC" or "NCHW"
-    seed : int
-
-    Returns
-    -------
-    Verdict
-
-    Raises
-    ------
-    ValueError
-        If the number of functions or the layout does not fit.
-    """
-    from minigan.check.engine.ladder import run_exercise
-    from minigan.check.exercises import EXERCISES
-    from minigan.check.outcomes import NOT_IMPLEMENTED, PASSED
-
-    functions = EXERCISES[name].functions
-    if not 1 <= len(given) <= len(functions):
-        raise ValueError(f"check: {name} is {' and '.join(functions)}, got {len(given)} functions")
-    if layout not in ("NHWC", "NCHW"):
-        raise ValueError(f'check: layout must be "NHWC" or "NCHW", got {layout!r}')
-    outcome = run_exercise(name, dict(zip(functions, given, strict=False)), layout=layout, seed=seed)
-    status = outcome.status
-    if status == NOT_IMPLEMENTED and len(given) == 1 and outcome.passed:
-        status = PASSED  # a lesson may ask for forward first
-    said = ", ".join(outcome.passed)
-    if status == NOT_IMPLEMENTED:
-        said = "not implemented yet" + (f" (but right so far: {said})" if said else "")
-    return Verdict(status, said, outcome.finding, tuple(outcome.passed))
 
 
 def _layer_hints(name: str, verdict: Verdict) -> tuple[str, ...]:
@@ -250,11 +209,6 @@ def yours(function: Callable[..., Any], reference: Callable[..., Any]) -> Callab
         return reference(*arguments, **settings)
 
     return either
-
-
-def fast(full: T, quick: T) -> T:
-    """`full`, or `quick` where the whole course is only tried (MINIGAN_LESSONS_FAST=1)."""
-    return quick if os.environ.get("MINIGAN_LESSONS_FAST") == "1" else full
 
 
 # ----------------------------------------------------------------------------------------------------------------- keep

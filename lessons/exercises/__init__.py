@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lessons.notebook import Exercise
+    from lessons.judging import Exercise
 
 _FOLDER = Path(__file__).parent
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
+from lessons.judging import Exercise, Mistake, Verdict
 from lessons.judging import judge as judge_on_cases
-from lessons.notebook import Exercise, Mistake, Verdict
 from minigan.nn.backend import NUMPY, Array, register, xp_of
 
 

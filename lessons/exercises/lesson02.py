@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons import notebook
-from lessons.judging import blame, judge
+from lessons.judging import Exercise, Mistake, Verdict, blame, judge
 from minigan.nn.backend import Array
 
 Check = Callable[..., bool]
@@ -575,25 +574,19 @@ def _one_sided(f: Any, x: Array, dy: Array, v: Array, h: float = 1e-5) -> float:
     return float(np.sum((f(x + h * v) - f(x)) * dy) / h)
 
 
-NUMERIC_GRADIENT = notebook.Exercise(
+NUMERIC_GRADIENT = Exercise(
     name="numeric_gradient",
     lesson=2,
     reference=numeric_gradient,
     cases=_gradient_cases,
     tolerance=1e-7,
     mistakes=(
-        notebook.Mistake(
-            _forward_difference, "it is the forward difference, (f(x + h) - f(x)) / h; take a step to both sides"
-        ),
-        notebook.Mistake(
-            _row_by_row, "x[k] of an array with two axes is a whole row, and all of it was moved; use np.ndindex"
-        ),
-        notebook.Mistake(
-            _reference_with(scale=lambda h: 2.0), "it is twice the slope: from x - h to x + h is a way of 2h"
-        ),
-        notebook.Mistake(_reference_with(scale=lambda h: 2 * h), "the difference is not divided by the way, 2h"),
-        notebook.Mistake(_reference_with(dy=np.ones_like), "dy is not used: every output counts as much as dy says"),
-        notebook.Mistake(
+        Mistake(_forward_difference, "it is the forward difference, (f(x + h) - f(x)) / h; take a step to both sides"),
+        Mistake(_row_by_row, "x[k] of an array with two axes is a whole row, and all of it was moved; use np.ndindex"),
+        Mistake(_reference_with(scale=lambda h: 2.0), "it is twice the slope: from x - h to x + h is a way of 2h"),
+        Mistake(_reference_with(scale=lambda h: 2 * h), "the difference is not divided by the way, 2h"),
+        Mistake(_reference_with(dy=np.ones_like), "dy is not used: every output counts as much as dy says"),
+        Mistake(
             _in_place,
             "x is moved in place, and this f returns a view of x, so that both values are one array. Move a copy",
         ),
@@ -606,22 +599,22 @@ NUMERIC_GRADIENT = notebook.Exercise(
     ),
 )
 
-DIRECTIONAL_SLOPE = notebook.Exercise(
+DIRECTIONAL_SLOPE = Exercise(
     name="directional_slope",
     lesson=2,
     reference=directional_slope,
     cases=_slope_cases,
     tolerance=1e-7,
     mistakes=(
-        notebook.Mistake(_one_sided, "it is the forward difference; take a step to both sides, h*v and -h*v"),
-        notebook.Mistake(_along(scale=lambda h: 2.0), "it is twice the slope: from -h*v to h*v is a way of 2h"),
-        notebook.Mistake(_along(scale=lambda h: 2 * h), "the difference is not divided by the way, 2h"),
-        notebook.Mistake(_along(dy=np.ones_like), "dy is not used: every output counts as much as dy says"),
-        notebook.Mistake(
+        Mistake(_one_sided, "it is the forward difference; take a step to both sides, h*v and -h*v"),
+        Mistake(_along(scale=lambda h: 2.0), "it is twice the slope: from -h*v to h*v is a way of 2h"),
+        Mistake(_along(scale=lambda h: 2 * h), "the difference is not divided by the way, 2h"),
+        Mistake(_along(dy=np.ones_like), "dy is not used: every output counts as much as dy says"),
+        Mistake(
             _along(v=lambda v: v / np.linalg.norm(v)),
             "v was made a unit vector. Leave it as it is: the slope is to equal sum(dx * v)",
         ),
-        notebook.Mistake(_along(v=np.ones_like), "v is not used: all entries of x were moved alike"),
+        Mistake(_along(v=np.ones_like), "v is not used: all entries of x were moved alike"),
     ),
     hints=(
         "It is the numeric gradient without its loop: x moves along v instead of along one axis.",
@@ -668,13 +661,13 @@ def median_error(h: float, dtype: type, *, centred: bool = True) -> float:
 _GRIDS = {np.float64: 10.0 ** np.arange(-9, -1, 0.25), np.float32: 10.0 ** np.arange(-6, 0, 0.25)}
 
 
-def _judge_steps(*given: Any) -> notebook.Verdict:
+def _judge_steps(*given: Any) -> Verdict:
     if any(h is None for h in given):
-        return notebook.Verdict.not_yet()
+        return Verdict.not_yet()
     evidence, names = [], ("float64", "float32")
     for name, dtype, h in zip(names, (np.float64, np.float32), given, strict=True):
         if isinstance(h, bool) or not isinstance(h, int | float | np.number) or not 0 < float(h) < 1:
-            return notebook.Verdict.wrong(f"{name}: h is to be a number between 0 and 1, got {h!r}")
+            return Verdict.wrong(f"{name}: h is to be a number between 0 and 1, got {h!r}")
         error = median_error(float(h), dtype)
         best = min(median_error(float(other), dtype) for other in _GRIDS[dtype])
         if error <= 30 * best:
@@ -687,11 +680,11 @@ def _judge_steps(*given: Any) -> notebook.Verdict:
         )
         evidence.append(f"{name}, h = {h:.0e}: the typical error is {error:.0e}, the best there is {best:.0e}; {side}")
     if evidence:
-        return notebook.Verdict.wrong("the error can be made much smaller", *evidence)
-    return notebook.Verdict.ok("both are within a factor of 30 of the best there is")
+        return Verdict.wrong("the error can be made much smaller", *evidence)
+    return Verdict.ok("both are within a factor of 30 of the best there is")
 
 
-CHOOSE_H = notebook.Exercise(
+CHOOSE_H = Exercise(
     name="choose_h",
     lesson=2,
     reference=(1e-5, 5e-3),
@@ -724,35 +717,35 @@ def _trust_cases() -> list[tuple[str, Any, Array, Array, Array, bool]]:
     ]
 
 
-def _judge_trust(*given: Any) -> notebook.Verdict:
+def _judge_trust(*given: Any) -> Verdict:
     (function,) = given
     for told, f, x, dy, v, wanted in _trust_cases():
         before = x.copy(), dy.copy(), v.copy()
         try:
             answer = function(f, x, dy, v)
         except NotImplementedError:
-            return notebook.Verdict.not_yet()
+            return Verdict.not_yet()
         if not (isinstance(answer, tuple) and len(answer) == 2):
-            return notebook.Verdict.wrong("it is to return two things, slope and trusted", f"it returned {answer!r}")
+            return Verdict.wrong("it is to return two things, slope and trusted", f"it returned {answer!r}")
         if not all(np.array_equal(a, b) for a, b in zip(before, (x, dy, v), strict=True)):
-            return notebook.Verdict.wrong("it changes x, dy or v", f"on {told}")
+            return Verdict.wrong("it changes x, dy or v", f"on {told}")
         slope, trusted = answer
         if np.ndim(trusted) or not isinstance(trusted, bool | np.bool_):
-            return notebook.Verdict.wrong("trusted is to be True or False", f"it is {trusted!r}")
+            return Verdict.wrong("trusted is to be True or False", f"it is {trusted!r}")
         coarse, fine = directional_slope(f, x, dy, v, 1e-5), directional_slope(f, x, dy, v, 5e-6)
         measured = f"slope at h: {coarse:.6g}, at h/2: {fine:.6g}"
         if bool(trusted) != wanted:
             apart = abs(coarse - fine)
             why = f"they are {apart:.1e} apart, {apart / max(abs(fine), 1e-300):.0e} of the slope"
             said = "trusts" if trusted else "does not trust"
-            return notebook.Verdict.wrong(f"it {said} the slope of {told}", f"{measured}; {why}")
+            return Verdict.wrong(f"it {said} the slope of {told}", f"{measured}; {why}")
         scale = max(abs(fine), 1e-12)
         if wanted and not (np.ndim(slope) == 0 and abs(float(slope) - fine) <= 1e-6 * scale):
-            return notebook.Verdict.wrong(f"the slope is wrong for {told}", f"yours {slope!r}; {measured}")
-    return notebook.Verdict.ok("smooth functions trusted, kinks noticed")
+            return Verdict.wrong(f"the slope is wrong for {told}", f"yours {slope!r}; {measured}")
+    return Verdict.ok("smooth functions trusted, kinks noticed")
 
 
-TRUSTED_SLOPE = notebook.Exercise(
+TRUSTED_SLOPE = Exercise(
     name="trusted_slope",
     lesson=2,
     reference=trusted_slope,
@@ -766,10 +759,10 @@ TRUSTED_SLOPE = notebook.Exercise(
 )
 
 
-def _judge_killers(*given: Any) -> notebook.Verdict:
+def _judge_killers(*given: Any) -> Verdict:
     (check,) = given
     if not callable(check):
-        return notebook.Verdict.wrong(f"a function is wanted, got {check!r}")
+        return Verdict.wrong(f"a function is wanted, got {check!r}")
     answers: list[Any] = []
 
     def watched(forward: Any, backward: Any, arguments: tuple[Array, ...], rng: np.random.Generator) -> bool:
@@ -779,20 +772,20 @@ def _judge_killers(*given: Any) -> notebook.Verdict:
     try:
         trials = survival(watched)
     except NotImplementedError:
-        return notebook.Verdict.not_yet()
+        return Verdict.not_yet()
     except Exception as error:
         finding = blame(error, [check])
         if finding is None:
             raise
-        return notebook.Verdict.wrong(finding.title, *finding.evidence, f"on {_nth(len(answers))}", _ANSWER, code="E10")
+        return Verdict.wrong(finding.title, *finding.evidence, f"on {_nth(len(answers))}", _ANSWER, code="E10")
     odd = next((answer for answer in answers if not isinstance(answer, bool | np.bool_)), None)
     if None in answers or odd is not None:
-        return notebook.Verdict.wrong(f"a check answers True or False, yours answers {odd!r}", code="E12")
+        return Verdict.wrong(f"a check answers True or False, yours answers {odd!r}", code="E12")
     survivors = [t for t in trials if t.mutant is not None and not t.good]
     accused = [t for t in trials if t.mutant is None and not t.good]
     killed = len(MUTANTS) - len(survivors)
     if not survivors and not accused:
-        return notebook.Verdict.ok(f"all {len(MUTANTS)} mutants killed, none of {len(SUBJECTS)} right ones accused")
+        return Verdict.ok(f"all {len(MUTANTS)} mutants killed, none of {len(SUBJECTS)} right ones accused")
     evidence = [f"survives: {_told(t)}" for t in survivors[:8]]
     evidence += [f"... and {len(survivors) - 8} more"] if len(survivors) > 8 else []
     evidence += [f"accused: {_told(t)}" for t in accused]
@@ -804,7 +797,7 @@ def _judge_killers(*given: Any) -> notebook.Verdict:
         evidence.append(f"About {whom}: {HABITS[needs]}")
     evidence += [_ACCUSED[t.name] for t in accused if t.name in _ACCUSED][:2]
     title = f"{killed} of {len(MUTANTS)} mutants killed, {len(accused)} of {len(SUBJECTS)} right ones accused"
-    return notebook.Verdict.wrong(title, *evidence)
+    return Verdict.wrong(title, *evidence)
 
 
 _ACCUSED = {
@@ -830,7 +823,7 @@ def _nth(tries: int, seeds: int = 5) -> str:
 _ANSWER = "Whatever a backward returns, even an array of the wrong shape: answer True or False."
 
 
-KILL_THE_MUTANTS = notebook.Exercise(
+KILL_THE_MUTANTS = Exercise(
     name="kill_the_mutants",
     lesson=2,
     reference=gradients_agree,
@@ -926,22 +919,18 @@ def only(forward: Any, arguments: tuple[Array, ...], k: int) -> Callable[[Array]
 SICK_CHECKS: dict[str, tuple[Check, int]] = {"A": (check_a, 1), "B": (check_b, 2), "C": (check_c, 4), "D": (check_d, 6)}
 
 
-def _judge_sick(*given: Any) -> notebook.Verdict:
+def _judge_sick(*given: Any) -> Verdict:
     (answers,) = given
     if not isinstance(answers, dict) or set(answers) != set(SICK_CHECKS):
-        return notebook.Verdict.wrong(
-            f"the answer is a dict with the keys {', '.join(SICK_CHECKS)}", f"it is {answers!r}"
-        )
+        return Verdict.wrong(f"the answer is a dict with the keys {', '.join(SICK_CHECKS)}", f"it is {answers!r}")
     if any(answer is None for answer in answers.values()):
-        return notebook.Verdict.not_yet()
+        return Verdict.not_yet()
     wrong = []
     for name, (check, cause) in SICK_CHECKS.items():
         if answers[name] == cause:
             continue
         if answers[name] not in CAUSES:
-            return notebook.Verdict.wrong(
-                f"{name}: an answer is one of the numbers 1 to {len(CAUSES)}, got {answers[name]!r}"
-            )
+            return Verdict.wrong(f"{name}: an answer is one of the numbers 1 to {len(CAUSES)}, got {answers[name]!r}")
         trials = survival(check, seeds=3)
         survivors = [t for t in trials if t.mutant is not None and t.passed == t.seeds]
         accused = sum(t.mutant is None and t.passed == 0 for t in trials)
@@ -950,11 +939,11 @@ def _judge_sick(*given: Any) -> notebook.Verdict:
         )  # fmt: skip
         wrong.append(f'{name} is not "{CAUSES[answers[name]]}". It {clue}')
     if wrong:
-        return notebook.Verdict.wrong(f"{len(SICK_CHECKS) - len(wrong)} of {len(SICK_CHECKS)} are named", *wrong)
-    return notebook.Verdict.ok("all four are named")
+        return Verdict.wrong(f"{len(SICK_CHECKS) - len(wrong)} of {len(SICK_CHECKS)} are named", *wrong)
+    return Verdict.ok("all four are named")
 
 
-NAME_THE_CAUSES = notebook.Exercise(
+NAME_THE_CAUSES = Exercise(
     name="name_the_causes",
     lesson=2,
     reference={name: cause for name, (_, cause) in SICK_CHECKS.items()},
@@ -968,7 +957,7 @@ NAME_THE_CAUSES = notebook.Exercise(
 
 
 # ------------------------------------------------------------------------------------------------------- for pictures
-def if_right(exercise: notebook.Exercise, function: Callable[..., Any]) -> Callable[..., Any]:
+def if_right(exercise: Exercise, function: Callable[..., Any]) -> Callable[..., Any]:
     """The student's function if it passes its check, the lesson's own otherwise: a picture is no place to fail.
 
     Parameters

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons import notebook
-from lessons.judging import difference
+from lessons.judging import Exercise, Verdict, difference, judge, judge_layer
 from minigan.nn import ops
 from minigan.nn.backend import Array
 
@@ -105,7 +104,7 @@ def _cases(rng: np.random.Generator) -> list[tuple[Array, ...]]:
     return [(normal((N, C)), normal((C, M)), normal(M), normal((M, O)), normal(O)) for N, C, M, O in sizes]
 
 
-def _judge_net(forward: Any, backward: Any = None, *, seed: int = 0) -> notebook.Verdict:
+def _judge_net(forward: Any, backward: Any = None, *, seed: int = 0) -> Verdict:
     rng = np.random.default_rng(seed)
     cases = _cases(rng)
     kept = []
@@ -113,30 +112,28 @@ def _judge_net(forward: Any, backward: Any = None, *, seed: int = 0) -> notebook
         before = [a.copy() for a in case]
         result = forward(*case)
         if not (isinstance(result, tuple) and len(result) == 2):
-            return notebook.Verdict.wrong(
-                "net_forward returns two things, y and a cache", code="E11", where="net_forward"
-            )
+            return Verdict.wrong("net_forward returns two things, y and a cache", code="E11", where="net_forward")
         found = difference(result[0], net_forward(*case)[0], 1e-9, "y")
         if found is not None:
             without = case[0] @ case[1] + case[2]
             linear = np.tanh(without @ case[3] + case[4])
             straight = np.shape(result[0]) == linear.shape and np.allclose(result[0], linear)
             cause = "LeakyReLU is left out" if straight else _forward_cause(result[0], case)
-            return notebook.Verdict.wrong(
+            return Verdict.wrong(
                 f"net_forward: {found.title}", *found.evidence, _told(case), cause=cause, code=found.code
             )
         if any(not np.array_equal(a, b) for a, b in zip(before, case, strict=True)):
-            return notebook.Verdict.wrong("net_forward modifies one of its inputs", _told(case), code="E20")
+            return Verdict.wrong("net_forward modifies one of its inputs", _told(case), code="E20")
         kept.append(result[1])
     if backward is None:
-        return notebook.Verdict.ok("forward")
+        return Verdict.ok("forward")
     # All forwards first, then all backwards: each has to live on its own cache.
     given, right, wrong_in = [], [], []
     for case, cache in zip(cases, kept, strict=True):
         dy = rng.standard_normal((len(case[0]), case[3].shape[1]))
         gradients = backward(dy.copy(), cache)
         if not (isinstance(gradients, tuple | list) and len(gradients) == 5):
-            return notebook.Verdict.wrong(
+            return Verdict.wrong(
                 "net_backward returns five gradients: dx, dw1, db1, dw2, db2", code="E11", where="net_backward"
             )
         given.append((dy, gradients))
@@ -144,11 +141,11 @@ def _judge_net(forward: Any, backward: Any = None, *, seed: int = 0) -> notebook
         wrong_in.append([difference(g, r, 1e-9, n) for g, r, n in zip(gradients, right[-1], NAMES, strict=True)])
     bad = [name for k, name in enumerate(NAMES) if any(row[k] is not None for row in wrong_in)]
     if not bad:
-        return notebook.Verdict.ok("forward, " + ", ".join(NAMES))
+        return Verdict.ok("forward, " + ", ".join(NAMES))
     first = next(f for row in wrong_in for f in row if f is not None)
     good = [name for name in NAMES if name not in bad]
     evidence = [*first.evidence, f"wrong: {', '.join(bad)}" + (f"; right: {', '.join(good)}" if good else "")]
-    return notebook.Verdict.wrong(
+    return Verdict.wrong(
         f"net_backward: {first.title}", *evidence, _told(cases[0]), cause=_cause(cases, given), code=first.code
     )
 
@@ -180,7 +177,7 @@ def _told(case: tuple[Array, ...]) -> str:
     )
 
 
-TWO_LAYER_NET = notebook.Exercise(
+TWO_LAYER_NET = Exercise(
     name="two_layer_net",
     lesson=3,
     reference=net_forward,
@@ -210,11 +207,9 @@ def pair(name: str, forward: Forward, backward: Backward) -> tuple[Forward, Back
         Both from one hand, because a backward can only read its own forward's cache.
     """
     if name == "two_layer_net":
-        from lessons.judging import judge
-
         passed, own = judge(TWO_LAYER_NET, (forward, backward)).passed, (net_forward, net_backward)
     else:
-        passed = notebook.judge_layer(name, (forward, backward)).passed
+        passed = judge_layer(name, (forward, backward)).passed
         own = getattr(ops, f"{name}_forward"), getattr(ops, f"{name}_backward")
     if not passed:
         print(f"{name}: minigan's own is used until yours passes")
@@ -281,11 +276,11 @@ HUNTED: dict[str, tuple[Callable[..., Array], Callable[..., Array], tuple[str, .
 """By letter: the broken function, the right one, their arguments, and what hides the bug."""
 
 
-def _judge_witness(given: Any) -> notebook.Verdict:
+def _judge_witness(given: Any) -> Verdict:
     if not isinstance(given, dict) or set(given) != set(HUNTED):
-        return notebook.Verdict.wrong(f"the answer is a dict with the keys {', '.join(HUNTED)}", code="E11")
+        return Verdict.wrong(f"the answer is a dict with the keys {', '.join(HUNTED)}", code="E11")
     if all(answer is None for answer in given.values()):
-        return notebook.Verdict.not_yet("not answered yet")
+        return Verdict.not_yet("not answered yet")
     evidence, solved = [], 0
     for name, (broken, right, arguments, hidden) in HUNTED.items():
         answer = given[name]
@@ -314,11 +309,11 @@ def _judge_witness(given: Any) -> notebook.Verdict:
             else:
                 solved += 1
     if evidence:
-        return notebook.Verdict.wrong(f"{solved} of {len(HUNTED)} bugs are shown", *evidence)
-    return notebook.Verdict.ok("all four are shown")
+        return Verdict.wrong(f"{solved} of {len(HUNTED)} bugs are shown", *evidence)
+    return Verdict.ok("all four are shown")
 
 
-SHOW_THE_BUG = notebook.Exercise(
+SHOW_THE_BUG = Exercise(
     name="show_the_bug",
     lesson=3,
     reference=lambda: None,

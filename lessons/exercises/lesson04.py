@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons import notebook
-from lessons.judging import judge
+from lessons.judging import Exercise, Mistake, Verdict, judge, name_faults
 from minigan.nn.backend import Array
 from minigan.nn.ops import sigmoid_forward
 
@@ -51,21 +50,19 @@ _HAND_REASONS = {
 }
 
 
-def _judge_hand(answer: Any) -> notebook.Verdict:
+def _judge_hand(answer: Any) -> Verdict:
     right = by_hand()
     if not isinstance(answer, Mapping) or set(answer) != set(right):
-        return notebook.Verdict.wrong(f"a dict with the keys {', '.join(map(repr, right))} is wanted", code="E11")
+        return Verdict.wrong(f"a dict with the keys {', '.join(map(repr, right))} is wanted", code="E11")
     if any(value is None for value in answer.values()):
-        return notebook.Verdict.not_yet("not answered yet")
+        return Verdict.not_yet("not answered yet")
     for name, value in right.items():
         got = answer[name]
         if isinstance(got, bool) or not isinstance(got, int | float | np.number):
-            return notebook.Verdict.wrong(f"{name}: one number is wanted, got {got!r}", code="E12")
+            return Verdict.wrong(f"{name}: one number is wanted, got {got!r}", code="E12")
         if not abs(got - value) < 0.006:
-            return notebook.Verdict.wrong(
-                f"{name} is not {got:g}", cause=_hand_cause(name, float(got), value), code="E30"
-            )
-    return notebook.Verdict.ok(f"{len(right)} numbers")
+            return Verdict.wrong(f"{name} is not {got:g}", cause=_hand_cause(name, float(got), value), code="E30")
+    return Verdict.ok(f"{len(right)} numbers")
 
 
 def _hand_cause(name: str, got: float, value: float) -> str:
@@ -77,30 +74,30 @@ def _hand_cause(name: str, got: float, value: float) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------ break it
-def _judge_breaking(answer: Any) -> notebook.Verdict:
+def _judge_breaking(answer: Any) -> Verdict:
     keys = ("infinite", "not a number", "wrong")
     if not isinstance(answer, Mapping) or set(answer) != set(keys):
-        return notebook.Verdict.wrong(f"a dict with the keys {', '.join(map(repr, keys))} is wanted", code="E11")
+        return Verdict.wrong(f"a dict with the keys {', '.join(map(repr, keys))} is wanted", code="E11")
     if any(value is None for value in answer.values()):
-        return notebook.Verdict.not_yet("not answered yet")
+        return Verdict.not_yet("not answered yet")
     for key in keys:
         pair = answer[key]
         if not isinstance(pair, tuple | list) or len(pair) != 2:
-            return notebook.Verdict.wrong(f"{key!r}: a pair (z, t) is wanted, got {pair!r}", code="E11")
+            return Verdict.wrong(f"{key!r}: a pair (z, t) is wanted, got {pair!r}", code="E11")
         z, t = np.float32(pair[0]), np.float32(pair[1])
         if not np.isfinite(z) or not 0 <= t <= 1:
-            return notebook.Verdict.wrong(f"{key!r}: z must be finite and t between 0 and 1, got {pair!r}", code="E12")
+            return Verdict.wrong(f"{key!r}: z must be finite and t between 0 and 1, got {pair!r}", code="E12")
         got, right = float(naive_bce(z, t)), float(stable_bce(np.float64(z), np.float64(t)))
         told = f"z = {float(z):g}, t = {float(t):g}: the textbook's formula gives {got:.6g}, right is {right:.6g}"
         if key == "infinite" and not np.isinf(got):
-            return notebook.Verdict.wrong("this one is not infinite", told, cause=_BREAKING[key], code="E30")
+            return Verdict.wrong("this one is not infinite", told, cause=_BREAKING[key], code="E30")
         if key == "not a number" and not np.isnan(got):
-            return notebook.Verdict.wrong("this one is a number", told, cause=_BREAKING[key], code="E30")
+            return Verdict.wrong("this one is a number", told, cause=_BREAKING[key], code="E30")
         if key == "wrong" and not np.isfinite(got):
-            return notebook.Verdict.wrong("this one breaks loudly; a quiet one is wanted", told, code="E30")
+            return Verdict.wrong("this one breaks loudly; a quiet one is wanted", told, code="E30")
         if key == "wrong" and abs(got - right) < 0.02 * right:
-            return notebook.Verdict.wrong("this one is right to two per cent", told, cause=_BREAKING[key], code="E30")
-    return notebook.Verdict.ok("three ways to break")
+            return Verdict.wrong("this one is right to two per cent", told, cause=_BREAKING[key], code="E30")
+    return Verdict.ok("three ways to break")
 
 
 _BREAKING = {
@@ -129,7 +126,7 @@ def _softplus_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
 _LOST = "the digits are lost in the sum: 1 + e**-40 is rounded to 1, and ln 1 is 0. np.log1p(e) never adds the 1."
 
 
-def _judge_softplus(function: Any) -> notebook.Verdict:
+def _judge_softplus(function: Any) -> Verdict:
     """On ordinary cases, and then where the value is so small that only its own digits count."""
     verdict = judge(_SOFTPLUS, [function])
     if not verdict.passed:
@@ -140,9 +137,7 @@ def _judge_softplus(function: Any) -> notebook.Verdict:
     if abs(yours[worst] - right[worst]) <= 1e-6 * right[worst]:
         return verdict
     told = f"at z = {z[worst]:g}: yours {yours[worst]:.6g}, expected {right[worst]:.6g}"
-    return notebook.Verdict.wrong(
-        "softplus: where it is tiny it is wrong", told, cause=_LOST, code="E39", where="softplus"
-    )
+    return Verdict.wrong("softplus: where it is tiny it is wrong", told, cause=_LOST, code="E39", where="softplus")
 
 
 # --------------------------------------------------------------------------------------------------- generator's losses
@@ -223,23 +218,20 @@ _PROBES = {
 }
 
 
-_SOFTPLUS = notebook.Exercise(
+_SOFTPLUS = Exercise(
     "softplus",
     4,
     softplus,
     _softplus_cases,
     mistakes=(
-        notebook.Mistake(lambda z: np.log(1 + np.exp(z)), "exp(1000) is infinite: take the large part out first."),
-        notebook.Mistake(lambda z: np.log1p(np.exp(z)), "exp(1000) is infinite: take the large part out first."),
-        notebook.Mistake(
-            lambda z: np.maximum(z, 0), "that is the large part alone; what is left, log1p(...), is missing."
-        ),
-        notebook.Mistake(
+        Mistake(lambda z: np.log(1 + np.exp(z)), "exp(1000) is infinite: take the large part out first."),
+        Mistake(lambda z: np.log1p(np.exp(z)), "exp(1000) is infinite: take the large part out first."),
+        Mistake(lambda z: np.maximum(z, 0), "that is the large part alone; what is left, log1p(...), is missing."),
+        Mistake(
             lambda z: np.log1p(np.exp(-np.abs(z))), "the large part, max(z, 0), is missing: right for z <= 0 only."
         ),
-        notebook.Mistake(
-            lambda z: z + np.log1p(np.exp(-np.abs(z))),
-            "for z below 0 there is nothing to take out: max(z, 0), not z.",
+        Mistake(
+            lambda z: z + np.log1p(np.exp(-np.abs(z))), "for z below 0 there is nothing to take out: max(z, 0), not z."
         ),
     ),
     hints=(
@@ -252,7 +244,7 @@ _SOFTPLUS = notebook.Exercise(
 )
 
 EXERCISES = (
-    notebook.Exercise(
+    Exercise(
         "bce_by_hand",
         4,
         judge=_judge_hand,
@@ -263,7 +255,7 @@ EXERCISES = (
         ),
         doc="Five numbers, worked by hand.",
     ),
-    notebook.Exercise(
+    Exercise(
         "break_the_textbook",
         4,
         judge=_judge_breaking,
@@ -274,40 +266,35 @@ EXERCISES = (
         ),
         doc="Logits and targets for which the textbook's formula gives infinity, NaN, and quietly a wrong number.",
     ),
-    notebook.Exercise(
+    Exercise(
         "softplus",
         4,
         judge=_judge_softplus,
-        mistakes=(
-            *_SOFTPLUS.mistakes,
-            notebook.Mistake(lambda z: np.maximum(z, 0) + np.log(1 + np.exp(-np.abs(z))), _LOST),
-        ),
+        mistakes=(*_SOFTPLUS.mistakes, Mistake(lambda z: np.maximum(z, 0) + np.log(1 + np.exp(-np.abs(z))), _LOST)),
         hints=_SOFTPLUS.hints,
         doc=_SOFTPLUS.doc,
     ),
-    notebook.Exercise(
+    Exercise(
         "generator_gradients",
         4,
         generator_gradients,
         _gradient_cases,
         mistakes=(
-            notebook.Mistake(
+            Mistake(
                 lambda z: (sigmoid_forward(z)[0], sigmoid_forward(-z)[0]),
                 "the signs: both losses fall when z grows, so both derivatives are below 0.",
             ),
-            notebook.Mistake(
-                lambda z: generator_gradients(z)[::-1], "the two are exchanged: the saturating one comes first."
-            ),
-            notebook.Mistake(
+            Mistake(lambda z: generator_gradients(z)[::-1], "the two are exchanged: the saturating one comes first."),
+            Mistake(
                 lambda z: (-sigmoid_forward(z)[0], sigmoid_forward(z)[0]),
                 "the second is sigmoid(z) - 1, by this lesson's sigmoid(z) - t with t = 1.",
             ),
-            notebook.Mistake(
+            Mistake(
                 lambda z: (-sigmoid_forward(-z)[0], -sigmoid_forward(-z)[0]),
                 "ln(1 - sigmoid(z)) is -softplus(z), and softplus has the derivative sigmoid(z).",
             ),
-            *(notebook.Mistake(_over_d(d, inner=False), _FOR_D) for d in _PROBABILITIES),
-            *(notebook.Mistake(_over_d(d, inner=True), _CANCELS) for d in _PROBABILITIES),
+            *(Mistake(_over_d(d, inner=False), _FOR_D) for d in _PROBABILITIES),
+            *(Mistake(_over_d(d, inner=True), _CANCELS) for d in _PROBABILITIES),
         ),
         hints=(
             "ln(1 - sigmoid(z)) = -softplus(z), and -ln(sigmoid(z)) = softplus(-z).",
@@ -316,10 +303,10 @@ EXERCISES = (
         ),
         doc="Derivatives for z of the generator's two losses: ln(1 - sigmoid(z)), and -ln(sigmoid(z)).",
     ),
-    notebook.Exercise(
+    Exercise(
         "bce_hunt",
         4,
-        judge=notebook.name_faults(FAULTS, _PROBES, "to try for"),
+        judge=name_faults(FAULTS, _PROBES, "to try for"),
         hints=(
             "Begin with z = 0, one sample: whatever the target, the answer is ln 2.",
             "Then one thing at a time: a large z, a soft target, two samples with different targets, a sample twice.",

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons import notebook
+from lessons.judging import Exercise, Mistake, Verdict, name_faults
 from minigan.nn.backend import Array
 
 STEEP = 100.0
@@ -92,19 +92,19 @@ def by_hand() -> dict[str, float]:
     return {"m after 1": 1.5, "v after 1": 0.9, "step 1": 0.1, "step 2": 0.1, "step 1, loss times 1000": 0.1}
 
 
-def _judge_hand(answer: Any) -> notebook.Verdict:
+def _judge_hand(answer: Any) -> Verdict:
     right = by_hand()
     if not isinstance(answer, Mapping) or set(answer) != set(right):
-        return notebook.Verdict.wrong(f"a dict with the keys {', '.join(map(repr, right))} is wanted", code="E11")
+        return Verdict.wrong(f"a dict with the keys {', '.join(map(repr, right))} is wanted", code="E11")
     if any(value is None for value in answer.values()):
-        return notebook.Verdict.not_yet("not answered yet")
+        return Verdict.not_yet("not answered yet")
     for name, value in right.items():
         got = answer[name]
         if isinstance(got, bool) or not isinstance(got, int | float | np.number):
-            return notebook.Verdict.wrong(f"{name}: one number is wanted, got {got!r}", code="E12")
+            return Verdict.wrong(f"{name}: one number is wanted, got {got!r}", code="E12")
         if not abs(abs(got) - value) < 0.002 * max(1.0, value):
-            return notebook.Verdict.wrong(f"{name} is not {got:g}", cause=_hand_cause(name, float(got)), code="E30")
-    return notebook.Verdict.ok(f"{len(right)} numbers")
+            return Verdict.wrong(f"{name} is not {got:g}", cause=_hand_cause(name, float(got)), code="E30")
+    return Verdict.ok(f"{len(right)} numbers")
 
 
 def _hand_cause(name: str, got: float) -> str:
@@ -198,7 +198,7 @@ _LOOKS = {
 
 
 EXERCISES = (
-    notebook.Exercise(
+    Exercise(
         "adam_by_hand",
         5,
         judge=_judge_hand,
@@ -209,22 +209,18 @@ EXERCISES = (
         ),
         doc="Two steps of Adam with lr = 0.1, beta1 = 0.5, beta2 = 0.9 and the gradient 3, worked by hand.",
     ),
-    notebook.Exercise(
+    Exercise(
         "steps_to_turn",
         5,
         steps_to_turn,
         _turn_cases,
         mistakes=(
-            notebook.Mistake(
-                _turn_at_zero, "at m = 0 it has stopped, but not turned: below 0 is asked for (beta = 0.5)."
-            ),
-            notebook.Mistake(_turn_from_zero, "one too few: count the step in which m gets below 0, too."),
-            notebook.Mistake(
+            Mistake(_turn_at_zero, "at m = 0 it has stopped, but not turned: below 0 is asked for (beta = 0.5)."),
+            Mistake(_turn_from_zero, "one too few: count the step in which m gets below 0, too."),
+            Mistake(
                 _half_remembered, "1/(1 - beta) is how many gradients m remembers; how long it takes to turn is less."
             ),
-            notebook.Mistake(
-                _without_new, "the old gradient only fades here; the new one, -1, has to come in with 1 - beta."
-            ),
+            Mistake(_without_new, "the old gradient only fades here; the new one, -1, has to come in with 1 - beta."),
         ),
         hints=(
             "Before the turn m = 1. Each step: m = beta*m + (1 - beta)*(-1). Count until m is below 0.",
@@ -233,10 +229,10 @@ EXERCISES = (
         ),
         doc="How many steps until m is below 0, when the gradient has been 1 for ever and is now -1.",
     ),
-    notebook.Exercise(
+    Exercise(
         "valley_hunt",
         5,
-        judge=notebook.name_faults(FAULTS, _LOOKS, "how to know"),
+        judge=name_faults(FAULTS, _LOOKS, "how to know"),
         hints=(
             "Look at the first step of each: in which direction, and how far?",
             "The slope at the start is (-4, 50): gradient descent and momentum go down the wall. Adam does not care.",

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from lessons import notebook, plane
+from lessons import fast, plane
+from lessons.judging import Exercise, Mistake, Verdict, name_faults
 from minigan.nn.backend import Array
 from minigan.nn.losses import bce_with_logits_backward, bce_with_logits_forward
 
@@ -218,16 +219,16 @@ def _told_calls(calls: list[tuple[Any, ...]]) -> str:
     return "; ".join(told) or "nothing"
 
 
-def _judge_round(function: Round) -> notebook.Verdict:
+def _judge_round(function: Round) -> Verdict:
     for d_steps, g_steps in ((1, 1), (3, 1), (1, 2)):
         calls, result = _watched(function, d_steps, g_steps)
         if not isinstance(result, tuple) or len(result) != 3:
-            return notebook.Verdict.wrong(
+            return Verdict.wrong(
                 f"gan_round must return three losses, d_real, d_fake and g, got {result!r}", code="E11"
             )
         trouble = _trouble(calls, d_steps, g_steps)
         if trouble:
-            return notebook.Verdict.wrong(
+            return Verdict.wrong(
                 trouble[0],
                 f"d_steps = {d_steps}, g_steps = {g_steps}: you called {_told_calls(calls)}",
                 cause=trouble[1],
@@ -236,12 +237,12 @@ def _judge_round(function: Round) -> notebook.Verdict:
         last = {who: 101.0 + k for k, (who, *_) in enumerate(_kinds(calls))}
         expected = (last["D real"], last["D fakes"], last["G noise"])
         if tuple(map(float, result)) != expected:
-            return notebook.Verdict.wrong(
+            return Verdict.wrong(
                 "the losses are not the last of each kind, in the order d_real, d_fake, g",
                 f"yours are the calls number {', '.join(str(int(r) - 100) for r in result)} of: {_told_calls(calls)}",
                 code="E87",
             )
-    return notebook.Verdict.ok("order, labels, fresh noise, losses")
+    return Verdict.ok("order, labels, fresh noise, losses")
 
 
 def _kinds(calls: list[tuple[Any, ...]]) -> list[tuple[str, str]]:
@@ -323,27 +324,25 @@ _KNOBS: Mapping[str, tuple[float, float]] = {
 }
 
 
-def _judge_rescue(settings: Any, seed: int = 0) -> notebook.Verdict:
+def _judge_rescue(settings: Any, seed: int = 0) -> Verdict:
     if not isinstance(settings, Mapping):
-        return notebook.Verdict.wrong(f"a dict of settings is wanted, got {settings!r}", code="E12")
+        return Verdict.wrong(f"a dict of settings is wanted, got {settings!r}", code="E12")
     for name, value in settings.items():
         if name not in _KNOBS:
-            return notebook.Verdict.wrong(f"{name!r} cannot be turned here; {', '.join(_KNOBS)} can", code="E16")
+            return Verdict.wrong(f"{name!r} cannot be turned here; {', '.join(_KNOBS)} can", code="E16")
         low, high = _KNOBS[name]
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            return notebook.Verdict.wrong(
-                f"{name} must be a number from {low:g} to {high:g}, got {value!r}", code="E12"
-            )
+            return Verdict.wrong(f"{name} must be a number from {low:g} to {high:g}, got {value!r}", code="E12")
     if settings.get("g_learning_rate", 1.0) < 1e-5:
-        return notebook.Verdict.wrong("G hardly moves: that is no rescue", code="E81")
+        return Verdict.wrong("G hardly moves: that is no rescue", code="E81")
     counts = []
-    for k in notebook.fast((1, 2, 3), (1,)):
+    for k in fast((1, 2, 3), (1,)):
         run = plane.play(gan_round, seed=seed + k, frames=2, **RESCUE, **settings)
         counts.append(count_modes(run.frames[-1].fakes, plane.ring_centres(), 3 * plane.SIGMA, 0.02))
     told = f"modes covered after {RESCUE['rounds']} rounds: {', '.join(map(str, counts))}"
     if sum(count == plane.MODES for count in counts) * 3 >= 2 * len(counts):
-        return notebook.Verdict.ok(told)
-    return notebook.Verdict.wrong(
+        return Verdict.ok(told)
+    return Verdict.wrong(
         "not all eight modes are covered in two runs of three",
         told,
         cause=(
@@ -403,34 +402,30 @@ _REASONS = {
 
 
 EXERCISES = (
-    notebook.Exercise(
+    Exercise(
         "mixture_log_density",
         6,
         mixture_log_density,
         _density_cases,
         mistakes=(
-            notebook.Mistake(
+            Mistake(
                 _naive,
                 "far from every centre all exponentials are 0 in floating point, and log(0) is -inf. Take the largest "
                 "exponent out of the sum first: log(sum(exp(e))) = top + log(sum(exp(e - top))).",
             ),
-            notebook.Mistake(
-                _summed, "the M Gaussians are added, not averaged: such a density has the integral M, not 1."
-            ),
-            notebook.Mistake(_unnormalised, "the factor 1/(2*pi*sigma**2) is missing, which makes the integral 1."),
-            notebook.Mistake(
+            Mistake(_summed, "the M Gaussians are added, not averaged: such a density has the integral M, not 1."),
+            Mistake(_unnormalised, "the factor 1/(2*pi*sigma**2) is missing, which makes the integral 1."),
+            Mistake(
                 _one_dimensional,
                 "the factor is that of a Gaussian on a line, 1/(sqrt(2*pi)*sigma); in the plane it is its square.",
             ),
-            notebook.Mistake(
+            Mistake(
                 _mean_of_logs,
                 "this is the mean of the logarithms; the logarithm of the mean is wanted. They do not commute.",
             ),
-            notebook.Mistake(_without_half, "the exponent is -d**2/(2*sigma**2): the 2 is missing."),
-            notebook.Mistake(_without_square, "the exponent has sigma squared below, not sigma."),
-            notebook.Mistake(
-                _not_the_logarithm, "this is the density; its logarithm is wanted, from beginning to end."
-            ),
+            Mistake(_without_half, "the exponent is -d**2/(2*sigma**2): the 2 is missing."),
+            Mistake(_without_square, "the exponent has sigma squared below, not sigma."),
+            Mistake(_not_the_logarithm, "this is the density; its logarithm is wanted, from beginning to end."),
         ),
         hints=(
             "All squared distances at once: x[:, None, :] - centres[None, :, :] has shape (N, M, 2).",
@@ -440,23 +435,19 @@ EXERCISES = (
         ),
         doc="Log density (N,) of the mean of M round Gaussians in the plane, right also where the density underflows.",
     ),
-    notebook.Exercise(
+    Exercise(
         "count_modes",
         6,
         count_modes,
         _count_cases,
         mistakes=(
-            notebook.Mistake(
-                _any_point, "every mode with any point at all counts; a single stray one in a hundred is no mode."
-            ),
-            notebook.Mistake(_points_counted, "this counts points; modes are wanted."),
-            notebook.Mistake(
-                _squared_distance, "the squared distance is compared with the radius, not with its square."
-            ),
-            notebook.Mistake(
+            Mistake(_any_point, "every mode with any point at all counts; a single stray one in a hundred is no mode."),
+            Mistake(_points_counted, "this counts points; modes are wanted."),
+            Mistake(_squared_distance, "the squared distance is compared with the radius, not with its square."),
+            Mistake(
                 _nearest_only, "the nearest mode gets a point however far away it is; only within the radius it counts."
             ),
-            notebook.Mistake(_more_than, "'at least' includes equality: >=, not >."),
+            Mistake(_more_than, "'at least' includes equality: >=, not >."),
         ),
         hints=(
             "Distances of all points to all centres: an array (N, M).",
@@ -465,7 +456,7 @@ EXERCISES = (
         ),
         doc="How many of the centres (M, 2) have at least the share `least` of the points (N, 2) within `radius`.",
     ),
-    notebook.Exercise(
+    Exercise(
         "gan_round",
         6,
         judge=_judge_round,
@@ -478,7 +469,7 @@ EXERCISES = (
         ),
         doc="One round of the game; returns the last loss of each kind.",
     ),
-    notebook.Exercise(
+    Exercise(
         "rescue",
         6,
         judge=_judge_rescue,
@@ -489,10 +480,10 @@ EXERCISES = (
         ),
         doc="Settings, beside ten steps of G in every round, with which all eight modes are covered.",
     ),
-    notebook.Exercise(
+    Exercise(
         "patients",
         6,
-        judge=notebook.name_faults(FAULTS, _REASONS, "what it would look like,"),
+        judge=name_faults(FAULTS, _REASONS, "what it would look like,"),
         hints=(
             "The losses sort the five into three groups: near ln 2, near 0, swinging. Within one, look at the maps.",
             "Ask of each: whom does D contradict? Where would the points go if D were frozen? Who is taught what?",

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons.notebook import Exercise, Mistake, Verdict
+from lessons.judging import Exercise, Mistake, Verdict
 from minigan.nn.conv import conv_forward
 
 # N, H, W, C, O, K, stride, pad: all different; stride 2 and 3; N = 1; C = 1; kernel 1; rows that the stride leaves over

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lessons.exercises.lesson07 import SIZES, conv_loops, im2col, output_size
-from lessons.notebook import Exercise, Mistake, Verdict
+from lessons.judging import Exercise, Mistake, Verdict
 
 
 # -------------------------------------------------------------------------------------------------------------- touches

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons.notebook import Exercise, Mistake, Verdict
+from lessons.judging import Exercise, Mistake, Verdict
 
 
 def stamped(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import minigan
-from lessons.notebook import Exercise, Mistake, Verdict
+from lessons.judging import Exercise, Mistake, Verdict
 from minigan.data.drawn.faces import draw_face
 from minigan.nn.backend import Array
 from minigan.nn.ops import moving_average as moving_average  # the reference of the lesson's pictures

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import minigan
-from lessons.notebook import Exercise, Mistake, Verdict
+from lessons.judging import Exercise, Mistake, Verdict
 from minigan.data.drawn.faces import draw_face
 from minigan.nn.backend import Array, Shape
 from minigan.nn.initializers import GlorotUniform

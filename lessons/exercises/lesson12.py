@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons.notebook import Exercise, Mistake, Verdict
+from lessons.judging import Exercise, Mistake, Verdict
 from lessons.recorded_runs import LETTERS, runs
 from minigan.evaluation.diagnosis import ACCURACY, D_MOVE, DEAD_MOVE, G_MOVE, SPREAD
 from minigan.gan.step import GAN, Phase, StepInputs, build_gan, discriminator_step, draw_inputs, generator_step

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lessons.exercises.lesson12 import answers_verdict
-from lessons.notebook import Exercise, Mistake, Verdict
+from lessons.judging import Exercise, Mistake, Verdict
 
 NEARLY_PARALLEL = 1e-6
 """Angles below this (in radians) are walked in a straight line: the sine would be 0 but for rounding."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons.notebook import Exercise, Mistake, Verdict
+from lessons.judging import Exercise, Mistake, Verdict
 from minigan.nn.backend import xp_of
 
 K, S = 4, 2

@@ -8,8 +8,8 @@ import pytest
 
 from lessons.exercises import lesson03
 from lessons.figures import affine
-from lessons.judging import judge
-from lessons.notebook import check, judge_layer
+from lessons.judging import judge, judge_layer
+from lessons.notebook import check
 from minigan.nn import ops
 
 EXERCISES = {exercise.name: exercise for exercise in lesson03.EXERCISES}

@@ -20,7 +20,7 @@ from places import ROOT
 
 from lessons import build, exercises, figures, kept_layers, notebook, source_format
 from lessons.figures import style
-from lessons.notebook import Exercise, Mistake, Verdict
+from lessons.judging import Exercise, Mistake, Verdict, judge
 from lessons.source_format import Cell, SourceError
 from minigan.check.exercises import EXERCISES
 from minigan.check.sandbox.supervisor import check_file
@@ -1049,8 +1049,6 @@ def test_every_exercise_of_a_lesson_has_hints_and_a_name_of_its_own():
 
 def test_references_pass_and_mistakes_do_not():
     """What an exercise says of itself holds: its reference is right, and each known mistake is wrong and is named."""
-    from lessons.judging import judge
-
     for exercise in exercises.every().values():
         if exercise.judge is not None:
             continue
