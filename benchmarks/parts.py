@@ -29,7 +29,7 @@ from train_step import add_size, verify
 from workers import HERE, TORCH, Workers, in_turn
 
 from minigan.fast.cpu import fused, memory, thread_pool, winograd
-from minigan.fast.cpu.process_pool import helping
+from minigan.fast.cpu.process_pool import worker_processes
 from minigan.gan.step import GAN, build_gan, draw_inputs, train_step
 from minigan.nn import network
 from minigan.nn.backend import Backend
@@ -49,7 +49,7 @@ def only_two_taps(kernel_size: tuple[int, int], stride: int) -> bool:
 def no_pool() -> Iterator[None]:
     """Every array in memory of its own, which helpers then cannot see."""
     with (
-        thread_pool.offering_to(None),
+        thread_pool.using_processes(None),
         mock.patch.object(memory, "_pool", memory._Pool()),
         mock.patch.object(memory, "SMALLEST", sys.maxsize),
     ):
@@ -68,7 +68,7 @@ PARTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "im2col instead of Winograd": lambda: mock.patch.object(winograd, "pays", return_value=False),
     "Winograd with tiles of 2 only": lambda: mock.patch.object(winograd, "WORTH", sys.maxsize),
     "im2col for the 3 x 3 layer": lambda: mock.patch.object(winograd, "suits", only_two_taps),
-    "threads instead of helpers": lambda: thread_pool.offering_to(None),
+    "threads instead of helpers": lambda: thread_pool.using_processes(None),
     "threads, and memory given back": no_pool,
     "BN and LeakyReLU apart": contextlib.nullcontext,  # built like that
     "small pieces (2^15 numbers)": lambda: mock.patch.object(fused, "PIECE", 1 << 15),
@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.quick:
         arguments.batch_size, arguments.width, arguments.image_size, arguments.pairs = 2, 4, 32, 2
-    with helping() as backend:
+    with worker_processes() as backend:
         ratios = compare(arguments, backend)
     if not arguments.quick:
         draw(ratios, PICTURE)

@@ -14,8 +14,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from workers import Program, serve, timed
 
 from minigan.data.open import open_images
-from minigan.fast.cpu.process_pool import Team, helping
-from minigan.fast.cpu.thread_pool import current_team, thread_count, use_threads
+from minigan.fast.cpu.process_pool import ProcessPool, worker_processes
+from minigan.fast.cpu.thread_pool import current_process_pool, thread_count, use_threads
 from minigan.gan.step import GAN, RecordedStep, StepInputs, build_gan, draw_inputs, train_step
 from minigan.nn.backend import get_backend
 from minigan.nn.conv import KERNELS, conv_forward, conv_input_grad, conv_weight_grad
@@ -42,13 +42,13 @@ class Minigan(Program):
             self._limits.enter_context(use_threads(threads))
             self._limits.enter_context(threadpool_limits(threads))
         self.backend, self._graph = get_backend(backend, tf32=tf32), graph
-        self._team: Team | None = None
+        self._pool: ProcessPool | None = None
         if backend == "numpy" and helpers:
-            self.backend = self._limits.enter_context(helping())
-            team = current_team()
-            if isinstance(team, Team):
-                team.wait_until_ready()
-                self._team = team
+            self.backend = self._limits.enter_context(worker_processes())
+            pool = current_process_pool()
+            if isinstance(pool, ProcessPool):
+                pool.wait_until_ready()
+                self._pool = pool
         about = {"numpy": np.__version__, "blas": _blas(), "threads": thread_count()}
         if backend == "cupy":
             cuda = self.backend.xp.cuda.runtime.runtimeGetVersion()
@@ -60,9 +60,9 @@ class Minigan(Program):
         """As `Program.memory`, helpers included; on a GPU, the device memory that CuPy's pool has taken."""
         if self.backend.name != "cupy":
             memory = super().memory(reset)
-            if self._team is None:
+            if self._pool is None:
                 return memory
-            more = self._team.memory()
+            more = self._pool.memory()
             return {name: None if value is None else value + more for name, value in memory.items()}
         taken = self.backend.xp.get_default_memory_pool().total_bytes()
         return {"peak": taken, "now": taken}
@@ -99,10 +99,10 @@ class Minigan(Program):
         """Time training steps."""
         if self.backend.name == "cupy":
             return timed_on_device(self.backend.xp, lambda: self._train_step(self.inputs), count)
-        before = self._team.system_seconds() if self._team else 0
+        before = self._pool.system_seconds() if self._pool else 0
         result = timed(lambda: self._train_step(self.inputs), count)
-        if self._team:  # whose time includes the repetition that is not timed
-            result["system_seconds"] += (self._team.system_seconds() - before) / (count + 1)
+        if self._pool:  # whose time includes the repetition that is not timed
+            result["system_seconds"] += (self._pool.system_seconds() - before) / (count + 1)
         return result
 
     # ---- inference ----

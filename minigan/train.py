@@ -18,7 +18,7 @@ from typing import Any
 from minigan.data.image_set import ImageSet
 from minigan.data.images.image_folder import check_folder, describe_skipped
 from minigan.data.open import open_images
-from minigan.fast.cpu.process_pool import helping
+from minigan.fast.cpu.process_pool import worker_processes
 from minigan.fast.cpu.thread_pool import working_with
 from minigan.gan.models import INITS, discriminator, generator
 from minigan.gan.step import D_LEARNING_RATE, build_gan
@@ -142,7 +142,7 @@ def _resumed_settings(path: Path, given: dict[str, Any]) -> tuple[RunConfig, dic
 
 
 def _train(trainer: Trainer) -> int:
-    with working_with(trainer.run.config.threads), helping(trainer.backend) as backend:
+    with working_with(trainer.run.config.threads), worker_processes(trainer.backend) as backend:
         trainer.move_to(backend)
         status = trainer.train()
     path = trainer.run.path

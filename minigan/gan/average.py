@@ -23,8 +23,9 @@ from minigan.fast.cuda import kernels as cuda
 from minigan.gan.models import NOISE_SIZE
 from minigan.nn.backend import Array, Backend, backend_of, xp_of
 from minigan.nn.layers import BatchNormalization
-from minigan.nn.network import Sequential, check_state
+from minigan.nn.network import Sequential
 from minigan.nn.rng import stream
+from minigan.nn.state import check_state
 
 SETTLING_BATCHES, SETTLING_BATCH = 8, 32
 """Noise that the average's statistics are measured with: 256 faces, in batches that need less memory than a step."""

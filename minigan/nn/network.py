@@ -15,6 +15,7 @@ from minigan.fast.cuda import kernels as cuda
 from minigan.nn.backend import Array, Backend, Shape, backend_of
 from minigan.nn.gradients import Gradients
 from minigan.nn.layers import BatchNormLeakyReLU, Cache, Layer
+from minigan.nn.state import check_state
 
 Caches: TypeAlias = list[Cache]
 
@@ -261,19 +262,3 @@ def fuse(layers: list[Layer]) -> list[Layer]:
         else:
             steps.append(layer)
     return steps
-
-
-def check_state(where: str, own: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Raise ValueError unless `given` has exactly the names, shapes and dtypes of `own`."""
-    missing = [name for name in own if name not in given]
-    unknown = [name for name in given if name not in own]
-    if missing or unknown:
-        what = f"{missing[0]!r} is missing" if missing else f"{unknown[0]!r} is not known"
-        raise ValueError(f"{where}: the saved state does not fit: {what}")
-    for name, array in own.items():
-        saved = given[name]
-        if saved.shape != array.shape or saved.dtype != array.dtype:
-            raise ValueError(
-                f"{where}: {name} must be {array.dtype} of shape {array.shape}, "
-                f"got {saved.dtype} of shape {saved.shape}"
-            )

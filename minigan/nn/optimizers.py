@@ -15,7 +15,7 @@ from minigan.fast.cpu.memory import scratch
 from minigan.fast.cpu.thread_pool import each, spans
 from minigan.fast.cuda import kernels as cuda
 from minigan.nn.backend import Array, Backend, backend_of, xp_of
-from minigan.nn.network import check_state
+from minigan.nn.state import check_state
 
 
 class Adam:

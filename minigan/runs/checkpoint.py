@@ -26,7 +26,8 @@ import safetensors.numpy
 from minigan.gan.models import discriminator, generator, parameter_counts
 from minigan.gan.step import GAN
 from minigan.nn.backend import Array, backend_of
-from minigan.nn.network import Sequential, check_state
+from minigan.nn.network import Sequential
+from minigan.nn.state import check_state
 from minigan.system.atomic_files import replacing
 from minigan.system.errors import UserError
 

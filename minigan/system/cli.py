@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from minigan.system.console import complain, mend_streams, one_line
 from minigan.system.errors import RunError, UserError
-from minigan.system.interrupts import take_interrupts
+from minigan.system.interrupts import restore_interrupts
 
 
 class Parser(argparse.ArgumentParser):
@@ -146,7 +146,7 @@ def _termination_as_exit() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    take_interrupts()
+    restore_interrupts()
     before = signal.signal(signal.SIGTERM, leave)
     try:
         yield

@@ -27,7 +27,7 @@ from tqdm import tqdm
 from minigan.data.image_set import ImageSet, Prefetcher
 from minigan.evaluation import run_page
 from minigan.evaluation.diagnosis import examine, one_liner
-from minigan.fast.cpu.process_pool import HelperError
+from minigan.fast.cpu.process_pool import WorkerProcessError
 from minigan.gan.augment import draw_moves
 from minigan.gan.models import NOISE_SIZE
 from minigan.gan.step import GAN, METRICS, RecordedStep, StepResult, draw_inputs, train_step
@@ -176,7 +176,7 @@ class Trainer:
             end, words = run_page.FAILED, f"after step {self.step - 1} {error}; {self._what_is_kept()}"
             self._note_not_finite(self.step - 1, f"after step {self.step - 1} {error}")
             raise RunError(words, exit_status=3) from None
-        except HelperError as error:
+        except WorkerProcessError as error:
             end, words = run_page.FAILED, f"{error}; {self._what_is_kept()}"
             raise RunError(words) from None
         except RunError as error:

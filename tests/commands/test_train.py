@@ -437,23 +437,23 @@ def test_killed_often(pictures, tmp_path, seed):
     kill_and_resume(pictures, tmp_path, kills=5, seed=seed)
 
 
-@pytest.mark.skipif(not hasattr(os, "memfd_create") or (os.cpu_count() or 1) < 2, reason="no helpers here")
-def test_killed_helper(pictures, tmp_path, capsys, monkeypatch):
-    """In step 4 of a run with a helper the system kills it: exit 1, one line, and the checkpoint of step 3 is good."""
+@pytest.mark.skipif(not hasattr(os, "memfd_create") or (os.cpu_count() or 1) < 2, reason="no worker processes here")
+def test_killed_worker_process(pictures, tmp_path, capsys, monkeypatch):
+    """The system kills a worker process in step 4: exit 1, one line, and the checkpoint of step 3 is good."""
     out, options = tmp_path / "orphan", ["--width", 16, "--batch-size", 16, "--threads", 2, "--steps", 5]
     one_step = trainer.Trainer._one_step
 
     def killing(self, *arguments):
         if self.step == 3:
-            team = thread_pool.current_team()
-            team.wait_until_ready()
-            team.helpers[0].process.kill()
+            pool = thread_pool.current_process_pool()
+            pool.wait_until_ready()
+            pool.workers[0].process.kill()
         one_step(self, *arguments)
 
     monkeypatch.setattr(trainer.Trainer, "_one_step", killing)
     assert start(pictures, out, *options) == 1
     error = capsys.readouterr().err.splitlines()[-1]
-    assert re.search(r"a helper process ended .*signal 9.*the checkpoint of step 3 is kept: .*--resume", error)
+    assert re.search(r"a worker process ended .*signal 9.*the checkpoint of step 3 is kept: .*--resume", error)
     monkeypatch.undo()
     assert call("--resume", out) == 0
     peaceful = tmp_path / "peaceful"

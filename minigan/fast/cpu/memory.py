@@ -39,7 +39,7 @@ ALIGN = 64
 """Bytes to which blocks and scratch arrays are aligned: a line of the processor's cache."""
 
 
-class Source(Protocol):
+class BlockSource(Protocol):
     """Where blocks come from, if not from NumPy (`minigan.fast.cpu.process_pool.Region`)."""
 
     def take(self, size: int) -> Array | None:
@@ -52,7 +52,7 @@ class Source(Protocol):
 class _Pool:
     """Blocks that wait for their next use, by size."""
 
-    def __init__(self, source: Source | None = None) -> None:
+    def __init__(self, source: BlockSource | None = None) -> None:
         self.source = source
         self.idle: dict[int, list[Array]] = {}
         self.idle_bytes = 0
@@ -81,7 +81,7 @@ _pool = _Pool()
 
 
 @contextmanager
-def taking_from(source: Source) -> Iterator[None]:
+def allocating_from(source: BlockSource) -> Iterator[None]:
     """Have `empty` take all its arrays, small ones too, from a source inside a ``with`` block.
 
     Once the source has no more, from NumPy again.

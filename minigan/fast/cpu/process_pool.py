@@ -4,20 +4,20 @@ Threads share one Python, and only one of them at a time may run it. NumPy lets 
 wants it back after every call; if the other thread happens to hold it just then, the first goes to sleep and is woken
 up some 30 microseconds later. A training step makes thousands of such calls, and with two threads it takes 5 to 14 %
 longer than with two processes. But these do not see each other's arrays, unless they lie in memory that both have been
-given: so inside `helping`, `minigan.fast.cpu.memory.empty` takes its arrays from one large stretch of shared memory
-(`Region`), and
+given: so inside `worker_processes`, `minigan.fast.cpu.memory.empty` takes its arrays from one large stretch of shared
+memory (`Region`), and
 
-    with helping() as backend:            # NumPy, whose asarray copies to shared memory
+    with worker_processes() as backend:            # NumPy, whose asarray copies to shared memory
         gan.to(backend)
         train_step(gan, draw_inputs(real, seed, step, backend))
 
 does the same as without, bit for bit, in less time. Nothing else changes: `minigan.fast.cpu.thread_pool.each` offers
-its work to the helpers (`Team.each`), and where that cannot be, threads do it as ever.
+its work to the workers (`ProcessPool.each`), and where that cannot be, threads do it as ever.
 
-What is sent to a helper is the function and its items, with all that the function refers to
+What is sent to a worker is the function and its items, with all that the function refers to
 (`minigan.fast.cpu.function_bytes`). What cannot be sent, threads do.
 
-Linux only; on other systems `helping` changes nothing.
+Linux only; on other systems `worker_processes` changes nothing.
 
 References
 ----------
@@ -48,8 +48,8 @@ from minigan.fast.cpu.function_bytes import SharedMemory, UnsendableError, from_
 from minigan.nn.backend import NUMPY, Array, Backend
 from minigan.system.errors import RunError
 
-MOST = 15
-"""Most helpers: with more, a batch has too few pieces to go round."""
+MAX_WORKERS = 15
+"""Most workers: with more, a batch has too few pieces to go round."""
 
 SPIN = 2e-3
 """Seconds to keep asking for the next message before going to sleep: to be woken up takes longer than most waits."""
@@ -59,7 +59,7 @@ _LENGTH = struct.Struct("<Q")
 
 
 class Region(SharedMemory):
-    """Memory that this process and its helpers see, given out block by block: a file in memory that has no name.
+    """Memory that this process and its workers see, given out block by block: a file in memory that has no name.
 
     Parameters
     ----------
@@ -132,12 +132,12 @@ def _poll(fd: int) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------------- the asking end
-class HelperError(RunError):
-    """A helper failed or was killed; what it was working on is half done."""
+class WorkerProcessError(RunError):
+    """A worker failed or was killed; what it was working on is half done."""
 
 
-class _Helper:
-    """A helper process, seen from here."""
+class _WorkerProcess:
+    """A worker process, seen from here."""
 
     def __init__(self, region: Region) -> None:
         here = str(Path(__file__).resolve().parents[3])
@@ -162,22 +162,22 @@ class _Helper:
     def is_ready(self) -> bool:
         """Whether it has started; does not wait for it."""
         if not self._is_ready and self._poll.poll(0):
-            self._is_ready = self.answer() == READY
+            self._is_ready = self.receive() == READY
         return self._is_ready
 
-    def give(self, message: bytes) -> None:
-        with contextlib.suppress(BrokenPipeError):  # a helper that has ended gives no answer, either
+    def send(self, message: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError):  # a worker that has ended gives no answer, either
             _write(self._to, message)
 
-    def answer(self) -> bytes:
+    def receive(self) -> bytes:
         try:
             return _read(self._from, self._poll)
         except EOFError:
             status = self.process.wait()
             how = f"signal {-status}" if status < 0 else f"exit status {status}"
-            raise HelperError(
-                f"a helper process ended before its time ({how}), perhaps for want of memory; "
-                "--threads 1 works without helpers"
+            raise WorkerProcessError(
+                f"a worker process ended too early ({how}), perhaps for want of memory; "
+                "--threads 1 works without worker processes"
             ) from None
 
     def end(self) -> None:
@@ -188,18 +188,18 @@ class _Helper:
             pipe.close()
 
 
-class Team:
+class ProcessPool:
     """Helpers, and the process that they help.
 
     Parameters
     ----------
     count : int
-        Number of helpers.
+        Number of workers.
     region : Region
 
     Attributes
     ----------
-    helpers : list
+    workers : list
     done : int
         How often work was done together.
     declined : dict of str to int
@@ -208,10 +208,10 @@ class Team:
 
     def __init__(self, count: int, region: Region) -> None:
         self.region = region
-        self.helpers: list[_Helper] = []
+        self.workers: list[_WorkerProcess] = []
         try:
             for _ in range(count):
-                self.helpers.append(_Helper(region))
+                self.workers.append(_WorkerProcess(region))
         except BaseException:
             self.end()
             raise
@@ -228,8 +228,8 @@ class Team:
 
         Raises
         ------
-        HelperError
-            If a helper has ended, or a call raised something in one. What a call raises here comes as it is.
+        WorkerProcessError
+            If a worker has ended, or a call raised something in one. What a call raises here comes as it is.
         """
         if os.getpid() != self._pid or not self._free.acquire(blocking=False):
             return self._decline("another thread, or the process before a fork, is at it")
@@ -239,37 +239,37 @@ class Team:
             self._free.release()
 
     def wait_until_ready(self) -> None:
-        """Wait until all helpers have started; until then threads do the work."""
+        """Wait until all workers have started; until then threads do the work."""
         while not self._are_ready():
             time.sleep(0.01)
 
     def _are_ready(self) -> bool:
-        return all(helper.is_ready() for helper in self.helpers)
+        return all(worker.is_ready() for worker in self.workers)
 
     def _each(self, function: Callable[[Any], object], items: Sequence[Any]) -> bool:
         if self._is_waiting:
-            return self._decline("an interrupt left helpers at work")
+            return self._decline("an interrupt left workers at work")
         if not self._are_ready():
-            return self._decline("a helper has not started yet")
-        workers = min(len(items), len(self.helpers) + 1)
+            return self._decline("a worker has not started yet")
+        shares = min(len(items), len(self.workers) + 1)  # the first is this process's own
         count = thread_pool.thread_count()
         try:
-            messages = [to_bytes(self.region, count, function, tuple(items[k::workers])) for k in range(1, workers)]
+            messages = [to_bytes(self.region, count, function, tuple(items[k::shares])) for k in range(1, shares)]
         except UnsendableError as error:
             return self._decline(f"{function.__qualname__}: {error}")
-        asked = self.helpers[: workers - 1]
+        asked = self.workers[: shares - 1]
         self._is_waiting = True
         try:
-            for helper, message in zip(asked, messages, strict=True):
-                helper.give(message)
-            for item in items[::workers]:
+            for worker, message in zip(asked, messages, strict=True):
+                worker.send(message)
+            for item in items[::shares]:
                 function(item)
         finally:
-            answers = [helper.answer() for helper in asked]  # nobody may write once this has returned
+            answers = [worker.receive() for worker in asked]  # nobody may write once this has returned
             self._is_waiting = False
         for answer in answers:
             if answer != DONE:
-                raise HelperError(f"a helper process failed: {answer[len(FAILED) :].decode()}")
+                raise WorkerProcessError(f"a worker process failed: {answer[len(FAILED) :].decode()}")
         self.done += 1
         return True
 
@@ -278,35 +278,35 @@ class Team:
         return False
 
     def memory(self) -> int:
-        """Bytes of memory that the team takes beside what the system counts for this process.
+        """Bytes of memory that the pool takes beside what the system counts for this process.
 
-        They are the helpers' own, and those of the shared memory that only helpers have touched.
+        They are the workers' own, and those of the shared memory that only workers have touched.
         """
         here = _status("self")
         shared_bytes = os.fstat(self.region.fd).st_blocks * 512
         total = max(0, shared_bytes - here["RssShmem"])
-        for helper in self.helpers:
-            there = _status(str(helper.process.pid))
+        for worker in self.workers:
+            there = _status(str(worker.process.pid))
             total += there["VmHWM"] - there["RssShmem"]
         return total
 
     def system_seconds(self) -> float:
-        """CPU time that the helpers have spent in the operating system."""
+        """CPU time that the workers have spent in the operating system."""
         fields = (
-            Path(f"/proc/{helper.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-            for helper in self.helpers
+            Path(f"/proc/{worker.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+            for worker in self.workers
         )
         return sum(int(field[12]) for field in fields) / os.sysconf("SC_CLK_TCK")
 
     def end(self) -> None:
-        """End all helpers."""
-        for helper in self.helpers:
-            helper.end()
+        """End all workers."""
+        for worker in self.workers:
+            worker.end()
 
 
 @contextlib.contextmanager
-def helping(backend: Backend = NUMPY) -> Iterator[Backend]:
-    """Have `minigan.fast.cpu.thread_pool.thread_count` - 1 helper processes work along, inside a ``with`` block.
+def worker_processes(backend: Backend = NUMPY) -> Iterator[Backend]:
+    """Have `minigan.fast.cpu.thread_pool.thread_count` - 1 worker processes work along, inside a ``with`` block.
 
     Parameters
     ----------
@@ -315,15 +315,15 @@ def helping(backend: Backend = NUMPY) -> Iterator[Backend]:
     Yields
     ------
     Backend
-        NumPy's, whose ``asarray`` copies to memory that helpers see. Where there can be none (a GPU, one thread,
+        NumPy's, whose ``asarray`` copies to memory that workers see. Where there can be none (a GPU, one thread,
         another system than Linux), the backend that was given.
 
     Notes
     -----
-    A helper takes a moment to start; threads do the work meanwhile. If one fails or is killed later,
-    `minigan.fast.cpu.thread_pool.each` raises `HelperError`.
+    A worker takes a moment to start; threads do the work meanwhile. If one fails or is killed later,
+    `minigan.fast.cpu.thread_pool.each` raises `WorkerProcessError`.
     """
-    count = min(thread_pool.thread_count() - 1, MOST)
+    count = min(thread_pool.thread_count() - 1, MAX_WORKERS)
     if backend is not NUMPY or count < 1 or not hasattr(os, "memfd_create") or not sys.executable:
         yield backend
         return
@@ -331,13 +331,13 @@ def helping(backend: Backend = NUMPY) -> Iterator[Backend]:
         try:
             region = Region(_half_of_memory())
             stack.callback(os.close, region.fd)
-            team = Team(count, region)
-            stack.callback(team.end)
+            pool = ProcessPool(count, region)
+            stack.callback(pool.end)
         except OSError:  # no room for another process, or a system that allows no such memory
             yield backend
             return
-        stack.enter_context(memory.taking_from(region))
-        stack.enter_context(thread_pool.offering_to(team))
+        stack.enter_context(memory.allocating_from(region))
+        stack.enter_context(thread_pool.using_processes(pool))
         yield replace(backend, asarray=shared)
 
 
@@ -362,12 +362,12 @@ def _half_of_memory() -> int:
 
 # ---------------------------------------------------------------------------------------------------- the answering end
 def serve() -> None:
-    """Be a helper: do what comes in on stdin, until there will be no more. The region is told on the command line."""
+    """Be a worker: do what comes in on stdin, until there will be no more. The region is told on the command line."""
     fd, size = map(int, sys.argv[1:])
     memory = SharedMemory(fd, size)
     poll = _poll(0)
     np.seterr(all="ignore")
-    thread_pool.be_a_worker()
+    thread_pool.work_alone()
     with contextlib.suppress(EOFError, BrokenPipeError):  # whom it helps has ended
         _write(1, READY)
         while True:

@@ -38,7 +38,7 @@ MAX_THREADS = 1024
 T = TypeVar("T")
 
 
-class Team(Protocol):
+class WorkerPool(Protocol):
     """Workers that are no threads (`minigan.fast.cpu.process_pool`)."""
 
     def each(self, function: Callable[[Any], object], items: Sequence[Any]) -> bool:
@@ -57,7 +57,7 @@ class _State:
         self.limiter: Any = None
         self.blas: Any = None
         self.warned = False
-        self.team: Team | None = None
+        self.process_pool: WorkerPool | None = None
         self.inside = threading.local()
 
 
@@ -146,24 +146,24 @@ def holding_blas() -> Iterator[None]:
 
 
 @contextmanager
-def offering_to(team: Team | None) -> Iterator[None]:
+def using_processes(pool: WorkerPool | None) -> Iterator[None]:
     """Offer the work of `each` to a team first, inside a ``with`` block; what it will not do, threads do.
 
     None for a block without any.
     """
-    before, _state.team = _state.team, team
+    before, _state.process_pool = _state.process_pool, pool
     try:
         yield
     finally:
-        _state.team = before
+        _state.process_pool = before
 
 
-def current_team() -> Team | None:
+def current_process_pool() -> WorkerPool | None:
     """Whom work is offered to."""
-    return _state.team
+    return _state.process_pool
 
 
-def be_a_worker() -> None:
+def work_alone() -> None:
     """From now on `each` does everything in the calling thread, as in a thread that it started itself."""
     _state.inside.worker = True
 
@@ -189,9 +189,9 @@ def each(function: Callable[[T], object], items: Iterable[T]) -> None:
         for item in items:
             function(item)
         return
-    if _state.team is not None:
+    if _state.process_pool is not None:
         with holding_blas():
-            if _state.team.each(function, items):
+            if _state.process_pool.each(function, items):
                 return
     queue = iter(items)  # next() on a list's iterator is atomic: every item goes to one worker
 
@@ -208,11 +208,11 @@ def each(function: Callable[[T], object], items: Iterable[T]) -> None:
             _state.inside.worker = False
 
     with holding_blas():
-        helpers = [_pool(workers - 1).submit(work) for _ in range(workers - 1)]
+        futures = [_pool(workers - 1).submit(work) for _ in range(workers - 1)]
         try:
             work()
         finally:
-            errors = [helper.exception() for helper in helpers]  # waits: nobody may write once `each` has returned
+            errors = [future.exception() for future in futures]  # waits: nobody may write once `each` has returned
         for error in errors:
             if error is not None:
                 raise error

@@ -90,7 +90,7 @@ class Stretch:
 def test_arrays_come_from_a_source_while_it_has_any_and_go_back_there(monkeypatch):
     source = Stretch()
     start = address(source.blocks[0])
-    with memory.taking_from(source):
+    with memory.allocating_from(source):
         first = empty((10,), np.float32)  # a small one, too
         second = empty((10,), np.float32)
     assert address(first) == start

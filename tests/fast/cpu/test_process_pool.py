@@ -1,4 +1,4 @@
-"""Helper processes: the same numbers as threads, nothing lost without a word, and nobody left behind."""
+"""Worker processes: the same numbers as threads, no change is lost in silence, and no process is left behind."""
 
 import os
 import signal
@@ -16,29 +16,29 @@ from hypothesis.extra import numpy as hnp
 
 from minigan.fast.cpu import memory, thread_pool
 from minigan.fast.cpu.function_bytes import COPY_BYTES, SharedMemory, UnsendableError, from_bytes, to_bytes
-from minigan.fast.cpu.process_pool import HelperError, Region, Team, helping, shared
+from minigan.fast.cpu.process_pool import ProcessPool, Region, WorkerProcessError, shared, worker_processes
 from minigan.fast.cpu.thread_pool import each, thread_count, use_threads
 from minigan.fast.cpu.winograd import _plan
 from minigan.gan.step import build_gan, draw_inputs, train_step
 from minigan.nn.backend import NUMPY
 from minigan.system.errors import RunError
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="helpers are for Linux")
+pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="there are worker processes on Linux only")
 
 
 @pytest.fixture(scope="module")
 def backend():
-    """Two helpers at work; what they do is the same whoever asks, so they are started once."""
-    with use_threads(3), helping() as backend:
-        thread_pool.current_team().wait_until_ready()
+    """Two worker processes, started once for all tests of this file."""
+    with use_threads(3), worker_processes() as backend:
+        thread_pool.current_process_pool().wait_until_ready()
         yield backend
 
 
 @pytest.fixture
-def team(backend):
-    team = thread_pool.current_team()
-    team.declined.clear()
-    return team
+def pool(backend):
+    pool = thread_pool.current_process_pool()
+    pool.declined.clear()
+    return pool
 
 
 def own(function):
@@ -47,14 +47,14 @@ def own(function):
     return function
 
 
-def refused(team):
-    """Why the team has declined, without the function's name."""
-    return [reason.rpartition(": ")[2] for reason in team.declined]
+def refused(pool):
+    """Why the pool has declined, without the function's name."""
+    return [reason.rpartition(": ")[2] for reason in pool.declined]
 
 
 # ----------------------------------------------------------------------------------------------------- the same numbers
 @pytest.mark.parametrize("options", [{}, {"ema": 0.9}, {"dtype": np.float64}])
-def test_a_step_is_the_same_bit_for_bit_and_done_together(backend, team, options):
+def test_a_step_is_the_same_bit_for_bit_and_done_together(backend, pool, options):
     dtype = options.pop("dtype", np.float32)
     real = np.random.default_rng(0).uniform(-1, 1, (24, 32, 32, 3)).astype(np.float32)
 
@@ -74,26 +74,26 @@ def test_a_step_is_the_same_bit_for_bit_and_done_together(backend, team, options
             metrics.append(train_step(gan, type(inputs)(*(backend.asarray(a.astype(dtype)) for a in inputs))).metrics)
         return metrics, {**gan.generator.state(), **{f"D.{name}": a for name, a in gan.discriminator.state().items()}}
 
-    before = team.done
+    before = pool.done
     metrics, state = steps(backend)
-    assert team.done > before + 50
-    assert team.declined == {}
-    with thread_pool.offering_to(None):
+    assert pool.done > before + 50
+    assert pool.declined == {}
+    with thread_pool.using_processes(None):
         expected_metrics, expected = steps(NUMPY)
     np.testing.assert_array_equal(metrics, expected_metrics)
     for name, array in expected.items():
         np.testing.assert_array_equal(state[name], array, err_msg=name)
 
 
-def test_the_article_s_layers_are_done_together(backend, team):
+def test_every_kernel_of_the_articles_step_can_be_sent(backend, pool):
     """Every kernel that a step of full width uses; one step is enough to send everything."""
     gan = build_gan(backend=backend)
     real = np.random.default_rng(0).uniform(-1, 1, (16, 64, 64, 3)).astype(np.float32)
     train_step(gan, draw_inputs(real, 1, 0, backend))
-    assert team.declined == {}
+    assert pool.declined == {}
 
 
-def test_every_item_is_done_once_and_some_by_others(team):
+def test_every_item_is_done_once_and_every_worker_does_some(pool):
     count, pids = 100, shared(np.zeros(100, np.int64))
 
     @own
@@ -101,10 +101,10 @@ def test_every_item_is_done_once_and_some_by_others(team):
         pids[i] += os.getpid()
 
     each(work, range(count))
-    assert set(pids) == {os.getpid(), *(helper.process.pid for helper in team.helpers)}
+    assert set(pids) == {os.getpid(), *(worker.process.pid for worker in pool.workers)}
 
 
-def test_fewer_items_than_workers(team):
+def test_fewer_items_than_workers(pool):
     done = shared(np.zeros(2))
 
     @own
@@ -116,7 +116,7 @@ def test_fewer_items_than_workers(team):
     assert list(done) == [2, 1]
 
 
-def test_a_helper_counts_threads_like_the_one_it_helps(team):
+def test_a_worker_process_counts_threads_as_its_parent_does(pool):
     counts = shared(np.zeros(6, np.int64))
 
     @own
@@ -127,8 +127,8 @@ def test_a_helper_counts_threads_like_the_one_it_helps(team):
     assert list(counts) == [3] * 6
 
 
-# ------------------------------------------------------------------------------------------ nothing lost without a word
-def test_changes_that_would_be_lost_are_left_to_threads(team):
+# ------------------------------------------------------------------------------------------- no change lost in silence
+def test_changes_that_would_be_lost_are_left_to_threads(pool):
     listed, far = [], np.zeros(COPY_BYTES)
 
     @own
@@ -144,26 +144,27 @@ def test_changes_that_would_be_lost_are_left_to_threads(team):
     each(lambda i: far.__setitem__(i, 2), range(3))  # not minigan's
     assert sorted(listed) == list(range(6))
     assert list(far[:7]) == [2, 2, 2, 1, 1, 1, 0]
-    assert refused(team) == [
+    assert refused(pool) == [
         "a list",
         f"an array of {far.nbytes:,} bytes outside the shared memory",
         "the function test_changes_that_would_be_lost_are_left_to_threads.<locals>.<lambda> of test_process_pool",
     ]
 
 
-def test_a_copy_cannot_be_written_to(team):
+def test_a_copy_cannot_be_written_to(pool):
     near = np.zeros(6)
 
     @own
     def work(i):
         near[i] = 1
 
-    with pytest.raises(HelperError, match="a helper process failed: ValueError: assignment destination is read-only"):
+    message = "a worker process failed: ValueError: assignment destination is read-only"
+    with pytest.raises(WorkerProcessError, match=message):
         each(work, range(6))
 
 
 @pytest.mark.parametrize("where", [0, 1])
-def test_an_error_comes_out_wherever_it_was_raised(team, where):
+def test_an_error_comes_out_wherever_it_was_raised(pool, where):
     done = shared(np.zeros(9))
 
     @own
@@ -172,19 +173,19 @@ def test_an_error_comes_out_wherever_it_was_raised(team, where):
         if i == where:
             raise KeyError("lost")
 
-    error = KeyError if where == 0 else HelperError
+    error = KeyError if where == 0 else WorkerProcessError
     with pytest.raises(error, match="lost"):
         each(work, range(9))
     assert done[2] == 1  # all had time to finish
     each(own(lambda i: None), range(9))  # and go on
 
 
-def test_without_room_in_the_shared_memory_threads_do_the_work(backend, team):
+def test_without_room_in_the_shared_memory_threads_do_the_work(backend, pool):
     x = np.random.default_rng(0).standard_normal((8, 300, 300))
     region = Region(1 << 16)
-    with memory.taking_from(region):
+    with memory.allocating_from(region):
         y = shared(x)
-        assert not 0 <= team.region.offset(y) < team.region.size
+        assert not 0 <= pool.region.offset(y) < pool.region.size
 
         @own
         def work(i):
@@ -192,11 +193,11 @@ def test_without_room_in_the_shared_memory_threads_do_the_work(backend, team):
 
         each(work, range(8))
     np.testing.assert_array_equal(y, 2 * x)
-    assert len(team.declined) == 1
+    assert len(pool.declined) == 1
     os.close(region.fd)
 
 
-def test_two_threads_do_not_get_into_one_another_s_way(team):
+def test_two_threads_may_use_the_pool_at_once(pool):
     totals = [shared(np.zeros(40)) for _ in range(2)]
     both = threading.Barrier(2)
 
@@ -213,45 +214,45 @@ def test_two_threads_do_not_get_into_one_another_s_way(team):
     assert all((total == 50).all() for total in totals)
 
 
-def test_a_forked_child_asks_nobody(team):
-    done = team.done
+def test_a_forked_child_has_no_process_pool(pool):
+    done = pool.done
     pid = os.fork()
     if pid == 0:
-        ok = thread_pool.current_team() is None and not team.each(own(lambda i: None), range(4))
+        ok = thread_pool.current_process_pool() is None and not pool.each(own(lambda i: None), range(4))
         os._exit(0 if ok else 1)
     assert os.waitpid(pid, 0)[1] == 0
     each(own(lambda i: None), range(4))
-    assert team.done == done + 1
+    assert pool.done == done + 1
 
 
-# --------------------------------------------------------------------------------------------------- nobody left behind
-def test_helpers_end_with_the_block_and_arrays_stay():
-    before = thread_pool.current_team()
-    with use_threads(2), helping() as backend:
-        team = thread_pool.current_team()
+# ------------------------------------------------------------------------------------------- no process is left behind
+def test_worker_processes_end_with_the_block_and_arrays_stay():
+    before = thread_pool.current_process_pool()
+    with use_threads(2), worker_processes() as backend:
+        pool = thread_pool.current_process_pool()
         a = backend.asarray(np.arange(10.0))
-    assert thread_pool.current_team() is before
-    assert all(helper.process.poll() is not None for helper in team.helpers)
+    assert thread_pool.current_process_pool() is before
+    assert all(worker.process.poll() is not None for worker in pool.workers)
     assert list(a) == list(range(10))
     assert np.may_share_memory(memory.empty((4,), np.float32), a) is False
 
 
-def test_a_killed_helper_is_told():
-    with use_threads(2), helping() as backend:
-        team = thread_pool.current_team()
-        team.wait_until_ready()
+def test_a_killed_worker_process_is_reported():
+    with use_threads(2), worker_processes() as backend:
+        pool = thread_pool.current_process_pool()
+        pool.wait_until_ready()
         a = backend.asarray(np.zeros(4))
-        team.helpers[0].process.send_signal(signal.SIGKILL)
-        with pytest.raises(RunError, match=r"ended before its time \(signal 9\).* --threads 1 works without"):
+        pool.workers[0].process.send_signal(signal.SIGKILL)
+        with pytest.raises(RunError, match=r"ended too early \(signal 9\).* --threads 1 works without"):
             each(own(lambda i: a.__setitem__(i, 1)), range(4))
 
 
-def test_a_helper_that_never_starts_is_not_waited_for(monkeypatch, tmp_path):
+def test_a_worker_process_that_never_starts_is_not_waited_for(monkeypatch, tmp_path):
     sleeper = tmp_path / "python"
     sleeper.write_text("#!/bin/sh\nexec sleep 60\n", encoding="ascii")  # neither serves nor ends, whatever it is told
     sleeper.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(sleeper))
-    with use_threads(2), helping() as backend:
+    with use_threads(2), worker_processes() as backend:
         a = backend.asarray(np.zeros(4))
         each(own(lambda i: a.__setitem__(i, 1)), range(4))
         assert a.all()
@@ -259,26 +260,26 @@ def test_a_helper_that_never_starts_is_not_waited_for(monkeypatch, tmp_path):
 
 def test_where_no_process_can_be_started_threads_do(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/no/such/python")
-    before = thread_pool.current_team()
-    with use_threads(2), helping() as backend:
+    before = thread_pool.current_process_pool()
+    with use_threads(2), worker_processes() as backend:
         assert backend is NUMPY
-        assert thread_pool.current_team() is before
+        assert thread_pool.current_process_pool() is before
 
 
-def test_one_thread_has_no_helpers():
-    with use_threads(1), helping() as backend:
+def test_one_thread_has_no_worker_processes():
+    with use_threads(1), worker_processes() as backend:
         assert backend is NUMPY
 
 
-def test_helpers_of_a_killed_process_end(tmp_path):
+def test_worker_processes_of_a_killed_process_end(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "import time\n"
         "from minigan.fast.cpu import thread_pool\n"
-        "from minigan.fast.cpu.process_pool import helping\n"
-        "with thread_pool.use_threads(3), helping():\n"
-        "    thread_pool.current_team().wait_until_ready()\n"
-        "    print(*[h.process.pid for h in thread_pool.current_team().helpers], flush=True)\n"
+        "from minigan.fast.cpu.process_pool import worker_processes\n"
+        "with thread_pool.use_threads(3), worker_processes():\n"
+        "    thread_pool.current_process_pool().wait_until_ready()\n"
+        "    print(*[h.process.pid for h in thread_pool.current_process_pool().workers], flush=True)\n"
         "    time.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as process:
@@ -287,7 +288,7 @@ def test_helpers_of_a_killed_process_end(tmp_path):
         process.kill()
     until = time.monotonic() + 20
     while any(map(is_alive, pids)):
-        assert time.monotonic() < until, "helpers outlive the process they helped"
+        assert time.monotonic() < until, "worker processes outlive their parent"
         time.sleep(0.01)
 
 
@@ -299,29 +300,29 @@ def is_alive(pid):
 
 
 def test_an_interrupt_while_waiting_leaves_the_rest_to_threads():
-    with use_threads(2), helping() as backend:
-        team = thread_pool.current_team()
-        team.wait_until_ready()
+    with use_threads(2), worker_processes() as backend:
+        pool = thread_pool.current_process_pool()
+        pool.wait_until_ready()
         a = backend.asarray(np.zeros(4))
-        answer = team.helpers[0].answer
+        receive = pool.workers[0].receive
 
         def interrupted():
             raise KeyboardInterrupt
 
-        team.helpers[0].answer = interrupted
+        pool.workers[0].receive = interrupted
         with pytest.raises(KeyboardInterrupt):
             each(own(lambda i: None), range(4))
-        team.helpers[0].answer = answer
+        pool.workers[0].receive = receive
         each(own(lambda i: a.__setitem__(i, 1)), range(4))
         assert a.all()
-        assert team.declined == {"an interrupt left helpers at work": 1}
+        assert pool.declined == {"an interrupt left workers at work": 1}
 
 
-# ----------------------------------------------------------------------------------------------------------- the region
+# --------------------------------------------------------------------------------------------------- the shared memory
 def test_memory_that_nobody_uses_goes_back_to_the_system(monkeypatch):
     monkeypatch.setattr(memory, "KEEP_BYTES", 0)
     region = Region(1 << 26)
-    with memory.taking_from(region):
+    with memory.allocating_from(region):
         a = shared(np.ones(1 << 22))
         taken = os.fstat(region.fd).st_blocks * 512
         assert taken >= a.nbytes
@@ -333,7 +334,7 @@ def test_memory_that_nobody_uses_goes_back_to_the_system(monkeypatch):
     os.close(region.fd)
 
 
-def test_a_team_that_cannot_be_whole_is_none(monkeypatch):
+def test_a_pool_that_cannot_start_all_its_workers_ends_those_it_started(monkeypatch):
     """The second process fails to start: the first is ended."""
     started = []
     popen = subprocess.Popen
@@ -347,12 +348,12 @@ def test_a_team_that_cannot_be_whole_is_none(monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", sometimes)
     region = Region(1 << 20)
     with pytest.raises(BlockingIOError):
-        Team(2, region)
+        ProcessPool(2, region)
     assert started[0].poll() is not None
     os.close(region.fd)
 
 
-# ---------------------------------------------------------------------------------------------------------- the parcels
+# ------------------------------------------------------------------------------------------------- serialised functions
 @pytest.fixture(scope="module")
 def ends():
     """The same memory, as one process sees it and as another would."""
@@ -382,7 +383,7 @@ def test_values_arrive_as_they_were(ends, value):
 def test_arrays_in_shared_memory_arrive_as_the_same_numbers(ends, data):
     here, _ = ends
     dtype = data.draw(st.sampled_from([np.float32, np.float64, np.int8, np.bool_, np.complex64]))
-    with memory.taking_from(here):
+    with memory.allocating_from(here):
         whole = shared(data.draw(hnp.arrays(dtype, hnp.array_shapes(max_dims=4, max_side=4))))
     view = whole[data.draw(hnp.basic_indices(whole.shape, allow_newaxis=True))]
     view = np.asarray(view).transpose(data.draw(st.permutations(range(np.ndim(view)))))
