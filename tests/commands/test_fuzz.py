@@ -11,7 +11,7 @@ import tracemalloc
 import malformed_inputs
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from minigan import sample
@@ -178,18 +178,14 @@ def test_headers_of_the_right_kind(folder, gan, said, entry, data):
 
 
 @given(
-    said=st.fixed_dictionaries(
-        {},
-        optional={
-            "step": st.sampled_from(["2", "32"]) | texts,
-            "image_size": st.just("32") | texts,
-            "width": st.just("1") | texts,
-            "network": st.sampled_from(["generator", "discriminator"]) | texts,
-            "d_optimizer.t": st.sampled_from(["2", "32"]) | texts,
-            "other": texts,
-        },
-    )
+    said=st.dictionaries(st.sampled_from(["step", "image_size", "width", "network", "other", "d_optimizer.t"]), texts)
 )
+@example({})
+@example({"step": "32"})
+@example({"image_size": "64"})
+@example({"width": "2"})
+@example({"network": "discriminator"})
+@example({"d_optimizer.t": "512"})
 def test_any_words_with_a_checksum_that_fits(folder, good, gan, said):
     """A file whose author knows how the sum is made: it is read exactly if its words fit the file and the run."""
     as_checkpoint, as_generator = (
