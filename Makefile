@@ -3,12 +3,12 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-RUN    ?=
 BENCH  ?=
+PARALLEL := --numprocesses auto --dist worksteal
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help train notebook lessons test test-thorough lint type format bench clean
+.PHONY: help train notebook lessons test test-thorough lint type format bench architecture clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -22,15 +22,16 @@ notebook: $(VENV)/.notebook  ## open the lessons in Jupyter, in the browser
 lessons: $(VENV)/.lessons  ## make all lessons' notebooks and run them, some minutes; only try them: ARGS=--check
 	$(BIN)/python lessons/build.py $(ARGS)
 
-test: $(VENV)/.dev  ## run the tests, a few minutes
-	$(BIN)/python -m pytest -q $(ARGS)
+test: $(VENV)/.dev  ## run the tests on all cores, a few minutes; one at a time: ARGS="-n 0"
+	$(BIN)/python -m pytest -q $(PARALLEL) $(ARGS)
 
 test-thorough: $(VENV)/.dev  ## run all tests with many more examples, seeds and kills
-	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q -m "thorough or not thorough" $(ARGS)
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q $(PARALLEL) -m "thorough or not thorough" $(ARGS)
 
-lint: $(VENV)/.dev  ## check style and formatting
+lint: $(VENV)/.dev  ## check style, formatting, and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 
 type: $(VENV)/.dev  ## check types
 	$(BIN)/mypy
@@ -42,8 +43,11 @@ format: $(VENV)/.dev  ## mend style and formatting
 bench: $(VENV)/.core  ## measure everything and write benchmarks/RESULTS.md; one thing: BENCH=train_step ARGS="--pairs 20"
 	$(BIN)/python benchmarks/bench.py $(BENCH) $(ARGS)
 
+architecture: $(VENV)/.dev  ## draw docs/pictures/architecture.svg anew, from the imports
+	$(BIN)/python docs/draw_architecture.py $(ARGS)
+
 clean:  ## remove the virtual environment and caches, not runs/
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
 
 # One virtual environment; a stamp file for each level of what is installed in it.
 $(VENV)/bin/python:
