@@ -19,11 +19,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import minigan
-from minigan.data.prepare.candidate import SIZES, Settings
 from minigan.data.prepare.data_card import Facts, concerns, data_card, report_json
-from minigan.data.prepare.detect import Cascade
-from minigan.data.prepare.pipeline import PICTURES, picture_name, prepare
-from minigan.data.prepare.preparation_page import prepare_page
+from minigan.data.prepare.face_detector import Cascade
+from minigan.data.prepare.pipeline import PICTURES, image_name, prepare_source
+from minigan.data.prepare.preparation_report import report_html
+from minigan.data.prepare.prepared_file import SIZES, Settings
 from minigan.data.prepare.tally import KINDS, Tally
 from minigan.system.cli import Parser, path_name, run_command, whole
 from minigan.system.console import complain, one_line, say
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         write = {
             "report.json": report_json(tally, facts),
-            "report.html": prepare_page(tally, facts, folder / PICTURES),
+            "report.html": report_html(tally, facts, folder / PICTURES),
             "DATACARD.md": data_card(tally, facts),
         }
         for name, text in write.items():
@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for words in concerns(tally, facts):
             complain(f"minigan: warning: {one_line(words)}")
 
-    tally = prepare(source, target, settings, finish, detector=cascade, workers=workers)
+    tally = prepare_source(source, target, settings, finish, detector=cascade, workers=workers)
     say(_summary(tally, arguments.source, target))
     return 0
 
@@ -127,7 +127,7 @@ def _summary(tally: Tally, source: str, target: Path) -> str:
     """What was done, and what to do next."""
     lines = [
         f"Kept {tally.kept:,} of {tally.kept + tally.dropped:,} files of {one_line(source)}, as "
-        f"{target / PICTURES / picture_name(0)} to {picture_name(tally.kept - 1)} ({tally.size} x {tally.size})"
+        f"{target / PICTURES / image_name(0)} to {image_name(tally.kept - 1)} ({tally.size} x {tally.size})"
     ]
     for kind, words in KINDS.items():
         if tally.count(kind):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from minigan.data.folder_survey import cautions, describe, survey
 from minigan.data.image_set import ImageSet
-from minigan.data.images.survey import cautions, describe, survey
 from minigan.nn.geometry import IMAGE_SIZES
 from minigan.pages.plots import FORMATS, image_format, save_grid
 from minigan.system.cli import Parser, path_name, run_command, whole

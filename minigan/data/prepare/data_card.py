@@ -13,12 +13,12 @@ from datetime import datetime
 from typing import Any
 
 from minigan.data.cache import printable
-from minigan.data.images.likeness import MAX_BITS, MAX_COLOUR_DIFFERENCE
-from minigan.data.prepare.candidate import Settings
+from minigan.data.images.near_duplicates import MAX_BITS, MAX_COLOUR_DIFFERENCE
+from minigan.data.prepare.prepared_file import Settings
 from minigan.data.prepare.tally import KINDS, SIDES, Tally
 from minigan.pages.html import plural
 
-FEW_PICTURES = 2_000
+FEW_IMAGES = 2_000
 """Below this many pictures a generator tends to remember rather than to learn."""
 
 TO_FILL_IN = "**(fill in)**"
@@ -131,7 +131,7 @@ def concerns(tally: Tally, facts: Facts) -> list[str]:
     """
     found = []
     total = tally.kept + tally.dropped
-    if tally.kept < FEW_PICTURES:
+    if tally.kept < FEW_IMAGES:
         found.append(f"Only {plural(tally.kept, 'picture')}; a few thousand are needed to learn from.")
     if 2 * tally.dropped > total:
         found.append(f"More than half of the {total:,} files were dropped; see why below.")

@@ -1,6 +1,6 @@
 """From a folder or an archive of drawings to a folder of square faces to train on.
 
-Each file is examined on its own, by worker processes: decoded, searched for faces, cut to a square around the biggest
+Each file is prepared on its own, by worker processes: decoded, searched for faces, cut to a square around the biggest
 (or to the central square where nobody looks for faces), resized, and judged by its size and colours. What comes back is
 taken in the source's order, one after another, whoever worked on it: near-duplicates of what is already there are
 dropped, the rest is numbered and written. So the same source and settings give the same pictures on any number of
@@ -33,9 +33,9 @@ from minigan.data.images import decode
 from minigan.data.images.archive import Member, open_archive
 from minigan.data.images.decode import image_formats, system_reason
 from minigan.data.images.image_folder import check_folder, list_files
-from minigan.data.images.likeness import Seen, require_imagehash
-from minigan.data.prepare.candidate import Cut, Examined, Settings, examine
-from minigan.data.prepare.detect import Detector
+from minigan.data.images.near_duplicates import Seen, require_imagehash
+from minigan.data.prepare.face_detector import Detector
+from minigan.data.prepare.prepared_file import Cut, PreparedFile, Settings, prepare_file
 from minigan.data.prepare.tally import Tally
 from minigan.data.workers import MAX_WORKERS, begin_work, starting_workers
 from minigan.system.atomic_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, remove_temporaries
@@ -48,14 +48,14 @@ PICTURES = "pictures"
 LIST = "pictures.csv"
 
 FEW = 200
-"""Up to this many files are examined sooner than workers have started."""
+"""Up to this many files are prepared sooner than workers have started."""
 
 _CHUNK = 8  # files that a worker takes at once
 _UNFINISHED = f"{TEMPORARY_PREFIX}prepare{TEMPORARY_SUFFIX}"
 _COLUMNS = ("source", "outcome", "picture", "reason", "width", "height", "left", "top", "side", "face")
 
 
-def prepare(
+def prepare_source(
     source: Path,
     target: Path,
     settings: Settings,
@@ -102,7 +102,7 @@ def prepare(
     try:
         with _destination(target) as folder, _opened(source, folder) as found:
             tally = Tally(settings.size)
-            _prepare(found, folder, settings, detector, workers, progress, tally)
+            _write_all(found, folder, settings, detector, workers, progress, tally)
             if not tally.kept:
                 raise UserError(_nothing_left(source, tally))
             finish(tally, folder)
@@ -111,7 +111,7 @@ def prepare(
     return tally
 
 
-def _prepare(
+def _write_all(
     found: _Found,
     folder: Path,
     settings: Settings,
@@ -127,41 +127,41 @@ def _prepare(
     hidden = not progress or sys.stderr is None
     with (
         (folder / LIST).open("x", encoding="utf-8", newline="") as file,
-        contextlib.closing(_examine_all(found, settings, detector, workers)) as outcomes,
+        contextlib.closing(_prepare_all(found, settings, detector, workers)) as outcomes,
         tqdm(total=found.length, desc="Preparing", unit=found.unit, unit_scale=in_bytes, disable=hidden) as bar,
     ):
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(_COLUMNS)
-        for member, examined in outcomes:
+        for member, prepared in outcomes:
             if member.path is not None and found.is_temporary:
                 member.path.unlink()
-            rows.writerow(_take(member.name, examined, folder / PICTURES, seen, tally))
+            rows.writerow(_take(member.name, prepared, folder / PICTURES, seen, tally))
             bar.update(member.position - bar.n)
             bar.set_postfix(kept=tally.kept, refresh=False)
 
 
-def _take(source: str, examined: Examined, pictures: Path, seen: Seen, tally: Tally) -> list[str]:
+def _take(source: str, prepared: PreparedFile, pictures: Path, seen: Seen, tally: Tally) -> list[str]:
     """Keep or drop what examining a file gave; the line about it in the list."""
-    name, reason = "", examined.reason
-    if examined.kind or examined.pixels is None or examined.cut is None:
-        tally.drop(source, examined.kind, reason, examined.pixels)
-        return _row(source, name, reason, examined.cut)
-    if examined.likeness is not None:
-        twin = seen.find(examined.likeness)
+    name, reason = "", prepared.reason
+    if prepared.kind or prepared.pixels is None or prepared.cut is None:
+        tally.drop(source, prepared.kind, reason, prepared.pixels)
+        return _row(source, name, reason, prepared.cut)
+    if prepared.likeness is not None:
+        twin = seen.find(prepared.likeness)
         if twin is not None:
-            tally.drop(source, "duplicate", "nearly equal to an earlier one", examined.pixels, twin)
-            return _row(source, name, f"nearly equal to {picture_name(twin)}", examined.cut)
-        seen.add(examined.likeness)
-    name = picture_name(tally.kept)
-    (pictures / name).write_bytes(examined.png)
-    tally.keep(source, examined.pixels, *examined.cut.shape)
-    return _row(source, name, reason, examined.cut)
+            tally.drop(source, "duplicate", "nearly equal to an earlier one", prepared.pixels, twin)
+            return _row(source, name, f"nearly equal to {image_name(twin)}", prepared.cut)
+        seen.add(prepared.likeness)
+    name = image_name(tally.kept)
+    (pictures / name).write_bytes(prepared.png)
+    tally.keep(source, prepared.pixels, *prepared.cut.shape)
+    return _row(source, name, reason, prepared.cut)
 
 
-def picture_name(number: int) -> str:
+def image_name(number: int) -> str:
     """File name of a prepared picture, so that names sort like numbers.
 
-    >>> picture_name(12)
+    >>> image_name(12)
     '000012.png'
     """
     return f"{number:06}.png"
@@ -188,7 +188,7 @@ class _Found:
     members: Iterable[Member]
     length: int
     unit: str
-    is_temporary: bool  # the files are unpacked ones, to be removed when they have been examined
+    is_temporary: bool  # the files are unpacked ones, to be removed when they have been prepared
 
 
 @contextlib.contextmanager
@@ -222,24 +222,24 @@ class _NoWorkers(Exception):  # noqa: N818 -- a circumstance, not an error: ther
     """Worker processes cannot be started here."""
 
 
-def _examine_all(
+def _prepare_all(
     found: _Found, settings: Settings, detector: Detector | None, workers: int
-) -> Generator[tuple[Member, Examined], None, None]:
+) -> Generator[tuple[Member, PreparedFile], None, None]:
     """All outcomes in order; by workers if that is worth it and possible."""
     is_worth_it = found.length > (FEW if found.unit != "B" else FEW * 5_000)
     if workers > 1 and is_worth_it:
         with contextlib.suppress(_NoWorkers):
-            yield from _examine_in_workers(found.members, settings, detector, min(workers, MAX_WORKERS))
+            yield from _prepare_in_workers(found.members, settings, detector, min(workers, MAX_WORKERS))
             return
     image_formats()  # Pillow loads its plugins here, outside of the next line
     with decode.without_warnings():
         for member in found.members:
-            yield member, _examine_member(member, settings, detector)
+            yield member, _prepare_member(member, settings, detector)
 
 
-def _examine_in_workers(
+def _prepare_in_workers(
     members: Iterable[Member], settings: Settings, detector: Detector | None, workers: int
-) -> Generator[tuple[Member, Examined], None, None]:
+) -> Generator[tuple[Member, PreparedFile], None, None]:
     """All outcomes in order. `_NoWorkers` is raised before the first of the members is taken, or never."""
     try:
         context = multiprocessing.get_context("spawn")
@@ -256,11 +256,11 @@ def _examine_in_workers(
         raise _NoWorkers from error
     pending: deque[list[Member]] = deque()
 
-    def submit(chunk: list[Member]) -> Future[list[Examined]]:
+    def submit(chunk: list[Member]) -> Future[list[PreparedFile]]:
         pending.append(chunk)
         try:
             with starting_workers():
-                return pool.submit(_examine_chunk, chunk)
+                return pool.submit(_prepare_chunk, chunk)
         except OSError as error:
             raise RunError(f"a further worker cannot be started ({system_reason(error)}): try --workers 1") from error
 
@@ -279,16 +279,16 @@ def _examine_in_workers(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _examine_member(member: Member, settings: Settings, detector: Detector | None) -> Examined:
+def _prepare_member(member: Member, settings: Settings, detector: Detector | None) -> PreparedFile:
     if member.path is None:
-        return Examined("refused", member.reason)
-    return examine(member.path, member.name, settings, detector)
+        return PreparedFile("refused", member.reason)
+    return prepare_file(member.path, member.name, settings, detector)
 
 
-def _examine_chunk(members: list[Member]) -> list[Examined]:
+def _prepare_chunk(members: list[Member]) -> list[PreparedFile]:
     """In a worker: examine some files."""
     stop, settings, detector = _work
-    return [Examined("") if stop.is_set() else _examine_member(member, settings, detector) for member in members]
+    return [PreparedFile("") if stop.is_set() else _prepare_member(member, settings, detector) for member in members]
 
 
 def _begin_work(

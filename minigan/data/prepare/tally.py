@@ -100,7 +100,7 @@ class Reason:
 
 
 @dataclass(frozen=True, eq=False)
-class Pictured:
+class SampledImage:
     """One picture of a sample.
 
     Attributes
@@ -149,8 +149,8 @@ class Tally:
         self.squares = np.zeros(len(SIDES) + 1, np.int64)
         self.enlarged = 0
         self.levels = np.zeros((3, 256), np.int64)
-        self.kept_sample: Sample[Pictured] = Sample(KEPT_SAMPLES)
-        self.dropped_samples: dict[str, Sample[Pictured]] = {}
+        self.kept_sample: Sample[SampledImage] = Sample(KEPT_SAMPLES)
+        self.dropped_samples: dict[str, Sample[SampledImage]] = {}
         self._sum = np.zeros((size, size, 3), np.int64)
         self._digest = hashlib.sha256()
 
@@ -168,7 +168,7 @@ class Tally:
         side : float
             Of the square in that.
         """
-        self.kept_sample.add(Pictured(printable(source), pixels, self.kept))
+        self.kept_sample.add(SampledImage(printable(source), pixels, self.kept))
         self.kept += 1
         self.sources[np.searchsorted(SIDES, min(width, height), side="right")] += 1
         self.squares[np.searchsorted(SIDES, side, side="right")] += 1
@@ -203,7 +203,7 @@ class Tally:
             counted.examples.append(printable(source))
         if pixels is not None:
             sample = self.dropped_samples.setdefault(kind, Sample(DROPPED_SAMPLES))
-            sample.add(Pictured(printable(source), pixels, twin))
+            sample.add(SampledImage(printable(source), pixels, twin))
 
     @property
     def dropped(self) -> int:

@@ -20,7 +20,7 @@ from PIL import Image
 from minigan.data.images import archive
 from minigan.data.images.archive import open_archive
 from minigan.data.prepare import pipeline
-from minigan.data.prepare.candidate import Settings
+from minigan.data.prepare.prepared_file import Settings
 from minigan.system.errors import UserError
 
 
@@ -134,7 +134,7 @@ def test_an_archive_gives_what_its_folder_gives(tmp_path, kind):
     lists, pixels = [], []
     for source in ("folder", "archive"):
         target = tmp_path / f"from-{source}"
-        tally = pipeline.prepare(tmp_path / source, target, Settings(), lambda *_: None, progress=False)
+        tally = pipeline.prepare_source(tmp_path / source, target, Settings(), lambda *_: None, progress=False)
         lists.append((target / "pictures.csv").read_bytes())
         pixels.append(tally.fingerprint)
     assert lists[0] == lists[1]
@@ -154,7 +154,7 @@ def test_an_archive_is_unpacked_in_turn_and_workers_read_it(tmp_path, monkeypatc
     monkeypatch.setattr(pipeline, "_take", counting)
     monkeypatch.setattr(pipeline, "_CHUNK", 2)
     target = tmp_path / "target"
-    tally = pipeline.prepare(tmp_path / "x.tar", target, Settings(), lambda *_: None, workers=2, progress=False)
+    tally = pipeline.prepare_source(tmp_path / "x.tar", target, Settings(), lambda *_: None, workers=2, progress=False)
     assert tally.kept == 60
     assert most[0] <= 12
     assert sorted(path.name for path in target.iterdir()) == ["pictures", "pictures.csv"]
@@ -473,7 +473,7 @@ def test_files_that_are_no_archives(spool, name, raw):
 def test_archives_that_hold_nothing(tmp_path, raw):
     (tmp_path / "x.tar").write_bytes(raw)
     with pytest.raises(UserError, match="holds no file"):
-        pipeline.prepare(tmp_path / "x.tar", tmp_path / "y", Settings(), lambda *_: None, progress=False)
+        pipeline.prepare_source(tmp_path / "x.tar", tmp_path / "y", Settings(), lambda *_: None, progress=False)
     assert [path.name for path in tmp_path.iterdir()] == ["x.tar"]
 
 

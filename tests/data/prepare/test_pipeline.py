@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from minigan import prepare as command
-from minigan.data.images import likeness
 from minigan.data.images.image_folder import open_folder
-from minigan.data.prepare import candidate, detect, pipeline
-from minigan.data.prepare.candidate import Settings
-from minigan.data.prepare.detect import Cascade, Square, biggest, square_around
+from minigan.data.images.near_duplicates import Likeness, Seen
+from minigan.data.prepare import face_detector, pipeline, prepared_file
+from minigan.data.prepare.face_detector import Cascade, Square, biggest, square_around
+from minigan.data.prepare.prepared_file import Settings
 from minigan.data.prepare.tally import DROPPED_SAMPLES, MAX_REASONS, OTHER, SIDES, Sample, Tally
 from minigan.system.cli import run_command
 from minigan.system.errors import RunError, UserError
@@ -56,7 +56,7 @@ def fill(source, count):
 
 def run(source, target, detector=None, workers=1, **settings):
     """Prepare without reports, and the pictures that came out."""
-    tally = pipeline.prepare(
+    tally = pipeline.prepare_source(
         source, target, Settings(**settings), lambda *_: None, detector=detector, workers=workers, progress=False
     )
     return tally, pictures(target)
@@ -127,7 +127,7 @@ def test_pictures_come_in_the_order_of_their_names_and_unchanged_if_they_have_th
     assert [row["picture"] for row in rows(target).values()] == ["000000.png", "000001.png", "000002.png"]
 
 
-@pytest.mark.parametrize("size", candidate.SIZES)
+@pytest.mark.parametrize("size", prepared_file.SIZES)
 def test_without_a_detector_training_sees_the_same_pixels_as_of_the_source(source, target, size):
     for k in range(3):
         picture(k, 200).crop((0, 0, 200, 120 + 20 * k)).save(source / f"{k}.jpg")
@@ -244,7 +244,7 @@ def test_any_face_gives_a_square(width, height, x, y, side, margin, pad):
     face = Square(x * width, y * height, side * short)
     square = square_around(face, width, height, margin, within=not pad)
     image = Image.fromarray(np.arange(width * height * 3, dtype=np.uint8).reshape(height, width, 3))
-    assert candidate._square(image, square, 32).shape == (32, 32, 3)
+    assert prepared_file._square(image, square, 32).shape == (32, 32, 3)
     if not pad:
         assert square.left >= 0
         assert square.top >= 0
@@ -264,9 +264,9 @@ def test_padding_repeats_the_edge(source, target):
 
 def test_padding_a_long_strip_takes_no_memory():
     strip = Image.new("RGB", (60_000, 2), (9, 8, 7))
-    square = candidate._central(*strip.size, True)
+    square = prepared_file._central(*strip.size, True)
     assert square.side == 60_000  # 10 GB, if it were ever made
-    assert (candidate._square(strip, square, 64) == (9, 8, 7)).all()
+    assert (prepared_file._square(strip, square, 64) == (9, 8, 7)).all()
 
 
 @pytest.mark.parametrize("crop", [False, True])
@@ -491,18 +491,18 @@ def test_duplicates_may_be_kept_and_then_nothing_more_is_needed(source, target, 
 
 
 def test_the_most_similar_of_many_is_found():
-    seen = likeness.Seen()
+    seen = Seen()
     random = np.random.default_rng(0)
     all_bits = [int(n) for n in random.integers(0, 2**63, 3000)]
     fields = random.integers(0, 256, (3000, 192), dtype=np.uint8)
     for bits, field in zip(all_bits, fields, strict=True):
-        assert seen.find(likeness.Likeness(bits, field.tobytes())) is None
-        seen.add(likeness.Likeness(bits, field.tobytes()))
-    assert seen.find(likeness.Likeness(all_bits[2500] ^ 0b111, fields[2500].tobytes())) == 2500
-    assert seen.find(likeness.Likeness(all_bits[2500] ^ 0b11111111111, fields[2500].tobytes())) is None  # 11 bits
-    assert seen.find(likeness.Likeness(all_bits[2500], fields[2400].tobytes())) is None  # other colours
-    seen.add(likeness.Likeness(all_bits[2500] ^ 0b11, fields[2500].tobytes()))
-    assert seen.find(likeness.Likeness(all_bits[2500] ^ 0b111, fields[2500].tobytes())) == 3000  # nearer
+        assert seen.find(Likeness(bits, field.tobytes())) is None
+        seen.add(Likeness(bits, field.tobytes()))
+    assert seen.find(Likeness(all_bits[2500] ^ 0b111, fields[2500].tobytes())) == 2500
+    assert seen.find(Likeness(all_bits[2500] ^ 0b11111111111, fields[2500].tobytes())) is None  # 11 bits
+    assert seen.find(Likeness(all_bits[2500], fields[2400].tobytes())) is None  # other colours
+    seen.add(Likeness(all_bits[2500] ^ 0b11, fields[2500].tobytes()))
+    assert seen.find(Likeness(all_bits[2500] ^ 0b111, fields[2500].tobytes())) == 3000  # nearer
 
 
 # ---- What is counted ----
@@ -635,7 +635,7 @@ def test_whatever_happens_nothing_half_done_is_left(source, target, monkeypatch,
         return call
 
     if moment == "examining":
-        monkeypatch.setattr(pipeline, "examine", failing(pipeline.examine, 7))
+        monkeypatch.setattr(pipeline, "prepare_file", failing(pipeline.prepare_file, 7))
     elif moment == "writing":
         monkeypatch.setattr(Path, "write_bytes", failing(Path.write_bytes, 7))
     elif moment == "moving":
@@ -647,7 +647,7 @@ def test_whatever_happens_nothing_half_done_is_left(source, target, monkeypatch,
 
     expected = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else RunError
     with pytest.raises(expected) as caught:
-        pipeline.prepare(source, target, Settings(), finish, progress=False)
+        pipeline.prepare_source(source, target, Settings(), finish, progress=False)
     assert not target.exists()
     assert len(list(source.iterdir())) == 12
     if isinstance(caught.value, RunError):
@@ -779,4 +779,4 @@ def test_what_was_done_says_what_was_done():
 
 
 def test_detection_parameters_fit_together():
-    assert detect.SEARCHED_SIDE > 10 * detect.SMALLEST
+    assert face_detector.SEARCHED_SIDE > 10 * face_detector.SMALLEST

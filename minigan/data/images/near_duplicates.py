@@ -1,9 +1,10 @@
-"""Which pictures are nearly equal, and which have no colour.
+"""Which images are nearly equal: two files may show the same drawing, saved twice, scaled, or shifted by a pixel.
 
-Two files can show the same drawing, saved twice, scaled, or shifted by a pixel. A perceptual hash sees that: 64 bits
-that say which of the picture's lowest frequencies are above their median (pHash, from the imagehash package), so that
-equal drawings differ in few bits. It knows no colour, and faces cropped alike have similar low frequencies, so few
-bits alone are not enough: the pictures' colours must agree as well, averaged over 8 by 8 fields.
+A perceptual hash finds these pairs. It has 64 bits, which say which of the image's lowest frequencies are above their
+median (pHash, from the imagehash package); the hashes of one drawing differ in few bits. But the hash ignores colour,
+and faces that are cropped alike have similar low frequencies. So a pair counts as nearly equal only if the colours
+agree as well, averaged over 8 by 8 fields. Both `minigan.data.prepare.pipeline`, which drops near-duplicates, and
+`minigan.data.folder_survey`, which counts them, ask here.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from minigan.system.errors import UserError
 
@@ -24,10 +26,6 @@ MAX_COLOUR_DIFFERENCE = 10.0
 """Mean difference of the fields' colours, of 255, for two pictures of one drawing. Among 16,000 real faces, 47,000
 pairs are within `MAX_BITS`, most of them strangers. The 1,000 of them that are within this as well show one drawing, or
 two variants of it: an open mouth, closed eyes. Pairs of strangers begin near 20."""
-
-GREY_SPREAD = 5.0
-"""Below this `colour_spread`, of 255, a picture counts as grey. Real faces in pale colours begin at 6; pencil drawings
-and grey scans that went through a JPEG stay below 3."""
 
 FIELDS = 8
 
@@ -73,40 +71,11 @@ def likeness(pixels: npt.NDArray[np.uint8]) -> Likeness:
     pixels : numpy.ndarray
         (S, S, 3) uint8; S a multiple of 8.
     """
-    from PIL import Image
-
     found = require_imagehash().phash(Image.fromarray(pixels)).hash
     bits = int.from_bytes(np.packbits(found).tobytes(), "big")
     side = len(pixels) // FIELDS
     fields = pixels.reshape(FIELDS, side, FIELDS, side, 3).mean(axis=(1, 3))  # (8, 8, 3)
     return Likeness(bits, np.rint(fields).astype(np.uint8).tobytes())
-
-
-def colour_spread(pixels: npt.NDArray[np.uint8]) -> float:
-    """How much the colours of a picture differ from one grey, or from one tint of it.
-
-    Parameters
-    ----------
-    pixels : numpy.ndarray
-        (H, W, 3) uint8.
-
-    Returns
-    -------
-    float
-        The spread part of Hasler and Süsstrunk's colourfulness: standard deviations of R - G and (R + G) / 2 - B,
-        taken together. 0 for a grey picture and for an evenly tinted white one.
-
-    References
-    ----------
-    D. Hasler and S. Süsstrunk, "Measuring colourfulness in natural images", 2003.
-
-    Examples
-    --------
-    >>> colour_spread(np.full((2, 2, 3), 90, np.uint8))
-    0.0
-    """
-    red, green, blue = np.moveaxis(pixels.astype(np.float32), 2, 0)
-    return float(np.hypot(np.std(red - green), np.std((red + green) / 2 - blue)))
 
 
 class Seen:

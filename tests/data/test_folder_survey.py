@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from minigan.data import __main__ as command
-from minigan.data.images import survey
+from minigan.data import folder_survey
 from minigan.data.open import open_images
 from minigan.system.cli import run_command
 
@@ -78,7 +78,7 @@ def test_the_second_time_the_cache_is_there(folder, capsys):
 
 
 def test_nothing_is_odd_about_a_good_set(folder, capsys, monkeypatch):
-    monkeypatch.setattr(survey, "FEW_PICTURES", 20)
+    monkeypatch.setattr(folder_survey, "FEW_IMAGES", 20)
     for k in range(20):
         picture(k).save(folder / f"{k}.png")
     status, lines, warnings = call(capsys, folder)

@@ -16,9 +16,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from minigan.data.images.archive import SUFFIXES
+from minigan.data.images.colourfulness import GREY_SPREAD, colour_spread
 from minigan.data.images.decode import Failure, has_image_suffix, on_white, read_image, resized, upright
-from minigan.data.images.likeness import GREY_SPREAD, Likeness, colour_spread, likeness
-from minigan.data.prepare.detect import Detector, Square, biggest, square_around
+from minigan.data.images.near_duplicates import Likeness, likeness
+from minigan.data.prepare.face_detector import Detector, Square, biggest, square_around
 
 SIZES = (32, 64, 128)
 """Sides of a prepared picture: those that the networks come in."""
@@ -82,7 +83,7 @@ class Cut:
 
 
 @dataclass(frozen=True, eq=False)
-class Examined:
+class PreparedFile:
     """What examining one file gave.
 
     Attributes
@@ -108,7 +109,7 @@ class Examined:
     likeness: Likeness | None = None
 
 
-def examine(path: Path, name: str, settings: Settings, detector: Detector | None) -> Examined:
+def prepare_file(path: Path, name: str, settings: Settings, detector: Detector | None) -> PreparedFile:
     """Make a file's picture ready, or say why not.
 
     Parameters
@@ -122,22 +123,22 @@ def examine(path: Path, name: str, settings: Settings, detector: Detector | None
 
     Returns
     -------
-    Examined
+    PreparedFile
     """
     outcome = read_image(path, has_image_suffix(name), lambda image: _cut(image, settings, detector))
     if isinstance(outcome, Failure):
         if outcome.is_candidate:
-            return Examined("unreadable", outcome.reason)
+            return PreparedFile("unreadable", outcome.reason)
         is_archive = Path(name).suffix.lower() in SUFFIXES
-        return Examined("no picture", "an archive in the folder, not opened" if is_archive else outcome.reason)
+        return PreparedFile("no picture", "an archive in the folder, not opened" if is_archive else outcome.reason)
     pixels, cut = outcome
     if detector is not None and not cut.face and not settings.crop_faceless:
-        return Examined("no face", "no face found", pixels, cut)
+        return PreparedFile("no face", "no face found", pixels, cut)
     if cut.square.side < settings.min_side:
-        return Examined("too small", f"a square of fewer than {settings.min_side} pixels", pixels, cut)
+        return PreparedFile("too small", f"a square of fewer than {settings.min_side} pixels", pixels, cut)
     if settings.colour_only and colour_spread(pixels) < GREY_SPREAD:
-        return Examined("grey", "near-grey", pixels, cut)
-    return Examined("", "", pixels, cut, _encoded(pixels), None if settings.keep_duplicates else likeness(pixels))
+        return PreparedFile("grey", "near-grey", pixels, cut)
+    return PreparedFile("", "", pixels, cut, _encoded(pixels), None if settings.keep_duplicates else likeness(pixels))
 
 
 def _cut(image: Image.Image, settings: Settings, detector: Detector | None) -> tuple[npt.NDArray[np.uint8], Cut]:

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from minigan.data.prepare.candidate import Settings
 from minigan.data.prepare.data_card import Facts, concerns, steps
-from minigan.data.prepare.tally import EXAMPLES, KINDS, SIDES, Pictured, Pixels, Reason, Tally
+from minigan.data.prepare.prepared_file import Settings
+from minigan.data.prepare.tally import EXAMPLES, KINDS, SIDES, Pixels, Reason, SampledImage, Tally
 from minigan.pages.html import DARK, LIGHT, date, document, hidden, plural, text, themes, variables
 
 THUMBNAIL = 64
@@ -45,7 +45,7 @@ _EXPLAINED = {
 _BARS = 32
 
 
-def prepare_page(tally: Tally, facts: Facts, pictures: Path) -> str:
+def report_html(tally: Tally, facts: Facts, pictures: Path) -> str:
     """The page.
 
     Parameters
@@ -252,7 +252,7 @@ def _figure(pixels: Pixels, words: str) -> str:
     return f'<img src="{_data(pixels, THUMBNAIL)}" alt="{text(words)}" title="{text(words)}">'
 
 
-def _pair(picture: Pictured, pictures: Path) -> str:
+def _pair(picture: SampledImage, pictures: Path) -> str:
     """A duplicate, and what it is nearly equal to."""
     name = f"{picture.number:06}.png"
     with Image.open(pictures / name) as opened:

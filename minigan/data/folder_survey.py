@@ -21,11 +21,12 @@ from tqdm import tqdm
 
 from minigan.data import cache
 from minigan.data.image_set import ImageSet
+from minigan.data.images.colourfulness import GREY_SPREAD, colour_spread
 from minigan.data.images.decode import read_image, without_warnings
 from minigan.data.images.image_folder import check_folder, list_files, skipped_by_reason
-from minigan.data.images.likeness import GREY_SPREAD, Seen, colour_spread, likeness, require_imagehash
+from minigan.data.images.near_duplicates import Seen, likeness, require_imagehash
 from minigan.data.open import open_images
-from minigan.data.prepare.data_card import FEW_PICTURES
+from minigan.data.prepare.data_card import FEW_IMAGES
 from minigan.pages.html import plural
 from minigan.system.errors import UserError
 
@@ -223,7 +224,7 @@ def cautions(found: Survey) -> list[str]:
     images = found.images
     count, side = images.images.shape[:2]
     words = []
-    if count < FEW_PICTURES:
+    if count < FEW_IMAGES:
         words.append(
             f"only {plural(count, 'picture')}: a few thousand are needed to learn from, or they are learned by heart"
         )
