@@ -1,8 +1,8 @@
-"""Training runs that are broken on purpose, and how the diagnosis is meant to name them.
+"""Training runs that are broken on purpose, and the finding with which the diagnosis must name each.
 
-`train` performs a small run (pictures of 32x32, width 16, batches of 16: some seconds) with one thing wrong.
-``python tests/support/broken_runs.py`` performs them all and keeps their logs and vitals in tests/golden/diagnosis.npz,
-for the test that has no time to train.
+`train` performs a small run (images of 32x32, width 16, batches of 16; it takes some seconds) with one thing wrong.
+``python tests/support/broken_runs.py`` performs all runs and writes their logs and health numbers to
+tests/golden/diagnosis.npz, so that the tests need not train.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ NORMAL_SEEDS = (1, 2, 3, 4, 5)
 
 
 def faster(*, d=1, g=1):
-    """Other learning rates than the run says it has."""
+    """Learning rates that differ from those in the configuration."""
     start = optimizers.Adam.__init__
 
     def begin(self, params, *, learning_rate, **others):
@@ -42,13 +42,13 @@ def faster(*, d=1, g=1):
 
 
 def with_batches(change):
-    """Other pictures than [-1, 1]."""
+    """Images whose pixels are not in [-1, 1]."""
     batch = ImageSet.batch
     return (mock.patch.object(ImageSet, "batch", lambda *a, **k: change(batch(*a, **k)).astype(np.float32)),)
 
 
 def one_noise_for_all():
-    """The same noise for every picture of a batch."""
+    """The same noise for every image of a batch."""
     draw = gan.draw_inputs
 
     def draw_inputs(*arguments):

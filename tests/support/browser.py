@@ -1,7 +1,7 @@
 """A headless Chromium for tests: DevTools commands through a pipe, without a driver program or a library.
 
 ``--remote-debugging-pipe`` makes the browser read JSON commands from file descriptor 3 and answer on 4, each message
-ended by a zero byte. That is all it takes to open a page, press keys, look at it and hear what it complains about.
+ended by a zero byte. This is enough to open a page, press keys, take a screenshot and read its error messages.
 """
 
 import base64
@@ -72,7 +72,7 @@ class Browser:
 
     # -------------------------------------------------------------------------------------------------------- messages
     def call(self, method, **params):
-        """One command and its result; what else the browser says meanwhile goes to `events`."""
+        """Send one command and return its result; events that arrive in between are added to `events`."""
         self._number += 1
         message = {"id": self._number, "method": method, "params": params}
         if self._session:
@@ -85,7 +85,7 @@ class Browser:
                 return answer["result"]
 
     def wait_for(self, method):
-        """The next event of a kind, heard already or not."""
+        """The next event of this kind, whether it has arrived already or not."""
         deadline = time.monotonic() + PATIENCE
         while not (found := [event for event in self.events if event["method"] == method]):
             self._next(deadline - time.monotonic())
@@ -121,7 +121,7 @@ class Browser:
         return result["result"].get("value")
 
     def press(self, key, code):
-        """A key that is no letter, pressed and let go."""
+        """Press and release a key that is not a letter."""
         for kind in ("rawKeyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
 

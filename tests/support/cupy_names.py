@@ -1,7 +1,7 @@
-"""Write tests/support/cupy_names.json: what CuPy offers, so that the device double offers no more.
+"""Write cupy_names.json: the names that CuPy has, so that the device double has no others.
 
-Run by hand where CuPy is installed (no GPU needed): ``python tests/support/cupy_names.py``. For a plain function the
-names of its parameters are kept, for a ufunc the word "ufunc". Of `cupy.cuda` and of classes, the names alone.
+Run by hand where CuPy is installed (no GPU needed): ``python tests/support/cupy_names.py``. For a plain function
+the file lists its parameters, for a ufunc the word "ufunc", for `cupy.cuda` and for classes only the names.
 """
 
 import inspect

@@ -38,7 +38,7 @@ HERE = Path(__file__).parent
 
 
 class Counter:
-    """How often values crossed to the host and arrays to the device, functions were called, and kernels launched."""
+    """Counts values copied to the host, arrays copied to the device, function calls, and kernel launches."""
 
     def __init__(self):
         self.reset()
@@ -51,7 +51,7 @@ class Counter:
 COUNTER = Counter()
 
 TAPE = None
-"""What a stream that is being captured was told to do, as functions; None while none is."""
+"""The work recorded so far by the stream that is being captured, as functions; None if no stream is captured."""
 
 
 def _cross_to_host():
@@ -61,7 +61,7 @@ def _cross_to_host():
 
 
 def _do(action):
-    """Queue something that changes arrays: now, or at each launch of the graph that is being captured."""
+    """Do something that changes arrays: at once, or, while a graph is captured, at each launch of the graph."""
     COUNTER.launches += 1
     if TAPE is None:
         action()
@@ -70,7 +70,7 @@ def _do(action):
 
 
 def _compute(function, *sources):
-    """A new array from a function of arrays; a view costs nothing, anything else is a launch."""
+    """Array that a function of arrays returns; a view costs nothing, any other result counts as a launch."""
     with np.errstate(all="ignore"):
         result = function()
     if not isinstance(result, np.ndarray | np.generic):
@@ -86,7 +86,7 @@ def _compute(function, *sources):
 
 
 def _poison(array):
-    """Make memory that nobody has written yet look like it."""
+    """Fill memory that has not been written yet with NaN or the largest integer, so that reading it is noticed."""
     array.fill(np.nan if array.dtype.kind == "f" else np.iinfo(array.dtype).max if array.dtype.kind in "iu" else True)
 
 
@@ -111,7 +111,7 @@ def _wrap(value):
 
 
 class DeviceArray:
-    """An array that lives elsewhere."""
+    """An array on the pretended device."""
 
     __array_ufunc__ = None  # NumPy's operators give up at once
     __array_priority__ = 1000

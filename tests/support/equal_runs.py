@@ -1,4 +1,4 @@
-"""When are two run folders equal? File by file and byte by byte, but for what the clock says."""
+"""Compare two run folders file by file and byte by byte, except for files that depend on the clock."""
 
 import json
 
@@ -6,7 +6,10 @@ TIMED = {".lock", "speed.csv", "report.html"}
 
 
 def files_of(run, checkpoints_of=None):
-    """Relative path -> bytes of every file that does not depend on the clock; of the checkpoints only some, if told."""
+    """Relative path -> bytes of every file that does not depend on the clock.
+
+    If `checkpoints_of` is given, only checkpoints whose name contains it are included.
+    """
     found = {}
     for path in sorted(run.rglob("*")):
         name = path.relative_to(run).as_posix()
@@ -22,9 +25,10 @@ def files_of(run, checkpoints_of=None):
 
 
 def assert_equal_runs(a, b, *, checkpoints_of=None):
-    """Two run folders hold the same: settings, weights, moments, logs, metrics, pictures.
+    """Assert that two run folders have the same settings, weights, moments, logs, metrics and images.
 
-    A stop leaves a checkpoint where another run had none: `checkpoints_of` names the step whose checkpoint counts.
+    An interrupted run has a checkpoint that another run does not have: `checkpoints_of` names the step whose checkpoint
+    is compared.
     """
     files_a, files_b = files_of(a, checkpoints_of), files_of(b, checkpoints_of)
     different = [name for name in sorted(files_a | files_b) if files_a.get(name) != files_b.get(name)]

@@ -1,9 +1,9 @@
-"""Faults to order: processes that train, are killed or refused a file operation at a chosen moment, and train again.
+"""Train in processes that are killed, or whose file operations fail, at a chosen moment; then resume.
 
-A program (`python tests/support/interrupted_runs.py JOBS.json`), so that it can fork: everything is imported once, and
-yet every sitting of every job is a process of its own, which a SIGKILL really ends. There every operation on files
-below a watched folder is a numbered point. At the chosen one it dies, after half of what it was writing has reached the
-file; or the operation fails, and so does every later one that a full, read-only or broken disk would refuse.
+This is a program (`python tests/support/interrupted_runs.py JOBS.json`) because it forks: modules are imported once, and
+every start or resume of a job is a process of its own that a SIGKILL really ends. In such a process every operation on
+files below a watched folder has a number. At the chosen number the process dies after writing half of the data; or the
+operation fails, and so does every later operation that a full, read-only or broken disk would refuse.
 
 Input: a list of jobs {"start": arguments of minigan.train, "out": run folder, "watch": folder, "faults": a list of null
 or [what, point], one for each sitting}. A sitting resumes the run if it exists, and starts it otherwise. Output: for
@@ -34,7 +34,7 @@ class Injector:
         self.points = []
 
     def point(self, operation, path, half=None):
-        """Pass, die, or raise; `half` writes half of the data."""
+        """Return, kill this process, or raise OSError; `half` writes half of the data."""
         if isinstance(path, int) or not os.fspath(path).startswith(self.watch):
             return
         self.points.append(f"{operation} {os.path.relpath(path, self.watch)}")
@@ -100,7 +100,7 @@ def _path_of(handle):
 
 
 class WatchedFile:
-    """A file whose writes are points."""
+    """A file each of whose writes is a numbered operation."""
 
     def __init__(self, file, path, injector):
         self.__dict__.update(file=file, path=path, injector=injector)
@@ -127,7 +127,7 @@ class WatchedFile:
 
 
 def sitting(job, fault):
-    """One process of `minigan.train`: exit status, stderr, names of the points."""
+    """Run `minigan.train` in one process; returns exit status, stderr, and the names of the file operations."""
     argv = ["--resume", job["out"]] if Path(job["out"]).exists() else [*job["start"], "--out", job["out"]]
     with tempfile.TemporaryFile() as error, tempfile.TemporaryFile() as names:
         child = os.fork()
@@ -169,7 +169,7 @@ class QuickYardstick:
 
 
 def make_quick_and_repeatable():
-    """Plots and measurements take longer than all else here, and when a report is written depends on the clock."""
+    """Replace plots and measurements, which take longest here, and reports, which are written by the clock."""
 
     def plot(path, steps, history):
         atomic_files.write_bytes(

@@ -1,5 +1,5 @@
-"""What the tests of several lessons need: a verdict and its words, what a lesson's text holds and quotes, and figures
-that say what their axes are.
+"""Shared by the tests of the lessons: verdicts and their words, functions and quotations from a lesson's text, and a
+check that a figure names its axes.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ def words(module, name, *given):
 
 
 def of_source(name, *functions):
-    """Functions that cells of a lesson's source define, with whatever else stands in these cells."""
+    """Functions defined in cells of a lesson's source; everything in these cells is executed."""
     text = (SOURCES / f"{name}.py").read_text(encoding="utf-8")
     exercises = f"lesson{name[:2]}"
     space = {"np": np, "notebook": notebook, exercises: importlib.import_module(f"lessons.exercises.{exercises}")}
@@ -57,12 +57,12 @@ def said(exercise, *functions):
 
 
 def _rounded(text):
-    """Two digits of every fraction: the last ones may differ between machines."""
+    """Round every decimal fraction to two digits, because the last digits may differ between machines."""
     return re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.2g}", text)
 
 
 def assert_readable(figure):
-    """Can be drawn, and every picture in it has a title and named axes."""
+    """Assert that a figure can be drawn and that its axes are named."""
     figure.savefig(io.BytesIO(), format="png", dpi=20)
     seen = [ax for ax in figure.axes if ax.axison]
     assert seen

@@ -1,10 +1,10 @@
-"""The corpus of malformed inputs: what lies in folders, checkpoints, settings and command lines that nobody meant.
+"""The corpus of malformed inputs: damaged or wrong folders, checkpoints, settings and command lines.
 
-Each table maps a name to a specimen and to what the commands have to say about it;
-`tests/commands/test_malformed_inputs.py` asserts it. Run as a program (`python tests/support/malformed_inputs.py FOLDER
-K N`), this file puts every specimen before every command that it concerns, of N equal parts of the cases the one
-numbered K, all in one process with a limit on its memory. It prints what came out: a list of {"name", "status",
-"error", "changed" (files that are not as they were and should be), "kilobytes" (by how much the process grew)}.
+Each table maps a name to an input and to the words that the error message must contain;
+`tests/commands/test_malformed_inputs.py` compares. As a program (`python tests/support/malformed_inputs.py FOLDER K N`),
+this file gives every input to every command that it concerns, in one process with a limit on its memory; the cases are
+divided into N parts, and part K is run. It prints a list of {"name", "status", "error", "changed" (files that must not
+have changed but have), "kilobytes" (by how much the process grew)}.
 """
 
 import contextlib
