@@ -45,7 +45,7 @@ def check(name: str, *given: Any, hint: int | None = None, **settings: Any) -> V
     hint : int, optional
         How many hints to print, 0 to 3. By default one when something is wrong, and none before there is anything.
     **settings
-        ``seed`` for other random cases; for pictures ``layout="NCHW"``.
+        ``seed`` for other random cases; for images ``layout="NCHW"``.
 
     Returns
     -------

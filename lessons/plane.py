@@ -1,6 +1,6 @@
 """A GAN in the plane: lesson 6's world, small enough to watch.
 
-Real "pictures" are points of the plane, drawn from eight small Gaussians on a ring; the generator turns noise into
+Real "images" are points of the plane, drawn from eight small Gaussians on a ring; the generator turns noise into
 points, the discriminator gives every place of the plane a logit. Both are three Dense layers, so that a thousand rounds
 of training take a few seconds on one processor core, and everything there is to see fits into one picture.
 

@@ -220,7 +220,7 @@ def held_out_faces(image_size: int, count: int) -> Array:
 
 
 def colour_reader(faces: Array) -> Reader:
-    """A reader of hair colour and skin, with its threshold for clear pictures taken from `held_out_faces`.
+    """A reader of hair colour and skin, with its threshold for clear images taken from `held_out_faces`.
 
     Parameters
     ----------
@@ -235,7 +235,7 @@ def colour_reader(faces: Array) -> Reader:
 
 
 def training_faces(run: Path | str | None, image_size: int, count: int) -> Array:
-    """What a generator was trained on: the first `count` pictures, (count, S, S, 3), uint8.
+    """What a generator was trained on: the first `count` images, (count, S, S, 3), uint8.
 
     Parameters
     ----------

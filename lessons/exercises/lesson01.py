@@ -641,7 +641,7 @@ COUNTS = Exercise(
 
 
 def halve(x: Array) -> Array:
-    """Pictures of half the size, each pixel the mean of a block of 2 x 2: (N, H, W, C) to (N, H/2, W/2, C)."""
+    """Images of half the size, each pixel the mean of a block of 2 x 2: (N, H, W, C) to (N, H/2, W/2, C)."""
     N, H, W, C = x.shape
     return x.reshape(N, H // 2, 2, W // 2, 2, C).mean(axis=(2, 4))
 
@@ -667,7 +667,7 @@ HALVE = Exercise(
         "x.reshape(N, H // 2, 2, W // 2, 2, C) touches no number. Which axes have to disappear?",
         "x.reshape(N, H // 2, 2, W // 2, 2, C).mean(axis=(2, 4))",
     ),
-    doc="Pictures at half their size.",
+    doc="Images at half their size.",
 )
 
 

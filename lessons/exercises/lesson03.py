@@ -269,7 +269,7 @@ HUNTED: dict[str, tuple[Callable[..., Array], Callable[..., Array], tuple[str, .
         broken_flatten,
         _right_flatten,
         ("x",),
-        "a picture of one row, of one column, or of equal numbers shows nothing",
+        "an image of one row, of one column, or of equal numbers shows nothing",
     ),
     "D": (broken_leaky_relu, _right_leaky_relu, ("x", "dy"), "where all of x has one sign it is right"),
 }
@@ -320,7 +320,7 @@ SHOW_THE_BUG = Exercise(
     judge=_judge_witness,
     hints=(
         "Say in words what each one does, and what it should do. For which input do the two sentences differ?",
-        "A: look at dy > 0. B: let x be large. C: number the pixels of a picture of more than one row and column. "
+        "A: look at dy > 0. B: let x be large. C: number the pixels of an image of more than one row and column. "
         "D: how many signs has an array?",
         "A: (np.array([1.0]), np.array([-1.0])). B: (np.array([1000.0]),). C: (np.arange(4.0).reshape(1, 2, 2, 1),). "
         "D: (np.array([2.0, -1.0]), np.ones(2)).",

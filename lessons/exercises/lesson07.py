@@ -71,7 +71,7 @@ _SIZE = Exercise(
     ),
     hints=(
         "Write down the first pixel of each window: 0, S, 2S, ... Which is the last one allowed?",
-        "The padded picture has H + 2*pad pixels. A window that starts at S*i ends before S*i + K, "
+        "The padded image has H + 2*pad pixels. A window that starts at S*i ends before S*i + K, "
         "and that may be H + 2*pad at most.",
         "S*i <= H + 2*pad - K, so the largest i is that, divided by S and rounded down; and i starts at 0.",
     ),
@@ -143,7 +143,7 @@ _LOOPS = Exercise(
             "The kernel is upside down. Tap (p, q) meets the pixel p below and q right of the window's"
             " corner: nothing is flipped here.",
         ),
-        Mistake(_EXCHANGED, "p and q are exchanged somewhere: p counts rows, for the picture and for the kernel."),
+        Mistake(_EXCHANGED, "p and q are exchanged somewhere: p counts rows, for the image and for the kernel."),
         Mistake(_with(add=False), "Every tap overwrites the ones before it: = where += belongs."),
         Mistake(
             _MANY_BIASES, "The bias is added once for every tap, K*K times. It belongs outside the loops over p and q."
@@ -221,8 +221,8 @@ _IM2COL = Exercise(
         Mistake(_ordered(0, 1, 2, 4, 3, 5), "Each patch is written column by column: p and q are exchanged."),
         Mistake(
             _ordered(1, 2, 0, 3, 4, 5),
-            "The right rows in the wrong order: they run over places first and pictures"
-            " last. y.reshape(N, Ho, Wo, O) expects all the rows of picture 0 first.",
+            "The right rows in the wrong order: they run over places first and images"
+            " last. y.reshape(N, Ho, Wo, O) expects all the rows of image 0 first.",
         ),
         Mistake(
             _ordered(0, 2, 1, 3, 4, 5),
@@ -261,25 +261,25 @@ def _judge_edges(w: Any) -> Verdict:
         name = f"kernel {o} (edges[..., {o}])"
         if np.abs(flat[:, o].sum()) > 1e-9:
             return Verdict.wrong(
-                f"{name} answers to a picture without any edge",
-                f"on a grey picture of ones it says {flat[:, o].sum():+.3g}; it should say 0",
+                f"{name} answers to an image without any edge",
+                f"on a grey image of ones it says {flat[:, o].sum():+.3g}; it should say 0",
                 "what does that mean for the sum of its 27 numbers?",
             )
         if np.abs(own[:, o]).max() < 1e-9 and np.abs(other[:, o]).max() > 1e-9:
             return Verdict.wrong(
                 "the two kernels are exchanged",
-                f"{name} does not see a picture that gets {told[o]}, but one that gets {told[1 - o]}",
+                f"{name} does not see an image that gets {told[o]}, but one that gets {told[1 - o]}",
                 "p, the first axis, counts rows: a kernel whose rows differ looks for changes from top to bottom",
             )
         if np.abs(other[:, o].sum()) > 1e-9:
             return Verdict.wrong(
                 f"{name} answers to the other kind of edge as well",
-                f"on a picture that gets {told[1 - o]} by 1 a pixel it says {other[:, o].sum():+.3g}; it should say 0",
+                f"on an image that gets {told[1 - o]} by 1 a pixel it says {other[:, o].sum():+.3g}; it should say 0",
             )
         if own[:, o].sum() < 0:
             return Verdict.wrong(
                 f"{name} has the wrong sign",
-                f"on a picture that gets {told[o]} by 1 a pixel it says {own[:, o].sum():+.3g}; it should be positive",
+                f"on an image that gets {told[o]} by 1 a pixel it says {own[:, o].sum():+.3g}; it should be positive",
             )
         if np.any(own[:, o] <= 1e-9):
             return Verdict.wrong(
@@ -328,11 +328,11 @@ SUSPECTS: dict[str, Callable[..., Any]] = {
 _GUILT = {"A": "one-sided", "B": "channels-first", "C": "fine", "D": "flipped", "E": "rows-only", "F": "exchanged"}
 
 _WAYS_TO_TELL = {
-    "A": "with pad=1, and a picture of zeros with a single 1 in a corner, where does it answer?",
-    "B": "give it a picture with one channel, then one with two.",
+    "A": "with pad=1, and an image of zeros with a single 1 in a corner, where does it answer?",
+    "B": "give it an image with one channel, then one with two.",
     "C": "compare it with your own on several shapes, with stride 2, padding 1, and C = 3.",
-    "D": "a single 1 in the middle of a 3 x 3 picture, pad=2, and a kernel with the numbers 1 to 4.",
-    "E": "a picture whose pixel (i, j) holds 10*i + j, and a 1 x 1 kernel of 1, with stride 2.",
+    "D": "a single 1 in the middle of a 3 x 3 image, pad=2, and a kernel with the numbers 1 to 4.",
+    "E": "an image whose pixel (i, j) holds 10*i + j, and a 1 x 1 kernel of 1, with stride 2.",
     "F": "the same as for a flipped kernel: 1 to 4 come out in some order. Which?",
 }
 
@@ -362,7 +362,7 @@ _HUNT = Exercise(
     judge=_judge_hunt,
     hints=(
         "Do not think, probe. The smallest input that can tell two causes apart tells you which it is.",
-        "The impulse: a picture of zeros with a single 1. What comes out is the kernel, seen from behind.",
+        "The impulse: an image of zeros with a single 1. What comes out is the kernel, seen from behind.",
         "Six probes: a bias of 1 on zeros; an impulse in a corner with pad=1; ones with pad=1; an impulse in the "
         "middle with a kernel of 1, 2, 3, 4; stride 2 with a 1 x 1 kernel; two channels.",
     ),

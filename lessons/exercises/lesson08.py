@@ -33,7 +33,7 @@ _TOUCHES = Exercise(
     mistakes=(
         Mistake(
             lambda r, K, stride, pad, Ho: touches(r, K, stride, 0, Ho),
-            "The padding is forgotten: pixel r of the picture is pixel r + pad of the padded one.",
+            "The padding is forgotten: pixel r of the image is pixel r + pad of the padded one.",
         ),
         Mistake(
             lambda r, K, stride, pad, Ho: [(i, p) for p, i in touches(r, K, stride, pad, Ho)],
@@ -129,7 +129,7 @@ _COL2IM = Exercise(
         ),
         Mistake(
             _col2im_with(corner=0),
-            "The padding is cut off at the bottom and on the right only: the picture begins at [pad, pad].",
+            "The padding is cut off at the bottom and on the right only: the image begins at [pad, pad].",
         ),
         Mistake(
             _col2im_with(step=1),
@@ -373,7 +373,7 @@ def _judge_culprits(answers: Any) -> Verdict:
 _WHY_HIDDEN = {
     "A": "overwriting does no harm where no two patches overlap: compare kernel and stride",
     "B": "what does [pad:-pad] give for pad = 1, and what for pad = 0?",
-    "C": "it computes the size that the windows cover: when is that less than the picture's?",
+    "C": "it computes the size that the windows cover: when is that less than the image's?",
     "D": "rows and columns cannot be told apart in a square",
 }
 

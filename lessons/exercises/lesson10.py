@@ -195,7 +195,7 @@ THREE_PATHS = Exercise(
                 -gamma / s * dy.mean(axis=0) + 0 * dy,
                 -gamma / s * xhat * (dy * xhat).mean(axis=0),
             ),
-            "the means run over the batch axis only; of pictures they run over rows and columns as well",
+            "the means run over the batch axis only; of images they run over rows and columns as well",
         ),
         Mistake(
             _paths_with(lambda p, *_: (p[0], p[2], p[1])),

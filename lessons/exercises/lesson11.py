@@ -73,7 +73,7 @@ class Parts:
         return LeakyReLU(0.2, ops=self.ops)
 
     def flatten(self) -> Flatten:
-        """Pictures to rows."""
+        """Images to rows."""
         return Flatten(ops=self.ops)
 
     def dense(self, C: int, O: int) -> Dense:
@@ -86,7 +86,7 @@ class Parts:
 
 
 def discriminator_layers(width: int, parts: Parts) -> list[Layer]:
-    """The discriminator for 64 x 64 pictures.
+    """The discriminator for 64 x 64 images.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def discriminator_layers(width: int, parts: Parts) -> list[Layer]:
 
 
 def generator_layers(width: int, parts: Parts) -> list[Layer]:
-    """The generator for 64 x 64 pictures; arguments and result as `discriminator_layers`."""
+    """The generator for 64 x 64 images; arguments and result as `discriminator_layers`."""
     top = 8 * width
     layers: list[Layer] = [
         parts.conv_transpose(100, top, 4, padding="valid"),
@@ -575,7 +575,7 @@ def _why_layer(name: str, k: int, yours: Any, wanted: Any, layers: Sequence[Any]
     wants_norm = isinstance(wanted, BatchNormalization)
     kernel = (Conv2D, Conv2DTranspose)
     if name == "discriminator" and k == 1 and norm:
-        return "next to the picture there is no batch normalisation: it would take away how bright the pictures are."
+        return "next to the image there is no batch normalisation: it would take away how bright the images are."
     if name == "generator" and isinstance(wanted, Tanh) and norm:
         return "the last layer makes the pixels: no batch normalisation stands between it and tanh."
     if wants_norm and isinstance(yours, LeakyReLU):
@@ -641,8 +641,8 @@ NETWORKS = Exercise(
 
 
 # -------------------------------------------------------------------------------------------------------------- L2 step
-def l2_step(G: Any, optimizer: Any, noise: Array, pictures: Array) -> float:
-    """One step of G towards given pictures; returns the mean squared error before it.
+def l2_step(G: Any, optimizer: Any, noise: Array, images: Array) -> float:
+    """One step of G towards given images; returns the mean squared error before it.
 
     Parameters
     ----------
@@ -651,14 +651,14 @@ def l2_step(G: Any, optimizer: Any, noise: Array, pictures: Array) -> float:
     optimizer : Adam
         Holds G's parameters.
     noise : Array of shape (B, 1, 1, 100)
-    pictures : Array of shape (B, S, S, 3)
+    images : Array of shape (B, S, S, 3)
 
     Returns
     -------
     float
     """
     y, caches = G.forward(noise, training=True)
-    difference = y - pictures
+    difference = y - images
     G.zero_grads()
     G.backward(2 * difference / difference.size, caches)
     optimizer.step(G.grads())
@@ -684,8 +684,8 @@ def _two_steps(step: Callable[..., Any]) -> tuple[list[Any], list[dict[str, Arra
     rng = np.random.default_rng(6)
     losses = []
     for _ in range(2):
-        noise, pictures = rng.standard_normal((3, 1, 1, 100)), rng.uniform(-1, 1, (3, 32, 32, 3))
-        losses.append(step(G, optimizer, noise, pictures))
+        noise, images = rng.standard_normal((3, 1, 1, 100)), rng.uniform(-1, 1, (3, 32, 32, 3))
+        losses.append(step(G, optimizer, noise, images))
     return losses, optimizer.given, G.buffers()
 
 
@@ -710,12 +710,12 @@ def _judge_l2_step(step: Callable[..., Any]) -> Verdict:
             return Verdict.wrong("the gradients are all zero", "G.backward comes before optimizer.step(G.grads())")
         return Verdict.wrong(
             "the gradients are wrong, and not only by a factor",
-            "forward in training mode; the gradient of the mean of (y - pictures)**2 is 2*(y - pictures)/y.size",
+            "forward in training mode; the gradient of the mean of (y - images)**2 is 2*(y - images)/y.size",
         )
     if not math.isclose(factor, 1, rel_tol=1e-6):
         B, size = 3, 3 * 32 * 32 * 3
         known = (
-            (-1, "the sign: y - pictures, not pictures - y"),
+            (-1, "the sign: y - images, not images - y"),
             (0.5, "the 2 of the square's derivative is missing"),
             (size, "the loss is a mean: divide by the number of all elements, y.size"),
             (size / 2, "neither the 2 nor the division by y.size is there"),
@@ -752,9 +752,9 @@ L2_STEP = Exercise(
     hints=(
         "It is lesson 6's generator_step with another loss, and without a discriminator.",
         "forward in training mode; dy of the mean squared error; zero_grads, backward, optimizer.step(G.grads()).",
-        "dy = 2 * (y - pictures) / y.size",
+        "dy = 2 * (y - images) / y.size",
     ),
-    doc="l2_step(G, optimizer, noise, pictures) -> loss before the step",
+    doc="l2_step(G, optimizer, noise, images) -> loss before the step",
 )
 
 
@@ -765,7 +765,7 @@ def receptive_fields(layers: Sequence[tuple[int, int]]) -> list[int]:
     Parameters
     ----------
     layers : sequence of (K, S)
-        Kernel size and stride, from the picture up.
+        Kernel size and stride, from the image up.
 
     Returns
     -------
@@ -807,7 +807,7 @@ RECEPTIVE_FIELDS = Exercise(
     mistakes=(
         Mistake(
             _fields_with(lambda field, jump, K, S: (field + (K - 1), jump)),
-            "The strides are missing: after a stride of 2, neighbouring units are two pixels of the picture apart.",
+            "The strides are missing: after a stride of 2, neighbouring units are two pixels of the image apart.",
         ),
         Mistake(
             _fields_with(lambda field, jump, K, S: (field + (K - 1) * jump * S, jump * S)),
@@ -827,7 +827,7 @@ RECEPTIVE_FIELDS = Exercise(
         ),
         Mistake(
             lambda layers: receptive_fields(layers[::-1])[::-1],
-            "The layers come from the picture up; you began at the other end.",
+            "The layers come from the image up; you began at the other end.",
         ),
     ),
     hints=(
@@ -1067,7 +1067,7 @@ OVERWRITES = Exercise(
 class Batch:
     """One batch to overfit: 16 faces of 32 pixels, noise for each, and labels drawn by lot."""
 
-    pictures: Array
+    images: Array
     noise: Array
     labels: Array
 
@@ -1090,7 +1090,7 @@ def one_batch(count: int = 16, seed: int = 0) -> Batch:
 
 
 def seen_by_a_unit(blocks: int, *, training: bool, width: int = 4) -> Array:
-    """How strongly each pixel of two pictures moves one unit of the discriminator, in the middle of the first picture.
+    """How strongly each pixel of two images moves one unit of the discriminator, in the middle of the first image.
 
     Parameters
     ----------

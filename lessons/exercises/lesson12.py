@@ -64,11 +64,11 @@ _LABELS = Exercise(
         ),
         Mistake(
             lambda u: (np.full_like(u[0], 0.9), np.full_like(u[1], 0.1)),
-            "The averages, 0.9 and 0.1. The article wants a new random number for every picture.",
+            "The averages, 0.9 and 0.1. The article wants a new random number for every image.",
         ),
     ),
     hints=(
-        "u[0] has one number for every real picture, u[1] one for every fake, all of them from 0 to 1.",
+        "u[0] has one number for every real image, u[1] one for every fake, all of them from 0 to 1.",
         "Take a fifth of them: that is how far a label may be from the hard one.",
         "real = 1 - 0.2 * u[0], and fake = 0.2 * u[1]: two lines, one return.",
     ),
@@ -242,13 +242,13 @@ _WRONG_STEPS: tuple[tuple[Step, str], ...] = (
     ),
     (
         _fake_labels_for_g,
-        "G's step uses the labels of fakes. So G learns to be recognised: its loss falls nicely, and its pictures "
+        "G's step uses the labels of fakes. So G learns to be recognised: its loss falls nicely, and its images "
         "stay bad. "
-        "Give it the labels of real pictures.",
+        "Give it the labels of real images.",
     ),
     (
         _hard_labels_for_g,
-        "G's step uses labels of exactly 1. The article gives it the soft labels of this step's real pictures.",
+        "G's step uses labels of exactly 1. The article gives it the soft labels of this step's real images.",
     ),
     (
         _one_batch,
@@ -394,7 +394,7 @@ _STEP = Exercise(
     judge=_judge_train_step,
     hints=(
         "Follow the table from the top. Each row is one line of code.",
-        "Fakes: gan.generator.predict(inputs.noise). Then discriminator_step twice, on one kind of picture each, and "
+        "Fakes: gan.generator.predict(inputs.noise). Then discriminator_step twice, on one kind of image each, and "
         "generator_step with generator_noise and the labels of reals.",
         "on_fake = discriminator_step(gan.discriminator, gan.d_optimizer, fakes, inputs.fake_labels); the one for "
         "reals is "
@@ -407,7 +407,7 @@ _STEP = Exercise(
 
 # --------------------------------------------------------------------------------------------------------------- gauges
 def read_logits(real_logits: Any, fake_logits: Any) -> tuple[float, float, float]:
-    """Mean D(x), mean D(G(z)), and the share of pictures on the right side of 0.5."""
+    """Mean D(x), mean D(G(z)), and the share of images on the right side of 0.5."""
     d_x, d_g_z = (float(_sigmoid(z).mean()) for z in (real_logits, fake_logits))
     right = np.concatenate([real_logits.ravel() > 0, fake_logits.ravel() < 0])
     return d_x, d_g_z, float(right.mean())
@@ -465,7 +465,7 @@ _LOGITS = Exercise(
 
 
 def spread(images: Any) -> float:
-    """How far apart two pictures of a batch are, by minigan's vitals."""
+    """How far apart two images of a batch are, by minigan's vitals."""
     return float(health.spread(images))
 
 
@@ -490,13 +490,12 @@ _SPREAD = Exercise(
     mistakes=(
         Mistake(
             lambda x: math.sqrt(2 * x.var(axis=0).mean()),
-            "The variance divides by N, but a picture has only N - 1 others: pairs of a picture with itself, which are "
+            "The variance divides by N, but an image has only N - 1 others: pairs of an image with itself, which are "
             "always 0 apart, are in your mean. ddof=1 leaves them out.",
         ),
         Mistake(
             lambda x: math.sqrt(x.var(axis=0, ddof=1).mean()),
-            "The factor 2 is missing: two independent pictures differ twice as much (squared) as one does from the "
-            "mean.",
+            "The factor 2 is missing: two independent images differ twice as much (squared) as one does from the mean.",
         ),
         Mistake(
             lambda x: x.std(axis=0, ddof=1).mean() * math.sqrt(2),
@@ -510,8 +509,8 @@ _SPREAD = Exercise(
         ),
         Mistake(
             lambda x: math.sqrt(2 * x.var(ddof=1)),
-            "That is the variance over all pixels of all pictures together: bright and dark places inside one picture "
-            "count as differences between pictures. Compare pixel by pixel: axis=0.",
+            "That is the variance over all pixels of all images together: bright and dark places inside one image "
+            "count as differences between images. Compare pixel by pixel: axis=0.",
         ),
         Mistake(lambda x: 2 * x.var(axis=0, ddof=1).mean(), "The root is missing: this is in squared units."),
         Mistake(
@@ -521,11 +520,11 @@ _SPREAD = Exercise(
     ),
     hints=(
         "Two loops over pairs are right, and slow. The derivation above turns the mean over all pairs into a variance.",
-        "Pixel by pixel: the variance over the pictures, axis=0, with N - 1 below (ddof=1). Twice its mean, then the "
+        "Pixel by pixel: the variance over the images, axis=0, with N - 1 below (ddof=1). Twice its mean, then the "
         "root.",
         "return np.sqrt(2 * images.var(axis=0, ddof=1).mean())",
     ),
-    doc="Root of the mean squared difference of two pictures.",
+    doc="Root of the mean squared difference of two images.",
 )
 
 
@@ -761,7 +760,7 @@ def _against(letter: str, claim: str) -> str:
         "normal": "one gauge is far out of its band.",
         "discriminator-too-strong": f"{d_moves} (normal {_band(D_MOVE)}): D is no faster than it should be.",
         "generator-dead": f"{g_moves}: it does change. Bad faces are no proof of a dead G.",
-        "mode-collapse": f"two fakes are {share:.0f} % as far apart as two real pictures: no collapse (below "
+        "mode-collapse": f"two fakes are {share:.0f} % as far apart as two real images: no collapse (below "
         f"{100 * SPREAD:.0f} %).",
         "exploding": f"{g_moves} (normal {_band(G_MOVE)}), {d_moves} (normal {_band(D_MOVE)}): not both are too large, "
         "and neither of them has taken a leap that ended all learning.",
@@ -776,7 +775,7 @@ _POINTER = {
     "normal": "Go through the gauges one by one: which is out of its band at all?",
     "discriminator-too-strong": "The gauge that tells: the moves of the two networks, one beside the other.",
     "generator-dead": "The gauge that tells: G's move. Its losses look better than a healthy run's; why might they?",
-    "mode-collapse": "The gauge that tells: the spread of the fakes, beside that of the real pictures.",
+    "mode-collapse": "The gauge that tells: the spread of the fakes, beside that of the real images.",
     "exploding": "The gauges that tell: the losses themselves, and the largest move of D.",
     "data-range": "The gauge that tells: the smallest and the largest pixel that D is shown as real.",
 }

@@ -372,10 +372,10 @@ def _wrapped_once(a: Any, b: Any) -> float:
 
 
 def _nearest_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
-    def pictures(N: int, S: int) -> Any:
+    def images(N: int, S: int) -> Any:
         return rng.integers(0, 256, (N, S, S, 3)).astype(np.uint8)
 
-    return [(pictures(Q, S), pictures(N, S), k) for Q, N, S, k in ((3, 7, 2, 2), (1, 5, 3, 1), (4, 6, 2, 6))]
+    return [(images(Q, S), images(N, S), k) for Q, N, S, k in ((3, 7, 2, 2), (1, 5, 3, 1), (4, 6, 2, 6))]
 
 
 _NEAREST = Exercise(
@@ -387,12 +387,11 @@ _NEAREST = Exercise(
     mistakes=(
         Mistake(
             lambda q, f, k: _by_loops(q, f, k, _wrapped),
-            "The pictures are uint8, and 3 - 5 is 254 there: it wraps around. So do the squares. Make them float "
-            "first.",
+            "The images are uint8, and 3 - 5 is 254 there: it wraps around. So do the squares. Make them float first.",
         ),
         Mistake(
             lambda q, f, k: _by_loops(q, f, k, _wrapped_once),
-            "The pictures are uint8, and 3 - 5 is 254 there: it wraps around. Make them float before you subtract.",
+            "The images are uint8, and 3 - 5 is 254 there: it wraps around. Make them float before you subtract.",
         ),
         Mistake(
             lambda q, f, k: _by_loops(q, f, k, lambda a, b: _rms(a, b) ** 2),
@@ -400,7 +399,7 @@ _NEAREST = Exercise(
         ),
         Mistake(
             lambda q, f, k: _by_loops(q, f, k, lambda a, b: _rms(a, b) * np.sqrt(a.size)),
-            "The length of the difference, not divided by the number of values: pictures of two sizes could not be "
+            "The length of the difference, not divided by the number of values: images of two sizes could not be "
             "compared.",
         ),
         Mistake(
@@ -414,14 +413,14 @@ _NEAREST = Exercise(
         ),
     ),
     hints=(
-        "Flatten each picture, and make it float: q.reshape(len(q), -1).astype(np.float64).",
+        "Flatten each image, and make it float: q.reshape(len(q), -1).astype(np.float64).",
         "All squared distances at once: |a|^2 - 2 a.b + |b|^2, where a @ b.T has every pair. np.argsort along axis 1 "
         "sorts "
         "each row; its first k columns are the places.",
         "squares = (a*a).sum(1)[:, None] - 2 * a @ b.T + (b*b).sum(1); places = np.argsort(squares, axis=1)[:, :k]; "
         "distances = np.sqrt(np.maximum(np.take_along_axis(squares, places, axis=1), 0) / a.shape[1]).",
     ),
-    doc="The k nearest of many pictures.",
+    doc="The k nearest of many images.",
 )
 
 EXERCISES = (_SLERP, _WALKS, _DIRECTION, _ARITHMETIC, _TRUNCATE, _NEAREST)

@@ -107,7 +107,7 @@ _CONV2X2 = Exercise(
         ),
         Mistake(
             lambda x, w: conv2x2(x, w.transpose(1, 0, 2, 3)),
-            "p and q are exchanged: p counts rows, in the picture and in the kernel.",
+            "p and q are exchanged: p counts rows, in the image and in the kernel.",
         ),
         Mistake(
             lambda x, w: conv2x2(x, w[::-1, ::-1]),
@@ -130,10 +130,10 @@ _CONV2X2 = Exercise(
         "How many rows does the patch matrix have, and how many columns? Make it first, of zeros, and look at"
         " its shape.",
         "Make patches of shape (N, H-1, W-1, 2, 2, C). The pixels that tap (p, q) meets are a shifted copy of the whole"
-        " picture: one slice for each of the four taps.",
+        " image: one slice for each of the four taps.",
         "patches[:, :, :, p, q] = x[:, p : p+H-1, q : q+W-1] for the four (p, q); then reshape to (-1, 4*C),"
         " multiply by"
-        " w.reshape(4*C, O), and reshape to the picture's shape.",
+        " w.reshape(4*C, O), and reshape to the image's shape.",
     ),
     doc="A convolution of 2 x 2 as one matrix product.",
 )
@@ -257,7 +257,7 @@ _UPSAMPLE = Exercise(
         ),
         Mistake(
             lambda x, k: _upsample(x, k, blocks=True),
-            "The four phases lie side by side as quarters of the picture. They belong between one another:"
+            "The four phases lie side by side as quarters of the image. They belong between one another:"
             " y[:, a::2, b::2].",
         ),
         Mistake(
@@ -266,7 +266,7 @@ _UPSAMPLE = Exercise(
         ),
         Mistake(
             lambda x, k: _upsample(x, k, mode="edge"),
-            "Right inside, wrong at the border: outside the picture there are zeros, not copies of its edge.",
+            "Right inside, wrong at the border: outside the image there are zeros, not copies of its edge.",
         ),
         Mistake(
             lambda x, k: _upsample(x, k[::-1, ::-1]),
@@ -274,7 +274,7 @@ _UPSAMPLE = Exercise(
         ),
     ),
     hints=(
-        "Put one ring of zeros around x first. Then each phase is one call of conv on a part of that picture.",
+        "Put one ring of zeros around x first. Then each phase is one call of conv on a part of that image.",
         "H outputs from a kernel of 2 need H + 1 pixels. Those of phase a begin at padded pixel a.",
         "y[:, a::2, b::2] = conv(big[:, a : a+H+1, b : b+W+1], kernels[a, b])",
     ),

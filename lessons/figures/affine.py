@@ -154,7 +154,7 @@ def depth(activations: Mapping[str, Pair], dense: Pair, *, layers: int = 12, see
 
 
 def flat(H: int, W: int, C: int) -> Figure:
-    """A small picture's channels, every value its own place in the flat row, and the row itself.
+    """A small image's channels, every value its own place in the flat row, and the row itself.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def flat(H: int, W: int, C: int) -> Figure:
             axes.text(x + 0.46, y + 0.46, str(places[h, w, c]), ha="center", va="center", bbox=_PAPER, fontsize=9)
     for c in range(C):
         axes.text(c * (W + 1.5) + W / 2, 1.2, f"channel {c}", ha="center")
-    axes.text(C * (W + 1.5), -0.2, f"x: one picture, H = {H}, W = {W}, C = {C}\nthe numbers say where each value goes",
+    axes.text(C * (W + 1.5), -0.2, f"x: one image, H = {H}, W = {W}, C = {C}\nthe numbers say where each value goes",
               va="center", fontsize=9.5)  # fmt: skip
     axes.text(
         0,

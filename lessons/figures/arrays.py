@@ -277,12 +277,12 @@ def windows(x: Array, K: int) -> Figure:
     return figure
 
 
-def edges(picture: Array, answers: Array, names: tuple[str, ...]) -> Figure:
-    """A grey picture and what kernels answer to it.
+def edges(image: Array, answers: Array, names: tuple[str, ...]) -> Figure:
+    """A grey image and what kernels answer to it.
 
     Parameters
     ----------
-    picture : Array of shape (H, W)
+    image : Array of shape (H, W)
     answers : Array of shape (Ho, Wo, O)
     names : tuple of str
         One for each kernel.
@@ -292,8 +292,8 @@ def edges(picture: Array, answers: Array, names: tuple[str, ...]) -> Figure:
     Figure
     """
     figure, panels = style.new(1 + answers.shape[2], 1, 9, 3.2)
-    panels[0].imshow(picture, cmap="gray")
-    panels[0].set(title=f"picture, shape {picture.shape}", xlabel="column", ylabel="row")
+    panels[0].imshow(image, cmap="gray")
+    panels[0].set(title=f"image, shape {image.shape}", xlabel="column", ylabel="row")
     for o, axes in enumerate(panels[1:]):
         axes.imshow(answers[..., o], cmap=style.SIGNED, **style.symmetric(answers))
         axes.set(title=f"{names[o]}, shape {answers.shape[:2]}", xlabel="column", ylabel="row")

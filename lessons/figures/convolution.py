@@ -1,4 +1,4 @@
-"""Pictures for lesson 7: a window over a picture, its patches as rows of a matrix, and what that gains."""
+"""Pictures for lesson 7: a window over an image, its patches as rows of a matrix, and what that gains."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def by_hand(x: Any, w: Any, place: tuple[int, int] = (0, 0)) -> Figure:
     figure, axes = style.new(4, 1, 9.6, 2.9)
     a, b, c, d = np.ravel(axes)
     a.get_gridspec().set_width_ratios([x.shape[1], K, K, y.shape[1]])
-    draw(a, x, title="picture x, and a window on it", frames=[Frame(i, j, K, K)])
+    draw(a, x, title="image x, and a window on it", frames=[Frame(i, j, K, K)])
     draw(b, w, title="kernel w", rows="tap row p", columns="tap column q")
     draw(
         c,
@@ -66,11 +66,11 @@ def outputs(x: Any, w: Any) -> Any:
 
 
 _RATIOS = (4, 2.6, 1, 3)
-"""Widths of picture, patch matrix, kernel and output beside each other."""
+"""Widths of image, patch matrix, kernel and output beside each other."""
 
 
 def _step(axes: Sequence[Axes], x: Any, w: Any, step: int, *, size: float = 10) -> None:
-    """One moment: the window on the picture, the patch matrix filled so far, the output so far."""
+    """One moment: the window on the image, the patch matrix filled so far, the output so far."""
     K = len(w)
     y = outputs(x, w)
     Wo = y.shape[1]
@@ -236,7 +236,7 @@ def places(cases: Sequence[tuple[int, int, int, int]]) -> Figure:
         ax.spines[:].set_visible(False)
         ax.set_ylabel("windows   pixels", fontsize=7)
     np.ravel(axes)[-1].set_xlabel(
-        "row r of the picture (dotted: zeros of the padding; crossed: never touched)", fontsize=9
+        "row r of the image (dotted: zeros of the padding; crossed: never touched)", fontsize=9
     )
     return figure
 
@@ -281,7 +281,7 @@ def product_shapes(*, N: int, H: int, W: int, C: int, O: int, K: int, stride: in
     ax.text(l + o + 2.2, -m / 2, "=", fontsize=16, ha="center", va="center")
     ax.set(xlim=(-0.7, l + 2 * o + 3.6), ylim=(-m - 0.6, 0.8), xticks=[], yticks=[])
     work = f"{M * L * O / 1e9:.1f} thousand million multiplications"
-    ax.set_title(f"{N} pictures of {H} × {W} × {C}, kernel {K} × {K}, stride {stride}: {work}", fontsize=10)
+    ax.set_title(f"{N} images of {H} × {W} × {C}, kernel {K} × {K}, stride {stride}: {work}", fontsize=10)
     ax.set_xlabel("columns of each matrix (length of a side: logarithm of its size)", fontsize=9)
     ax.set_ylabel("rows of each matrix", fontsize=9)
     ax.spines[:].set_visible(False)
@@ -320,7 +320,7 @@ def speed(milliseconds: Mapping[str, float]) -> Figure:
 
 
 def edges(face: Any, seen: Any) -> Figure:
-    """A picture, the answers of two edge kernels, and both together.
+    """An image, the answers of two edge kernels, and both together.
 
     Parameters
     ----------

@@ -127,7 +127,7 @@ def answers(face: Any, kernel: Any, dys: Sequence[Any], dxs: Sequence[Any]) -> F
     """
     figure, axes = style.new(1 + len(dys), 2, 2.6 * (1 + len(dys)), 5.2)
     axes[0, 0].imshow((face + 1) / 2)
-    axes[0, 0].set_title("the picture x")
+    axes[0, 0].set_title("the image x")
     draw(axes[1, 0], kernel * 12, title="the kernel w, times 12", rows="tap row p", columns="tap column q")
     for k, (dy, dx) in enumerate(zip(dys, dxs, strict=True), start=1):
         for ax, values, name in ((axes[0, k], dy, "dy"), (axes[1, k], dx, "dx")):

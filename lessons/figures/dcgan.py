@@ -30,8 +30,8 @@ def feature_maps(d_maps: Maps, g_maps: Maps) -> Figure:
     """
     figure, axes = style.new(1, 2, 9, 5.2)
     rows = (
-        ("generator: noise to picture", g_maps, style.ORANGE, "noise"),
-        ("discriminator: picture to logit", d_maps, style.BLUE, "picture"),
+        ("generator: noise to image", g_maps, style.ORANGE, "noise"),
+        ("discriminator: image to logit", d_maps, style.BLUE, "image"),
     )
     for ax, (title, maps, colour, first) in zip(np.ravel(axes), rows, strict=True):
         left = 0.0
@@ -49,7 +49,7 @@ def feature_maps(d_maps: Maps, g_maps: Maps) -> Figure:
             name = f"{first}\n" if k == 0 else ""
             ax.text(left + deep / 2, low - 0.2, f"{name}{H} x {H}\nx {C}", ha="center", va="top", fontsize=9)
             left += deep + slant + 0.95
-        if first == "picture":
+        if first == "image":
             ax.text(left - 0.4, 0, "flatten\ndense\n→ 1 logit", ha="left", va="center", fontsize=9)
             left += 0.8
         ax.set_xlim(-0.6, max(left, 11.5))
@@ -206,7 +206,7 @@ def gradient_errors(errors: Mapping[str, Mapping[str, float]], limit: float = 1e
 
 
 def memorised(losses: Sequence[float], probabilities: Array, labels: Array) -> Figure:
-    """A discriminator that learns one batch: its loss, and its verdict on each picture before and after.
+    """A discriminator that learns one batch: its loss, and its verdict on each image before and after.
 
     Parameters
     ----------
@@ -235,23 +235,23 @@ def memorised(losses: Sequence[float], probabilities: Array, labels: Array) -> F
     right.plot(place, probabilities[0][order], "x", color=style.GREY, label="before")
     right.plot(place, probabilities[1][order], "o", color=style.BLUE, label="after")
     right.step(place, labels[order], where="mid", color=style.INK, linewidth=0.9, linestyle=":", label="label")
-    right.set_xlabel("picture, those labelled 0 first")
+    right.set_xlabel("image, those labelled 0 first")
     right.set_ylabel("sigmoid of D's logit")
     right.set_ylim(-0.06, 1.06)
-    right.set_title("Each picture's verdict")
+    right.set_title("Each image's verdict")
     right.legend(loc="center right", bbox_to_anchor=(1.0, 0.72))
     return figure
 
 
 def film(losses: Sequence[float], frames: Mapping[int, Array], target: Array) -> Figure:
-    """A generator that learns one batch: some of its pictures at some steps, the target, and the loss.
+    """A generator that learns one batch: some of its images at some steps, the target, and the loss.
 
     Parameters
     ----------
     losses : sequence of float
         One for each step.
     frames : mapping of int to Array of shape (N, S, S, 3)
-        Pictures by step, in [-1, 1].
+        Images by step, in [-1, 1].
     target : Array of shape (N, S, S, 3)
 
     Returns
@@ -261,14 +261,14 @@ def film(losses: Sequence[float], frames: Mapping[int, Array], target: Array) ->
     from matplotlib.gridspec import GridSpec
 
     count = min(8, len(target))
-    rows = [*((f"step {step}", pictures) for step, pictures in frames.items()), ("target", target)]
+    rows = [*((f"step {step}", images) for step, images in frames.items()), ("target", target)]
     figure, axes = style.new(1, 1, 9, 1.0 * len(rows) + 0.3)
     figure.delaxes(np.ravel(axes)[0])
     grid = GridSpec(len(rows), 2, figure=figure, width_ratios=[count, 3.6])
-    for k, (name, pictures) in enumerate(rows):
+    for k, (name, images) in enumerate(rows):
         ax = figure.add_subplot(grid[k, 0])
         strip = np.concatenate(
-            [np.pad(to_uint8(p), ((1, 1), (1, 1), (0, 0)), constant_values=255) for p in pictures[:count]], axis=1
+            [np.pad(to_uint8(p), ((1, 1), (1, 1), (0, 0)), constant_values=255) for p in images[:count]], axis=1
         )
         ax.imshow(strip)
         ax.set_xticks([])
@@ -296,7 +296,7 @@ def receptive_fields(seen: Sequence[Array], sides: Sequence[int], mixed: Array) 
     sides : sequence of int
         Sides that were worked out.
     mixed : Array of shape (2, 64, 64)
-        The same for the last block but one with the batch's statistics: the unit's own picture, and another one.
+        The same for the last block but one with the batch's statistics: the unit's own image, and another one.
 
     Returns
     -------
@@ -309,8 +309,8 @@ def receptive_fields(seen: Sequence[Array], sides: Sequence[int], mixed: Array) 
     ]
     strongest = float(mixed.max())
     panels += [
-        ("block 3, normalised with the batch:\nits own picture", mixed[0], strongest, True),
-        ("block 3, normalised with the batch:\nanother picture", mixed[1], strongest, False),
+        ("block 3, normalised with the batch:\nits own image", mixed[0], strongest, True),
+        ("block 3, normalised with the batch:\nanother image", mixed[1], strongest, False),
     ]
     places = [*range(len(seen)), 2, 2]  # whose square it is
     for ax, (title, image, most, framed), place in zip(np.ravel(axes), panels, places, strict=True):

@@ -190,7 +190,7 @@ def equation(groups: Sequence[Any], results: Any, names: Sequence[str]) -> Figur
 
 
 def neighbours(faces: Any, found: Any, distances: Any, rows: Sequence[str]) -> Figure:
-    """Faces, each beside the training pictures that are nearest to it.
+    """Faces, each beside the training images that are nearest to it.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ def neighbours(faces: Any, found: Any, distances: Any, rows: Sequence[str]) -> F
     """
     sheet = np.concatenate([np.asarray(faces)[:, None], np.asarray(found)], axis=1)
     columns = ["face", *(f"nearest {k + 1}" for k in range(len(distances[0])))]
-    figure = strips(sheet, rows, columns, "Nearest training pictures")
+    figure = strips(sheet, rows, columns, "Nearest training images")
     ax, S = figure.axes[0], sheet.shape[2]
     step = S + _gap(S)
     for (i, j), value in np.ndenumerate(np.asarray(distances)):
@@ -238,7 +238,7 @@ def tradeoff(limits: Sequence[float], quality: Any, variety: Any, lengths: Any) 
     for limit, x, y in zip(limits, variety, quality, strict=True):
         name = "all" if np.isinf(limit) else f"{limit:g}"
         axes[0].annotate(name, (x, 100 * y), xytext=(-6, 5), textcoords="offset points", fontsize=8.5, ha="right")
-    axes[0].set(title="what one pays with what", xlabel="spread, as a share of real pictures'", ylabel="clear faces, %")
+    axes[0].set(title="what one pays with what", xlabel="spread, as a share of real images'", ylabel="clear faces, %")
     places = np.arange(len(limits))
     axes[1].plot(places, lengths, color=style.ORANGE, marker="s", linestyle="--")
     axes[1].axhline(10, color=style.GREY, linewidth=0.8)

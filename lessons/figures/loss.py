@@ -147,7 +147,7 @@ def floor(loss: Elementwise, labels: Array) -> Figure:
     ----------
     loss : callable
     labels : Array of shape (N,)
-        Soft labels of real pictures.
+        Soft labels of real images.
 
     Returns
     -------

@@ -206,7 +206,7 @@ def _letters(axes: Any, names: Array, texts: Any = None) -> None:
 
 
 def phases_of(y: Array, right: Array) -> Figure:
-    """The four phases of a picture as pictures, the whole, and its difference from the right one.
+    """The four phases of an image as images, the whole, and its difference from the right one.
 
     Parameters
     ----------

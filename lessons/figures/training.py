@@ -44,7 +44,7 @@ def losses_of_an_answer(label: float = 0.9) -> Figure:
     p = np.linspace(0.002, 0.998, 499)
     figure, axes = style.new(2, 1, 9.4, 3.5)
     panels = (
-        (axes[0], "D's step on a real picture", "D(x), what D answers", label),
+        (axes[0], "D's step on a real image", "D(x), what D answers", label),
         (axes[1], "G's step: the same curve, seen from the other end", "D(G(z)), what D answers", label),
     )
     for ax, title, axis, y in panels:
@@ -268,7 +268,7 @@ def _telling(run: Recorded, name: str) -> str:
         "generator-dead": f"G moves {g['g_move']:.0e},\nlosses {g['d_real']:.2f} and {g['g']:.2f}: “perfect”",
         "discriminator-too-strong": f"D moves {g['d_move']:.0e},\n"
         f"{g['d_move'] / max(g['g_move'], 1e-9):.0f} times as far as G",
-        "mode-collapse": f"fakes differ by {g['fake_spread']:.2f},\nreal pictures by {g['real_spread']:.2f}",
+        "mode-collapse": f"fakes differ by {g['fake_spread']:.2f},\nreal images by {g['real_spread']:.2f}",
         "exploding": f"D once leapt by {g['d_leap']:.0e},\nnow nothing moves",
         "data-range": f"real pixels from {g['real_low']:.0f} to {g['real_high']:.0f},\nG's own from -1 to 1",
     }

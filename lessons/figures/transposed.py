@@ -84,12 +84,12 @@ def matrices(*, H: int, K: int, stride: int, pad: int) -> Figure:
 
 
 def growth(maps: Sequence[Any], changes: Sequence[Any]) -> Figure:
-    """Feature maps on the way to the picture, and how far the change of a single place reaches in each.
+    """Feature maps on the way to the image, and how far the change of a single place reaches in each.
 
     Parameters
     ----------
     maps : sequence of Array of shape (H, W, C)
-        The last one is a picture in [-1, 1] with three channels; of the others channel 0 is shown.
+        The last one is an image in [-1, 1] with three channels; of the others channel 0 is shown.
     changes : sequence of Array of shape (H, W)
         Size of the change at each pixel.
 

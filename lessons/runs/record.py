@@ -53,7 +53,7 @@ def rates(*, d: float = 1, g: float = 1) -> Patches:
 
 
 def pixels(change: Callable[[Any], Any]) -> Patches:
-    """Other pictures than those in [-1, 1]."""
+    """Other images than those in [-1, 1]."""
     batch = ImageSet.batch
 
     def changed(*arguments: Any, **settings: Any) -> Any:

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Lesson 1: Array programs
 #
-# A picture of 64 x 64 pixels with three colours is 12,288 numbers. A batch of 64 of them is 786,432. If you write a loop for
+# An image of 64 x 64 pixels with three colours is 12,288 numbers. A batch of 64 of them is 786,432. If you write a loop for
 # that in Python, you wait a tenth of a second; minigan makes a few hundred passes over such arrays in *one* training step.
 #
 # So there will be no loops in this lesson. You will say **what** shall happen to a whole array, and NumPy does it at the
@@ -17,7 +17,7 @@
 # | 1.1 | **rings**: broadcasting | 10 |
 # | 1.2 | **fair rows**: reductions, and `keepdims` | 5 |
 # | 1.3 | **how many bytes to the next one?** strides, views and copies | 15 |
-# | 1.4 | **windows**: every patch of a picture, without copying a byte | 15 |
+# | 1.4 | **windows**: every patch of an image, without copying a byte | 15 |
 # | 1.5 | **weighing**: `einsum`; and with 1.4 you have a convolution | 10 |
 # | 1.6 | **two libraries, one function**: NumPy and CuPy | 10 |
 # | 1.7, 1.8 | break it: a trap that makes no noise, and a painter in the wrong room | 10 |
@@ -103,16 +103,16 @@ notebook.show(
 #
 # $$ s_{d-2} = n_{d-1}\, s_{d-1}, \qquad s_{d-3} = n_{d-2}\, s_{d-2}, \qquad \dots \qquad s_k = b \cdot n_{k+1} n_{k+2} \cdots n_{d-1}. $$
 #
-# For a batch of pictures `(N, H, W, C)` = `(64, 64, 64, 3)` in `float32`, line by line:
+# For a batch of images `(N, H, W, C)` = `(64, 64, 64, 3)` in `float32`, line by line:
 #
 # | axis | one step is | stride in bytes |
 # |---|---|---|
 # | C | one colour on | 4 |
 # | W | one pixel to the right: 3 colours | 3 x 4 = 12 |
 # | H | one row down: 64 pixels | 64 x 12 = 768 |
-# | N | one picture on: 64 rows | 64 x 768 = 49,152 |
+# | N | one image on: 64 rows | 64 x 768 = 49,152 |
 #
-# So the colours of a pixel are neighbours in memory and the pictures are far apart. This is the layout of all of minigan
+# So the colours of a pixel are neighbours in memory and the images are far apart. This is the layout of all of minigan
 # ("channels last"), and whenever you sum over N, H and W and keep C, you will think of this table.
 #
 # ### Broadcasting is stride 0
@@ -195,7 +195,7 @@ notebook.show(
 )
 
 # %% [markdown]
-# Several axes may go at once: for pictures, `x.mean(axis=(0, 1, 2))` leaves C numbers, the mean colour. Lesson 10 lives on that.
+# Several axes may go at once: for images, `x.mean(axis=(0, 1, 2))` leaves C numbers, the mean colour. Lesson 10 lives on that.
 #
 # Now think: you want to *use* the row means, and take each from its own row. They have the shape `(H,)`. Rule 1 says flush
 # right, so NumPy lays them along the **columns**. That is an error if H is not W, and something worse if it is. The cure is
@@ -272,12 +272,12 @@ check("strides", strides, copies)
 # %% [markdown]
 # ### Windows: the formula at work
 #
-# A convolution looks at a picture through a small window, everywhere. So it wants all windows of K x K pixels. For H = W = 64 and
+# A convolution looks at an image through a small window, everywhere. So it wants all windows of K x K pixels. For H = W = 64 and
 # K = 4 these are 3,721 windows with 59,536 numbers, and nearly all of them are the *same* numbers, seen again and again. Must
 # they be copied?
 #
 # Let `y[i, j]` be the window whose upper left corner is at row i, column j, and `y[i, j, k, l]` the pixel at row k, column l of that
-# window. In the picture, this is row $i + k$ and column $j + l$:
+# window. In the image, this is row $i + k$ and column $j + l$:
 #
 # $$ y[i, j, k, l] = x[i + k,\; j + l]. $$
 #
@@ -352,7 +352,7 @@ notebook.show(
 #
 # ### Exercise 1.5: weighing   *(10 minutes)*
 #
-# You have all windows of a picture, `patches` (Ho, Wo, K, K), and O small pictures of what you are looking for, `kernels`
+# You have all windows of an image, `patches` (Ho, Wo, K, K), and O small images of what you are looking for, `kernels`
 # (K, K, O). For every window and every kernel: multiply what lies on top of each other, and add up. The result has the shape
 # (Ho, Wo, O).
 #
@@ -544,7 +544,7 @@ notebook.show(
 #
 # ### Exercise 1.12: halve   *(6 minutes)*
 #
-# Pictures (N, H, W, C), H and W even, at half the size: every new pixel is the mean of a block of 2 x 2, each colour by itself.
+# Images (N, H, W, C), H and W even, at half the size: every new pixel is the mean of a block of 2 x 2, each colour by itself.
 
 
 # %% tags=["exercise"]
@@ -606,9 +606,9 @@ check("nearest_rows", nearest_rows)
 #
 # <details><summary>Answer</summary>
 #
-# A picture of half the size: every pixel is the mean of a block of 2 x 2. Row r is $2i + k$: i counts blocks of two rows, k the rows in
+# An image of half the size: every pixel is the mean of a block of 2 x 2. Row r is $2i + k$: i counts blocks of two rows, k the rows in
 # a block, and because the *later* axis is the one with the small stride, k has to come right behind i. The other one splits r as
-# $6k + i$: it takes the mean of rows 0 and 6, 1 and 7, ... and lays the upper half of the picture over the lower one.
+# $6k + i$: it takes the mean of rows 0 and 6, 1 and 7, ... and lays the upper half of the image over the lower one.
 #
 # </details>
 #
@@ -617,7 +617,7 @@ check("nearest_rows", nearest_rows)
 # <details><summary>Answer</summary>
 #
 # `y[0, 0, 1, 1]` is the pixel `x[1, 1]`, so that is 100 now, and every window that contains it shows it. A window that starts at
-# row i contains row 1 if i is 0 or 1, and the same for columns. So four: `y[0, 0, 1, 1]`, `y[0, 1, 1, 0]`, `y[1, 0, 0, 1]` and `y[1, 1, 0, 0]`. A pixel in the middle of the picture is seen by
+# row i contains row 1 if i is 0 or 1, and the same for columns. So four: `y[0, 0, 1, 1]`, `y[0, 1, 1, 0]`, `y[1, 0, 0, 1]` and `y[1, 1, 0, 0]`. A pixel in the middle of the image is seen by
 # nine windows. In lesson 8 this question comes back as "who touched this pixel?", and its answer is the gradient of a
 # convolution.
 #

@@ -75,7 +75,7 @@ from lessons.notebook import check
 # Not a mean, a sum. If the loss is a mean over the samples, it has divided by $N$ already, and `dy` brings that along.
 #
 # Remember this: **what is used in several places gathers slopes from all of them.** In lesson 8 it will be the pixels
-# of a picture that are used in several places, and nothing else about convolution is new.
+# of an image that are used in several places, and nothing else about convolution is new.
 
 # %% [markdown]
 # ## The derivation
@@ -404,12 +404,12 @@ notebook.show(
 # %% [markdown]
 # ### Exercise 3.4: flatten   *(5 minutes)*
 #
-# Between a picture and a dense layer somebody has to turn (N, H, W, C) into rows `(N, H*W*C)`. Pixel $(h, w)$, channel
+# Between an image and a dense layer somebody has to turn (N, H, W, C) into rows `(N, H*W*C)`. Pixel $(h, w)$, channel
 # $c$ goes to place $(h W + w)\, C + c$: channels next to each other, then columns, then rows. That is NumPy's own
 # order, so nothing moves.
 #
 # By hand, with $H = 2$, $W = 3$, $C = 2$: pixel $(1, 0)$, channel 1 goes to $(1 \cdot 3 + 0) \cdot 2 + 1 = 7$. Find the
-# 7 in the picture.
+# 7 in the image.
 #
 # No output is computed from two inputs, every slope is 1, and backward only has to put each number back where it came
 # from.
@@ -417,7 +417,7 @@ notebook.show(
 
 # %% tags=["exercise"]
 def flatten_forward(x):
-    """Rows (N, H*W*C) from pictures (N, H, W, C); and a cache."""
+    """Rows (N, H*W*C) from images (N, H, W, C); and a cache."""
     # --- your code
     return x.reshape(len(x), -1), x.shape
     # --- end
@@ -437,7 +437,7 @@ notebook.keep("flatten", flatten_forward, flatten_backward)
 # %% tags=["picture"]
 notebook.show(
     figures.affine.flat(2, 3, 2),
-    "The two channels of a picture of 2 by 3 pixels, each value with its place in the flat row: pixel (0, 0) holds 0 and 1, pixel "
+    "The two channels of an image of 2 by 3 pixels, each value with its place in the flat row: pixel (0, 0) holds 0 and 1, pixel "
     "(1, 0) holds 6 and 7. Below, the row of twelve.",
 )
 
@@ -657,7 +657,7 @@ def sigmoid_b(x):
 
 
 def flatten_c(x):
-    """Rows (N, H*W*C) from pictures (N, H, W, C)."""
+    """Rows (N, H*W*C) from images (N, H, W, C)."""
     return x.transpose(0, 2, 1, 3).reshape(len(x), -1)
 
 

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Lesson 4: A loss that does not explode
 #
-# The discriminator looks at a picture and ends with one number, the logit z. A large z means "certainly real", a very negative one
+# The discriminator looks at an image and ends with one number, the logit z. A large z means "certainly real", a very negative one
 # "certainly fake". The **loss** says how wrong that was. From it everything else follows: every gradient in both networks begins
 # here.
 #
@@ -22,7 +22,7 @@
 #
 # About an hour and three quarters with reading. You need lesson 2 (slopes) and the sigmoid of lesson 3.
 #
-# Words: z is a logit, $p = \sigma(z) = \frac{1}{1+e^{-z}}$ the probability that D gives to "real", t the target: 1 for a real picture, 0
+# Words: z is a logit, $p = \sigma(z) = \frac{1}{1+e^{-z}}$ the probability that D gives to "real", t the target: 1 for a real image, 0
 # for a fake. (t may lie in between; you will see why.) ln is the natural logarithm, `np.log`; losses are in *nats*.
 
 # %% tags=["setup"]
@@ -53,10 +53,10 @@ from minigan.nn.ops import sigmoid_forward
 # | 0.999999 | 0.000001 | 13.8 |
 #
 # Being right and sure gains little; being wrong and sure costs without limit. Somebody who is punished like this will say exactly as
-# much as they know. (Lesson 6 proves it: the best D gives the true share of real pictures.)
+# much as they know. (Lesson 6 proves it: the best D gives the true share of real images.)
 #
-# Keep the first row in mind: **a D that knows nothing says 0.5 and pays ln 2 = 0.693 for each picture**. D's loss has two parts, one on
-# real pictures and one on fakes, so it begins at about $2\ln 2 = 1.386$. If your first step says 7, something is wrong
+# Keep the first row in mind: **a D that knows nothing says 0.5 and pays ln 2 = 0.693 for each image**. D's loss has two parts, one on
+# real images and one on fakes, so it begins at about $2\ln 2 = 1.386$. If your first step says 7, something is wrong
 # before anything was learned.
 #
 # ### Exercise 4.1: five numbers by hand   *(10 minutes)*
@@ -101,11 +101,11 @@ notebook.show(
 #
 # ### Where the formula comes from
 #
-# D says that a picture is real with probability p. Then the probability of what *really* was the case is
+# D says that an image is real with probability p. Then the probability of what *really* was the case is
 #
 # $$ P(t) \;=\; \begin{cases} p & t = 1\\ 1-p & t = 0\end{cases} \;\;=\;\; p^{\,t}\,(1-p)^{1-t}, $$
 #
-# which is only a way to write both cases in one line: the exponents switch one factor off. For N independent pictures the
+# which is only a way to write both cases in one line: the exponents switch one factor off. For N independent images the
 # probabilities multiply. The best D is the one to which the things that happened look most probable (maximum **likelihood**):
 #
 # $$ \begin{aligned}
@@ -126,7 +126,7 @@ notebook.show(
 #   $2\cdot10^{-9}$ is rounded away.
 # * p = 1/1 = 1, $1 - p = 0$, $\ln 0 = -\infty$, and the loss is $+\infty$.
 #
-# And if the picture is real (t = 1)? Then $(1-t)\ln(1-p) = 0\cdot(-\infty)$, which is **nan**: D was right, and sure, and that
+# And if the image is real (t = 1)? Then $(1-t)\ln(1-p) = 0\cdot(-\infty)$, which is **nan**: D was right, and sure, and that
 # kills the run. From the loss the nan goes into every gradient, from there into every weight, and nothing ever brings it out again.
 #
 # Everything that D knew was in z. It was the detour over p that lost it.
@@ -393,7 +393,7 @@ notebook.show(
 #
 # Same direction, and a thousand times the strength. The saturating loss whispers when G is worst and shouts when G no longer needs it.
 # (Its inventors said so in the first GAN paper, section 3 of [arXiv:1406.2661](https://arxiv.org/abs/1406.2661), and used the other
-# one.) Note how cheap the good one is: it is `bce_with_logits` with the labels of real pictures. **One loss function serves D and G.**
+# one.) Note how cheap the good one is: it is `bce_with_logits` with the labels of real images. **One loss function serves D and G.**
 #
 # ## Break it
 #
@@ -482,8 +482,8 @@ check("bce_hunt", suspects)
 # <details><summary>Answer</summary>
 #
 # Probably your friend. Fresh weights are small, so logits are near 0, and each loss near ln 2 = 0.693. 4.1 and 0.02 say that D gives
-# every picture a logit of about -4: before having learned anything. Look at the scale of the first weights, and at the range of the
-# pictures: pixels from 0 to 255 instead of -1 to 1 do exactly this.
+# every image a logit of about -4: before having learned anything. Look at the scale of the first weights, and at the range of the
+# images: pixels from 0 to 255 instead of -1 to 1 do exactly this.
 #
 # </details>
 #

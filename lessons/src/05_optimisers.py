@@ -480,7 +480,7 @@ check("valley_hunt", rules)
 #
 # </details>
 #
-# **3.** D takes two steps in each round (one on real pictures, one on fakes), G one. What is t for each after 100 rounds? Why does it hardly matter by then?
+# **3.** D takes two steps in each round (one on real images, one on fakes), G one. What is t for each after 100 rounds? Why does it hardly matter by then?
 #
 # <details><summary>Answer</summary>
 #

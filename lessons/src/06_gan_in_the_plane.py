@@ -3,10 +3,10 @@
 #
 # A GAN is a game of two networks. The **generator** G makes things up. The **discriminator** D is shown real things and
 # made-up ones, and says how sure it is that what it sees is real. G learns from what D says. That is all; and it is so
-# hard to watch in a real GAN, with its 12,288 numbers for each picture, that people train them for years without having
+# hard to watch in a real GAN, with its 12,288 numbers for each image, that people train them for years without having
 # seen one move.
 #
-# So we make the pictures smaller. Much smaller: *two numbers*. A "picture" is a point of the plane. Now everything can be
+# So we make the images smaller. Much smaller: *two numbers*. An "image" is a point of the plane. Now everything can be
 # drawn: all real points, all fakes, and what D says about every place there is. A run takes seconds, and you will see it
 # work, and you will see it fail, in the way that GANs are famous for.
 #
@@ -247,7 +247,7 @@ notebook.show(
 #
 # ## Two steps
 #
-# The networks are as small as the pictures. G turns 8 random numbers into a point, D a point into a logit.
+# The networks are as small as the images. G turns 8 random numbers into a point, D a point into a logit.
 
 # %%
 G, D = plane.networks(seed=1337, ops=ops)
@@ -714,7 +714,7 @@ check("patients", diagnosis)
 # %% [markdown]
 # ## Three questions
 #
-# **1.** The article's program does not use the labels 1 and 0. A real picture gets a label between 0.8 and 1, 0.9 on average, a fake one
+# **1.** The article's program does not use the labels 1 and 0. A real image gets a label between 0.8 and 1, 0.9 on average, a fake one
 # between 0 and 0.2, 0.1 on average. What is the best D then, and how large can its logit become?
 #
 # <details><summary>Answer</summary>
@@ -735,7 +735,7 @@ check("patients", diagnosis)
 # <details><summary>Answer</summary>
 #
 # That is what convergence looks like, and also what the collapsed run of this lesson looks like, and also what a D looks like
-# that has learned nothing (it answers z = 0 to everything). Three very different states, one log. Ask for pictures, several at once,
+# that has learned nothing (it answers z = 0 to everything). Three very different states, one log. Ask for images, several at once,
 # from different noise.
 #
 # </details>
@@ -745,7 +745,7 @@ check("patients", diagnosis)
 # <details><summary>Answer</summary>
 #
 # It would, and while p and q hardly overlap the truth is "D = 0 at every fake, and flat". A flat D has no slope, and G learns
-# from slopes only. In the plane it works rather well, because noise and reals overlap soon; try `d_steps=5`. With pictures of 12,288
+# from slopes only. In the plane it works rather well, because noise and reals overlap soon; try `d_steps=5`. With images of 12,288
 # pixels they do not overlap, and a perfect D is perfectly useless (M. Arjovsky and L. Bottou,
 # [arXiv:1701.04862](https://arxiv.org/abs/1701.04862)). A GAN lives from a D that is better than G, but not by too much.
 #

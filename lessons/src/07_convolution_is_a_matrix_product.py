@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Lesson 7: Convolution is a matrix product
 #
-# The discriminator looks at a picture through a small window. It slides that window over the whole picture, and in
+# The discriminator looks at an image through a small window. It slides that window over the whole image, and in
 # every place asks the same question: *how much does this patch look like my kernel?* That is a convolution, and there
 # is nothing else to it.
 #
@@ -21,7 +21,7 @@
 #
 # With reading, about an hour and three quarters. You need lesson 1 (slices, `reshape`) and lesson 3 (`y = x @ w + b`).
 #
-# Words, as in all of minigan: images are `(N, H, W, C)`: N pictures, H rows, W columns, C channels. A kernel is
+# Words, as in all of minigan: images are `(N, H, W, C)`: N images, H rows, W columns, C channels. A kernel is
 # `(K, K, C, O)`: K x K taps, C channels in, O channels out. S is the stride, P the padding.
 
 # %% tags=["setup"]
@@ -42,7 +42,7 @@ from minigan.nn.conv import conv_forward
 # %% [markdown]
 # ## The idea
 #
-# Here is a picture of 4 x 4 pixels with one channel, and a kernel of 2 x 2:
+# Here is an image of 4 x 4 pixels with one channel, and a kernel of 2 x 2:
 #
 # $$ x = \begin{pmatrix} 1&0&2&1\\ 0&3&1&0\\ 2&1&0&1\\ 1&0&1&2 \end{pmatrix} \qquad
 #    w = \begin{pmatrix} 1&2\\ 0&-1 \end{pmatrix} $$
@@ -73,14 +73,14 @@ w = np.array([[1.0, 2], [0, -1]])
 # %% tags=["picture"]
 notebook.show(
     figures.convolution.by_hand(x, w, place=(0, 0)),
-    "A 4 by 4 picture with its upper left 2 by 2 window framed, the kernel, their four products 1, 0, 0 and -3, and the "
+    "A 4 by 4 image with its upper left 2 by 2 window framed, the kernel, their four products 1, 0, 0 and -3, and the "
     "3 by 3 output with the sum -2 in its upper left corner.",
 )
 
 # %% [markdown]
 # ### The trick
 #
-# Now look at what happened to the picture's numbers. In each place we took four of them, 1, 0, 0, 3 and then 0, 2, 3, 1,
+# Now look at what happened to the image's numbers. In each place we took four of them, 1, 0, 0, 3 and then 0, 2, 3, 1,
 # and multiplied them with *the same* four numbers 1, 2, 0, -1. Write each group of four as a row:
 #
 # $$ \underbrace{\begin{pmatrix} 1&0&0&3\\ 0&2&3&1\\ 2&1&1&0\\ \vdots&&&\vdots \end{pmatrix}}_{\text{one row for each place}}
@@ -92,7 +92,7 @@ notebook.show(
 # %% tags=["picture"]
 notebook.show_image(
     figures.convolution.film(x, w),
-    "Animation: a 2 by 2 window slides over a 4 by 4 picture in nine steps; at each step the four numbers under it are "
+    "Animation: a 2 by 2 window slides over a 4 by 4 image in nine steps; at each step the four numbers under it are "
     "written into the next row of a 9 by 4 patch matrix, and the row times the kernel gives the next number of the output.",
 )
 
@@ -113,14 +113,14 @@ notebook.show(
 #
 # ### The definition
 #
-# With N pictures, C channels in and O channels out, with stride S and padding P:
+# With N images, C channels in and O channels out, with stride S and padding P:
 #
 # $$ y_{n,i,j,o} \;=\; b_o + \sum_{p=0}^{K-1}\,\sum_{q=0}^{K-1}\,\sum_{c=0}^{C-1}\;
 #    \bar x_{\,n,\;S i+p,\;S j+q,\;c}\;\, w_{p,q,c,o} $$
 #
 # where $\bar x$ is x with P zeros all around. Read it slowly once:
 #
-# * Place (i, j) has its window's corner at row $S i$, column $S j$ of the padded picture. Neighbouring places are S
+# * Place (i, j) has its window's corner at row $S i$, column $S j$ of the padded image. Neighbouring places are S
 #   pixels apart.
 # * Tap (p, q) of the kernel meets the pixel p below and q to the right of that corner.
 # * All C channels of the pixel are weighed and added up: a window is K x K x C numbers, not K x K.
@@ -131,7 +131,7 @@ notebook.show(
 #
 # ### How large is y?
 #
-# The padded picture has $H + 2P$ rows. A window that starts at row $Si$ covers rows $Si$ to $Si + K - 1$, and the last
+# The padded image has $H + 2P$ rows. A window that starts at row $Si$ covers rows $Si$ to $Si + K - 1$, and the last
 # of them has to exist:
 #
 # $$ \begin{aligned}
@@ -179,8 +179,8 @@ check("output_size", output_size)  # stuck? check("output_size", output_size, hi
 # ### Exercise 7.2: convolution by loops   *(15 minutes)*
 #
 # The definition has seven indices: n, i, j, o and, inside the sum, p, q, c. Seven nested loops would do it, and in Python
-# they take a second for two small pictures. We leave three of them to NumPy. When tap (p, q) at place (i, j)
-# meets a pixel, then it does so in all N pictures, with all C channels and for all O kernels at once, and that is a small
+# they take a second for two small images. We leave three of them to NumPy. When tap (p, q) at place (i, j)
+# meets a pixel, then it does so in all N images, with all C channels and for all O kernels at once, and that is a small
 # matrix product:
 #
 # $$ \underbrace{y_{:,\,i,\,j}}_{(N,\,O)} \;\mathrel{+}=\; \underbrace{\bar x_{:,\;S i+p,\;S j+q}}_{(N,\,C)} \;
@@ -221,7 +221,7 @@ print(loops(x[None, :, :, None], w[:, :, None, None], np.zeros(1))[0, :, :, 0])
 # %% [markdown]
 # ### Every sum is a dot product
 #
-# Now the trick, in general. Fix one place (i, j) in one picture n, and one output channel o. The triple sum over p, q
+# Now the trick, in general. Fix one place (i, j) in one image n, and one output channel o. The triple sum over p, q
 # and c is a dot product of two lists of $K\cdot K\cdot C$ numbers: the patch, and the kernel o. To write them as lists we
 # have to agree on an order. Let it be the order in which NumPy lays out an array of shape (K, K, C): p slowest, c fastest,
 #
@@ -387,26 +387,26 @@ notebook.show(
 # Python stands between one multiplication and the next.
 #
 # **What it costs.** A pixel lies in up to $\lceil K/S \rceil^2$ windows, so the patch matrix is about $K^2/S^2$ times as
-# large as the picture. For the discriminator's second layer at batch 64 (32 x 32 x 64 channels, K = 4, S = 2):
+# large as the image. For the discriminator's second layer at batch 64 (32 x 32 x 64 channels, K = 4, S = 2):
 
 # %%
-picture = 64 * 32 * 32 * 64 * 4  # N, H, W, C, bytes of a float32
+image = 64 * 32 * 32 * 64 * 4  # N, H, W, C, bytes of a float32
 matrix = 64 * 16 * 16 * (4 * 4 * 64) * 4
 print(
-    f"the picture {picture / 2**20:.0f} MiB, the patch matrix {matrix / 2**20:.0f} MiB: {matrix / picture:.0f} times as large"
+    f"the image {image / 2**20:.0f} MiB, the patch matrix {matrix / 2**20:.0f} MiB: {matrix / image:.0f} times as large"
 )
 
 # %% [markdown]
-# That is why minigan's own version builds the matrix for a few pictures at a time, small enough to stay in the
+# That is why minigan's own version builds the matrix for a few images at a time, small enough to stay in the
 # processor's cache (`minigan/fast/cpu/im2col.py`; you can read all of it now). The loops you wrote are there too, as
 # `minigan/nn/loops.py`: slow, obvious, and the judge over all the fast ones.
 #
 # ### Exercise 7.5: a kernel by hand   *(10 minutes)*
 #
-# A network learns its kernels. You can also make one. Write down two kernels for colour pictures, as one array
+# A network learns its kernels. You can also make one. Write down two kernels for colour images, as one array
 # `edges` of shape (3, 3, 3, 2), that is K, K, colours, kernels:
 #
-# * `edges[..., 0]` says a positive number where the picture gets **brighter to the right**,
+# * `edges[..., 0]` says a positive number where the image gets **brighter to the right**,
 # * `edges[..., 1]` where it gets **brighter downwards**,
 # * both say 0 on a flat area, 0 on the other kind of edge, and listen to red, green and blue alike.
 
@@ -435,7 +435,7 @@ notebook.show(
 
 # %% [markdown]
 # Nobody tells a network to look for edges. First layers of trained networks are full of such kernels all the same (figure
-# 2 of M. Zeiler and R. Fergus, [arXiv:1311.2901](https://arxiv.org/abs/1311.2901)): edges are what pictures are made of.
+# 2 of M. Zeiler and R. Fergus, [arXiv:1311.2901](https://arxiv.org/abs/1311.2901)): edges are what images are made of.
 #
 # ## Break it
 #
@@ -498,7 +498,7 @@ check("im2col", repaired_im2col)
 # %% [markdown]
 # <details><summary>Why its one test could not see them</summary>
 #
-# `np.pad(x, pad)` pads all four axes, pictures and channels too; with pad = 0 there is nothing to see. And the windows come
+# `np.pad(x, pad)` pads all four axes, images and channels too; with pad = 0 there is nothing to see. And the windows come
 # out as (N, Ho, Wo, **C**, K, K), channels first; with one channel there is nothing to mix up. A test with one channel and
 # without padding is half a test.
 #
@@ -521,7 +521,7 @@ check("im2col", repaired_im2col)
 # | `"channels-first"` | patches are unrolled in the order (C, K, K), the kernel in the order (K, K, C) |
 #
 # Random numbers tell you *that* one is wrong. To see *what* is wrong, choose the input: the sharpest probe is an
-# **impulse**, a picture of zeros with a single 1. The answer to it is the kernel itself, seen from behind (why from
+# **impulse**, an image of zeros with a single 1. The answer to it is the kernel itself, seen from behind (why from
 # behind?). Do not guess: for each word, think of an input that would give it away.
 #
 # <details><summary>Why from behind?</summary>
@@ -570,8 +570,8 @@ check("conv_hunt", suspects)
 # <details><summary>Answer</summary>
 #
 # It is x itself, reshaped to $(N H W,\, C)$: every pixel is a patch. A 1 x 1 convolution is lesson 3's dense layer, applied
-# to the channels of each pixel. At the other end, a kernel as large as the picture has one place, the patch matrix is
-# `x.reshape(N, -1)`, and the convolution is a dense layer on the whole picture. Both are the same thing at different
+# to the channels of each pixel. At the other end, a kernel as large as the image has one place, the patch matrix is
+# `x.reshape(N, -1)`, and the convolution is a dense layer on the whole image. Both are the same thing at different
 # window sizes.
 #
 # </details>
@@ -583,7 +583,7 @@ check("conv_hunt", suspects)
 #
 # $12\,288 \cdot 65\,536 \approx 805$ million, against $4\cdot4\cdot3\cdot64 = 3\,072$. Given up is the freedom to look at
 # far-away pixels together (each output sees 4 x 4 of them) and to ask different questions in different places (all
-# share one kernel). For pictures both are no loss: an eye is an eye wherever it is.
+# share one kernel). For images both are no loss: an eye is an eye wherever it is.
 #
 # </details>
 #

@@ -2,7 +2,7 @@
 # # Lesson 8: Convolution backwards
 #
 # A convolution's backward pass has a bad name. It need not: it answers one question, three times. *Who has touched this
-# number?* For a bias, everybody. For a tap of the kernel, every place, once. For a pixel of the picture, a handful of
+# number?* For a bias, everybody. For a tap of the kernel, every place, once. For a pixel of the image, a handful of
 # places, **each through another tap**, and that is the whole difficulty.
 #
 # At the end you will have a convolution that learns, and you will have written the generator's layer by accident.
@@ -97,21 +97,21 @@ def conv2d_forward(x, w, b, stride=1, pad=0):
 # and the pixel stays. People who collect a pixel's gradient say "convolve with the flipped kernel" for it. People who
 # *hand out* from the places, as we shall, never flip anything.
 #
-# In two dimensions it is the same, in rows and in columns. Here is lesson 7's picture again, and who has touched the 3:
+# In two dimensions it is the same, in rows and in columns. Here is lesson 7's image again, and who has touched the 3:
 
 # %% tags=["picture"]
 notebook.show(
     figures.convolution_backwards.who_touched(
         np.array([[1.0, 0, 2, 1], [0, 3, 1, 0], [2, 1, 0, 1], [1, 0, 1, 2]]), 2, (1, 1)
     ),
-    "A 4 by 4 picture with pixel (1, 1) framed and the four 2 by 2 windows that contain it; the 3 by 3 output with these four "
+    "A 4 by 4 image with pixel (1, 1) framed and the four 2 by 2 windows that contain it; the 3 by 3 output with these four "
     "places marked: place (0, 0) used tap (1, 1), place (0, 1) tap (1, 0), place (1, 0) tap (0, 1), place (1, 1) tap (0, 0).",
 )
 
 # %% [markdown]
 # ## The derivation
 #
-# The forward pass, with $\bar x$ for the padded picture:
+# The forward pass, with $\bar x$ for the padded image:
 #
 # $$ y_{n,i,j,o} \;=\; b_o + \sum_{p,q,c} \bar x_{\,n,\;Si+p,\;Sj+q,\;c}\; w_{p,q,c,o} $$
 #
@@ -120,7 +120,7 @@ notebook.show(
 #
 # ### db
 #
-# How strongly does $b_{o}$ touch $y_{n,i,j,o}$? With strength 1, in every place of every picture:
+# How strongly does $b_{o}$ touch $y_{n,i,j,o}$? With strength 1, in every place of every image:
 #
 # $$ db_o \;=\; \sum_{n,i,j} dy_{n,i,j,o}\cdot 1. $$
 #
@@ -139,7 +139,7 @@ notebook.show(
 #
 # ### dx
 #
-# First for the padded picture. $\bar x_{n,r,s,c}$ touches $y_{n,i,j,o}$ through tap (p, q) if they meet, that is, if
+# First for the padded image. $\bar x_{n,r,s,c}$ touches $y_{n,i,j,o}$ through tap (p, q) if they meet, that is, if
 # $Si+p = r$ and $Sj+q = s$; then with strength $w_{p,q,c,o}$:
 #
 # $$ \begin{aligned}
@@ -224,7 +224,7 @@ notebook.show(
 # ### Exercise 8.2: col2im   *(15 minutes)*
 #
 # Nobody builds A; it would be mostly zeros. Write `col2im(cols, shape, K, stride, pad)`: cols of shape
-# $(N H_o W_o,\; K K C)$ in the order of your `im2col`, `shape` = (N, H, W, C) of the picture, and add every entry to the
+# $(N H_o W_o,\; K K C)$ in the order of your `im2col`, `shape` = (N, H, W, C) of the image, and add every entry to the
 # pixel that it was copied from. Result: an array of that shape, the padding cut off.
 #
 # Put your `im2col` beside it. Every line of it has its mirror image here.
@@ -296,7 +296,7 @@ notebook.keep("conv2d", conv2d_forward, conv2d_backward)
 # (`notebook.keep` has written your layer into `lessons/my_layers.py`. Lesson 11 builds the discriminator from it.)
 #
 # What does dx look like? Take a face, and the edge kernels of lesson 7. Ask a single output number: *what would have to
-# change in the picture so that you grow?* The answer is dx for a dy that is 0 everywhere but for a 1 at that place. Then ask
+# change in the image so that you grow?* The answer is dx for a dy that is 0 everywhere but for a 1 at that place. Then ask
 # five of them at once, and then all those at which the edge is strong.
 
 # %% tags=["picture"]
@@ -316,7 +316,7 @@ notebook.show(
 )
 
 # %% [markdown]
-# Each place **stamps the kernel** onto the picture, times its dy, and overlapping stamps add up. Small map in, large map
+# Each place **stamps the kernel** onto the image, times its dy, and overlapping stamps add up. Small map in, large map
 # out, with a kernel in between. Does that remind you of something the generator does?
 #
 # ### Exercise 8.4: a test of your own   *(15 minutes)*
@@ -384,7 +384,7 @@ check("is_adjoint", is_adjoint)
 # | C | `padded = np.zeros((N, stride*(Ho - 1) + K, stride*(Wo - 1) + K, C))`, and all of it but `pad` on each side is returned |
 # | D | `Wo, Ho = output_size(H, K, stride, pad), output_size(W, K, stride, pad)` |
 #
-# All four have been tried with a picture of 6 x 6, K = 2, stride 2, pad 1, and all four **were right**. A nice round
+# All four have been tried with an image of 6 x 6, K = 2, stride 2, pad 1, and all four **were right**. A nice round
 # example is where bugs hide.
 #
 # For each of them find a geometry (H, W, K, stride, pad) that convicts it **and nobody else**. That takes knowing exactly
@@ -514,7 +514,7 @@ check("conv2d", conv2d_forward, repaired_backward)
 #
 # <details><summary>Answer</summary>
 #
-# When the discriminator learns, nobody: a picture is not going to be improved, and minigan does not compute it (half of
+# When the discriminator learns, nobody: an image is not going to be improved, and minigan does not compute it (half of
 # that layer's backward saved). When the **generator** learns, it is all that matters. dx of the first layer says, for every
 # pixel of a fake, which way it should change to look more real. It is the only thing the generator ever hears from the
 # discriminator.

@@ -78,7 +78,7 @@ def col2im(cols, shape, K, stride=1, pad=0):
 #
 # Where stamps overlap they add up: $1 + 3 = 4$ in the middle. Two numbers have become five. Cut one off at each end,
 # P = 1, and (2, 4, 6) is left. Half of it, (1, 2, 3), is the two numbers from the beginning **with their mean between
-# them**: this kernel interpolates. A kernel that has been *learned* will do whatever makes better pictures.
+# them**: this kernel interpolates. A kernel that has been *learned* will do whatever makes better images.
 #
 # In two dimensions the stamps are squares. Here are four of them, on a map of 5 x 5:
 
@@ -92,7 +92,7 @@ notebook.show(
 # %% [markdown]
 # ### Exercise 9.1: four stamps   *(8 minutes)*
 #
-# By hand, on paper, and only then here. Another picture and a kernel without symmetry:
+# By hand, on paper, and only then here. Another image and a kernel without symmetry:
 #
 # $$ x = \begin{pmatrix} 1&2\\ 0&3 \end{pmatrix} \qquad w = \begin{pmatrix} 1&2&1\\ 0&1&0\\ 1&0&2 \end{pmatrix} \qquad
 #    S = 2,\; P = 0 $$
@@ -123,7 +123,7 @@ check("stamps_by_hand", by_hand)  # hint=1, hint=2, hint=3 say more
 #
 # $$ H_o \;=\; S\,(H-1) + K - 2P. $$
 #
-# Compare it with lesson 7. There, a picture of $H_o$ pixels gave $\lfloor (H_o + 2P - K)/S \rfloor + 1$ places. Put this
+# Compare it with lesson 7. There, an image of $H_o$ pixels gave $\lfloor (H_o + 2P - K)/S \rfloor + 1$ places. Put this
 # $H_o$ in: $\lfloor S(H-1)/S \rfloor + 1 = H$. **The transposed convolution goes back to where the convolution came from.**
 #
 # The generator's layers:
@@ -231,9 +231,9 @@ print(y[0, :, :, 0])
 #    &= \sum_{p,q,o} \overline{dy}_{\,n,\;Si+p,\;Sj+q,\;o}\; w_{p,q,o,c} && \text{(}\overline{dy}\text{: with P zeros around)}
 #    \end{aligned} $$
 #
-# and the last line is lesson 7's definition, with dy as the picture.
+# and the last line is lesson 7's definition, with dy as the image.
 #
-# **dw.** The tap $w_{p,q,o,c}$ was used by every place (i, j) of every picture, and touched one pixel each time, with
+# **dw.** The tap $w_{p,q,o,c}$ was used by every place (i, j) of every image, and touched one pixel each time, with
 # strength $x_{n,i,j,c}$:
 #
 # $$ \begin{aligned}
@@ -253,7 +253,7 @@ print(y[0, :, :, 0])
 # | forward | patches times w | stamps: col2im |
 # | dx | stamps: col2im | patches times w |
 # | dw | patches of **x**, with dy | patches of **dy**, with x |
-# | picture | large to small | small to large |
+# | image | large to small | small to large |
 #
 # The generator's layer is the discriminator's backward pass. That is how `minigan/nn/conv.py` is built: three primitives,
 # both networks.
@@ -324,7 +324,7 @@ for before, w, after in zip([noise, *maps[:-1]], kernels, maps, strict=True):
     print(f"{before.shape!s:18} w {w.shape!s:17}  ->  {after.shape}")
 
 # %% [markdown]
-# The picture is noise, of course: nobody has taught the layers anything. But one thing is settled before any training. Change
+# The image is noise, of course: nobody has taught the layers anything. But one thing is settled before any training. Change
 # a *single* place of the 4 x 4 map, grow everything again, and see what has become different:
 
 # %% tags=["picture"]
@@ -334,19 +334,19 @@ again = [changed, *grow(changed, kernels[1:], scales)]
 differences = [np.abs(a[0] - b[0]).mean(axis=-1) for a, b in zip(maps, again, strict=True)]
 notebook.show(
     figures.transposed.growth([m[0] for m in maps], differences),
-    "Upper row: maps of 4 by 4, 8 by 8, 16 by 16, 32 by 32, one channel of each, and the 64 by 64 picture, coloured noise. "
+    "Upper row: maps of 4 by 4, 8 by 8, 16 by 16, 32 by 32, one channel of each, and the 64 by 64 image, coloured noise. "
     "Lower row: what changes when one place of the 4 by 4 map changes: 1 pixel, then 4 by 4, 10 by 10, 22 by 22, and at last "
     "46 by 46 pixels.",
 )
 
 # %% [markdown]
 # One of sixteen places decides over 46 x 46 of the 64 x 64 pixels, and its neighbours' areas overlap with its own. (Can you
-# derive 1, 4, 10, 22, 46? Each layer doubles the side and adds K - S = 2.) A place of the last map before the picture decides
+# derive 1, 4, 10, 22, 46? Each layer doubles the side and adds K - S = 2.) A place of the last map before the image decides
 # over 4 x 4 pixels. So early layers have to settle where the face is, and late ones where a lash ends.
 #
 # ### Checkerboards
 #
-# Remember the uneven map of lesson 8. There it was a gradient; here it is **the picture itself**. How many stamps does a
+# Remember the uneven map of lesson 8. There it was a gradient; here it is **the image itself**. How many stamps does a
 # pixel get? Pixel r gets one from every pair (i, p) with $Si + p - P = r$. In other words, from every tap p for which
 # $r + P - p$ is a multiple of S:
 #
@@ -442,7 +442,7 @@ check("stamp_faults", faults)
 # %% [markdown]
 # ### Exercise 9.6: three bugs in four lines   *(10 minutes)*
 #
-# This one has been tried with K = 4, stride 2, pad 1 and a bias of zeros. The shape was right, a picture came out, and nobody
+# This one has been tried with K = 4, stride 2, pad 1 and a bias of zeros. The shape was right, an image came out, and nobody
 # compared the numbers.
 
 

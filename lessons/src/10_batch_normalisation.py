@@ -71,7 +71,7 @@ from lessons.notebook import check
 # * Add 100 to all of $x$: nothing changes in $y$. Multiply $x$ by 10: almost nothing changes (only $\varepsilon$
 #   notices). Keep this in mind. It is the whole secret of the backward pass.
 #
-# In a picture batch `(N, H, W, C)` a channel's values are all its pixels in all pictures, $N \cdot H \cdot W$ of
+# In an image batch `(N, H, W, C)` a channel's values are all its pixels in all images, $N \cdot H \cdot W$ of
 # them: **all axes but the last**. In this lesson $N$ in a formula means that number of values.
 
 # %% [markdown]
@@ -567,7 +567,7 @@ notebook.show(
 # %% [markdown]
 # One oddity for those who compare numbers with the original program: the variance that minigan puts into the record
 # is $v \cdot \frac{N}{N-1} \cdot \frac{N}{N-1.001}$. TensorFlow 1.8 corrects the biased variance once, and Keras
-# 2.2.4 corrects it once more. With 64 pictures of 4 x 4 pixels, $N = 1024$, the factor is 1.00195. It is in
+# 2.2.4 corrects it once more. With 64 images of 4 x 4 pixels, $N = 1024$, the factor is 1.00195. It is in
 # `BatchNormalization.update`, not in your function.
 
 # %% [markdown]
@@ -617,7 +617,7 @@ notebook.show(
 # GAN program trains differently on the two.)
 #
 # To be honest about its weight: D always trains with the batch's statistics, so its record is not used by any
-# training step. Updating it in G's step would not change one picture. But whoever *uses* D afterwards, to score
+# training step. Updating it in G's step would not change one image. But whoever *uses* D afterwards, to score
 # faces, would get scores from a record in which fakes count twice, and "the generator's step leaves D as it is" would
 # no longer be true. The generator's record is another matter: the fakes that D is shown are made with it, at every
 # step.
@@ -645,7 +645,7 @@ check("norm_modes", modes)
 # %% [markdown]
 # How much does it matter? A small discriminator is trained on drawn faces, reals and fakes each on their own, and
 # then asked about fresh fakes in three ways: among fakes, as it was trained; mixed with as many reals; and with its
-# record. Same weights, same pictures: each point is one fake.
+# record. Same weights, same images: each point is one fake.
 
 # %% tags=["picture"]
 judged = lesson10.three_opinions(steps=notebook.fast(150, 20))
@@ -759,7 +759,7 @@ check("batch_norm", batch_norm_forward, mended)
 # One value minus its own mean is 0, whatever it was: $y = \beta$, and no gradient reaches $x$. With two values,
 # $\hat x$ is $(-1, +1)$ or $(+1, -1)$ (for $\varepsilon \to 0$): only the *order* is left. For two values the sphere
 # of the picture above has shrunk to two points, and a point has no tangent: $dx = 0$ up to $\varepsilon$. Batch
-# normalisation needs a good many values, which is why it does well on pictures, where every pixel counts.
+# normalisation needs a good many values, which is why it does well on images, where every pixel counts.
 #
 # </details>
 #

@@ -82,7 +82,7 @@ ops = notebook.my_ops()
 #
 # Alec Radford, Luke Metz and Soumith Chintala ([arXiv:1511.06434](https://arxiv.org/abs/1511.06434)) found a pair of
 # convolutional networks that train stably against each other. The article that minigan follows has this pair for
-# pictures of 64 x 64:
+# images of 64 x 64:
 #
 # | | discriminator | |
 # |---|---|---|
@@ -101,8 +101,8 @@ ops = notebook.my_ops()
 # | 5 | **Conv2D**, 64 filters, 3 x 3, strides 1, same | BatchNormalization, LeakyReLU |
 # | 6 | Conv2DTranspose, 3 filters, 4 x 4, strides 2, same | tanh |
 #
-# Half the side, twice the channels, in both directions. There is no batch normalisation next to the picture on either
-# side: it would take away, or make up, how bright a picture is as a whole.
+# Half the side, twice the channels, in both directions. There is no batch normalisation next to the image on either
+# side: it would take away, or make up, how bright an image is as a whole.
 #
 # (The paper's networks differ a little: 1024 channels at the top, ReLU in the generator, no 3 x 3 convolution. The
 # article's text says ReLU too; its code has LeakyReLU.)
@@ -143,7 +143,7 @@ notebook.show(
 # saved with the network: the moving mean and the moving variance. Keras counts all four as parameters, and so do we.
 #
 # **Predict before you count**: which share of D's parameters is in its last convolution, the one that sees the smallest
-# picture? A tenth, a quarter, three quarters?
+# image? A tenth, a quarter, three quarters?
 #
 # How many parameters have D's first convolution, its second convolution, the batch normalisation behind that, and the
 # dense layer at the end?
@@ -200,7 +200,7 @@ notebook.show(
 
 # %% [markdown]
 # Do the totals agree with the two numbers at the top of this lesson? Three quarters of the discriminator sit in one
-# kernel, the one that sees the smallest picture.
+# kernel, the one that sees the smallest image.
 #
 # ## The derivation: first values
 #
@@ -335,7 +335,7 @@ check("sequential", MySequential)
 
 # %% tags=["exercise"]
 def discriminator_layers(width, parts):
-    """The discriminator for 64 x 64 pictures, as a list of layers."""
+    """The discriminator for 64 x 64 images, as a list of layers."""
     # --- your code
     layers = [parts.conv(3, width, 4, strides=2), parts.leaky_relu()]
     for C in (width, 2 * width, 4 * width):
@@ -345,7 +345,7 @@ def discriminator_layers(width, parts):
 
 
 def generator_layers(width, parts):
-    """The generator for 64 x 64 pictures, as a list of layers."""
+    """The generator for 64 x 64 images, as a list of layers."""
     # --- your code
     top = 8 * width
     layers = [parts.conv_transpose(100, top, 4, padding="valid"), parts.batch_norm(top), parts.leaky_relu()]
@@ -366,7 +366,7 @@ check("networks", discriminator_layers, generator_layers)
 # faces go through both.
 
 # %%
-pictures = lesson11.faces(16, 64)
+images = lesson11.faces(16, 64)
 noise = np.random.default_rng(0).standard_normal((16, 1, 1, 100)).astype(np.float32)
 d_layers = notebook.yours(discriminator_layers, lesson11.discriminator_layers)
 g_layers = notebook.yours(generator_layers, lesson11.generator_layers)
@@ -376,8 +376,8 @@ def through_mine(x):
     return MySequential(d_layers(4, lesson11.Parts(ops=ops))).forward(x, training=True)[0]
 
 
-mine = notebook.yours(through_mine, lambda x: minigan.discriminator(width=4).forward(x, training=True)[0])(pictures)
-theirs, _ = minigan.discriminator(width=4).forward(pictures, training=True)
+mine = notebook.yours(through_mine, lambda x: minigan.discriminator(width=4).forward(x, training=True)[0])(images)
+theirs, _ = minigan.discriminator(width=4).forward(images, training=True)
 print(f"largest difference between the logits: {np.abs(mine - theirs).max():.1e}")
 
 # %% [markdown]
@@ -406,7 +406,7 @@ print(f"largest difference between the logits: {np.abs(mine - theirs).max():.1e}
 # %% tags=["picture"]
 width = notebook.fast(16, 8)
 flows = {
-    "discriminator": lesson11.examine(d_layers(width, lesson11.Parts(ops=ops)), pictures),
+    "discriminator": lesson11.examine(d_layers(width, lesson11.Parts(ops=ops)), images),
     "generator": lesson11.examine(g_layers(width, lesson11.Parts(ops=ops, first=1000)), noise),
 }
 notebook.show(
@@ -449,9 +449,9 @@ notebook.show(
 # ### By heart
 #
 # Right gradients do not make a network that learns. The loss may be fed with the wrong labels, the optimizer with
-# last step's gradients, the pictures may be in the wrong range. There is one test that catches nearly everything at
+# last step's gradients, the images may be in the wrong range. There is one test that catches nearly everything at
 # once, takes seconds, and is skipped by nearly everyone: **make the network learn one single batch by heart.** A
-# network with thousands of parameters can do that with 16 pictures. If it cannot, do not start the long run.
+# network with thousands of parameters can do that with 16 images. If it cannot, do not start the long run.
 #
 # First D. Sixteen faces, eight of them labelled 1 and eight 0, *by lot*. There is nothing to understand here; each
 # face has to be remembered. The step is lesson 6's.
@@ -474,17 +474,17 @@ optimizer = minigan.Adam(D.params(), learning_rate=1e-3)
 
 
 def verdicts():
-    logits, _ = D.forward(batch.pictures, training=True, update_stats=False)
+    logits, _ = D.forward(batch.images, training=True, update_stats=False)
     return 1 / (1 + np.exp(-logits.ravel()))
 
 
 before = verdicts()
-losses = [float(discriminator_step(D, optimizer, batch.pictures, batch.labels)) for _ in range(notebook.fast(100, 60))]
+losses = [float(discriminator_step(D, optimizer, batch.images, batch.labels)) for _ in range(notebook.fast(100, 60))]
 print(f"loss: {losses[0]:.3f} at first, {losses[-1]:.4f} after {len(losses)} steps")
 notebook.show(
     figures.dcgan.memorised(losses, np.stack([before, verdicts()]), batch.labels.ravel()),
     "Left: the loss falls from 0.8 to 0.001 in 100 steps. Right: before, the verdicts are scattered; after, all "
-    "eight pictures labelled 0 are at 0 and all labelled 1 at 1.",
+    "eight images labelled 0 are at 0 and all labelled 1 at 1.",
 )
 
 # %% [markdown]
@@ -496,17 +496,17 @@ notebook.show(
 # $$L = \frac1M \sum_{m=1}^{M} (y_m - t_m)^2, \qquad dy_m = \frac{\partial L}{\partial y_m} = \frac{2}{M}\,(y_m -
 #     t_m), \qquad M = B \cdot S \cdot S \cdot 3 .$$
 #
-# Write `l2_step(G, optimizer, noise, pictures)`: one step towards these pictures, which returns the loss *before* it,
+# Write `l2_step(G, optimizer, noise, images)`: one step towards these images, which returns the loss *before* it,
 # a float. You know the order: forward in training mode, `G.zero_grads()`, `G.backward(dy, caches)`,
 # `optimizer.step(G.grads())`.
 
 
 # %% tags=["exercise"]
-def l2_step(G, optimizer, noise, pictures):
-    """One step of G towards given pictures -> mean squared error before it"""
+def l2_step(G, optimizer, noise, images):
+    """One step of G towards given images -> mean squared error before it"""
     # --- your code
     y, caches = G.forward(noise, training=True)
-    difference = y - pictures
+    difference = y - images
     G.zero_grads()
     G.backward(2 * difference / difference.size, caches)
     optimizer.step(G.grads())
@@ -529,9 +529,9 @@ losses, frames = [], {}
 for t in range(stops[-1] + 1):
     if t in stops:
         frames[t], _ = G.forward(batch.noise, training=True, update_stats=False)
-    losses.append(step(G, optimizer, batch.noise, batch.pictures))
+    losses.append(step(G, optimizer, batch.noise, batch.images))
 notebook.show(
-    figures.dcgan.film(losses, frames, batch.pictures),
+    figures.dcgan.film(losses, frames, batch.images),
     "A film strip: at step 0 coloured noise, at step 10 blurred faces, at step 30 the right hair and eyes, at "
     "step 300 hardly to be told from the target row below. Beside it the falling loss.",
 )
@@ -549,13 +549,13 @@ notebook.show(
 # $$r_1 = 4, \qquad r_2 = 4 + 3\cdot2 = 10 .$$
 #
 # In general a layer with kernel $K$ adds $K - 1$ gaps, each as wide as the units below are apart *in pixels of the
-# picture*. That distance is the product of all strides so far:
+# image*. That distance is the product of all strides so far:
 #
 # $$r \leftarrow r + (K - 1)\, j, \qquad j \leftarrow j \cdot S, \qquad\text{from } r = 1,\; j = 1 .$$
 #
 # ### Exercise 11.8: receptive fields   *(10 minutes)*
 #
-# Write `receptive_fields(layers)` for a list of `(K, S)`, from the picture up: the list of all $r$.
+# Write `receptive_fields(layers)` for a list of `(K, S)`, from the image up: the list of all $r$.
 
 
 # %% tags=["exercise"]
@@ -578,7 +578,7 @@ check("receptive_fields", receptive_fields)
 # A receptive field can be *measured*, with what you have: set `dy` to 1 at one unit and to 0 elsewhere, run backward,
 # and look which pixels got a gradient. The squares are your numbers.
 #
-# The last two pictures are lesson 10's secret. Normalised with the batch, a unit sees **every pixel of every picture
+# The last two pictures are lesson 10's secret. Normalised with the batch, a unit sees **every pixel of every image
 # in the batch**, faintly, through the mean and the variance.
 
 # %% tags=["picture"]
@@ -587,7 +587,7 @@ seen = [lesson11.seen_by_a_unit(blocks, training=False)[0] for blocks in (1, 2, 
 notebook.show(
     figures.dcgan.receptive_fields(seen, sides, lesson11.seen_by_a_unit(3, training=True)),
     "Maps of which pixels move one unit: squares of side 4, 10, 22 and 46, as worked out. With the batch's "
-    "statistics the whole own picture and the whole other picture are faintly marked too.",
+    "statistics the whole own image and the whole other image are faintly marked too.",
 )
 
 # %% [markdown]
@@ -688,7 +688,7 @@ check("overwrites", overwrites)
 #
 # </details>
 #
-# **2.** And the other way round: how large is the part of G's picture that one unit of its 4 x 4 map touches?
+# **2.** And the other way round: how large is the part of G's image that one unit of its 4 x 4 map touches?
 #
 # <details><summary>Answer</summary>
 #
@@ -705,7 +705,7 @@ check("overwrites", overwrites)
 #
 # No. A convolution's multiplications are parameters (without the bias) times output positions. Layer 2:
 # $131{,}072 \cdot 16^2$; layer 3: $524{,}288 \cdot 8^2$; layer 4: $2{,}097{,}152 \cdot 4^2$. All three are 33,554,432
-# for each picture: halving the side takes a quarter of the positions and brings four times the parameters. Layer 1,
+# for each image: halving the side takes a quarter of the positions and brings four times the parameters. Layer 1,
 # with three channels only, does $3{,}072 \cdot 32^2 = 3{,}145{,}728$. "Half the side, twice the channels" shares the
 # work evenly, which is one reason for its popularity.
 #

@@ -23,7 +23,7 @@
 # With reading, two hours. You need lesson 4 (cross-entropy from logits), lesson 5 (Adam), lesson 6 (the two steps of a
 # GAN) and lesson 11 (the networks). Layers that you have kept with `notebook.keep` are used; for the rest minigan's own stand in.
 #
-# Words: x is a real picture, z is noise, G(z) a fake. D answers with a logit; its sigmoid, a probability of "real", is
+# Words: x is a real image, z is noise, G(z) a fake. D answers with a logit; its sigmoid, a probability of "real", is
 # written D(x) and D(G(z)). B is the batch size.
 
 # %% tags=["setup"]
@@ -48,7 +48,7 @@ from minigan.runs.config import RunConfig
 #
 # ### One loss by hand
 #
-# D looks at a real picture and answers 0.8: "real, I am fairly sure". The picture's label is not 1 but a *soft* 0.9. Its
+# D looks at a real image and answers 0.8: "real, I am fairly sure". The image's label is not 1 but a *soft* 0.9. Its
 # loss is the cross-entropy of lesson 4:
 #
 # $$-0.9 \ln 0.8 - 0.1 \ln 0.2 \;=\; 0.9 \cdot 0.223 + 0.1 \cdot 1.609 \;=\; 0.201 + 0.161 \;=\; 0.362$$
@@ -63,7 +63,7 @@ from minigan.runs.config import RunConfig
 #
 # Keep this number, **0.325**. It is the floor under all losses in this lesson, and D will be standing on it.
 #
-# **Do one yourself:** G made a fake, D answered 0.07, and G's step uses the label of a real picture, 0.9. What is G's loss?
+# **Do one yourself:** G made a fake, D answered 0.07, and G's step uses the label of a real image, 0.9. What is G's loss?
 #
 # <details><summary>Answer</summary>
 #
@@ -90,7 +90,7 @@ from minigan.runs.config import RunConfig
 #
 # ### Where the floor comes from
 #
-# The labels of reals are $y = 1 - 0.2u$ with $u$ uniform between 0 and 1. D cannot know the $u$ of a picture: it is drawn
+# The labels of reals are $y = 1 - 0.2u$ with $u$ uniform between 0 and 1. D cannot know the $u$ of an image: it is drawn
 # afresh each time. So let D answer $p$, and average the loss over the labels:
 #
 # $$\overline{L}(p) = \text{mean of} \big( -y \ln p - (1-y) \ln(1-p) \big)$$
@@ -131,7 +131,7 @@ from minigan.runs.config import RunConfig
 # %% tags=["picture"]
 notebook.show(
     figures.training.losses_of_an_answer(),
-    "Loss against D's answer. Left, a real picture: with the hard label the loss falls to 0 at D(x) = 1, with the soft "
+    "Loss against D's answer. Left, a real image: with the hard label the loss falls to 0 at D(x) = 1, with the soft "
     "label it has its lowest point, 0.325, at 0.9. Right, G's step, the same curve: 2.08 at D(G(z)) = 0.1, and 0.693 at 0.5.",
 )
 
@@ -197,7 +197,7 @@ check("train_step", train_step)
 # ### Exercise 12.3: what D answers   *(10 minutes)*
 #
 # From the logits of a step's two batches, (B, 1) each, make three numbers: the mean of D(x), the mean of D(G(z)), and the
-# *accuracy*, the share of all 2B pictures that D put on the right side of 0.5.
+# *accuracy*, the share of all 2B images that D put on the right side of 0.5.
 #
 # Careful with the sigmoid. A logit of -900 must not overflow.
 
@@ -224,11 +224,11 @@ check("read_logits", read_logits)
 # A generator that draws one single face, whatever the noise, may fool D for a while. To notice, ask how far apart two
 # fakes of a batch are. Take the mean squared difference, over all pairs and all pixels, and its root. Call it the **spread**.
 #
-# With three pictures of one pixel each, 0, 0 and 6: the pairs differ by 0, 6 and 6, squared 0, 36 and 36, on average 24,
+# With three images of one pixel each, 0, 0 and 6: the pairs differ by 0, 6 and 6, squared 0, 36 and 36, on average 24,
 # and the root is 4.9.
 #
 # A batch of 64 has 2,016 pairs. There is a short cut. Let $x_1, \dots, x_N$ be the values of one pixel and $m$ their mean.
-# All ordered pairs, those of a picture with itself included (they add nothing):
+# All ordered pairs, those of an image with itself included (they add nothing):
 #
 # $$\sum_{i,j} (x_i - x_j)^2 = \sum_{i,j} \big( (x_i - m) - (x_j - m) \big)^2$$
 #
@@ -239,7 +239,7 @@ check("read_logits", read_logits)
 #
 # $$\sum_{i,j} (x_i - x_j)^2 = 2N \sum_i (x_i - m)^2$$
 #
-# There are $N(N-1)$ ordered pairs of two *different* pictures. Divide:
+# There are $N(N-1)$ ordered pairs of two *different* images. Divide:
 #
 # $$\text{mean over pairs} = \frac{2N}{N(N-1)} \sum_i (x_i - m)^2 = 2 \cdot \underbrace{\frac{1}{N-1} \sum_i (x_i - m)^2}_{\text{variance with } N-1}$$
 #
@@ -282,7 +282,7 @@ check("read_logits", read_logits)
 
 # %% tags=["exercise"]
 def spread(images):
-    """How far apart two pictures are: the root of the mean squared difference, over all pairs and pixels."""
+    """How far apart two images are: the root of the mean squared difference, over all pairs and pixels."""
     # --- your code
     return float(np.sqrt(2 * images.var(axis=0, ddof=1).mean()))
     # --- end
@@ -303,7 +303,7 @@ check("move", move)
 # %% [markdown]
 # ## Train it
 #
-# Now build both networks from your layers. `notebook.my_ops()` says whose are whose. Pictures are 32 x 32 and the networks
+# Now build both networks from your layers. `notebook.my_ops()` says whose are whose. Images are 32 x 32 and the networks
 # narrow (`width=24`), so that a step takes a fraction of a second even with an `im2col` of your own.
 
 # %%
@@ -488,7 +488,7 @@ check("suspects", suspects)
 # <details><summary>What each of them teaches (after yours)</summary>
 #
 # * **One** has the best D of all: 100 % right. But in G's step, where D sees only fakes, the same D takes them for real. In a
-#   mixed batch, batch normalisation shows every picture *how it differs from the others*, and D has learned to read that and
+#   mixed batch, batch normalisation shows every image *how it differs from the others*, and D has learned to read that and
 #   little else. G's gradient comes from an instrument that is used as it was never calibrated.
 # * **Two** has losses that you would pass. Only D's move gives it away: old gradients pile up, the sum points the same way step
 #   after step, and Adam goes at full speed, about twice 0.0002 a step.
@@ -514,9 +514,9 @@ check("suspects", suspects)
 # | `normal` | nothing is wrong |
 # | `discriminator-too-strong` | D learns faster than G can follow |
 # | `generator-dead` | G does not change |
-# | `mode-collapse` | G draws nearly the same picture whatever the noise |
+# | `mode-collapse` | G draws nearly the same image whatever the noise |
 # | `exploding` | the steps of both networks are far too large, or were, and wrecked them |
-# | `data-range` | D is shown real pictures whose pixels do not use the range -1 to 1 of G's tanh |
+# | `data-range` | D is shown real images whose pixels do not use the range -1 to 1 of G's tanh |
 #
 # First the pictures: faces from noise that never changes, losses, and D's answers.
 
@@ -603,7 +603,7 @@ notebook.show(
 #   after it. minigan.evaluation.diagnosis also finds, and says first, that *D has lost*. Both are true: one is the cause, the other is what
 #   it did to the faces. (L. Metz and others describe this chase, and a cure: arXiv:1611.02163.)
 # * **The range**: pixels were in 0 to 1 instead of -1 to 1. Losses, moves and spread all look healthy! G learns to
-#   draw pale pictures, since a pixel below 0 is proof of a fake. It is the most common bug of all in GAN code, and no loss shows it.
+#   draw pale images, since a pixel below 0 is proof of a fake. It is the most common bug of all in GAN code, and no loss shows it.
 # * **D too strong**: its learning rate was fifty times too large. Look at its curves again: after the first steps they are *healthy
 #   curves*. There are faces, too, a bit wild in their contrasts. minigan calls it a warning and not an error. (Some let D learn
 #   faster on purpose: M. Heusel and others, arXiv:1706.08500. Not fifty times.)

@@ -5,7 +5,7 @@
 # sensibly? Are there ways along which a face changes smoothly into another? Is there a direction that means "black hair", and one
 # that means "darker skin"? Or has it simply learned some faces by heart?
 #
-# You can find out by walking around in there. And because the faces are *drawn*, and minigan can read off a picture which hair
+# You can find out by walking around in there. And because the faces are *drawn*, and minigan can read off an image which hair
 # colour it has, you need not take anybody's word for it, nor pick the nice examples: you can count.
 #
 # ## What you will do, and need
@@ -23,7 +23,7 @@
 # lesson 10 (what inference mode is); no gradients this time.
 #
 # A generator comes with the course. If you have a run of your own (`make train`, four minutes), say `RUN = "runs/NAME"`
-# below. With pictures of your own the readings of hair colours mean nothing, of course; all the rest works.
+# below. With images of your own the readings of hair colours mean nothing, of course; all the rest works.
 #
 # Words: z is a noise vector of 100 numbers, each drawn from N(0, 1); G(z) is its face; D here is the number of numbers, 100.
 
@@ -191,7 +191,7 @@ notebook.show(
 
 # %% [markdown]
 # Be honest: could you have told which is which? The middles of the straight ways are a little paler, and that is all. Measure it. minigan's
-# reader of drawn faces says of each picture whether it is *clear* (docs/metrics.md): whether hair and skin have a palette that
+# reader of drawn faces says of each image whether it is *clear* (docs/metrics.md): whether hair and skin have a palette that
 # the painter uses. Take the middles of many ways:
 
 # %%
@@ -203,7 +203,7 @@ real_spread = spread(held_out[:400].astype(np.float32))
 
 
 def clear_and_spread(z):
-    """Share of clear faces, and their spread as a share of real pictures'."""
+    """Share of clear faces, and their spread as a share of real images'."""
     drawn = draw(z)
     return reader.read(drawn).clear.mean(), float(spread(drawn.astype(np.float32)) / real_spread)
 
@@ -608,14 +608,14 @@ notebook.show(
 # %% [markdown]
 # ## Does it know faces by heart?
 #
-# A generator could get past D by copying training pictures. Look for the training picture that is nearest to each fake.
+# A generator could get past D by copying training images. Look for the training image that is nearest to each fake.
 #
 # But *how near is too near?* A distance alone says nothing. What you need is a yardstick: real faces that G was **not** trained
-# on. If fakes are no nearer to the training pictures than those are, nothing was copied.
+# on. If fakes are no nearer to the training images than those are, nothing was copied.
 #
 # ### Exercise 13.6: nearest neighbours   *(15 minutes)*
 #
-# Write `nearest(queries, faces, k)` for pictures (Q, S, S, 3) and (N, S, S, 3), both uint8. Return two arrays of shape (Q, k): for each
+# Write `nearest(queries, faces, k)` for images (Q, S, S, 3) and (N, S, S, 3), both uint8. Return two arrays of shape (Q, k): for each
 # query the places of the k nearest faces, nearest first, and their distances: the root of the mean squared difference, in grey levels.
 #
 # There may be thousands of faces: do not build an array of Q x N x pixels. Squared distances of all pairs come from
@@ -641,7 +641,7 @@ check("nearest", nearest)
 
 # %%
 def halved(faces):
-    """Pictures of half the side: a shift by a pixel then matters less."""
+    """Images of half the side: a shift by a pixel then matters less."""
     N, S = faces.shape[:2]
     return faces.reshape(N, S // 2, 2, S // 2, 2, 3).mean(axis=(2, 4)).round().astype(np.uint8)
 
@@ -664,16 +664,16 @@ notebook.show(
     figures.latent.neighbours(
         fakes[closest], training[of_fakes[0][closest]], of_fakes[1][closest], [f"fake {k + 1}" for k in range(3)]
     ),
-    "The three fakes that are nearest to any training picture, each beside its three nearest: the same hair colour and skin, but other hair "
+    "The three fakes that are nearest to any training image, each beside its three nearest: the same hair colour and skin, but other hair "
     "styles, eyes, mouths and backgrounds.",
 )
 
 # %% [markdown]
-# These are the three *worst* cases, the fakes nearest to any training picture. Same colours, same pose; other hair, other eyes. And in the
-# numbers above, fakes are not nearer to the training pictures than new real faces are. So: no sign that it copies.
+# These are the three *worst* cases, the fakes nearest to any training image. Same colours, same pose; other hair, other eyes. And in the
+# numbers above, fakes are not nearer to the training images than new real faces are. So: no sign that it copies.
 #
-# Careful, though. A blurred picture is near to everything, and a mirrored copy near to nothing; a small distance is a question, and a large one
-# no proof. `python -m minigan.evaluate` asks better: it counts fakes that are much nearer to one picture than to its fifty next (after N. Carlini
+# Careful, though. A blurred image is near to everything, and a mirrored copy near to nothing; a small distance is a question, and a large one
+# no proof. `python -m minigan.evaluate` asks better: it counts fakes that are much nearer to one image than to its fifty next (after N. Carlini
 # and others, arXiv:2301.13188).
 
 # %% [markdown]

@@ -17,7 +17,7 @@
 # | 14.2 | one product for four loops: im2col | 10 |
 # | 14.3, 14.4 | the phase split: one transposed convolution as four small ones | 25 |
 # | 14.5, 14.6 | Winograd's trick, in one dimension and in two | 20 |
-# | 14.7 to 14.9 | the same for whole pictures | 30 |
+# | 14.7 to 14.9 | the same for whole images | 30 |
 # | 14.10, 14.11 | break it: make it lose its digits; five suspects | 20 |
 # | 14.12 | six lines on a GPU | 5 |
 #
@@ -103,7 +103,7 @@ print(f"so in the time of one byte it could do {peak / bandwidth:.0f} operations
 # ### One layer, by hand
 #
 # Our layer is the generator's fourth: 16 x 16 pixels of 128 channels become 32 x 32 of 64, a transposed convolution with
-# K = 4 and S = 2. We take N = 32 pictures.
+# K = 4 and S = 2. We take N = 32 images.
 #
 # **Operations.** Lesson 9: every input pixel is stamped onto the output, with 4 x 4 taps. One pixel and one tap are C
 # numbers times a C x O matrix: C·O multiplications and as many additions. So
@@ -169,7 +169,7 @@ for side, C, O in ((4, 512, 256), (8, 256, 128), (16, 128, 64), (32, 64, 3)):
     print(f"{layer} {flop / 1e9:8.2f} G {moved / 1e6:5.1f} MB {flop / moved:9.0f}")
 
 # %% [markdown]
-# The last layer, the one that makes the picture, has only 3 channels out: little work for each byte. It is a different
+# The last layer, the one that makes the image, has only 3 channels out: little work for each byte. It is a different
 # animal, and minigan treats it differently. We stay with the third.
 #
 # ## The derivation, in four steps
@@ -347,7 +347,7 @@ notebook.show(
 # And $a = 1$ gives $X_{u+1} w_2 + X_{u+2} w_0 = x_u w_2 + x_{u+1} w_0$.
 # So *phase a takes taps 3-a and 1-a, in this order, and its windows begin at padded pixel a.*
 #
-# A picture has two axes, and each has its phase: $a$ for rows, $b$ for columns. That makes four convolutions with 2 x 2 taps,
+# An image has two axes, and each has its phase: $a$ for rows, $b$ for columns. That makes four convolutions with 2 x 2 taps,
 # and the 16 taps of the kernel are dealt out to them, four to each, none twice.
 
 # %% tags=["picture"]
@@ -408,7 +408,7 @@ check("upsample", upsample)
 
 # %% [markdown]
 # The picture: a face of 32 x 32, enlarged by your function. The kernel is the one that draws straight lines between
-# neighbouring pixels, $(\tfrac14, \tfrac34, \tfrac34, \tfrac14)$ along each axis. Each phase is a small picture of its own,
+# neighbouring pixels, $(\tfrac14, \tfrac34, \tfrac34, \tfrac14)$ along each axis. Each phase is a small image of its own,
 # shifted by half a pixel against the next; together they are the large one.
 
 # %% tags=["picture"]
@@ -418,7 +418,7 @@ enlarge = np.outer(tent, tent)[:, :, None, None]
 mine = notebook.yours(upsample, lesson14.upsample)(face[None, :, :, None], lesson14.phase_kernels(enlarge))
 notebook.show(
     figures.speed.phases_of(mine[0, :, :, 0], lesson14.transposed_loops(face[None, :, :, None], enlarge)[0, :, :, 0]),
-    "Four small pictures of a face, one for each phase, the large face put together from them, and its difference from "
+    "Four small images of a face, one for each phase, the large face put together from them, and its difference from "
     "lesson 9's loops, which is nothing but rounding.",
 )
 
@@ -656,7 +656,7 @@ check("winograd", winograd)
 # #### Put together
 #
 # Phase split and F(2,2): your `upsample` takes your `winograd` as its convolution. The taps are transformed beforehand, once for
-# each step of training, however many pictures there are.
+# each step of training, however many images there are.
 
 
 # %%
@@ -683,14 +683,14 @@ for name, t in times.items():
 # ### Step 4: do not carry numbers about
 #
 # A processor keeps what it has used last in a **cache**, close at hand: one or two million bytes for each core, and a good deal
-# faster than memory. What we make on the way, patches or V and M, is larger than that for 32 pictures. So it is written to
+# faster than memory. What we make on the way, patches or V and M, is larger than that for 32 images. So it is written to
 # memory and read back. But nobody says that the whole batch has to go through a step before the next begins. Take a few
-# pictures, do *everything* to them, then the next few:
+# images, do *everything* to them, then the next few:
 
 
 # %%
 def in_chunks(function, x, size):
-    """The same results, for `size` pictures at a time."""
+    """The same results, for `size` images at a time."""
     y = None
     for n in range(0, len(x), size):
         part = function(x[n : n + size])
@@ -711,13 +711,13 @@ for name, function in small_steps.items():
     by_chunk[name] = [seconds(in_chunks, function, x, size) for size in sizes]
 best = {name: sizes[int(np.argmin(of_sizes))] for name, of_sizes in by_chunk.items()}
 for name, size in best.items():
-    print(f"{name:18} is fastest with so many pictures at once: {size}")
+    print(f"{name:18} is fastest with so many images at once: {size}")
 
 # %% [markdown]
 # **Before you look at the picture: what do you expect** for very small chunks, and for very large ones?
 
 # %% tags=["picture"]
-one = 4 * H * W  # bytes of one channel of one input picture
+one = 4 * H * W  # bytes of one channel of one input image
 scratch = {
     "product, scatter": one * 16 * O,
     "phases, im2col": one * 4 * C,  # of one phase at a time
@@ -725,13 +725,13 @@ scratch = {
 }
 notebook.show(
     figures.speed.chunks(sizes, by_chunk, scratch),
-    "Time for the batch against the number of pictures worked on at once, a curve for each of three methods. On most "
-    "machines the curves are lowest somewhere between one picture and the whole batch.",
+    "Time for the batch against the number of images worked on at once, a curve for each of three methods. On most "
+    "machines the curves are lowest somewhere between one image and the whole batch.",
 )
 
 # %% [markdown]
 # Two forces. Small chunks stay in the cache, but their products are small, and the fixed cost of each call of NumPy (one to ten
-# millionths of a second) comes more often: Winograd has nine products of (64 tiles, C) for one picture, which is little for a BLAS made for
+# millionths of a second) comes more often: Winograd has nine products of (64 tiles, C) for one image, which is little for a BLAS made for
 # thousands of rows, and each time it reads all of U. Large chunks have long products and miss the cache. The best lies between, and is
 # different on every machine: minigan takes about 256 tiles at a time, larger ones than ours (more of them at the end).
 #
@@ -954,7 +954,7 @@ d, g = (1, 1e8, 1), (1, 1e-9)
 check("lost_digits", d, g)
 
 # %% [markdown]
-# That is why `minigan/fast/cpu/winograd.py` looks at its own result, and where a number is not finite computes those pictures once more, with
+# That is why `minigan/fast/cpu/winograd.py` looks at its own result, and where a number is not finite computes those images once more, with
 # im2col. (What about large but finite ones? After batch normalisation there are none.)
 #
 # ### Exercise 14.11: five suspects   *(10 minutes)*
@@ -980,7 +980,7 @@ for number, cause in lesson14.CAUSES.items():
 
 # %% [markdown]
 # Name the cause for each by its number. Experiment: compare phases, `results["A"][:, 0::2, 0::2]` with `hunt_right[:, 0::2, 0::2]`;
-# exchange some; call a suspect with a picture that has a single 1 in it.
+# exchange some; call a suspect with an image that has a single 1 in it.
 
 # %% tags=["exercise"]
 # --- your code: suspects = {"A": None, "B": None, "C": None, "D": None, "E": None}
@@ -1069,7 +1069,7 @@ if on_gpu:
 #
 # <details><summary>Answer</summary>
 #
-# FLOP grow with C·O: four times. x and y grow with C or O: twice (w grows four times, but is small beside many pictures). The intensity
+# FLOP grow with C·O: four times. x and y grow with C or O: twice (w grows four times, but is small beside many images). The intensity
 # about doubles. The products are four times the work and the transforms twice, so the part that Winograd saves grows, and what
 # it pays becomes smaller beside it: worth more. With 3 channels, at the ends of the networks, it is the other way round, and minigan
 # does not use it there (`winograd.pays`).

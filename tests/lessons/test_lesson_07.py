@@ -108,7 +108,7 @@ def windows(x, K, stride=1, pad=0, order=(0, 1, 2, 4, 5, 3), enlarge=padded):
     [
         ((0, 1, 2, 3, 4, 5), "channels first"),
         ((0, 1, 2, 5, 4, 3), "column by column"),
-        ((1, 2, 0, 4, 5, 3), "pictures last"),
+        ((1, 2, 0, 4, 5, 3), "images last"),
         ((0, 2, 1, 4, 5, 3), "columns of places"),
     ],
 )

@@ -200,7 +200,7 @@ def swap(layers, i, j):
 @pytest.mark.parametrize(
     ("d_edit", "g_edit", "word"),
     [
-        (lambda l, w, p: [l[0], p.batch_norm(w), *l[1:]], None, "next to the picture"),
+        (lambda l, w, p: [l[0], p.batch_norm(w), *l[1:]], None, "next to the image"),
         (lambda l, w, p: swap(l, 3, 4), None, "between the convolution and its LeakyReLU"),
         (lambda l, w, p: [*l[:-2], l[-1]], None, "Flatten comes first"),
         (lambda l, w, p: l[:-1], None, "nothing"),
@@ -221,15 +221,15 @@ def test_wrong_networks_are_told_why(d_edit, g_edit, word):
 
 # -------------------------------------------------------------------------------------------------------------- L2 step
 def l2_like(factor=1.0, *, zero=True, after=False, loss=None, training=True):
-    def l2_step(G, optimizer, noise, pictures):
+    def l2_step(G, optimizer, noise, images):
         y, caches = G.forward(noise, training=training)
-        difference = y - pictures
+        difference = y - images
         if zero:
             G.zero_grads()
         G.backward(factor * 2 * difference / difference.size, caches)
         optimizer.step(G.grads())
         if after:
-            difference = G.forward(noise, training=True, update_stats=False)[0] - pictures
+            difference = G.forward(noise, training=True, update_stats=False)[0] - images
         return float((difference**2).mean()) if loss is None else loss(difference)
 
     return l2_step
@@ -252,8 +252,8 @@ def test_l2_step():
         (l2_like(loss=lambda d: (d**2).sum()), "another loss"),
         (l2_like(loss=lambda d: None), "one number"),
         (l2_like(training=False), "not only by a factor"),
-        (lambda G, optimizer, noise, pictures: 0.0, "called it 0 times"),
-        (lambda G, optimizer, noise, pictures: optimizer.step(G.grads()), "all zero"),
+        (lambda G, optimizer, noise, images: 0.0, "called it 0 times"),
+        (lambda G, optimizer, noise, images: optimizer.step(G.grads()), "all zero"),
     ],
 )
 def test_wrong_l2_steps_are_told_why(step, word):
@@ -365,9 +365,9 @@ def test_one_batch_can_be_learned_by_heart():
     assert sorted(batch.labels.ravel()) == [0] * 4 + [1] * 4
     D = minigan.discriminator(image_size=32, width=4)
     optimizer = minigan.Adam(D.params(), learning_rate=1e-3)
-    losses = [float(minigan.discriminator_step(D, optimizer, batch.pictures, batch.labels).loss) for _ in range(40)]
+    losses = [float(minigan.discriminator_step(D, optimizer, batch.images, batch.labels).loss) for _ in range(40)]
     assert losses[-1] < 0.1 * losses[0]
     G = minigan.generator(image_size=32, width=4)
     optimizer = minigan.Adam(G.params(), learning_rate=5e-3)
-    errors = [lesson11.l2_step(G, optimizer, batch.noise, batch.pictures) for _ in range(40)]
+    errors = [lesson11.l2_step(G, optimizer, batch.noise, batch.images) for _ in range(40)]
     assert errors[-1] < 0.4 * errors[0]
