@@ -1,16 +1,16 @@
-"""A stand-in for CuPy on machines without a GPU, stricter than the real thing.
+"""A stand-in for CuPy on machines without a GPU, stricter than CuPy itself.
 
-`DeviceArray` keeps its numbers in a NumPy array that nobody else can reach. It refuses to meet NumPy arrays, refuses
-to become one by accident, keeps reductions on the "device" as arrays of shape (), and counts every time a value
-crosses to the host (`syncs`), because on a GPU each crossing waits for all the work queued before it. `DeviceModule`
+`DeviceArray` keeps its numbers in a private NumPy array. It raises an error where it is mixed with NumPy arrays or
+converted to one by accident, keeps the results of reductions as arrays of shape (), and counts every value that is
+copied to the host (`syncs`), because on a GPU each such copy waits for all the work queued before it. `DeviceModule`
 offers exactly the functions, keyword arguments and methods that the real CuPy has (cupy_names.json), so that
 code that runs on the double asks nothing of CuPy that is not there.
 
 With ``make_backend(kernels=True)`` it also has `RawModule`: the project's own CUDA source, compiled for the processor
-by g++ behind tests/cuda_on_cpu.h. Kernels get addresses, as on a GPU, and are checked where a GPU checks nothing:
-number and types of arguments, contiguous arrays. cuBLAS is played by tests/cublas_on_cpu.cpp, through ctypes like the
-real one. Streams can be captured: while one is, nothing is computed, and what would have been is put on a tape, which
-`Graph.launch` plays. `launches` counts what a GPU would have been told to do.
+by g++ with cuda_on_cpu.h. Kernels get addresses, as on a GPU, and what a GPU does not check is checked:
+number and types of arguments, contiguous arrays. cublas_on_cpu.cpp takes the place of cuBLAS and is called through
+ctypes, too. Streams can be captured: during a capture nothing is computed, but the work is recorded, and
+`Graph.launch` does it. `launches` counts the launches that a GPU would have received.
 """
 
 import ctypes
