@@ -161,7 +161,7 @@ def _without_new(beta: float) -> int:
 
 # --------------------------------------------------------------------------------------------------------------- paths
 def reference(name: str) -> Callable[..., Any]:
-    """The right rule, "sgd", "momentum" or "adam": not `kit.my`, since the riddles are the same for everybody."""
+    """The right rule, "sgd", "momentum" or "adam": not `notebook.my`, since the riddles are the same for everybody."""
     return {
         "sgd": lambda p, g, lr: p - lr * g,
         "momentum": lambda p, g, v, lr, beta: (p - lr * (beta * v + g), beta * v + g),

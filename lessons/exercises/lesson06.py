@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons import fast, plane
+from lessons import fast, plane_gan
 from lessons.judging import Exercise, Mistake, Verdict, name_faults
 from minigan.nn.backend import Array
 from minigan.nn.losses import bce_with_logits_backward, bce_with_logits_forward
@@ -37,7 +37,7 @@ def _density_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
         (rng.standard_normal((N, 2)), rng.standard_normal((M, 2)), sigma)
         for N, M, sigma in ((3, 2, 1.0), (5, 1, 0.5), (4, 7, 1.7), (1, 3, 0.8))
     ]
-    far = (np.array([[0.0, 0.0], [30.0, -40.0], [2.0, 0.1]]), plane.ring_centres(), plane.SIGMA)
+    far = (np.array([[0.0, 0.0], [30.0, -40.0], [2.0, 0.1]]), plane_gan.ring_centres(), plane_gan.SIGMA)
     return [*near, far]
 
 
@@ -83,7 +83,7 @@ def count_modes(points: Array, centres: Array, radius: float, least: float) -> i
 
 
 def _count_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
-    centres = plane.ring_centres()
+    centres = plane_gan.ring_centres()
     spread = centres[rng.integers(8, size=200)] + 0.1 * rng.standard_normal((200, 2))
     one = centres[3] + 0.1 * rng.standard_normal((60, 2))
     stray = np.concatenate([centres[2] + 0.05 * rng.standard_normal((99, 2)), centres[6:7]])  # one point in 100
@@ -161,7 +161,7 @@ class _Game:
         return self._draw("real", 2)
 
     def draw_noise(self) -> Array:
-        return self._draw("noise", plane.NOISE_SIZE)
+        return self._draw("noise", plane_gan.NOISE_SIZE)
 
     def predict(self, noise: Array, **_: Any) -> Array:
         """G's forward in inference mode: `G` is this object."""
@@ -337,10 +337,10 @@ def _judge_rescue(settings: Any, seed: int = 0) -> Verdict:
         return Verdict.wrong("G hardly moves: that is no rescue", code="E81")
     counts = []
     for k in fast((1, 2, 3), (1,)):
-        run = plane.play(gan_round, seed=seed + k, frames=2, **RESCUE, **settings)
-        counts.append(count_modes(run.frames[-1].fakes, plane.ring_centres(), 3 * plane.SIGMA, 0.02))
+        run = plane_gan.play(gan_round, seed=seed + k, frames=2, **RESCUE, **settings)
+        counts.append(count_modes(run.frames[-1].fakes, plane_gan.ring_centres(), 3 * plane_gan.SIGMA, 0.02))
     told = f"modes covered after {RESCUE['rounds']} rounds: {', '.join(map(str, counts))}"
-    if sum(count == plane.MODES for count in counts) * 3 >= 2 * len(counts):
+    if sum(count == plane_gan.MODES for count in counts) * 3 >= 2 * len(counts):
         return Verdict.ok(told)
     return Verdict.wrong(
         "not all eight modes are covered in two runs of three",
@@ -359,7 +359,7 @@ def _judge_rescue(settings: Any, seed: int = 0) -> Verdict:
 
 # ------------------------------------------------------------------------------------------------------------ patients
 def _uphill_labels(G: Any, D: Any, optimizer: Any, noise: Array, labels: Array) -> Any:
-    return plane.generator_step(G, D, optimizer, noise, 1 - labels)
+    return plane_gan.generator_step(G, D, optimizer, noise, 1 - labels)
 
 
 def _without_zero(G: Any, D: Any, optimizer: Any, noise: Array, labels: Array) -> Any:
@@ -373,17 +373,17 @@ def _without_zero(G: Any, D: Any, optimizer: Any, noise: Array, labels: Array) -
 
 
 def _only_real(D: Any, optimizer: Any, x: Array, labels: Array) -> Any:
-    return plane.discriminator_step(D, optimizer, x, np.ones_like(labels))
+    return plane_gan.discriminator_step(D, optimizer, x, np.ones_like(labels))
 
 
 PATIENTS: Mapping[str, Mapping[str, Any]] = {
-    "A": {"steps": (_only_real, plane.generator_step)},
+    "A": {"steps": (_only_real, plane_gan.generator_step)},
     "B": {},
-    "C": {"steps": (plane.discriminator_step, _without_zero)},
+    "C": {"steps": (plane_gan.discriminator_step, _without_zero)},
     "D": {"g_steps": 10},
-    "E": {"steps": (plane.discriminator_step, _uphill_labels)},
+    "E": {"steps": (plane_gan.discriminator_step, _uphill_labels)},
 }
-"""Settings for `plane.play`: each run has one thing wrong, or nothing."""
+"""Settings for `plane_gan.play`: each run has one thing wrong, or nothing."""
 
 FAULTS = {
     "A": "all-real",

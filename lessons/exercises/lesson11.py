@@ -1,7 +1,7 @@
 """Lesson 11's own exercises: shapes, counts, first weights, a Sequential, both networks, and how to test them whole.
 
 Students build the real networks from `Parts`, which hands out minigan's layers; the functions inside these may be the
-students' own (`kit.my_ops`). What they build is compared with minigan's networks layer by layer.
+students' own (`notebook.my_ops`). What they build is compared with minigan's networks layer by layer.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Parts:
     Parameters
     ----------
     ops : Ops
-        Whose functions the layers call: minigan's own, or a student's (`kit.my_ops`).
+        Whose functions the layers call: minigan's own, or a student's (`notebook.my_ops`).
     seed : int
         For the kernels.
     first : int

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from lessons import plane
+from lessons import plane_gan
 from lessons.figures import style
 from minigan.nn.backend import Array
 from minigan.nn.ops import sigmoid_forward
@@ -23,7 +23,7 @@ _SHOWN = 250
 """So many points are drawn; more would hide what is under them."""
 _LEVELS = 20
 """D is drawn in steps of a twentieth, so that equal colours are equal values, and files stay small."""
-_SQUARE = (-plane.EXTENT, plane.EXTENT, -plane.EXTENT, plane.EXTENT)
+_SQUARE = (-plane_gan.EXTENT, plane_gan.EXTENT, -plane_gan.EXTENT, plane_gan.EXTENT)
 
 
 def _d_map(axes: Any, logits: Array) -> Any:
@@ -58,8 +58,8 @@ def _circles(axes: Any, centres: Array, radius: float, filled: Sequence[bool]) -
 
 
 def _frame(axes: Any, title: str = "", ticks: bool = False) -> None:
-    axes.set_xlim(-plane.EXTENT, plane.EXTENT)
-    axes.set_ylim(-plane.EXTENT, plane.EXTENT)
+    axes.set_xlim(-plane_gan.EXTENT, plane_gan.EXTENT)
+    axes.set_ylim(-plane_gan.EXTENT, plane_gan.EXTENT)
     axes.set_aspect("equal")
     axes.set_title(title)
     if ticks:
@@ -156,7 +156,7 @@ def counted(clouds: Mapping[str, Array], counts: Sequence[int]) -> Figure:
     """
     figure, axes = style.new(len(clouds), 1, width=3 * len(clouds), height=3.4)
     for ax, (name, points), count in zip(np.atleast_1d(axes), clouds.items(), counts, strict=True):
-        _circles(ax, plane.ring_centres(), 3 * plane.SIGMA, plane.mode_shares(points) >= 0.02)
+        _circles(ax, plane_gan.ring_centres(), 3 * plane_gan.SIGMA, plane_gan.mode_shares(points) >= 0.02)
         _fakes(ax, points)
         _frame(ax, f"{name}: {count} of 8")
     return figure
@@ -168,8 +168,8 @@ def discriminators(rows: Mapping[str, tuple[Array, Array, Array]], real: Array) 
     Parameters
     ----------
     rows : mapping of str to (Array, Array, Array)
-        By the name of the situation: fakes (N, 2), the learned logits and the best ones, each (64, 64) on `plane.grid`;
-        NaN is left white.
+        By the name of the situation: fakes (N, 2), the learned logits and the best ones, each (64, 64) on
+        `plane_gan.grid`. Where they are NaN the map stays white.
     real : Array of shape (N, 2)
 
     Returns
@@ -197,22 +197,22 @@ def pulls(D: Any, *, every: int = 4) -> Figure:
     ----------
     D : Sequential
     every : int
-        Distance of the arrows, in cells of `plane.grid`.
+        Distance of the arrows, in cells of `plane_gan.grid`.
 
     Returns
     -------
     Figure
     """
-    places = plane.grid()
-    logits = D.predict(places).reshape(plane.GRID, plane.GRID)
-    some = places.reshape(plane.GRID, plane.GRID, 2)[every // 2 :: every, every // 2 :: every].reshape(-1, 2)
-    longest = float(np.linalg.norm(plane.pulls(D, some), axis=1).max())
+    places = plane_gan.grid()
+    logits = D.predict(places).reshape(plane_gan.GRID, plane_gan.GRID)
+    some = places.reshape(plane_gan.GRID, plane_gan.GRID, 2)[every // 2 :: every, every // 2 :: every].reshape(-1, 2)
+    longest = float(np.linalg.norm(plane_gan.pulls(D, some), axis=1).max())
     figure, axes = style.new(2, 1, width=9, height=4.1)
     for ax, saturating, name in zip(
         axes, (False, True), ("-ln D, non-saturating", "ln(1 - D), saturating"), strict=True
     ):
         image = _d_map(ax, logits)
-        arrows = plane.pulls(D, some, saturating=saturating)
+        arrows = plane_gan.pulls(D, some, saturating=saturating)
         ax.quiver(
             *some.T, *arrows.T, color="white", edgecolor=style.INK, linewidth=0.3,
             angles="xy", scale_units="xy", scale=longest / 0.65, width=0.007, minlength=0.2,
@@ -222,7 +222,7 @@ def pulls(D: Any, *, every: int = 4) -> Figure:
     return figure
 
 
-def filmstrip(frames: Sequence[plane.Frame], *, columns: int = 4, unit: str = "round") -> Figure:
+def filmstrip(frames: Sequence[plane_gan.Frame], *, columns: int = 4, unit: str = "round") -> Figure:
     """Moments of a run: D in the background, fakes on it, circles around the real modes.
 
     Parameters
@@ -241,7 +241,7 @@ def filmstrip(frames: Sequence[plane.Frame], *, columns: int = 4, unit: str = "r
     flat = np.ravel(axes)
     for ax, frame in zip(flat, frames, strict=False):
         image = _d_map(ax, frame.logits)
-        _circles(ax, plane.ring_centres(), 3 * plane.SIGMA, [False] * plane.MODES)
+        _circles(ax, plane_gan.ring_centres(), 3 * plane_gan.SIGMA, [False] * plane_gan.MODES)
         _fakes(ax, frame.fakes)
         _frame(ax, f"{unit} {frame.round}")
     for ax in flat[len(frames) :]:
@@ -250,7 +250,7 @@ def filmstrip(frames: Sequence[plane.Frame], *, columns: int = 4, unit: str = "r
     return figure
 
 
-def film(frames: Sequence[plane.Frame], *, milliseconds: int = 250) -> bytes:
+def film(frames: Sequence[plane_gan.Frame], *, milliseconds: int = 250) -> bytes:
     """The moments of a run as an animated PNG.
 
     Parameters
@@ -269,7 +269,7 @@ def film(frames: Sequence[plane.Frame], *, milliseconds: int = 250) -> bytes:
     for frame in frames:
         figure, ax = style.new(width=2.7, height=2.9)
         _d_map(ax, frame.logits)
-        _circles(ax, plane.ring_centres(), 3 * plane.SIGMA, [False] * plane.MODES)
+        _circles(ax, plane_gan.ring_centres(), 3 * plane_gan.SIGMA, [False] * plane_gan.MODES)
         _fakes(ax, frame.fakes[:120])
         _frame(ax, f"round {frame.round}")
         buffer = io.BytesIO()
@@ -282,7 +282,7 @@ def film(frames: Sequence[plane.Frame], *, milliseconds: int = 250) -> bytes:
     return out.getvalue()
 
 
-def history(runs: Mapping[str, plane.Run]) -> Figure:
+def history(runs: Mapping[str, plane_gan.Run]) -> Figure:
     """Where the fakes were in every round, and what the losses said, run beside run.
 
     Parameters
@@ -307,7 +307,7 @@ def history(runs: Mapping[str, plane.Run]) -> Figure:
             interpolation="nearest",
             extent=(0, shares.shape[1], 7.5, -0.5),
         )
-        upper.set_yticks(range(plane.MODES))
+        upper.set_yticks(range(plane_gan.MODES))
         upper.set_ylabel("mode, anticlockwise")
         upper.set_title(f"{name}: fakes at each mode")
         figure.colorbar(image, ax=upper, label="share of the fakes")
@@ -317,7 +317,7 @@ def history(runs: Mapping[str, plane.Run]) -> Figure:
     return figure
 
 
-def _losses(ax: Any, run: plane.Run) -> None:
+def _losses(ax: Any, run: plane_gan.Run) -> None:
     losses = np.array(run.losses)
     for k, label in enumerate(("D on real", "D on fake", "G")):
         look = {key: value for key, value in style.LINES[k].items() if key != "marker"}
@@ -337,7 +337,7 @@ def _smooth(values: Array) -> Array:
     return np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
 
 
-def patients(runs: Mapping[str, plane.Run]) -> Figure:
+def patients(runs: Mapping[str, plane_gan.Run]) -> Figure:
     """The last moment of each run, and its losses.
 
     Parameters
@@ -352,10 +352,10 @@ def patients(runs: Mapping[str, plane.Run]) -> Figure:
     for column, (name, run) in enumerate(runs.items()):
         upper, lower = axes[:, column]
         _d_map(upper, run.frames[-1].logits)
-        _circles(upper, plane.ring_centres(), 3 * plane.SIGMA, [False] * plane.MODES)
+        _circles(upper, plane_gan.ring_centres(), 3 * plane_gan.SIGMA, [False] * plane_gan.MODES)
         _fakes(upper, run.frames[-1].fakes)
         _frame(upper, f"{name}, after round {run.frames[-1].round}")
-        outside = (np.abs(run.frames[-1].fakes) > plane.EXTENT).any(axis=1).mean()
+        outside = (np.abs(run.frames[-1].fakes) > plane_gan.EXTENT).any(axis=1).mean()
         if outside > 0.02:
             box = {"boxstyle": "round", "facecolor": "white", "edgecolor": "none", "pad": 0.15}
             upper.text(0, 2.55, f"{outside:.0%} of the fakes are outside", ha="center", fontsize=8, bbox=box)

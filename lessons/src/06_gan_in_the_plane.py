@@ -34,7 +34,7 @@
 # %%
 import numpy as np
 
-from lessons import figures, notebook, plane
+from lessons import figures, notebook, plane_gan
 from lessons.exercises import lesson06
 from lessons.notebook import check
 from minigan.fast.cpu.thread_pool import holding_blas
@@ -192,7 +192,7 @@ check("mixture_log_density", mixture_log_density)  # stuck? check(..., hint=1), 
 # %% tags=["picture"]
 log_density = notebook.yours(mixture_log_density, lesson06.mixture_log_density)
 notebook.show(
-    figures.plane_maps.density(lambda x: log_density(x, plane.ring_centres(), plane.SIGMA)),
+    figures.plane_maps.density(lambda x: log_density(x, plane_gan.ring_centres(), plane_gan.SIGMA)),
     "Left: the density of the real points, eight small dark spots on a ring. Right: its logarithm, a landscape that slopes "
     "away from the ring on all sides, also outside a dashed line, beyond which the density itself is 0 in floating point.",
 )
@@ -223,14 +223,14 @@ counter = notebook.yours(count_modes, lesson06.count_modes)
 
 def modes(points):
     """Modes with at least 2 % of the points within three sigma."""
-    return counter(points, plane.ring_centres(), 3 * plane.SIGMA, 0.02)
+    return counter(points, plane_gan.ring_centres(), 3 * plane_gan.SIGMA, 0.02)
 
 
 draw = np.random.default_rng(6)
 angle = draw.uniform(0, 2 * np.pi, 250)
-many = plane.draw_ring(draw, 500)
+many = plane_gan.draw_ring(draw, 500)
 clouds = {
-    "real points": plane.draw_ring(draw, 250),
+    "real points": plane_gan.draw_ring(draw, 250),
     "half of them": many[many[:, 1] > 0],
     "one blob": 0.8 * draw.standard_normal((250, 2)),
     "a smooth ring": 2 * np.stack([np.cos(angle), np.sin(angle)], axis=1),
@@ -250,7 +250,7 @@ notebook.show(
 # The networks are as small as the images. G turns 8 random numbers into a point, D a point into a logit.
 
 # %%
-G, D = plane.networks(seed=1337, ops=ops)
+G, D = plane_gan.networks(seed=1337, ops=ops)
 print(G.summary())
 print()
 print(D.summary())
@@ -306,34 +306,34 @@ notebook.keep("discriminator_step", discriminator_step)
 # with `mixture_log_density` for both: a single Gaussian is a mixture of one.
 
 # %%
-step_D = notebook.yours(discriminator_step, plane.discriminator_step)
+step_D = notebook.yours(discriminator_step, plane_gan.discriminator_step)
 WIDE = 1.5
-ones, zeros = np.ones((plane.BATCH, 1), np.float32), np.zeros((plane.BATCH, 1), np.float32)
+ones, zeros = np.ones((plane_gan.BATCH, 1), np.float32), np.zeros((plane_gan.BATCH, 1), np.float32)
 
 
 def train_D_alone(steps):
     """A D that has seen real points, and fakes from one wide Gaussian."""
-    _, D = plane.networks(seed=1337, ops=ops)
-    optimizer = plane.Stepper(adam_step, D.params(), learning_rate=plane.LEARNING_RATE)
+    _, D = plane_gan.networks(seed=1337, ops=ops)
+    optimizer = plane_gan.Stepper(adam_step, D.params(), learning_rate=plane_gan.LEARNING_RATE)
     draw = rng.stream(6, "data")
     for _ in range(steps):
-        fakes = (WIDE * draw.standard_normal((plane.BATCH, 2))).astype(np.float32)
-        d_real = step_D(D, optimizer, plane.draw_ring(draw, plane.BATCH), ones)
+        fakes = (WIDE * draw.standard_normal((plane_gan.BATCH, 2))).astype(np.float32)
+        d_real = step_D(D, optimizer, plane_gan.draw_ring(draw, plane_gan.BATCH), ones)
         d_fake = step_D(D, optimizer, fakes, zeros)
     print(f"D's loss after {steps} steps on each: {d_real:.3f} + {d_fake:.3f} = {d_real + d_fake:.3f}")
     return D
 
 
-places = plane.grid()
-square = (plane.GRID, plane.GRID)
+places = plane_gan.grid()
+square = (plane_gan.GRID, plane_gan.GRID)
 with holding_blas():  # one thread is fastest for matrices as small as these
     D_alone = train_D_alone(notebook.fast(3000, 500))
 learned = D_alone.predict(places).reshape(square)
-best = log_density(places, plane.ring_centres(), plane.SIGMA) - log_density(places, np.zeros((1, 2)), WIDE)
+best = log_density(places, plane_gan.ring_centres(), plane_gan.SIGMA) - log_density(places, np.zeros((1, 2)), WIDE)
 
 # %% tags=["picture"]
 draw = np.random.default_rng(6)
-real, fakes = plane.draw_ring(draw, 250), WIDE * draw.standard_normal((250, 2))
+real, fakes = plane_gan.draw_ring(draw, 250), WIDE * draw.standard_normal((250, 2))
 notebook.show(
     figures.plane_maps.discriminators({"real, and fakes": (fakes, learned, best.reshape(square))}, real),
     "Three squares. Real points in eight clumps among widely scattered fakes; D as it was learned, near 1 in eight spots on "
@@ -350,10 +350,10 @@ notebook.show(
 
 # %%
 draw = np.random.default_rng(66)
-many_real, many_fake = plane.draw_ring(draw, 20000).astype(float), WIDE * draw.standard_normal((20000, 2))
+many_real, many_fake = plane_gan.draw_ring(draw, 20000).astype(float), WIDE * draw.standard_normal((20000, 2))
 best_loss = 0.0
 for points, label in ((many_real, 1.0), (many_fake, 0.0)):
-    z = log_density(points, plane.ring_centres(), plane.SIGMA) - log_density(points, np.zeros((1, 2)), WIDE)
+    z = log_density(points, plane_gan.ring_centres(), plane_gan.SIGMA) - log_density(points, np.zeros((1, 2)), WIDE)
     best_loss += np.mean(np.logaddexp(0, z) - z * label)
 print(
     f"the best D's loss {best_loss:.3f}: JS(p, q) = {np.log(2) - best_loss / 2:.3f}; the most there is: {np.log(2):.3f}"
@@ -422,21 +422,21 @@ notebook.show(
 # steps. Before you run the cell: where will the points go?
 
 # %%
-step_G = notebook.yours(generator_step, plane.generator_step)
+step_G = notebook.yours(generator_step, plane_gan.generator_step)
 
 
 def chase(D, steps, kept):
     """G against a D that stands still; the frames after the steps in `kept`."""
-    G, _ = plane.networks(seed=1337, ops=ops)
-    optimizer = plane.Stepper(adam_step, G.params(), learning_rate=plane.LEARNING_RATE)
-    logits = D.predict(plane.grid()).reshape(square)
+    G, _ = plane_gan.networks(seed=1337, ops=ops)
+    optimizer = plane_gan.Stepper(adam_step, G.params(), learning_rate=plane_gan.LEARNING_RATE)
+    logits = D.predict(plane_gan.grid()).reshape(square)
     draw = rng.stream(6, "noise")
-    watched = plane.draw_noise(rng.stream(6, "pictures"), 500)
+    watched = plane_gan.draw_noise(rng.stream(6, "pictures"), 500)
     frames = []
     for k in range(steps + 1):
         if k in kept:
-            frames.append(plane.Frame(k, G.predict(watched), logits))
-        loss = step_G(G, D, optimizer, plane.draw_noise(draw, plane.BATCH), ones)
+            frames.append(plane_gan.Frame(k, G.predict(watched), logits))
+        loss = step_G(G, D, optimizer, plane_gan.draw_noise(draw, plane_gan.BATCH), ones)
     print(f"G's loss after {steps} steps: {loss:.3f}; modes covered: {modes(frames[-1].fakes)} of 8")
     return frames
 
@@ -489,8 +489,8 @@ def gan_round(d_step, g_step, G, draw_real, draw_noise, d_steps=1, g_steps=1):
 check("gan_round", gan_round)
 
 # %% [markdown]
-# Everything is in place: your density, your count, your layers, your Adam, your two steps, your round. `plane.play` calls
-# your round again and again and takes pictures (`lessons/plane.py`; it is the loop you would write). A thousand rounds
+# Everything is in place: your density, your count, your layers, your Adam, your two steps, your round. `plane_gan.play` calls
+# your round again and again and takes pictures (`lessons/plane_gan.py`; it is the loop you would write). A thousand rounds
 # take a few seconds.
 
 # %%
@@ -500,7 +500,7 @@ mine = {
     "adam_step": adam_step,
     "ops": ops,
 }
-covering = plane.play(**mine, rounds=notebook.fast(1200, 300))
+covering = plane_gan.play(**mine, rounds=notebook.fast(1200, 300))
 print(f"modes covered: {modes(covering.frames[-1].fakes)} of 8")
 
 # %% tags=["picture"]
@@ -522,7 +522,7 @@ notebook.show(
 # harder job. Predict first: what will the picture look like? What the losses?
 
 # %%
-collapsing = plane.play(**mine, g_steps=10, rounds=notebook.fast(400, 80), frames=range(notebook.fast(300, 20), 401, 2))
+collapsing = plane_gan.play(**mine, g_steps=10, rounds=notebook.fast(400, 80), frames=range(notebook.fast(300, 20), 401, 2))
 print(f"modes covered: {modes(collapsing.frames[-1].fakes)} of 8")
 
 # %% tags=["picture"]
@@ -585,7 +585,7 @@ BLUR = 0.15
 def best_logits(fakes):
     """ln p - ln q on the grid, both blurred; NaN where there is neither."""
     log_p = log_density(
-        places, plane.ring_centres(), np.hypot(plane.SIGMA, BLUR)
+        places, plane_gan.ring_centres(), np.hypot(plane_gan.SIGMA, BLUR)
     )  # widths add like the sides of a triangle
     log_q = log_density(places, fakes.astype(float), BLUR)
     return np.where(np.maximum(log_p, log_q) < -7, np.nan, log_p - log_q).reshape(square)
@@ -593,7 +593,7 @@ def best_logits(fakes):
 
 rows = {}
 for name, run in (("one step of G", covering), ("ten steps of G", collapsing)):
-    fakes = run.G.predict(plane.draw_noise(np.random.default_rng(6), 2000))
+    fakes = run.G.predict(plane_gan.draw_noise(np.random.default_rng(6), 2000))
     rows[name] = fakes, run.D.predict(places).reshape(square), best_logits(fakes)
 
 # %% tags=["picture"]
@@ -616,7 +616,7 @@ notebook.show(
 # seconds. Think before you try: what decides how far G gets in a round? (Lesson 5: how long is a step of Adam?)
 
 # %%
-trial = plane.play(**mine, g_steps=10, rounds=notebook.fast(500, 20), g_learning_rate=1e-3)  # try your own here
+trial = plane_gan.play(**mine, g_steps=10, rounds=notebook.fast(500, 20), g_learning_rate=1e-3)  # try your own here
 print("modes covered, from the beginning to the end:", [modes(frame.fakes) for frame in trial.frames])
 
 # %% tags=["exercise"]
@@ -680,7 +680,7 @@ check("generator_step", repaired_generator_step)
 
 # %%
 patients = {
-    letter: plane.play(lesson06.gan_round, rounds=notebook.fast(900 if letter == "B" else 400, 60), frames=2, **fault)
+    letter: plane_gan.play(lesson06.gan_round, rounds=notebook.fast(900 if letter == "B" else 400, 60), frames=2, **fault)
     for letter, fault in lesson06.PATIENTS.items()
 }
 

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from lessons import figures, notebook, plane
+from lessons import figures, notebook, plane_gan
 from lessons.exercises import lesson06
 
 
@@ -33,7 +33,7 @@ def test_an_unknown_mistake_is_caught(capsys):
 def test_the_density_integrates_to_one():
     ticks = np.linspace(-4, 4, 401)
     places = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
-    density = np.exp(lesson06.mixture_log_density(places, plane.ring_centres(), plane.SIGMA))
+    density = np.exp(lesson06.mixture_log_density(places, plane_gan.ring_centres(), plane_gan.SIGMA))
     assert density.sum() * (ticks[1] - ticks[0]) ** 2 == pytest.approx(1, rel=1e-6)
 
 
@@ -138,25 +138,25 @@ def test_patients(capsys):
 
 @pytest.fixture(scope="module")
 def short_run():
-    return plane.play(lesson06.gan_round, rounds=12, frames=(0, 5, 12))
+    return plane_gan.play(lesson06.gan_round, rounds=12, frames=(0, 5, 12))
 
 
 def test_play_watches(short_run):
     assert [frame.round for frame in short_run.frames] == [0, 5, 12]
     assert short_run.frames[0].fakes.shape == (500, 2)
-    assert short_run.frames[0].logits.shape == (plane.GRID, plane.GRID)
+    assert short_run.frames[0].logits.shape == (plane_gan.GRID, plane_gan.GRID)
     assert len(short_run.losses) == len(short_run.shares) == 12
     assert np.isfinite(short_run.losses).all()
     assert not np.array_equal(short_run.frames[0].fakes, short_run.frames[-1].fakes)
 
 
 def test_play_repeats_itself(short_run):
-    again = plane.play(lesson06.gan_round, rounds=12, frames=2)
+    again = plane_gan.play(lesson06.gan_round, rounds=12, frames=2)
     assert np.array_equal(again.frames[-1].fakes, short_run.frames[-1].fakes)
 
 
 def test_the_students_adam_is_minigans(short_run):
-    mine = plane.play(lesson06.gan_round, rounds=12, adam_step=notebook.my("adam"), frames=2)
+    mine = plane_gan.play(lesson06.gan_round, rounds=12, adam_step=notebook.my("adam"), frames=2)
     np.testing.assert_allclose(mine.frames[-1].fakes, short_run.frames[-1].fakes, atol=1e-3)
 
 
@@ -168,7 +168,7 @@ def test_pulls_are_slopes(short_run, saturating):
         z = short_run.D.predict(x)[:, 0].astype(float)
         return -np.logaddexp(0, z) if saturating else np.logaddexp(0, -z)
 
-    pulls = plane.pulls(short_run.D, places, saturating=saturating)
+    pulls = plane_gan.pulls(short_run.D, places, saturating=saturating)
     h = np.float32(2e-3)
     for axis in (0, 1):
         step = h * np.eye(2, dtype=np.float32)[axis]
@@ -182,10 +182,12 @@ def test_one_step_of_g_covers_and_ten_collapse(seed):
     """The lesson's claim, on seeds that it does not show."""
 
     def covered(run):
-        return [lesson06.count_modes(f.fakes, plane.ring_centres(), 3 * plane.SIGMA, 0.02) for f in run.frames[-5:]]
+        return [
+            lesson06.count_modes(f.fakes, plane_gan.ring_centres(), 3 * plane_gan.SIGMA, 0.02) for f in run.frames[-5:]
+        ]
 
-    assert min(covered(plane.play(lesson06.gan_round, rounds=1200, seed=seed, frames=60))) == 8
-    assert max(covered(plane.play(lesson06.gan_round, rounds=400, seed=seed, g_steps=10, frames=40))) <= 3
+    assert min(covered(plane_gan.play(lesson06.gan_round, rounds=1200, seed=seed, frames=60))) == 8
+    assert max(covered(plane_gan.play(lesson06.gan_round, rounds=400, seed=seed, g_steps=10, frames=40))) <= 3
 
 
 @pytest.mark.thorough
@@ -198,12 +200,12 @@ def test_the_rescue_rescues_and_less_does_not(capsys):
 # ----------------------------------------------------------------------------------------------------------- pictures
 def test_pictures(short_run):
     x = np.linspace(-1, 1, 9)
-    logits = np.linspace(-2, 2, plane.GRID**2).reshape(plane.GRID, plane.GRID)
+    logits = np.linspace(-2, 2, plane_gan.GRID**2).reshape(plane_gan.GRID, plane_gan.GRID)
     points = short_run.frames[-1].fakes
     pictures = figures.plane_maps
     with_labels = [
         pictures.on_a_line(x, np.full(9, 0.5), 0.6 + 0.1 * x),
-        pictures.density(lambda x: lesson06.mixture_log_density(x, plane.ring_centres(), plane.SIGMA)),
+        pictures.density(lambda x: lesson06.mixture_log_density(x, plane_gan.ring_centres(), plane_gan.SIGMA)),
         pictures.history({"a": short_run, "b": short_run}),
     ]
     without_ticks = [
