@@ -522,7 +522,9 @@ notebook.show(
 # harder job. Predict first: what will the picture look like? What the losses?
 
 # %%
-collapsing = plane_gan.play(**mine, g_steps=10, rounds=notebook.fast(400, 80), frames=range(notebook.fast(300, 20), 401, 2))
+collapsing = plane_gan.play(
+    **mine, g_steps=10, rounds=notebook.fast(400, 80), frames=range(notebook.fast(300, 20), 401, 2)
+)
 print(f"modes covered: {modes(collapsing.frames[-1].fakes)} of 8")
 
 # %% tags=["picture"]
@@ -680,7 +682,9 @@ check("generator_step", repaired_generator_step)
 
 # %%
 patients = {
-    letter: plane_gan.play(lesson06.gan_round, rounds=notebook.fast(900 if letter == "B" else 400, 60), frames=2, **fault)
+    letter: plane_gan.play(
+        lesson06.gan_round, rounds=notebook.fast(900 if letter == "B" else 400, 60), frames=2, **fault
+    )
     for letter, fault in lesson06.PATIENTS.items()
 }
 

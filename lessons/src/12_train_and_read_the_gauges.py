@@ -600,7 +600,7 @@ notebook.show(
 #   is the only gauge that tells.
 # * **The collapsed one** draws one face at a time, and another one later: G's steps were fifty times too large and D's a third
 #   of the usual. G jumps onto whatever D likes at the moment, with all its noises at once, and D, too slow, runs
-#   after it. minigan.evaluation.diagnosis also finds, and says first, that *D has lost*. Both are true: one is the cause, the other is what
+#   after it. `minigan.evaluation.diagnosis` also finds, and says first, that *D has lost*. Both are true: one is the cause, the other is what
 #   it did to the faces. (L. Metz and others describe this chase, and a cure: arXiv:1611.02163.)
 # * **The range**: pixels were in 0 to 1 instead of -1 to 1. Losses, moves and spread all look healthy! G learns to
 #   draw pale images, since a pixel below 0 is proof of a fake. It is the most common bug of all in GAN code, and no loss shows it.
