@@ -7,7 +7,7 @@ import pytest
 
 from minigan.gan.step import METRICS, build_gan, discriminator_step, draw_inputs, generator_step, train_step
 from minigan.nn import ops
-from minigan.nn.layers import BatchNormalization, BatchNormLeakyReLU
+from minigan.nn.layers import BatchNormalization
 from minigan.nn.losses import bce_with_logits_forward
 
 B = 4
@@ -48,38 +48,42 @@ def gan():
     return made
 
 
-@pytest.fixture
-def spied(monkeypatch):
-    """Record how each batch-norm call normalises: "moving", "batch" or "batch, no update"."""
-    calls = []
-    original = BatchNormLeakyReLU.forward
+def output_when_normalised_with(statistics, network, x):
+    """The network's output, computed layer by layer; batch normalization is written out here, and changes nothing.
 
-    def forward(self, x, *, training, update_stats=True):
-        y, cache = original(self, x, training=training, update_stats=update_stats)
-        gamma, beta = self.params["gamma"], self.params["beta"]
-        rows = x.reshape(-1, x.shape[-1]).astype(np.float64)
-        xhat = ((np.minimum(y, y / self.activation.alpha) - beta) / gamma).reshape(rows.shape)
-        by_batch = (rows - rows.mean(0)) / np.sqrt(rows.var(0) + 1e-3)
-        by_moving = (rows - self.buffers["moving_mean"]) / np.sqrt(self.buffers["moving_variance"] + 1e-3)
-        # Looked at from the numbers, not from the arguments.
-        kind = "batch" if np.abs(xhat - by_batch).max() < np.abs(xhat - by_moving).max() else "moving"
-        calls.append((id(self.norm), kind))
-        return y, cache
+    statistics : "moving" for the layers' buffers, "batch" for the mean and variance of what comes in.
+    """
+    for layer in network.layers:
+        if isinstance(layer, BatchNormalization):
+            rows = x.reshape(-1, x.shape[-1])
+            if statistics == "moving":
+                mean, variance = layer.buffers["moving_mean"], layer.buffers["moving_variance"]
+            else:
+                mean, variance = rows.mean(axis=0), rows.var(axis=0)
+            x = layer.params["gamma"] * (x - mean) / np.sqrt(variance + 1e-3) + layer.params["beta"]
+        else:
+            x, _ = layer.forward(x, training=True)
+    return x
 
-    monkeypatch.setattr(BatchNormLeakyReLU, "forward", forward)
 
-    def kinds(network):
-        own = [id(layer) for layer in network.layers]
-        return {kind for layer, kind in calls if layer in own}
-
-    return kinds
+def assert_nearest(output, expected, *others):
+    """The output is the expected one up to rounding, and clearly none of the others."""
+    np.testing.assert_allclose(output, expected, rtol=0, atol=1e-3)
+    for other in others:
+        assert np.abs(output - other).max() > 0.02
 
 
 # ------------------------------------------------------------------------------------------------ phase "make fakes"
-def test_fakes_normalise_with_moving_statistics(gan, spied):
-    gan.generator.predict(some_inputs(2).noise)
-    assert spied(gan.generator) == {"moving"}
-    assert spied(gan.discriminator) == set()
+def test_fakes_are_normalised_with_moving_statistics(gan):
+    inputs = some_inputs(2)
+    moving, batch = (output_when_normalised_with(kind, gan.generator, inputs.noise) for kind in ("moving", "batch"))
+    assert_nearest(train_step(gan, inputs).fakes, moving, batch)
+
+
+def test_a_fake_depends_on_its_own_noise_only(gan):
+    noise = some_inputs(2).noise
+    alone = gan.generator.predict(noise[:1])
+    np.testing.assert_allclose(gan.generator.predict(noise)[:1], alone, rtol=0, atol=1e-5)
 
 
 def test_fakes_change_nothing(gan):
@@ -89,11 +93,24 @@ def test_fakes_change_nothing(gan):
 
 
 # ---------------------------------------------------------------------------------------------- phase "D on real, fake"
-def test_discriminator_step_normalises_with_the_batch(gan, spied):
+def test_discriminator_step_normalises_with_the_batch(gan):
     inputs = some_inputs(2)
+    moving, batch = (output_when_normalised_with(kind, gan.discriminator, inputs.real) for kind in ("moving", "batch"))
+    phase = discriminator_step(gan.discriminator, gan.d_optimizer, inputs.real, inputs.real_labels)
+    assert_nearest(phase.logits, batch, moving)
+
+
+def test_discriminator_step_moves_its_statistics_towards_those_of_the_batch(gan):
+    """Seen in the first batch normalization: its input does not depend on any other."""
+    first, activation, second, norm = gan.discriminator.layers[:4]
+    inputs = some_inputs(2)
+    before = norm.buffers["biased_mean"].copy()
+    x = inputs.real
+    for layer in (first, activation, second):
+        x, _ = layer.forward(x, training=True)
     discriminator_step(gan.discriminator, gan.d_optimizer, inputs.real, inputs.real_labels)
-    assert spied(gan.discriminator) == {"batch"}
-    assert spied(gan.generator) == set()
+    expected = 0.5 * before + 0.5 * x.mean(axis=(0, 1, 2))
+    np.testing.assert_allclose(norm.buffers["biased_mean"], expected, rtol=1e-4, atol=1e-6)
 
 
 def test_discriminator_step_starts_from_fresh_gradients(gan):
@@ -136,11 +153,18 @@ def test_discriminator_takes_two_steps_and_generator_one(gan):
 
 
 # ----------------------------------------------------------------------------------------------------- phase "G step"
-def test_generator_step_normalises_both_networks_with_the_batch(gan, spied):
+def test_generator_step_normalises_both_networks_with_the_batch(gan):
+    """D's logits are those of fakes that G made with its batch's statistics, and D normalised with theirs."""
     inputs = some_inputs(2)
-    generator_step(gan.generator, gan.discriminator, gan.g_optimizer, inputs.generator_noise, inputs.real_labels)
-    assert spied(gan.generator) == {"batch"}
-    assert spied(gan.discriminator) == {"batch"}
+    logits = {}
+    for of_g in ("batch", "moving"):
+        fakes = output_when_normalised_with(of_g, gan.generator, inputs.generator_noise)
+        for of_d in ("batch", "moving"):
+            logits[of_g, of_d] = output_when_normalised_with(of_d, gan.discriminator, fakes)
+    phase = generator_step(
+        gan.generator, gan.discriminator, gan.g_optimizer, inputs.generator_noise, inputs.real_labels
+    )
+    assert_nearest(phase.logits, logits.pop(("batch", "batch")), *logits.values())
 
 
 def test_generator_step_updates_g_and_its_moving_statistics_only(gan):
@@ -157,12 +181,16 @@ def test_generator_step_updates_g_and_its_moving_statistics_only(gan):
 
 
 def test_generator_is_trained_towards_the_real_labels(gan):
-    """The reported loss is the cross-entropy of D's answers against the labels given."""
+    """The reported loss is the cross-entropy of D's answers against the labels given, and steps make it smaller."""
     inputs = some_inputs(2)
-    phase = generator_step(
-        gan.generator, gan.discriminator, gan.g_optimizer, inputs.generator_noise, inputs.real_labels
-    )
-    assert phase.loss == bce_with_logits_forward(phase.logits, inputs.real_labels)[0]
+    phases = [
+        generator_step(gan.generator, gan.discriminator, gan.g_optimizer, inputs.generator_noise, inputs.real_labels)
+        for _ in range(5)
+    ]
+    for phase in phases:
+        assert phase.loss == bce_with_logits_forward(phase.logits, inputs.real_labels)[0]
+    assert phases[-1].loss < phases[0].loss
+    assert (phases[-1].logits > phases[0].logits).all()
 
 
 # --------------------------------------------------------------------------------------------------------- whole step

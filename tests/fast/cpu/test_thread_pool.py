@@ -1,8 +1,10 @@
-"""Worker threads: everything is done once, errors come out, and BLAS is left as it was found."""
+"""Worker threads: every item is done once, an error is raised to the caller, and BLAS is left as it was found."""
 
+import os
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -36,19 +38,26 @@ def test_two_workers_do_run_side_by_side():
         each(lambda _: barrier.wait(), range(2))
 
 
-def test_an_error_comes_out_and_nobody_works_on():
-    running = []
+@pytest.mark.parametrize("fails_in", ["the calling thread", "the other thread"])
+def test_after_an_error_no_item_is_begun_and_those_begun_are_ended(fails_in):
+    """One thread fails while the other is in the middle of an item: `each` must wait for that item, and for no more."""
+    caller, other_is_busy = threading.get_ident(), threading.Event()
+    begun, ended = [], []
 
     def work(i):
-        running.append(i)
-        if i == 3:
-            raise RuntimeError("item 3")
+        begun.append(i)
+        if (threading.get_ident() == caller) == (fails_in == "the calling thread"):
+            assert other_is_busy.wait(30)
+            raise RuntimeError(f"item {i}")
+        other_is_busy.set()
+        time.sleep(0.1)
+        ended.append(i)
 
-    with use_threads(2), pytest.raises(RuntimeError, match="item 3"):
-        each(work, range(1000))
-    count = len(running)
-    assert count < 1000
-    assert len(running) == count
+    with use_threads(2), pytest.raises(RuntimeError, match="item") as raised:
+        each(work, range(30))
+    assert len(begun) < 30
+    failed = int(str(raised.value).removeprefix("item "))
+    assert sorted([*ended, failed]) == sorted(begun)
 
 
 def test_each_inside_each_does_not_wait_for_itself():
@@ -78,28 +87,38 @@ def test_importing_minigan_leaves_blas_alone():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_an_unknown_blas_is_told_once_and_works(monkeypatch):
-    class Nothing:
-        lib_controllers = ()
+class FakeBlas:
+    """What threadpoolctl finds: a BLAS library for each of these numbers of threads."""
 
-        def info(self):
-            return []
+    lib_controllers = ()
 
-        def limit(self, limits):
-            return self
+    def __init__(self, *threads):
+        self.threads = threads
 
-        def restore_original_limits(self):
-            pass
+    def info(self):
+        return [{"num_threads": count} for count in self.threads]
 
+    def limit(self, limits):
+        return self
+
+    def restore_original_limits(self):
+        pass
+
+
+def begin_anew(monkeypatch, blas):
+    """Let the module forget everything, and find this BLAS."""
     state = thread_pool._State()
-    state.blas = Nothing()
+    state.blas = blas
     monkeypatch.setattr(thread_pool, "_state", state)
+
+
+def test_an_unknown_blas_is_told_once_and_works(monkeypatch):
+    begin_anew(monkeypatch, FakeBlas())
     with use_threads(2), pytest.warns(RuntimeWarning, match="threadpoolctl does not know") as warned:
         each(lambda _: each(str, "ab"), "abc")
     with use_threads(2):
         each(str, "abc")  # warns no more: warnings are errors here
     assert len(warned) == 1
-    assert thread_count() >= 1
 
 
 @pytest.mark.parametrize("count", [0, -1, 1025])
@@ -108,7 +127,14 @@ def test_thread_counts_out_of_range_are_refused(count):
         pass
 
 
-def test_the_count_is_that_of_the_machine_unless_said_otherwise():
+@pytest.mark.parametrize(("cores", "blas", "expected"), [(8, (), 8), (8, (3,), 3), (2, (64,), 2), (8, (4, 6), 4)])
+def test_without_use_threads_the_count_is_that_of_cores_and_blas(monkeypatch, cores, blas, expected):
+    begin_anew(monkeypatch, FakeBlas(*blas))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
+    assert thread_count() == expected
+
+
+def test_use_threads_ends_with_its_block():
     before = thread_count()
     with use_threads(before + 1):
         assert thread_count() == before + 1
