@@ -1,8 +1,13 @@
-"""The package from outside: fast to import, a list of commands, help texts, and files that hold no code."""
+"""The package from outside: quick to import, commands and their help, files that hold no code, building, installing."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
+import tomllib
+import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -72,3 +77,79 @@ def test_only_the_backend_imports_cupy():
     for path in Path(minigan.__file__).parent.rglob("*.py"):
         if path.name != "backend.py":
             assert not re.search(r"^\s*(import|from) cupy", path.read_text(encoding="utf-8"), re.M), path
+
+
+# ---- Building and installing ----
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A copy of what the package is built from, in a folder that has the package's name."""
+    copy = tmp_path_factory.mktemp("above") / "minigan"
+    shutil.copytree(ROOT / "minigan", copy / "minigan", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy / name)
+    return copy
+
+
+def built(checkout, hook, folder):
+    """The wheel that a hook of the build backend makes; pip calls the same hooks."""
+    project = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))
+    code = f"import sys, {project['build-system']['build-backend']} as backend; backend.{hook}(sys.argv[1])"
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], cwd=checkout, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = folder.glob("*.whl")
+    return zipfile.ZipFile(wheel)
+
+
+@pytest.fixture(scope="module")
+def fresh_python(checkout, tmp_path_factory):
+    """The Python of a new environment: it sees this one's libraries, and minigan by an editable install of the copy."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, symlinks=os.name != "nt")
+    executable = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    done = subprocess.run([executable, "-c", code], capture_output=True, text=True, check=True)
+    packages = Path(done.stdout.strip())
+    with built(checkout, "build_editable", tmp_path_factory.mktemp("wheel")) as wheel:
+        wheel.extractall(packages)
+    libraries = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+    (packages / "zz_libraries.pth").write_text("\n".join(libraries), encoding="utf-8")  # after minigan's own
+    return executable
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "minigan --version",
+        "minigan.train --dry-run",
+        "minigan.check --list",
+        "minigan.report --help",
+        "minigan.data --help",
+    ],
+)
+def test_commands_run_in_the_folder_above_the_checkout(fresh_python, checkout, command):
+    """There, `minigan` is also the name of a folder that is no package: the checkout."""
+    done = subprocess.run(
+        [fresh_python, "-m", *command.split()], cwd=checkout.parent, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_editable_install_uses_the_files_of_the_checkout(fresh_python, checkout):
+    code = "import minigan.train; print(minigan.train.__file__)"
+    done = subprocess.run([fresh_python, "-c", code], cwd=checkout.parent, capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()) == checkout / "minigan" / "train.py"
+
+
+def test_a_wheel_has_all_files_and_the_metadata(checkout, tmp_path):
+    with built(checkout, "build_wheel", tmp_path) as wheel:
+        files = {name for name in wheel.namelist() if ".dist-info/" not in name}
+        about = {name.split("/", 1)[1]: wheel.read(name).decode() for name in wheel.namelist() if name not in files}
+    sources = [path for path in (checkout / "minigan").rglob("*.*") if path.suffix != ".pyc"]
+    assert files == {path.relative_to(checkout).as_posix() for path in sources}
+    assert {".py", ".cu", ".html", ".css", ".js"} <= {Path(name).suffix for name in files}
+    assert f"\nVersion: {minigan.__version__}\n" in about["METADATA"]
+    assert "\nLicense-Expression: MIT\n" in about["METADATA"]
+    assert about["entry_points.txt"].split() == ["[pytest11]", "minigan", "=", "minigan.check.plugin"]
+    assert about["licenses/LICENSE"] == (ROOT / "LICENSE").read_text(encoding="utf-8")
