@@ -20,10 +20,9 @@ from minigan.data.images.image_folder import check_folder, describe_skipped
 from minigan.data.open import open_images
 from minigan.fast.cpu.process_pool import worker_processes
 from minigan.fast.cpu.thread_pool import working_with
-from minigan.gan.models import INITS, discriminator, generator
-from minigan.gan.step import D_LEARNING_RATE, build_gan
-from minigan.nn.backend import BACKENDS, get_backend
-from minigan.nn.geometry import IMAGE_SIZES
+from minigan.gan.models import discriminator, generator
+from minigan.gan.step import build_gan
+from minigan.nn.backend import get_backend
 from minigan.runs.config import PRESETS, RunConfig, resumed_config
 from minigan.runs.run_folder import (
     Run,
@@ -35,7 +34,8 @@ from minigan.runs.run_folder import (
     newest_step,
     open_config,
 )
-from minigan.system.cli import Parser, core_count, number, path_name, run_command, whole
+from minigan.runs.settings import add_options
+from minigan.system.cli import Parser, path_name, run_command
 from minigan.system.console import complain, one_line, say
 from minigan.system.errors import UserError
 from minigan.training.trainer import Trainer, resume_line
@@ -214,71 +214,8 @@ def _parser() -> argparse.ArgumentParser:
         "3 a loss is no longer finite, 130 stopped by Ctrl-C, 143 asked to terminate (both after saving\n"
         "everything; the last line printed goes on with the run)",
     )
+    add_options(parser, RunConfig, PRESETS)
     add = parser.add_argument
-    article, quick = PRESETS["article"], PRESETS["quick"]
-    add("--preset", choices=tuple(PRESETS), help="where the other options start from (default: article)")
-    add("--data", type=path_name, metavar="DIR", help="folder of images to learn from (default: drawn faces)")
-    add("--steps", type=whole, metavar="N", help=f"training steps ({article.steps}; quick: {quick.steps})")
-    add(
-        "--batch-size",
-        type=whole,
-        metavar="N",
-        help=f"pictures per batch ({article.batch_size}; quick: {quick.batch_size})",
-    )
-    add(
-        "--width",
-        type=whole,
-        metavar="N",
-        help=f"channels of the largest feature map ({article.width}; quick: {quick.width})",
-    )
-    add("--image-size", type=whole, metavar="N", help=f"side of a picture: {', '.join(map(str, IMAGE_SIZES))} (64)")
-    add("--seed", type=whole, metavar="N", help=f"seed of weights, batches, noise and labels ({article.seed})")
-    add("--backend", choices=BACKENDS, help="numpy for the processor (default), cupy for an NVIDIA GPU")
-    add("--threads", type=core_count, metavar="N", help="cores to work on with numpy (default: all)")
-    either = argparse.BooleanOptionalAction
-    add("--tf32", action=either, help="on a GPU, multiply matrices in tf32: faster and less exact (default: no)")
-    add("--cuda-graph", action=either, help="on a GPU, record the training step and replay it (default: no)")
-    add("--init", choices=INITS, help="first weights: drawn from the seed, or the original program's very own")
-    add(
-        "--sample-every",
-        type=whole,
-        metavar="N",
-        help=f"steps between pictures ({article.sample_every}; quick: {quick.sample_every})",
-    )
-    add(
-        "--save-every",
-        type=whole,
-        metavar="N",
-        help=f"steps between saved networks ({article.save_every}; quick: {quick.save_every})",
-    )
-    add(
-        "--metrics-every",
-        type=whole,
-        metavar="N",
-        help="steps between measurements of the faces (metrics.jsonl; some seconds each; default: none)",
-    )
-    better = parser.add_argument_group(
-        "better training", "not the article's, and off by default: docs/better-training.md"
-    )
-    better.add_argument(
-        "--ema",
-        type=number,
-        metavar="DECAY",
-        help="draw faces with an average of the generator's weights, which keeps this share at each step (try 0.999)",
-    )
-    better.add_argument("--flip", action=either, help="mirror each real picture with probability 1/2 (default: no)")
-    better.add_argument(
-        "--translate",
-        action=either,
-        help="move what the discriminator sees, real and fake, by up to an eighth of its side (default: no)",
-    )
-    better.add_argument(
-        "--g-learning-rate",
-        type=number,
-        metavar="RATE",
-        help=f"of the generator ({article.g_learning_rate:g}; the discriminator learns twice a step at "
-        f"{D_LEARNING_RATE:g})",
-    )
     add("--out", type=path_name, metavar="RUN", help="new folder for the run (default: a fresh one under runs/)")
     add("--resume", type=path_name, metavar="RUN", help="go on with a run; --steps, --backend and --data may change")
     add("--dry-run", action="store_true", help="say what would be done; write nothing")

@@ -8,122 +8,133 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from minigan.gan.models import INITS, MAX_WIDTH
-from minigan.gan.step import G_LEARNING_RATE
+from minigan.gan.step import D_LEARNING_RATE, G_LEARNING_RATE
 from minigan.nn.backend import BACKENDS
 from minigan.nn.geometry import IMAGE_SIZES
 from minigan.nn.rng import MAX_SEED
+from minigan.runs.settings import check_values, declared_settings, has_type_of, setting
+from minigan.runs.settings import option as option
+from minigan.system.cli import core_count, path_name
 from minigan.system.errors import UserError
 
 MAX_CONFIG_BYTES = 4 << 20
-MAX_EMA = 0.99999
-MAX_THREADS = 1024
 _MAX_DEPTH = 20
+_MANY = 100_000_000  # steps
+
+_PRESETS: dict[str, dict[str, Any]] = {
+    "article": {},
+    "quick": {"faces": 4_000, "steps": 1_500, "batch_size": 16, "width": 32, "sample_every": 50, "save_every": 500},
+}
+_BETTER_TRAINING: dict[str, Any] = {
+    "group": ("better training", "not the article's, and off by default: docs/better-training.md"),
+    "added_later": True,
+}
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Settings of a run.
+    """Settings of a run, in the order of config.json: each with its default and what --help says of it.
 
-    Parameters
-    ----------
-    preset : str
-        Name of the preset it started from.
-    data : str or None
-        Folder of images; None for drawn faces.
-    faces : int
-        How many drawn faces to train on.
-    steps : int
-        Training steps in all.
-    batch_size : int
-        Pictures per batch.
-    image_size, width : int
-        Side of a picture in pixels, and channels of the largest feature map.
-    seed : int
-    init : str
-        "glorot" or "original".
-    backend : str
-        "numpy" or "cupy"; it does not decide the outcome (up to rounding).
-    tf32 : bool
-        Whether a GPU may multiply matrices in tf32: faster, with factors of 10 bits.
-    threads : int
-        Worker threads of the NumPy backend; 0 for as many as there are cores. The last digits may depend on it.
-    cuda_graph : bool
-        Whether a GPU's training step is recorded once and replayed; it does not decide the outcome.
-    sample_every, save_every : int
-        Steps between pictures, and between saved networks.
-    metrics_every : int
-        Steps between two measurements of the faces; 0 for none. They change nothing about the training.
-    ema : float
-        Decay of the average of the generator's weights that faces are drawn with; 0 for none.
-    flip : bool
-        Whether real pictures are mirrored, each with probability 1/2.
-    translate : bool
-        Whether the discriminator sees real pictures and fakes moved by a few pixels.
-    g_learning_rate : float
-        Of the generator.
+    A new setting is a new field, declared as `minigan.runs.settings.Setting` says, and the code that uses it.
     """
 
-    preset: str = "article"
-    data: str | None = None
-    faces: int = 20_000
-    steps: int = 10_000
-    batch_size: int = 64
-    image_size: int = 64
-    width: int = 64
-    seed: int = 1337
-    init: str = "glorot"
-    backend: str = "numpy"
-    tf32: bool = False
-    threads: int = 0
-    cuda_graph: bool = False
-    sample_every: int = 100
-    save_every: int = 500
-    metrics_every: int = 0
-    ema: float = 0.0
-    flip: bool = False
-    translate: bool = False
-    g_learning_rate: float = G_LEARNING_RATE
+    preset: str = setting("article", "where the other options start from (default: article)", choices=tuple(_PRESETS))
+    data: str | None = setting(  # a resumed run's folder may have moved
+        None, "folder of images to learn from (default: drawn faces)", parse=path_name, metavar="DIR", fixed=False
+    )
+    faces: int = setting(20_000, "drawn faces to learn from", range=(1, 1_000_000), has_option=False)
+    steps: int = setting(
+        10_000, "training steps ({article.steps}; quick: {quick.steps})", range=(1, _MANY), fixed=False
+    )
+    batch_size: int = setting(
+        64, "pictures per batch ({article.batch_size}; quick: {quick.batch_size})", range=(1, 4096)
+    )
+    image_size: int = setting(
+        64,
+        f"side of a picture: {', '.join(map(str, IMAGE_SIZES))} ({{article.image_size}})",
+        choices=IMAGE_SIZES,
+        after="width",
+    )
+    width: int = setting(
+        64, "channels of the largest feature map ({article.width}; quick: {quick.width})", range=(1, MAX_WIDTH)
+    )
+    seed: int = setting(1337, "seed of weights, batches, noise and labels ({article.seed})", range=(0, MAX_SEED))
+    init: str = setting(
+        "glorot",
+        "first weights: drawn from the seed, or the original program's very own",
+        choices=INITS,
+        after="cuda_graph",
+    )
+    # The next four say where and how the steps are computed. Only rounding errors depend on them.
+    backend: str = setting(
+        "numpy", "numpy for the processor (default), cupy for an NVIDIA GPU", choices=BACKENDS, fixed=False
+    )
+    tf32: bool = setting(
+        False,
+        "on a GPU, multiply matrices in tf32: faster and less exact (default: no)",
+        after="threads",
+        fixed=False,
+        added_later=True,
+    )
+    threads: int = setting(  # 0: all. The option itself is stricter: a config.json may come from a larger machine.
+        0,
+        "cores to work on with numpy (default: all)",
+        range=(0, 1024),
+        parse=core_count,
+        fixed=False,
+        added_later=True,
+    )
+    cuda_graph: bool = setting(
+        False, "on a GPU, record the training step and replay it (default: no)", fixed=False, added_later=True
+    )
+    sample_every: int = setting(
+        100, "steps between pictures ({article.sample_every}; quick: {quick.sample_every})", range=(1, _MANY)
+    )
+    save_every: int = setting(
+        500, "steps between saved networks ({article.save_every}; quick: {quick.save_every})", range=(1, _MANY)
+    )
+    metrics_every: int = setting(  # 0: never
+        0,
+        "steps between measurements of the faces (metrics.jsonl; some seconds each; default: none)",
+        range=(0, _MANY),
+        fixed=False,
+        added_later=True,
+    )
+    ema: float = setting(  # 0: no average
+        0.0,
+        "draw faces with an average of the generator's weights, which keeps this share at each step (try 0.999)",
+        range=(0, 0.99999),
+        metavar="DECAY",
+        **_BETTER_TRAINING,
+    )
+    flip: bool = setting(False, "mirror each real picture with probability 1/2 (default: no)", **_BETTER_TRAINING)
+    translate: bool = setting(
+        False,
+        "move what the discriminator sees, real and fake, by up to an eighth of its side (default: no)",
+        **_BETTER_TRAINING,
+    )
+    g_learning_rate: float = setting(
+        G_LEARNING_RATE,
+        f"of the generator ({G_LEARNING_RATE:g}; the discriminator learns twice a step at {D_LEARNING_RATE:g})",
+        range=(1e-6, 1e-2),
+        metavar="RATE",
+        **_BETTER_TRAINING,
+    )
 
-    def check(self) -> RunConfig:
-        """Return self if every setting is in range.
+    def check(self) -> Self:
+        """Return self if every setting is in range, and they fit together.
 
         Raises
         ------
         UserError
             Names the option, the rule and the value.
         """
-        ranges = {
-            "faces": (1, 1_000_000),
-            "steps": (1, 100_000_000),
-            "batch_size": (1, 4096),
-            "width": (1, MAX_WIDTH),
-            "seed": (0, MAX_SEED),
-            "threads": (0, MAX_THREADS),
-            "sample_every": (1, 100_000_000),
-            "save_every": (1, 100_000_000),
-            "metrics_every": (0, 100_000_000),
-            "ema": (0, MAX_EMA),
-            "g_learning_rate": (1e-6, 1e-2),
-        }
-        for name, (low, high) in ranges.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise UserError(f"{option(name)}: must be between {low} and {high}, got {value}")
-        choices: dict[str, tuple[Any, ...]] = {
-            "preset": tuple(PRESETS),
-            "image_size": IMAGE_SIZES,
-            "init": INITS,
-            "backend": BACKENDS,
-        }
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                told = ", ".join(map(str, allowed))
-                raise UserError(f"{option(name)}: must be one of {told}, got {getattr(self, name)!r}")
+        check_values(self)
         for name in ("tf32", "cuda_graph"):
             if getattr(self, name) and self.backend != "cupy":
                 raise UserError(f"{option(name)}: needs --backend cupy, got {self.backend}")
@@ -135,48 +146,13 @@ class RunConfig:
         return self
 
 
-PRESETS: dict[str, RunConfig] = {
-    "article": RunConfig(),
-    "quick": RunConfig(
-        preset="quick", faces=4_000, steps=1_500, batch_size=16, width=32, sample_every=50, save_every=500
-    ),
-}
+PRESETS = {name: RunConfig(preset=name, **values) for name, values in _PRESETS.items()}
 """Starting points: the article's run, and a few minutes' worth that already shows faces (of the combinations tried that
 take as long, many small batches gave the best faces)."""
 
-FIXED_ON_RESUME = (
-    "preset",
-    "faces",
-    "batch_size",
-    "image_size",
-    "width",
-    "seed",
-    "init",
-    "sample_every",
-    "save_every",
-    "ema",
-    "flip",
-    "translate",
-    "g_learning_rate",
-)
-"""What a resumed run cannot change without becoming another run."""
-
-
-ADDED_LATER = ("metrics_every", "tf32", "cuda_graph", "threads", "ema", "flip", "translate", "g_learning_rate")
-"""Settings that runs begun with an earlier version do not have; they keep the default."""
-
-
-def option(name: str) -> str:
-    """Spelling of a setting on the command line.
-
-    >>> option("batch_size")
-    '--batch-size'
-    """
-    return "--" + name.replace("_", "-")
-
 
 def resumed_config(saved: RunConfig, given: dict[str, Any]) -> RunConfig:
-    """Settings of a run that goes on: the saved ones, but for steps, backend, a moved folder and metrics if given.
+    """Settings of a run that goes on: the saved ones, and those given that a resumed run may change.
 
     Parameters
     ----------
@@ -193,14 +169,14 @@ def resumed_config(saved: RunConfig, given: dict[str, Any]) -> RunConfig:
     UserError
         If a setting was given that would make it another run.
     """
-    for name in FIXED_ON_RESUME:
-        if name in given and given[name] != getattr(saved, name):
+    for each, told in declared_settings(saved):
+        name, value = each.name, getattr(saved, each.name)
+        if told.fixed and given.get(name, value) != value:
             raise UserError(
-                f"{option(name)}: a resumed run keeps its own value, {getattr(saved, name)}, got {given[name]}; "
+                f"{option(name)}: a resumed run keeps its own value, {value}, got {given[name]}; "
                 "start a new run for another"
             )
-    changeable = ("steps", "backend", "threads", "tf32", "cuda_graph", "data", "metrics_every")
-    return replace(saved, **{name: given[name] for name in changeable if name in given}).check()
+    return replace(saved, **given).check()
 
 
 def to_json(config: RunConfig, about: dict[str, Any]) -> str:
@@ -251,17 +227,14 @@ def read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
             raise ValueError("it has no settings")
         _insist_on_flat(about)
         settings = about.pop("settings")
-        for field in fields(RunConfig):
-            if field.name not in settings:
-                if field.name in ADDED_LATER:
-                    settings[field.name] = field.default
-                    continue
-                raise ValueError(f"{field.name} is missing")
-            expected = (str, type(None)) if field.name == "data" else type(field.default)
-            given = settings[field.name]
-            if not isinstance(given, expected) or isinstance(given, bool) != (expected is bool):
-                raise ValueError(f"{field.name} is {repr(given)[:60]}")
-        unknown = set(settings) - {field.name for field in fields(RunConfig)}
+        known = declared_settings(RunConfig)
+        for each, told in known:
+            if each.name not in settings and not told.added_later:
+                raise ValueError(f"{each.name} is missing")
+            value = settings.setdefault(each.name, each.default)
+            if not has_type_of(each.default, value):
+                raise ValueError(f"{each.name} is {repr(value)[:60]}")
+        unknown = set(settings) - {each.name for each, _ in known}
         if unknown:
             raise ValueError(f"{min(unknown)[:60]} is not known")
         return RunConfig(**settings).check(), about
