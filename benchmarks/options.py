@@ -27,7 +27,7 @@ import records
 from minigan import train
 from minigan.data.image_set import ImageSet
 from minigan.data.open import open_images
-from minigan.evaluation.diagnosis import diagnose
+from minigan.evaluation.diagnosis import diagnose_run
 from minigan.evaluation.metrics import Yardstick, draw_samples
 from minigan.fast.cpu.thread_pool import working_with
 from minigan.nn.backend import NUMPY
@@ -146,7 +146,7 @@ def one_run(path: Path, arm: str, seed: int, arguments: argparse.Namespace, yard
         "measures": measures,
         "losses": dict(zip(("d_real", "d_fake", "g"), np.median(log[:, 1:4], axis=0).round(3).tolist(), strict=True)),
         "accuracy": round(float(np.median(log[:, 6])), 3),
-        "diagnosis": [finding.code for finding in diagnose(path)],
+        "diagnosis": [finding.code for finding in diagnose_run(path)],
     }
     write_text(kept, json.dumps(row))
     swd = {name: found["swd"]["value"] for name, found in measures.items()}

@@ -19,7 +19,7 @@ import numpy as np
 from minigan.data.drawn.face_set import open_drawn_faces
 from minigan.data.drawn.modes import Reader, true_labels
 from minigan.data.open import open_images
-from minigan.evaluation.diagnosis import Finding, examine
+from minigan.evaluation.diagnosis import Finding, diagnose_numbers
 from minigan.gan.models import generator
 from minigan.gan.step import METRICS
 from minigan.nn.backend import Array
@@ -94,7 +94,7 @@ class Recorded:
             {"step": int(step), **dict(zip(VITALS, row.tolist(), strict=True))}
             for step, row in zip(self.vitals_steps, self.vitals, strict=True)
         ]
-        return examine(self.config, self.steps, self.history, rows)
+        return diagnose_numbers(self.config, self.steps, self.history, rows)
 
 
 def table() -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 from minigan.data.image_set import ImageSet
 from minigan.data.open import open_images
-from minigan.evaluation.diagnosis import Finding, diagnose, examine
+from minigan.evaluation.diagnosis import Finding, diagnose_numbers, diagnose_run
 from minigan.evaluation.metrics import (
     LEAST,
     MOST,
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     run = Path(arguments.run)
     config, about = open_config(run)
     if arguments.diagnosis:
-        _say_findings(diagnose(run))
+        _say_findings(diagnose_run(run))
         return 0
     if not LEAST <= arguments.samples <= MOST:
         raise UserError(f"--samples: must be between {LEAST} and {MOST}, got {arguments.samples}")
@@ -92,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError("the generator draws values that are no numbers: its weights are broken")
         measures, neighbours = yardstick.measure(faces)
     rows = [*read_rows(run, METRICS_NAME), {"measures": {name: m.to_dict() for name, m in measures.items()}}]
-    findings = examine(config, *read_history(run), read_rows(run, VITALS_NAME), rows)
+    findings = diagnose_numbers(config, *read_history(run), read_rows(run, VITALS_NAME), rows)
     _say_table(measures, len(faces))
     _say_findings(findings)
     result = {

@@ -38,7 +38,7 @@ from lessons import figures, notebook, recorded_runs
 from lessons.exercises import lesson12
 from lessons.notebook import check
 from minigan.data.open import open_images
-from minigan.evaluation.diagnosis import examine
+from minigan.evaluation.diagnosis import diagnose_numbers
 from minigan.gan.step import METRICS, build_gan, discriminator_step, draw_inputs, generator_step
 from minigan.nn.rng import stream
 from minigan.runs.config import RunConfig
@@ -419,7 +419,7 @@ notebook.show(
 
 # %%
 config = RunConfig(preset="quick", image_size=SIZE, width=WIDTH, batch_size=BATCH, steps=STEPS, seed=SEED)
-findings = examine(config, np.arange(len(history)), history, vitals)
+findings = diagnose_numbers(config, np.arange(len(history)), history, vitals)
 print("minigan.evaluation.diagnosis:", "; ".join(f.title for f in findings) or "nothing looks wrong")
 if vitals:
     last = vitals[-1]

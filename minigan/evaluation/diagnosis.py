@@ -173,7 +173,7 @@ def band_of(config: RunConfig, step: int) -> Band:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def diagnose(run: Path) -> list[Finding]:
+def diagnose_run(run: Path) -> list[Finding]:
     """Examine a run folder, finished or still running.
 
     Parameters
@@ -194,10 +194,12 @@ def diagnose(run: Path) -> list[Finding]:
     """
     config, _ = open_config(run)
     steps, history = read_history(run)
-    return examine(config, steps, history, read_rows(run, VITALS_NAME), read_rows(run, METRICS_NAME))
+    return diagnose_numbers(config, steps, history, read_rows(run, VITALS_NAME), read_rows(run, METRICS_NAME))
 
 
-def examine(config: RunConfig, steps: Array, history: Array, vitals: Rows, metrics: Rows = ()) -> list[Finding]:
+def diagnose_numbers(
+    config: RunConfig, steps: Array, history: Array, vitals: Rows, metrics: Rows = ()
+) -> list[Finding]:
     """Examine a run by its numbers.
 
     Parameters
@@ -212,7 +214,7 @@ def examine(config: RunConfig, steps: Array, history: Array, vitals: Rows, metri
     Returns
     -------
     list of Finding
-        As `diagnose`.
+        As `diagnose_run`.
     """
     case = _Case(config, steps, history, vitals, metrics)
     found = {finding.code: finding for look in _LOOKS if (finding := look(case)) is not None}

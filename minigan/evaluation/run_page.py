@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import minigan
-from minigan.evaluation.diagnosis import WARM_UP, band_of, examine
+from minigan.evaluation.diagnosis import WARM_UP, band_of, diagnose_numbers
 from minigan.evaluation.words import describe
 from minigan.gan.step import METRICS
 from minigan.nn.backend import Array
@@ -455,7 +455,7 @@ _SEVERITIES = {"error": ("bad", "✗"), "warning": ("warning", "!"), "note": ("u
 
 def _verdict(facts: Facts) -> str:
     """What the diagnosis says, or that it has nothing to say."""
-    findings = examine(facts.config, facts.steps, facts.values, facts.vitals, facts.measured)
+    findings = diagnose_numbers(facts.config, facts.steps, facts.values, facts.vitals, facts.measured)
     band = text(band_of(facts.config, facts.done).name)
     if findings:
         return "".join(

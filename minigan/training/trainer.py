@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from minigan.data.image_set import ImageSet, Prefetcher
 from minigan.evaluation import run_page
-from minigan.evaluation.diagnosis import examine, one_liner
+from minigan.evaluation.diagnosis import diagnose_numbers, one_liner
 from minigan.fast.cpu.process_pool import WorkerProcessError
 from minigan.gan.augment import draw_moves
 from minigan.gan.models import NOISE_SIZE
@@ -253,7 +253,7 @@ class Trainer:
         """One line if the run does not look normal; a file that cannot be read must not cost the run."""
         with contextlib.suppress(OSError):
             rows = [read_rows(self.run.path, name) for name in (VITALS_NAME, METRICS_NAME)]
-            line = one_liner(examine(self.run.config, *self.run.history(), *rows), self.run.path)
+            line = one_liner(diagnose_numbers(self.run.config, *self.run.history(), *rows), self.run.path)
             if line is not None:
                 with bar.external_write_mode(file=sys.stdout):
                     say(line)

@@ -10,7 +10,7 @@ from broken_runs import BROKEN, NORMAL_SEEDS, RECORD, STEPS, train
 from places import ROOT
 
 from minigan.evaluation import diagnosis
-from minigan.evaluation.diagnosis import CODES, SEVERITIES, band_of, diagnose, examine, one_liner
+from minigan.evaluation.diagnosis import CODES, SEVERITIES, band_of, diagnose_numbers, diagnose_run, one_liner
 from minigan.gan.step import METRICS
 from minigan.runs.config import PRESETS, RunConfig
 from minigan.system.errors import UserError
@@ -27,7 +27,7 @@ def made(steps=400, *, config=ARTICLE, vital=None, metrics=(), **values):
     """Findings of a run whose numbers never change."""
     history = np.tile([{**NORMAL, **values}[name] for name in METRICS], (steps, 1))
     vitals = [{"step": k, **HEALTHY, **(vital or {})} for k in range(0, steps, 25)]
-    return examine(config, np.arange(steps), history, vitals, metrics)
+    return diagnose_numbers(config, np.arange(steps), history, vitals, metrics)
 
 
 def codes(findings):
@@ -44,7 +44,7 @@ def recorded():
 def findings_of(recorded, name, steps=STEPS):
     history = recorded[name][:steps].astype(np.float64)
     vitals = [row for row in json.loads(str(recorded[f"{name}: vitals"])) if row["step"] < steps]
-    return examine(SMALL, np.arange(len(history)), history, vitals)
+    return diagnose_numbers(SMALL, np.arange(len(history)), history, vitals)
 
 
 @pytest.mark.parametrize("seed", NORMAL_SEEDS)
@@ -65,7 +65,7 @@ def test_right_about_broken_runs(recorded, name):
 @pytest.mark.parametrize("seed", NORMAL_SEEDS)
 def test_silent_on_a_normal_run_performed_now(tmp_path, seed, capsys):
     assert train(tmp_path / "run", seed=seed) == 0
-    assert diagnose(tmp_path / "run") == []
+    assert diagnose_run(tmp_path / "run") == []
     assert "Diagnosis" not in capsys.readouterr().out
 
 
@@ -73,7 +73,7 @@ def test_silent_on_a_normal_run_performed_now(tmp_path, seed, capsys):
 @pytest.mark.parametrize("name", BROKEN)
 def test_right_about_a_broken_run_performed_now(tmp_path, name, capsys):
     assert train(tmp_path / "run", broken=name) == 0
-    first = diagnose(tmp_path / "run")[0]
+    first = diagnose_run(tmp_path / "run")[0]
     assert first.code in BROKEN[name][1].split(" or ")
     (line,) = {line for line in capsys.readouterr().out.splitlines() if "Diagnosis" in line}
     assert line.startswith(f"Diagnosis: {first.title}")
@@ -85,7 +85,7 @@ def test_healthy_numbers_are_no_finding():
     assert made(5000, d_real=0.385, d_fake=0.383, g=2.5) == []
     assert made(10) == []
     assert made(50, vital={"fake_spread": 0.01}) == []  # an untrained generator's fakes are alike
-    assert examine(ARTICLE, np.zeros(0, int), np.zeros((0, 6)), []) == []
+    assert diagnose_numbers(ARTICLE, np.zeros(0, int), np.zeros((0, 6)), []) == []
 
 
 def test_better_training_is_judged_as_such():
@@ -141,27 +141,27 @@ def test_nothing_moves_after_an_explosion():
     leap = {**HEALTHY, "g_move": 5e-3, "d_move": 2e-2}
     vitals = [{"step": k, **(HEALTHY | still if k else leap)} for k in range(0, 400, 25)]
     history = np.tile([{**NORMAL, "d_fake": 14.3, "accuracy": 0.5}[name] for name in METRICS], (400, 1))
-    assert codes(examine(ARTICLE, np.arange(400), history, vitals)) == ["exploding"]
-    assert codes(examine(ARTICLE, np.arange(110), history[:110], vitals[:5])) == ["exploding"]
+    assert codes(diagnose_numbers(ARTICLE, np.arange(400), history, vitals)) == ["exploding"]
+    assert codes(diagnose_numbers(ARTICLE, np.arange(110), history[:110], vitals[:5])) == ["exploding"]
 
 
 def test_old_runs_without_vitals_are_judged_by_their_losses():
     history = np.tile(list(NORMAL.values()), (400, 1))
-    assert examine(ARTICLE, np.arange(400), history, []) == []
+    assert diagnose_numbers(ARTICLE, np.arange(400), history, []) == []
     history[:, 1] = 14.3
-    assert codes(examine(ARTICLE, np.arange(400), history, [])) == ["exploding"]
+    assert codes(diagnose_numbers(ARTICLE, np.arange(400), history, [])) == ["exploding"]
 
 
 def test_one_batch_without_dark_pixels_is_no_wrong_range():
     vitals = [{"step": k, **HEALTHY, "real_low": 0.3 if k == 50 else -0.9} for k in range(0, 400, 25)]
     history = np.tile(list(NORMAL.values()), (400, 1))
-    assert examine(ARTICLE, np.arange(400), history, vitals) == []
+    assert diagnose_numbers(ARTICLE, np.arange(400), history, vitals) == []
 
 
 def test_numbers_that_ran_away():
     vitals = [{"step": 120, "not_finite": "the losses of step 120 are no longer finite (d_real nan)"}]
     history = np.tile(list(NORMAL.values()), (120, 1))
-    (finding,) = examine(ARTICLE, np.arange(120), history, vitals)
+    (finding,) = diagnose_numbers(ARTICLE, np.arange(120), history, vitals)
     assert (finding.code, finding.severity) == ("not-finite", "error")
     assert "step 120" in finding.evidence
 
@@ -192,11 +192,11 @@ def test_rows_that_hold_anything_raise_nothing(value):
     history = np.tile(list(NORMAL.values()), (400, 1))
     for name in HEALTHY:
         vitals = [{"step": k, **HEALTHY, name: value} for k in range(0, 400, 25)]
-        examine(ARTICLE, np.arange(400), history, vitals)
-        examine(ARTICLE, np.arange(400), history, [{"step": k, name: value} for k in (0, 50, 75)])
+        diagnose_numbers(ARTICLE, np.arange(400), history, vitals)
+        diagnose_numbers(ARTICLE, np.arange(400), history, [{"step": k, name: value} for k in (0, 50, 75)])
     for row in ({"measures": value}, {"measures": {"swd": value, "copies": {"value": value, "real": 0}}}):
-        examine(ARTICLE, np.arange(400), history, [], [{"step": 9, **row}])
-    assert examine(ARTICLE, np.arange(400), history, [{"step": k} for k in range(0, 400, 25)]) == []
+        diagnose_numbers(ARTICLE, np.arange(400), history, [], [{"step": 9, **row}])
+    assert diagnose_numbers(ARTICLE, np.arange(400), history, [{"step": k} for k in range(0, 400, 25)]) == []
 
 
 def test_bands_are_those_of_the_configuration_and_named():
@@ -225,7 +225,7 @@ def test_one_line():
 
 def test_no_run_folder(tmp_path):
     with pytest.raises(UserError, match="no run folder"):
-        diagnose(tmp_path)
+        diagnose_run(tmp_path)
 
 
 def test_every_look_has_a_code_and_the_document_knows_it():

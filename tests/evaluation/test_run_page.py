@@ -21,7 +21,7 @@ from PIL import Image
 from minigan import report, train
 from minigan.check.report.class_page import _luminance as luminance
 from minigan.evaluation import run_page
-from minigan.evaluation.diagnosis import band_of, diagnose
+from minigan.evaluation.diagnosis import band_of, diagnose_run
 from minigan.gan.step import METRICS
 from minigan.pages import html, plots, svg
 from minigan.runs.config import PRESETS, to_json
@@ -357,7 +357,7 @@ def test_too_early(run):
 def test_findings_are_told(long_run):
     vitals(long_run, g_move=0.0)
     words, tree = write(long_run)
-    (finding,) = diagnose(long_run)
+    (finding,) = diagnose_run(long_run)
     assert f"✗ {finding.title}" in tree.text
     for label, told in (("Seen", finding.evidence), ("What to do", finding.advice)):
         assert f"{label}: {told[0].upper()}{told[1:]}".rstrip(".") in tree.text
