@@ -64,12 +64,13 @@ def test_glorot_fills_its_interval():
 
 
 def test_weights_depend_on_the_seed_and_on_nothing_else():
-    a, b, c = discriminator(seed=1), discriminator(seed=1), discriminator(seed=2)
-    generator(seed=1)
+    a, c = discriminator(seed=1), discriminator(seed=2)
+    G = generator(seed=1)
+    b = discriminator(seed=1)  # after others: nothing that was built before may matter
     for path, p in a.params().items():
         np.testing.assert_array_equal(p, b.params()[path])
     assert not np.array_equal(a.params()["0.kernel"], c.params()["0.kernel"])
-    kernels = [p.reshape(-1)[:8] for n in (a, generator(seed=1)) for k, p in n.params().items() if "kernel" in k]
+    kernels = [p.reshape(-1)[:8] for n in (a, G) for k, p in n.params().items() if "kernel" in k]
     ratios = {tuple(np.round(k / np.abs(k).max(), 5)) for k in kernels}
     assert len(ratios) == len(kernels)  # no two kernels are one stream at two scales
 
@@ -133,10 +134,8 @@ def test_load_state_is_all_or_nothing():
     for broken, message in (
         ({**state, "99.kernel": np.zeros(1)}, "'99.kernel' is not known"),
         ({k: v for k, v in state.items() if k != "2.bias"}, "'2.bias' is missing"),
-        (
-            {**state, "12.bias": np.zeros(2, np.float32)} if "12.bias" in state else {**state, "0.bias": np.zeros(2)},
-            "must",
-        ),
+        ({**state, "0.bias": np.zeros(2, np.float32)}, r"0.bias must be float32 of shape \(1,\), got .* \(2,\)"),
+        ({**state, "0.bias": np.zeros(1)}, r"0.bias must be float32 of shape \(1,\), got float64"),
     ):
         with pytest.raises(ValueError, match=message):
             network.load_state(broken)

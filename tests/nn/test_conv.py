@@ -227,14 +227,26 @@ def test_bias_must_fit():
         conv_forward(x, w, np.zeros(4, np.float32))
 
 
-def test_chunks_cover_the_batch_whatever_their_size(monkeypatch):
-    x, w, dy, where = case((4, 6, 6, 2, 3, (4, 4), 2, ((1, 1), (1, 1)), 1))
-    whole = conv_forward(x, w, **where), conv_weight_grad(x, dy, **where, kernel_size=(4, 4))
-    monkeypatch.setattr(im2col, "CHUNK_BYTES", 1)
+@pytest.mark.parametrize("kernel", FAST)
+@pytest.mark.parametrize("C", [2, im2col.FEW_CHANNELS])
+def test_a_batch_cut_into_single_images_gives_the_same(monkeypatch, kernel, C):
+    x, w, dy, where = case((4, 6, 6, C, 3, (4, 4), 2, ((1, 1), (1, 1)), 1))
+
+    def all_three(kernel):
+        return (
+            conv_forward(x, w, **where, kernel=kernel),
+            conv_input_grad(dy, w, **where, size=(6, 6), kernel=kernel),
+            conv_weight_grad(x, dy, **where, kernel_size=(4, 4), kernel=kernel),
+        )
+
+    expected = all_three("loops")
+    monkeypatch.setattr(im2col, "FEW_ROWS", 0)  # or so small a batch is not cut at all
+    monkeypatch.setattr(im2col, "SMALL_CHUNK_BYTES", 1)
     monkeypatch.setattr(winograd, "ROWS", 1)
     monkeypatch.setattr(winograd, "FEW_BYTES", 1)
-    np.testing.assert_allclose(conv_forward(x, w, **where), whole[0], atol=1e-12)
-    np.testing.assert_allclose(conv_weight_grad(x, dy, **where, kernel_size=(4, 4)), whole[1], atol=1e-12)
+    with use_threads(1):
+        for ours, truth in zip(all_three(kernel), expected, strict=True):
+            np.testing.assert_allclose(ours, truth, rtol=0, atol=1e-12)
 
 
 def test_non_finite_values_go_where_the_definition_sends_them():

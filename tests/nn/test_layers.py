@@ -61,6 +61,9 @@ def case(request):
     return make(), away_from_zero(np.random.default_rng(7).standard_normal(shape))
 
 
+WITH_PARAMETERS = pytest.mark.parametrize("case", [name for name in LAYERS if LAYERS[name][0]().params], indirect=True)
+
+
 def random_dy(y, seed=0):
     return np.random.default_rng(seed).standard_normal(y.shape)
 
@@ -107,6 +110,7 @@ def test_inputs_are_left_alone_and_nothing_is_aliased(case):
         assert not any(np.shares_memory(a, b) for b in others + owned)
 
 
+@WITH_PARAMETERS
 def test_gradients_accumulate(case):
     layer, x = case
     y, cache = layer.forward(x, training=True)
@@ -115,6 +119,7 @@ def test_gradients_accumulate(case):
     once = {name: g.copy() for name, g in layer.grads.items()}
     layer.backward(dy, cache)
     for name, g in layer.grads.items():
+        assert once[name].any()
         np.testing.assert_allclose(g, 2 * once[name], rtol=1e-12)
 
 
@@ -143,7 +148,14 @@ def test_param_grads_false_leaves_gradients_alone(case):
     assert all((g == 7).all() for g in layer.grads.values())
 
 
-def test_input_grad_false_returns_none_but_adds_the_rest(case):
+def test_input_grad_false_returns_none(case):
+    layer, x = case
+    y, cache = layer.forward(x, training=True)
+    assert layer.backward(random_dy(y), cache, input_grad=False) is None
+
+
+@WITH_PARAMETERS
+def test_input_grad_false_adds_the_same_parameter_gradients(case):
     layer, x = case
     y, cache = layer.forward(x, training=True)
     dy = random_dy(y)
@@ -151,7 +163,7 @@ def test_input_grad_false_returns_none_but_adds_the_rest(case):
     expected = {name: g.copy() for name, g in layer.grads.items()}
     for g in layer.grads.values():
         g.fill(0)
-    assert layer.backward(dy, cache, input_grad=False) is None
+    layer.backward(dy, cache, input_grad=False)
     for name, g in layer.grads.items():
         np.testing.assert_array_equal(g, expected[name])
 
