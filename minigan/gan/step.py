@@ -30,11 +30,13 @@ from minigan.fast.cuda import kernels as cuda
 from minigan.gan.augment import translate_backward, translate_forward
 from minigan.gan.average import GeneratorAverage
 from minigan.gan.models import NOISE_SIZE, discriminator, generator
+from minigan.nn import share
 from minigan.nn.backend import NUMPY, Array, Backend, xp_of
 from minigan.nn.losses import bce_with_logits_backward, bce_with_logits_forward
 from minigan.nn.network import Sequential
 from minigan.nn.ops import LIBRARY, Ops, sigmoid_forward
 from minigan.nn.optimizers import Adam
+from minigan.nn.share import Share
 from minigan.nn.rng import stream
 
 D_LEARNING_RATE = 2e-4
@@ -56,6 +58,7 @@ class GAN:
     g_optimizer: Adam
     d_optimizer: Adam
     average: GeneratorAverage | None = None
+    division: Share | None = None
 
     def painter(self) -> Sequential:
         """The generator to draw faces with: the average if there is one, ready for its present weights."""
@@ -179,7 +182,7 @@ def train_step(gan: GAN, inputs: StepInputs, moves: Array | None = None) -> Step
     StepResult
         Its fakes are as G drew them.
     """
-    with holding_blas():
+    with holding_blas(), share.having(gan.division):
         fakes = gan.generator.predict(inputs.noise, batch_size=len(inputs.noise))
         real, fake, move = inputs.real, fakes, None
         if moves is not None:
@@ -191,7 +194,7 @@ def train_step(gan: GAN, inputs: StepInputs, moves: Array | None = None) -> Step
         )
         if gan.average is not None:
             gan.average.update(gan.generator)
-    return StepResult(_metrics(on_real, on_fake, on_generator), fakes)
+        return StepResult(_metrics(on_real, on_fake, on_generator), fakes)
 
 
 def discriminator_step(D: Sequential, optimizer: Adam, x: Array, labels: Array) -> Phase:
@@ -322,5 +325,8 @@ def _metrics(on_real: Phase, on_fake: Phase, on_generator: Phase) -> Array:
     d_x = sigmoid_forward(on_real.logits)[0].mean()
     d_g_z = sigmoid_forward(on_fake.logits)[0].mean()
     right = (on_real.logits > 0).mean() + (on_fake.logits < 0).mean()
-    metrics = [on_real.loss, on_fake.loss, on_generator.loss, d_x, d_g_z, 0.5 * right]
-    return xp.stack([m.astype(on_real.loss.dtype) for m in metrics])
+    losses = [on_real.loss, on_fake.loss, on_generator.loss]
+    means = [d_x, d_g_z, 0.5 * right]
+    if share.is_shared():  # a loss has its weight already
+        means = [share.weight() * mean for mean in means]
+    return share.total(xp.stack([m.astype(on_real.loss.dtype) for m in losses + means]))

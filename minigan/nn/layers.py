@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from minigan.fast.cuda import kernels as cuda
+from minigan.nn import share
 from minigan.nn.backend import Array, Shape, xp_of
 from minigan.nn.geometry import output_size, same_padding, transpose_size
 from minigan.nn.gradients import Gradients
@@ -411,7 +412,7 @@ class BatchNormalization(_Parametric):
 
     def update(self, x: Array, mean: Array, variance: Array) -> None:
         """Take a batch x, with its mean and biased variance, into the moving statistics."""
-        N = x.size // x.shape[-1]
+        N = share.whole(x.size // x.shape[-1])
         correction = N / (N - 1) * (N / (N - 1.001))
         b = self.buffers
         if cuda.available(mean) and self.ops.moving_average is LIBRARY.moving_average:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from minigan.fast.cuda import kernels as cuda
+from minigan.nn import share
 from minigan.nn.backend import Array, xp_of
 from minigan.nn.ops import sigmoid_forward
 
@@ -62,7 +63,7 @@ def bce_with_logits_forward(z: Array, target: Array) -> tuple[Array, BCECache]:
     xp = xp_of(z, target)
     logit = xp.clip(z, LOGIT_MIN, LOGIT_MAX)
     loss = xp.maximum(logit, 0) - logit * target + xp.log1p(xp.exp(-abs(logit)))
-    return loss.mean(), BCECache(z, target)
+    return loss.mean() * share.weight() if share.is_shared() else loss.mean(), BCECache(z, target)
 
 
 def bce_with_logits_backward(dloss: Array | float, cache: BCECache) -> Array:
@@ -83,4 +84,4 @@ def bce_with_logits_backward(dloss: Array | float, cache: BCECache) -> Array:
         return cuda.bce_backward(z, target, LOGIT_MIN, LOGIT_MAX, dloss / z.size)
     probability, _ = sigmoid_forward(z)
     inside = (z >= LOGIT_MIN) & (z <= LOGIT_MAX)
-    return (probability - target) * inside * (dloss / z.size)
+    return (probability - target) * inside * (dloss / share.whole(z.size))

@@ -23,6 +23,7 @@ from minigan.fast.cpu.memory import empty
 from minigan.fast.cpu.winograd import Kept
 from minigan.fast.cuda import cublas
 from minigan.fast.cuda import kernels as cuda
+from minigan.nn import share
 from minigan.nn.backend import Array, Shape, xp_of
 from minigan.nn.conv import conv_forward, conv_grads, conv_input_grad, conv_transpose_grads, conv_weight_grad
 from minigan.nn.geometry import Pad, Size
@@ -457,15 +458,15 @@ def batch_norm_backward(
     where the two means are dbeta / N and dgamma / N: both are needed even when only dx is wanted.
     """
     xhat, gamma, inv_std = cache.xhat, cache.gamma, cache.inv_std
-    N = xhat.size // xhat.shape[-1]
+    N = share.whole(xhat.size // xhat.shape[-1])
     dbeta = _channel_sum(dy)
     work = dy * xhat
     dgamma = _channel_sum(work)
     dx = None
     if input_grad:
-        xp_of(dy, xhat).multiply(xhat, dgamma / -N, out=work)
+        xp_of(dy, xhat).multiply(xhat, share.total(dgamma) / -N, out=work)
         work += dy
-        work -= dbeta / N
+        work -= share.total(dbeta) / N
         work *= gamma * inv_std
         dx = work
     return (dx, dgamma, dbeta) if param_grads else (dx, None, None)
@@ -611,7 +612,7 @@ def _channel_sum(x: Array) -> Array:
 
 
 def _channel_mean(x: Array) -> Array:
-    return _channel_sum(x) / (x.size // x.shape[-1])
+    return share.total(_channel_sum(x)) / share.whole(x.size // x.shape[-1])
 
 
 # ------------------------------------------------------------------------------------------------------------------ set

@@ -85,10 +85,7 @@ class Adam:
         ValueError
             If a gradient is missing or has another shape than its parameter; nothing is changed then.
         """
-        for name, p in self.params.items():
-            if name not in grads or grads[name].shape != p.shape:
-                got = f"shape {grads[name].shape}" if name in grads else "none"
-                raise ValueError(f"Adam: {name} needs a gradient of shape {p.shape}, got {got}")
+        self.check(grads)
         self.t += 1
         if self.params and cuda.available(*self.params.values()):
             groups = ([group[name] for name in self.params] for group in (self.params, grads, self.m, self.v))
@@ -101,9 +98,23 @@ class Adam:
                 epsilon=self.epsilon,
             )
             return
-        rate = self.learning_rate * math.sqrt(1 - self.beta_2**self.t) / (1 - self.beta_1**self.t)
-        settings = self.beta_1, self.beta_2, self.epsilon
-        each(lambda arrays: _update(*arrays, rate, *settings), self._pieces(grads))
+        rate = self.rate()
+        each(lambda arrays: self.update(*arrays, rate), self._pieces(grads))
+
+    def check(self, grads: Mapping[str, Array]) -> None:
+        """Raise ValueError unless there is a gradient for every parameter, of its shape."""
+        for name, p in self.params.items():
+            if name not in grads or grads[name].shape != p.shape:
+                got = f"shape {grads[name].shape}" if name in grads else "none"
+                raise ValueError(f"Adam: {name} needs a gradient of shape {p.shape}, got {got}")
+
+    def rate(self) -> float:
+        """``lr_t`` of the present update."""
+        return self.learning_rate * math.sqrt(1 - self.beta_2**self.t) / (1 - self.beta_1**self.t)
+
+    def update(self, p: Array, g: Array, m: Array, v: Array, rate: float) -> None:
+        """Update some numbers p, of any parameters, and their moments in place."""
+        _update(p, g, m, v, rate, self.beta_1, self.beta_2, self.epsilon)
 
     def _pieces(self, grads: Mapping[str, Array]) -> Iterator[tuple[Array, Array, Array, Array]]:
         """Every parameter with its gradient and moments, large ones in pieces that fit into a processor's cache."""

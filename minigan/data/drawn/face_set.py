@@ -4,7 +4,7 @@ Face number i of a seed is the same on every machine and in every count, so the 
 downloaded. They are drawn once, by all processor cores, and go to the cache (`minigan.data.cache`); a later
 run that wants no more of them than lie there takes the first so many.
 
-Where workers (`minigan.data.workers`) cannot be started at all, the faces are drawn here, one after another.
+Where workers (`minigan.system.processes`) cannot be started at all, the faces are drawn here, one after another.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tqdm import tqdm
 from minigan.data import cache
 from minigan.data.drawn import faces
 from minigan.data.image_set import ImageSet, in_order
-from minigan.data.workers import MAX_WORKERS, begin_work, starting_workers
+from minigan.system.processes import MAX_WORKERS, begin_work, starting_workers
 from minigan.nn.rng import MAX_SEED
 from minigan.system.errors import UserError
 

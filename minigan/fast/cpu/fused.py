@@ -21,6 +21,7 @@ import numpy as np
 
 from minigan.fast.cpu.memory import empty, scratch
 from minigan.fast.cpu.thread_pool import each, spans
+from minigan.nn import share
 from minigan.nn.backend import Array, xp_of
 
 PIECE = 1 << 18
@@ -145,8 +146,19 @@ def batch_norm_forward(x: Array, gamma: Array, beta: Array, eps: float, alpha: f
     deviations -= _repeated(mean, rows)
     np.square(deviations, out=deviations)
     variance = (squares.sum(axis=0, dtype=np.float64) + lengths @ deviations).reshape(-1, C).sum(axis=0) / N
+    if share.is_shared():
+        mean, variance = _of_the_whole_batch(N, mean, variance)
     stats = np.stack([mean, variance, 1 / np.sqrt(variance + eps)]).astype(x.dtype)
     return _normalise(x, stats[0], gamma * stats[2], beta, alpha), stats
+
+
+def _of_the_whole_batch(N: int, mean: Array, variance: Array) -> tuple[Array, Array]:
+    """Mean and variance over all shares of the batch, from those of this one: the notes above once more."""
+    all_of_them = share.stack(np.stack([np.full_like(mean, N), mean, variance]))
+    weights, means, variances = all_of_them.transpose(1, 0, 2)
+    weights = weights / weights.sum(axis=0)
+    whole_mean = (weights * means).sum(axis=0)
+    return whole_mean, (weights * (variances + (means - whole_mean) ** 2)).sum(axis=0)
 
 
 def batch_norm_inference(
@@ -206,6 +218,7 @@ def batch_norm_backward(
     C = x.shape[-1]
     N = x.size // C
     mean, _, inv_std = stats
+    N = share.whole(N)
     dx = empty(x.shape, x.dtype)
     rows, dy_rows, y_rows, out = (_wide(a) for a in (x, dy, y, dx))
     pieces = _pieces(rows)
@@ -229,11 +242,12 @@ def batch_norm_backward(
     if not input_grad:
         return None, dgamma, dbeta
     scale = gamma * inv_std
-    share, wide_scale, slant = (_repeated(v, rows) for v in (dbeta / N, scale, scale * inv_std * dgamma / N))
+    all_dbeta, all_dgamma = share.total(np.stack([dbeta, dgamma])) if share.is_shared() else (dbeta, dgamma)
+    part, wide_scale, slant = (_repeated(v, rows) for v in (all_dbeta / N, scale, scale * inv_std * all_dgamma / N))
 
     def spread(here: slice) -> None:
         dz = out[here]
-        dz -= share
+        dz -= part
         dz *= wide_scale
         with scratch() as new:
             centred = np.subtract(rows[here], wide_mean, out=new(dz.shape, dz.dtype))

@@ -1,0 +1,111 @@
+"""Adam on several ranks: each adds up the gradients of its own slice of the parameters, and updates only that slice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from minigan.nn.backend import Array
+from minigan.nn.network import Sequential
+from minigan.nn.optimizers import Adam
+from minigan.ranks.interface import Ranks
+from minigan.ranks.shared_memory import ALIGN
+
+
+class Flat:
+    """A network's parameters, one after the other in one array, each aligned to a line of the cache.
+
+    Parameters
+    ----------
+    params : mapping of str to numpy.ndarray
+        Only their shapes count. All of one dtype.
+    """
+
+    def __init__(self, params: Mapping[str, Array]) -> None:
+        self.dtype = next(iter(params.values())).dtype
+        self._places: dict[str, tuple[int, tuple[int, ...]]] = {}
+        step, self.size = ALIGN // self.dtype.itemsize, 0
+        for name, p in params.items():
+            self._places[name] = self.size, p.shape
+            self.size += -(-p.size // step) * step
+
+    def views(self, flat: Array) -> dict[str, Array]:
+        """The parameters as parts of a flat array."""
+        return {name: flat[a : a + int(np.prod(shape))].reshape(shape) for name, (a, shape) in self._places.items()}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of a flat array."""
+        return self.size * self.dtype.itemsize
+
+
+def move_params(network: Sequential, flat: Array, place: Flat) -> None:
+    """Let a network's parameters lie in a flat array, with the values that it has now."""
+    views = place.views(flat)
+    for i, layer in enumerate(network.layers):
+        for name, p in layer.params.items():
+            view = views[f"{i}.{name}"]
+            view[...] = p
+            layer.params[name] = view
+
+
+class DividedAdam(Adam):
+    """Adam for a network whose parameters all ranks have; the moments of a slice are up to date on its owner only.
+
+    Parameters
+    ----------
+    adam : Adam
+        Its settings and moments are taken over; the latter must be equal on all ranks.
+    ranks : Ranks
+    place : Flat
+    params : numpy.ndarray of shape (place.size,)
+        Shared.
+    gradients : numpy.ndarray, flat and at least as long
+        This rank's own; here it leaves its gradients for the others.
+    """
+
+    def __init__(self, adam: Adam, ranks: Ranks, place: Flat, params: Array, gradients: Array) -> None:
+        super().__init__(
+            place.views(params),
+            learning_rate=adam.learning_rate,
+            beta_1=adam.beta_1,
+            beta_2=adam.beta_2,
+            epsilon=adam.epsilon,
+        )
+        self.t = adam.t
+        self._ranks, self._mine = ranks, ranks.share(place.size)
+        self._p, self._own, self._own_by_name = params, gradients[: place.size], place.views(gradients)
+        self._m, self._v = ranks.shared((place.size,), place.dtype), ranks.shared((place.size,), place.dtype)
+        self.m, self.v = place.views(self._m), place.views(self._v)
+        for here, there in ((self.m, adam.m), (self.v, adam.v)):
+            for name, a in here.items():
+                a[...] = there[name]
+
+    def step(self, grads: Mapping[str, Array]) -> None:
+        """Update every parameter once, by the sum of all ranks' gradients. Collective."""
+        self.check(grads)
+        self.t += 1
+        for name, g in grads.items():
+            self._own_by_name[name][...] = g
+        parts = self._ranks.scatter_sum(self._own)
+        rate = self.rate()
+        p, m, v = (a[self._mine] for a in (self._p, self._m, self._v))
+        total = np.empty(min(PIECE, len(p)), p.dtype)
+        for a in range(0, len(p), PIECE):
+            here = slice(a, min(a + PIECE, len(p)))
+            g = total[: here.stop - a]
+            np.add(parts[0][here], parts[1][here], out=g)
+            for part in parts[2:]:
+                g += part[here]
+            self.update(p[here], g, m[here], v[here], rate)
+        self._ranks.gather_slices(self._p)
+
+    def complete(self) -> None:
+        """Bring all moments to all ranks. Collective."""
+        self._ranks.gather_slices(self._m)
+        self._ranks.gather_slices(self._v)
+
+
+PIECE = 1 << 16
+"""Numbers that are updated together: five arrays of them fit into a core's own cache."""

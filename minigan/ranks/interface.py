@@ -1,0 +1,109 @@
+"""What ranks can say to each other: the interface that every engine has, and the engine for a single rank.
+
+Every method but `share` is *collective*: all ranks call it, in the same order, and none returns before all have called
+it. Sums are added in the order of the ranks, so that every rank gets the same bits, and so does the next run.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+
+from minigan.nn.backend import Array, Shape
+from minigan.system.errors import RunError
+
+
+class RankError(RunError):
+    """Another rank has failed, has been killed, or does not answer."""
+
+
+class Ranks(ABC):
+    """One rank's view of all of them.
+
+    Attributes
+    ----------
+    rank : int
+        Number of this one, from 0.
+    size : int
+        How many there are.
+    """
+
+    rank: int
+    size: int
+
+    def share(self, count: int, rank: int | None = None) -> slice:
+        """Which of `count` things belong to a rank, this one by default; shares differ by at most one.
+
+        >>> [Alone().share(5)]
+        [slice(0, 5, None)]
+        """
+        rank = self.rank if rank is None else rank
+        return slice(rank * count // self.size, (rank + 1) * count // self.size)
+
+    @abstractmethod
+    def stack(self, x: Array) -> Array:
+        """Every rank's x, in order: shape (size, *x.shape). For small arrays of one shape and dtype."""
+
+    @abstractmethod
+    def broadcast(self, x: Array) -> None:
+        """Give x the values that it has on rank 0, in place."""
+
+    @abstractmethod
+    def shared(self, shape: Shape, dtype: Any) -> Array:
+        """A new array of zeros that every rank has: the same memory where they are on one machine."""
+
+    @abstractmethod
+    def own(self, shape: Shape, dtype: Any) -> Array:
+        """A new array of zeros of this rank's own, which `slice_of` and `gather` can read."""
+
+    @abstractmethod
+    def scatter_sum(self, own: Array) -> list[Array]:
+        """This rank's slice of every rank's flat `own` array, in order; what they hold is added by the caller.
+
+        They may be read until the next collective call.
+        """
+
+    @abstractmethod
+    def gather_slices(self, shared: Array) -> None:
+        """Make a flat `shared` array complete everywhere: each rank has written its own slice of it."""
+
+    @abstractmethod
+    def gather(self, own: Array, count: int) -> Array | None:
+        """On rank 0, the first axes of all ranks' `own` arrays one after another, `count` in all; None elsewhere."""
+
+
+class Alone(Ranks):
+    """A single rank: there is nobody to exchange anything with."""
+
+    rank, size = 0, 1
+
+    def stack(self, x: Array) -> Array:
+        """See `Ranks.stack`."""
+        return x[None]
+
+    def broadcast(self, x: Array) -> None:
+        """See `Ranks.broadcast`."""
+
+    def shared(self, shape: Shape, dtype: Any) -> Array:
+        """See `Ranks.shared`."""
+        return np.zeros(shape, dtype)
+
+    def own(self, shape: Shape, dtype: Any) -> Array:
+        """See `Ranks.own`."""
+        return np.zeros(shape, dtype)
+
+    def scatter_sum(self, own: Array) -> list[Array]:
+        """See `Ranks.scatter_sum`."""
+        return [own]
+
+    def gather_slices(self, shared: Array) -> None:
+        """See `Ranks.gather_slices`."""
+
+    def gather(self, own: Array, count: int) -> Array | None:
+        """See `Ranks.gather`."""
+        return own[:count]
+
+
+ALONE = Alone()
