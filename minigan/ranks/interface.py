@@ -42,6 +42,13 @@ class Ranks(ABC):
         rank = self.rank if rank is None else rank
         return slice(rank * count // self.size, (rank + 1) * count // self.size)
 
+    def goes_on(self, yes: bool) -> bool:
+        """Rank 0's word on whether there is to be another step."""
+        return yes
+
+    def abort(self, status: int) -> None:
+        """End all ranks at once with this exit status, where nothing else would."""
+
     @abstractmethod
     def stack(self, x: Array) -> Array:
         """Every rank's x, in order: shape (size, *x.shape). For small arrays of one shape and dtype."""

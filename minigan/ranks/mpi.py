@@ -1,0 +1,114 @@
+"""Ranks as processes of an MPI program, on one machine or on several: ``mpiexec -n 4 python -m minigan.train``.
+
+MPI brings its own start: every process runs the whole command and learns its number from the launcher. This file needs
+mpi4py (``pip install minigan[mpi]``), which is imported when it is used.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from minigan.nn.backend import Array, Shape
+from minigan.ranks.interface import RankError, Ranks
+from minigan.ranks.waiting import wait_until
+from minigan.system.errors import UserError
+
+MEETING_SECONDS = 600.0
+"""How long a rank may keep the others waiting before it is taken for dead."""
+
+_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_SIZE", "MV2_COMM_WORLD_SIZE")
+
+
+def launched_size() -> int | None:
+    """How many processes an MPI launcher has started, by its environment; None if there is none."""
+    found = next((os.environ[name] for name in _SIZES if name in os.environ), "")
+    return int(found) if found.isascii() and found.isdigit() else None
+
+
+class MPI(Ranks):
+    """This process's place among those that the launcher has started.
+
+    Raises
+    ------
+    UserError
+        If mpi4py, or the MPI library that it needs, is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            from mpi4py import MPI as library
+        except (ImportError, RuntimeError) as error:
+            raise UserError(
+                f"started by an MPI launcher, but mpi4py cannot be used ({error}); "
+                "python -m pip install 'minigan[mpi]' brings it, with an MPI library"
+            ) from None
+        self._comm = library.COMM_WORLD
+        self.rank, self.size = self._comm.Get_rank(), self._comm.Get_size()
+
+    def _wait(self, request: Any) -> None:
+        wait_until(request.Test, self._check)
+
+    @staticmethod
+    def _check(waited: float) -> None:
+        if waited > MEETING_SECONDS:
+            raise RankError(f"another rank has not answered for {waited:.0f} s")
+
+    def abort(self, status: int) -> None:
+        """End all ranks at once: for a rank that cannot go on."""
+        self._comm.Abort(status)
+
+    def goes_on(self, yes: bool) -> bool:
+        """See `Ranks.goes_on`."""
+        word = np.array([yes])
+        self.broadcast(word)
+        return bool(word[0])
+
+    def stack(self, x: Array) -> Array:
+        """See `Ranks.stack`."""
+        everybodys = np.empty((self.size, *x.shape), x.dtype)
+        self._wait(self._comm.Iallgather(np.ascontiguousarray(x), everybodys))
+        return everybodys
+
+    def broadcast(self, x: Array) -> None:
+        """See `Ranks.broadcast`."""
+        self._wait(self._comm.Ibcast(x, root=0))
+
+    def shared(self, shape: Shape, dtype: Any) -> Array:
+        """See `Ranks.shared`."""
+        return np.zeros(shape, dtype)
+
+    def own(self, shape: Shape, dtype: Any) -> Array:
+        """See `Ranks.own`."""
+        return np.zeros(shape, dtype)
+
+    def scatter_sum(self, own: Array) -> list[Array]:
+        """See `Ranks.scatter_sum`."""
+        counts, starts = self._slices(len(own))
+        mine = counts[self.rank]
+        everybodys = np.empty((self.size, mine), own.dtype)
+        places = [mine] * self.size, [k * mine for k in range(self.size)]
+        self._wait(self._comm.Ialltoallv([own, (counts, starts)], [everybodys, places]))
+        return list(everybodys)
+
+    def gather_slices(self, shared: Array) -> None:
+        """See `Ranks.gather_slices`."""
+        counts, starts = self._slices(len(shared))
+        mine = shared[self.share(len(shared))].copy()
+        self._wait(self._comm.Iallgatherv(mine, [shared, (counts, starts)]))
+
+    def gather(self, own: Array, count: int) -> Array | None:
+        """See `Ranks.gather`."""
+        each = int(np.prod(own.shape[1:]))
+        counts, starts = ([each * n for n in numbers] for numbers in self._slices(count))
+        mine = own[: counts[self.rank] // each]
+        everything = np.empty((count, *own.shape[1:]), own.dtype) if self.rank == 0 else None
+        self._wait(self._comm.Igatherv(mine, None if everything is None else [everything, (counts, starts)], root=0))
+        return everything
+
+    def _slices(self, count: int) -> tuple[list[int], list[int]]:
+        """Lengths and beginnings of all ranks' shares."""
+        shares = [self.share(count, rank) for rank in range(self.size)]
+        return [s.stop - s.start for s in shares], [s.start for s in shares]
