@@ -24,12 +24,12 @@ from typing import Any
 
 import numpy as np
 import records
-from networks import PASSES, ConvLayer, conv_layers
+from flop_counts import PASSES, ConvLayer, conv_layers
+from measured_minigan import conv_passes
+from measured_programs import TORCH, Worker, Workers, in_turn
 from records import spread, verify
 from tqdm import tqdm
 from train_step import add_size
-from worker_minigan import conv_passes
-from workers import TORCH, Worker, Workers, in_turn
 
 from minigan.system.console import say
 from minigan.system.errors import UserError

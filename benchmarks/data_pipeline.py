@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from functools import partial
 
 import records
+from measured_programs import Workers, in_turn
 from records import spread
 from train_step import add_size
-from workers import Workers, in_turn
 
 from minigan.data.open import open_images
 from minigan.system.cli import path_name

@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 import records
+from measured_programs import MINIGAN_ALONE, TORCH, TORCH_COMPILE, Worker, Workers, in_turn
 from records import spread
 from tqdm import tqdm
 from train_step import add_size, compare
-from workers import MINIGAN_ALONE, TORCH, TORCH_COMPILE, Worker, Workers, in_turn
 
 from minigan.system.console import say
 

@@ -1,7 +1,7 @@
 """What the benchmarks share besides workers: options, raw numbers kept as JSON, and the few statistics used.
 
 Every benchmark prints its figures for the person who ran it and writes one file, ``<benchmark>-<time>.json``, with all
-single measurements and with all that is needed to know where they come from. `report` makes RESULTS.md of these.
+single measurements and with all that is needed to know where they come from. `results_page` makes RESULTS.md of these.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from workers import HERE, MINIGAN, PEERS, Peer, WorkerError, Workers
+from measured_programs import HERE, MINIGAN, PEERS, Peer, WorkerError, Workers
 
 import minigan
 from minigan.system.atomic_files import write_text

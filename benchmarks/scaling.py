@@ -18,10 +18,10 @@ from functools import partial
 from typing import Any
 
 import records
+from measured_programs import TORCH, Worker, Workers, in_turn
 from records import spread
 from tqdm import tqdm
 from train_step import add_size
-from workers import TORCH, Worker, Workers, in_turn
 
 from minigan.system.console import say
 

@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 import records
-from networks import step_flops
+from flop_counts import step_flops
+from measured_programs import GPU_MINIGAN, GPU_PEERS, MINIGAN, PEERS, Worker, WorkerError, Workers, in_turn
 from records import Spread, spread
 from tqdm import tqdm
-from workers import GPU_MINIGAN, GPU_PEERS, MINIGAN, PEERS, Worker, WorkerError, Workers, in_turn
 
 from minigan.gan.models import MAX_WIDTH
 from minigan.nn.backend import BACKENDS, get_backend

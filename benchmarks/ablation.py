@@ -4,8 +4,8 @@ All variants run in this process, in turn, on the same networks; PyTorch, where 
 What counts is the median of the ratios to the neighbouring step that had everything. Writes the raw numbers and, unless
 under --quick, the picture of docs/performance.md.
 
-    python benchmarks/parts.py
-    python benchmarks/parts.py --torch-python OTHER/bin/python --pairs 15
+    python benchmarks/ablation.py
+    python benchmarks/ablation.py --torch-python OTHER/bin/python --pairs 15
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from unittest import mock
 
 import numpy as np
 import records
+from measured_programs import HERE, TORCH, Workers, in_turn
 from records import Spread, spread
 from train_step import add_size, verify
-from workers import HERE, TORCH, Workers, in_turn
 
 from minigan.fast.cpu import fused, memory, thread_pool, winograd
 from minigan.fast.cpu.process_pool import worker_processes
@@ -115,7 +115,7 @@ def compare(arguments: argparse.Namespace, backend: Backend) -> dict[str, Spread
             took = f"{spread(seconds[name]).median:.3f} s"
             say(f"  {name:32} {took}   {ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f})")
         settings = {**size, "pairs": arguments.pairs}
-        records.keep("parts", arguments, programs=programs, settings=settings, seconds=seconds)
+        records.keep("ablation", arguments, programs=programs, settings=settings, seconds=seconds)
     return ratios
 
 

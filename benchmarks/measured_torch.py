@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from measured_programs import Program, serve, timed
 from torch import nn
 from torch.nn import functional as F
-from workers import Program, serve, timed
 
 NOISE_SIZE = 100
 

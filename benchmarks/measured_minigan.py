@@ -1,4 +1,4 @@
-"""Worker: minigan. Methods are what the benchmarks ask for; see `workers`."""
+"""Worker: minigan. Methods are what the benchmarks ask for; see `measured_programs`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measured_programs import Program, serve, timed
 from threadpoolctl import threadpool_info, threadpool_limits
-from workers import Program, serve, timed
 
 from minigan.data.open import open_images
 from minigan.fast.cpu.process_pool import ProcessPool, worker_processes

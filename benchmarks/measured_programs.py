@@ -55,7 +55,7 @@ class Peer:
     title : str
         As in the tables.
     library : str
-        What it is built on: its worker is ``worker_<library>.py``, its Python is ``--<library>-python``.
+        What it is built on: its worker is ``measured_<library>.py``, its Python is ``--<library>-python``.
     options : dict
         For the worker's `begin`.
     """
@@ -119,7 +119,7 @@ class Worker:
         self.name, self.title = peer.name, peer.title
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed in close)
         self._process = subprocess.Popen(
-            [python, str(HERE / f"worker_{peer.library}.py")],
+            [python, str(HERE / f"measured_{peer.library}.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,

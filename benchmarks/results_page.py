@@ -3,7 +3,7 @@
 Of every kind of measurement the newest file counts; for training steps, the newest of every size and backend. What
 was measured before on other machines has a section of its own. Nothing in RESULTS.md is written by hand.
 
-    python benchmarks/report.py [--results FOLDER] [--out FILE]
+    python benchmarks/results_page.py [--results FOLDER] [--out FILE]
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import records
-from networks import PASSES
+from flop_counts import PASSES
 from records import SCHEMA, Spread, spread
 from train_step import compare
 

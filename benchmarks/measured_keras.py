@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
-from workers import Program, serve, timed
+from measured_programs import Program, serve, timed
 
 NOISE_SIZE = 100
 
