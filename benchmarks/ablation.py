@@ -1,8 +1,8 @@
 """What each part of minigan's speed is worth: a training step with all of them, and without one at a time.
 
 All variants run in this process, in turn, on the same networks; PyTorch, where there is one, in a process of its own.
-What counts is the median of the ratios to the neighbouring step that had everything. Writes the raw numbers and, unless
-under --quick, the picture of docs/performance.md.
+What counts is the median of the ratios to the neighbouring step with all parts. Writes the raw numbers and, without
+--quick, the plot of docs/performance.md.
 
     python benchmarks/ablation.py
     python benchmarks/ablation.py --torch-python OTHER/bin/python --pairs 15
@@ -47,7 +47,7 @@ def only_two_taps(kernel_size: tuple[int, int], stride: int) -> bool:
 
 @contextmanager
 def no_pool() -> Iterator[None]:
-    """Every array in memory of its own, which helpers then cannot see."""
+    """Every array in memory of its own. Helper processes cannot see it, so there are none."""
     with (
         thread_pool.using_processes(None),
         mock.patch.object(memory, "_pool", memory._Pool()),
@@ -58,7 +58,7 @@ def no_pool() -> Iterator[None]:
 
 @contextmanager
 def first_version() -> Iterator[None]:
-    """As good as nothing of it: BLAS alone has more than one thread, and there is one product per convolution."""
+    """Almost no part: one product per convolution, and only BLAS has more than one thread."""
     with mock.patch.object(winograd, "pays", return_value=False), no_pool(), thread_pool.use_threads(1):
         yield
 

@@ -109,7 +109,7 @@ def _all() -> list[str]:
 
 
 def _options(benchmark: Benchmark, arguments: argparse.Namespace) -> list[str]:
-    """Those of our own options that a script knows."""
+    """The options of this call that a script knows."""
     options = ["--quick"] if arguments.quick else []
     if arguments.results is not None:
         options += ["--results", str(arguments.results)]
