@@ -93,7 +93,7 @@ def keep_functions(exercise: str, functions: Sequence[Callable[..., Any]]) -> tu
 
 
 def _collect(thing: Any, section: _Section) -> str:
-    """Add a function or class and all it needs to a section; its own name comes back."""
+    """Add a function or class and all it needs to a section, and return its name."""
     thing = inspect.unwrap(thing) if callable(thing) else thing
     name = getattr(thing, "__name__", "")
     if not isinstance(thing, FunctionType | type):
@@ -119,7 +119,7 @@ def _collect(thing: Any, section: _Section) -> str:
 
 
 def _class_source(owner: type) -> str:
-    """The source of a class; that of a notebook's own is found only by looking through the cells, the latest first."""
+    """The source of a class. For a class that a notebook defines, its cells are searched, the latest first."""
     with contextlib.suppress(OSError, TypeError):
         return inspect.getsource(owner)
     for entry in reversed(list(linecache.cache.values())):
@@ -270,7 +270,7 @@ def _joined(others: str, exercise: str, section: _Section, aliases: dict[str, st
 
 
 def _must_work(exercise: str, text: str, path: Path) -> None:
-    """Insist that the file as it would be written has the layer, on its own."""
+    """Raise NotKeptError unless the layer works from the text of the new file alone."""
     from minigan.check.engine.ladder import run_exercise
     from minigan.check.exercises import EXERCISES
     from minigan.check.outcomes import PASSED
