@@ -25,9 +25,10 @@ from minigan.evaluation.diagnosis import band_of, diagnose_run
 from minigan.gan.step import METRICS
 from minigan.pages import html, plots, svg
 from minigan.runs.config import PRESETS, to_json
-from minigan.runs.run_folder import read_history, read_speed
+from minigan.runs.run_records import read_history, read_speed
 from minigan.system import atomic_files
 from minigan.system.cli import run_command
+from minigan.system.lock import FolderLock
 from minigan.training import trainer
 
 VOID = frozenset({"meta", "link", "img", "input", "path", "rect", "line", "br"})
@@ -201,11 +202,11 @@ def contrast(a, b):
 
 @pytest.mark.parametrize("k", [0, 1], ids=["light", "dark"])
 def test_curves_can_be_told_apart_without_colour(k):
-    paper = (html.LIGHT, html.DARK)[k]["paper"]
-    colours = run_page._COLOURS[k]
-    assert all(contrast(colour, paper) >= 3 for colour in colours.values())
+    colours = (run_page.LIGHT, run_page.DARK)[k]
+    assert all(contrast(colours[name], colours["paper"]) >= 3 for name in ("real", "fake", "one"))
     assert contrast(colours["real"], colours["fake"]) >= 1.4
-    assert ".fake{--pen:var(--fake);--dash:7 4}" in run_page._beside("run_page.css")  # and one of them is dashed
+    style = (html.TEMPLATES / "run_report.css").read_text(encoding="utf-8")
+    assert ".fake{--pen:var(--fake);--dash:7 4}" in style  # and one of them is dashed
 
 
 # -------------------------------------------------------------------------------------------------------- what it says
@@ -471,10 +472,6 @@ def test_nothing_from_outside_becomes_html(tmp_path):
     assert shlex.quote(str(tmp_path / name)) in "".join(tree.words)
 
 
-def test_json_cannot_end_its_element():
-    assert run_page._json({"a": "</script><!--&"}) == '{"a":"\\u003c/script\\u003e\\u003c!--\\u0026"}'
-
-
 def test_long_words_are_cut(tmp_path):
     run = make_run(
         tmp_path / "run", data="<" * 100_000, about={"sessions": [{**SESSION, "device": "&" * 100_000}] * 20}
@@ -578,7 +575,11 @@ def test_thin_at_any_length(T):
 def drawn(curves, **more):
     """A chart from 0 to 10 over steps 0 to 100, as SVG."""
     thinned = svg.thin(np.array([0, 50, 100]), np.array(curves), window=1)
-    return svg.draw(svg.Chart("t", thinned, [svg.Curve(0, "c", "one")], 0.0, 10.0, **more), "name")
+    return as_svg(svg.Chart("t", thinned, [svg.Curve(0, "c", "one")], 0.0, 10.0, **more))
+
+
+def as_svg(chart):
+    return html.environment().get_template("charts.html").module.drawing(svg.draw(chart))
 
 
 def test_a_curve_is_drawn_where_its_numbers_are():
@@ -599,7 +600,7 @@ def test_bands_and_marks():
 
 def test_a_single_step_can_be_drawn():
     thinned = svg.thin(np.array([7]), np.array([[1.0]]))
-    words = svg.draw(svg.Chart("t", thinned, [svg.Curve(0, "c", "one")], 0.0, 2.0), "name")
+    words = as_svg(svg.Chart("t", thinned, [svg.Curve(0, "c", "one")], 0.0, 2.0))
     assert "M0.0 120.0h0" in words
     assert "nan" not in words
 
@@ -698,7 +699,7 @@ def test_command(run, capsys):
 
 
 def test_command_on_a_run_that_trains(run):
-    with run_page.FolderLock(run):
+    with FolderLock(run):
         assert call(run) == 0
     assert "▸</span> Running" in (run / "report.html").read_text(encoding="utf-8")
     assert call(run) == 0  # a lock that nobody holds does not matter
