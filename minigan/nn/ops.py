@@ -98,7 +98,7 @@ def _product(a: Array, b: Array, *, transpose_a: bool = False, transpose_b: bool
 
 # ---------------------------------------------------------------------------------------------------------- convolution
 class ConvCache(NamedTuple):
-    """What the backward pass of either convolution needs. The patch matrix, up to 16 times as large as x, is made again.
+    """What the backward pass of either convolution needs; the patch matrix, up to 16 times as large as x, is not kept.
 
     kept : what `minigan.fast.cpu.winograd` has computed from w, so that the backward pass need not compute it again.
     """
