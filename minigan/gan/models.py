@@ -75,16 +75,11 @@ def parameter_counts(*, image_size: int, width: int) -> dict[str, int]:
     _check_size(image_size, width)
     maps = [channels_at(side, image_size=image_size, width=width) for side in (4, 8, 16, 32, 64) if side < image_size]
     kernels = sum(4 * 4 * a * b for a, b in pairwise(maps))
-    last, image_kernel = maps[-1], 4 * 4 * maps[-1] * 3
+    last, edge = maps[-1], 4 * 4 * maps[-1] * 3  # channels of the largest map, and the kernel between it and the image
     # Beside the kernels: bias, gamma and beta of every map; in the discriminator, no gamma and beta next to the image.
     return {
-        "generator": 4 * 4 * NOISE_SIZE * maps[0]
-        + kernels
-        + 3 * 3 * last**2
-        + image_kernel
-        + 3 * (sum(maps) + last)
-        + 3,
-        "discriminator": image_kernel + kernels + 3 * sum(maps) - 2 * last + 4 * 4 * maps[0] + 1,
+        "generator": 4 * 4 * NOISE_SIZE * maps[0] + kernels + 3 * 3 * last**2 + edge + 3 * (sum(maps) + last) + 3,
+        "discriminator": edge + kernels + 3 * sum(maps) - 2 * last + 4 * 4 * maps[0] + 1,
     }
 
 

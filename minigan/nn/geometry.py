@@ -80,7 +80,7 @@ def transpose_size(size: Size, kernel_size: Size, stride: int, padding: str) -> 
     else:
         H, W = (h * stride + max(K - stride, 0) for h, K in zip(size, kernel_size, strict=True))
         top = left = 0
-    # h kernels, S rows apart, cover S*(h-1) + K rows. Rows beyond H are cropped; if there are fewer, bottom is negative.
+    # h kernels, S rows apart, cover S*(h-1) + K rows. Rows beyond H are cropped; if they are fewer, bottom is below 0.
     bottom = stride * (size[0] - 1) + kernel_size[0] - H - top
     right = stride * (size[1] - 1) + kernel_size[1] - W - left
     return (H, W), ((top, bottom), (left, right))
