@@ -146,6 +146,7 @@ def environment() -> Environment:
         finalize=printable,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     made.filters |= {"plural": plural, "grouped": grouped, "cut": cut, "duration": duration, "sha256": _sha256}
     made.globals["source"] = source

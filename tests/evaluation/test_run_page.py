@@ -14,12 +14,13 @@ from dataclasses import replace
 from datetime import datetime
 from html.parser import HTMLParser
 
+import jinja2
 import numpy as np
 import pytest
 from PIL import Image
 
 from minigan import report, train
-from minigan.check.report.class_page import _luminance as luminance
+from minigan.check.report.heat_maps import luminance
 from minigan.evaluation import run_page
 from minigan.evaluation.diagnosis import band_of, diagnose_run
 from minigan.gan.step import METRICS
@@ -470,6 +471,64 @@ def test_nothing_from_outside_becomes_html(tmp_path):
     assert tree.text.count(EVIL) >= 8
     assert "&lt;img src=x onerror=alert(1)&gt;" in re.search("<title>(.*?)</title>", words)[1]
     assert shlex.quote(str(tmp_path / name)) in "".join(tree.words)
+
+
+def poisoned(value):
+    """EVIL at the end of every string in a value, whatever holds it."""
+    if isinstance(value, str):
+        return value + EVIL
+    if isinstance(value, dict):
+        return {name: poisoned(each) for name, each in value.items()}
+    return type(value)(map(poisoned, value)) if isinstance(value, list | tuple) else value
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """The values that the template of the latest page was given."""
+    seen, stream = {}, html.stream
+
+    def noted(template, **values):
+        seen.clear()
+        seen.update(values)
+        return stream(template, **values)
+
+    monkeypatch.setattr(html, "stream", noted)
+    return seen
+
+
+def rich_run(folder):
+    """A run with something in every part of its page."""
+    run = make_run(folder, steps=400, done=400, every=100, image_size=64, width=32, ema=0.999)
+    vitals(run, g_move=0.0)
+    rows = [{"step": k, "samples": 70, "measures": measures(swd=(90, 10), distance=(50, 80))} for k in (99, 199)]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return run
+
+
+def test_no_value_becomes_html(tmp_path, given):
+    """Not only those that come from outside today: the template writes none of them as it is."""
+    clean = Tree(write(rich_run(tmp_path / "run"), run_page.RUNNING)[0])
+    ours = {"light": given["light"], "dark": given["dark"], "facts": given["facts"]}
+    words = html.render("run_report.html", **{**poisoned({k: v for k, v in given.items() if k not in ours}), **ours})
+    tree = Tree(words)
+    assert Counter(tag for tag, _ in tree.elements) == Counter(tag for tag, _ in clean.elements)
+    assert not [a for _, a in tree.elements if "onerror" in a]
+    assert words.count("&lt;img src=x onerror=alert(1)&gt;") > 200
+    assert words.count(r"\u003cimg src=x onerror=alert(1)\u003e") > 4
+
+
+def test_the_template_uses_every_value_and_does_without_none(tmp_path, given, run):
+    names, used = set(), set()
+    for folder, state in ((rich_run(tmp_path / "run"), run_page.FINISHED), (run, run_page.RUNNING)):
+        write(folder, state)
+        values = {name: value for name, value in given.items() if name not in ("title", "light", "dark")}
+        names |= values.keys()
+        for name in values:
+            try:
+                html.render("run_report.html", title="t", **{k: v for k, v in values.items() if k != name})
+            except (jinja2.UndefinedError, TypeError):  # the second where it becomes JSON
+                used.add(name)
+    assert used == names
 
 
 def test_long_words_are_cut(tmp_path):
