@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import records
-import report
-from workers import GPU_PEERS, HERE, PEERS, TORCH, TORCH_COMPILE, Peer
+import results_page
+from measured_programs import GPU_PEERS, HERE, PEERS, TORCH, TORCH_COMPILE, Peer
 
 from minigan.nn.backend import get_backend
 from minigan.system.console import complain, say
@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 failed.append(name)
     results = records.results_folder(arguments)
     try:
-        report.write(results, results.parent / "RESULTS.md")
+        results_page.write(results, results.parent / "RESULTS.md")
     except UserError as error:  # nothing could be measured: the reasons are above
         complain(str(error))
     if failed:
@@ -109,7 +109,7 @@ def _all() -> list[str]:
 
 
 def _options(benchmark: Benchmark, arguments: argparse.Namespace) -> list[str]:
-    """Those of our own options that a script knows."""
+    """The options of this call that a script knows."""
     options = ["--quick"] if arguments.quick else []
     if arguments.results is not None:
         options += ["--results", str(arguments.results)]

@@ -1,15 +1,15 @@
 """Every convolution of both networks, its three passes, by every kernel: time, rate, and memory moved.
 
-Each result is first compared with im2col in float64, and im2col in float64 with the loops, which are the definition;
-what is off by more than the tolerance stops the benchmark. Then all kernels, and PyTorch where it is installed, do the
+Each result is first compared with im2col in float64, and im2col in float64 with the loops, which are the definition.
+A larger difference than the tolerance stops the benchmark. Then all kernels, and PyTorch where it is installed, do the
 same pass in turn. The loops are timed on one image only: they are the oracle and not a competitor.
 
     python benchmarks/conv_kernels.py
     python benchmarks/conv_kernels.py --torch-python OTHER/bin/python --layers "D conv 2" "G convT 4"
 
-GFLOP/s count a direct convolution's operations, 2 N Ho Wo Kh Kw C O, whatever a kernel really does. Bytes are those of
-the two arrays read and the one written, each once; beside them stand the bytes of what the algorithm makes on the way,
-written once and read once: im2col's patch matrix, Winograd's transformed tiles and their products.
+GFLOP/s count a direct convolution's operations, 2 N Ho Wo Kh Kw C O, also where a kernel does fewer. Bytes are those of
+the two arrays read and the one written, each once. Beside them stand the bytes of the arrays that the algorithm makes
+in between, written once and read once: im2col's patch matrix, Winograd's transformed tiles and their products.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from typing import Any
 
 import numpy as np
 import records
-from networks import PASSES, ConvLayer, conv_layers
+from flop_counts import PASSES, ConvLayer, conv_layers
+from measured_minigan import conv_passes
+from measured_programs import TORCH, Worker, Workers, in_turn
 from records import spread, verify
 from tqdm import tqdm
 from train_step import add_size
-from worker_minigan import conv_passes
-from workers import TORCH, Worker, Workers, in_turn
 
 from minigan.system.console import say
 from minigan.system.errors import UserError

@@ -1,11 +1,11 @@
-"""Images per second out of the data path, and what share of a training step that is.
+"""Images per second out of the data path, and the share of a training step that they take.
 
-Everything that a step is fed with: pictures drawn from the memory-mapped cache and turned into float32, noise, and soft
-labels. In training a second thread prepares the next step's pictures meanwhile; here their whole cost is counted, as if
-nothing overlapped. Batches and steps are timed in turn.
+Measures everything that a step gets: images drawn from the memory-mapped cache and turned into float32, noise, and soft
+labels. In training a second thread prepares the next step's images during a step; here their whole cost is counted, as
+if nothing overlapped. Batches and steps are timed in turn.
 
     python benchmarks/data_pipeline.py                      # drawn faces
-    python benchmarks/data_pipeline.py --data my-pictures   # a folder
+    python benchmarks/data_pipeline.py --data my-images     # a folder
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from functools import partial
 
 import records
+from measured_programs import Workers, in_turn
 from records import spread
 from train_step import add_size
-from workers import Workers, in_turn
 
 from minigan.data.open import open_images
 from minigan.system.cli import path_name
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = records.parser(__doc__)
-    parser.add_argument("--data", type=path_name, metavar="FOLDER", help="pictures (default: drawn faces)")
+    parser.add_argument("--data", type=path_name, metavar="FOLDER", help="images (default: drawn faces)")
     parser.add_argument("--count", type=records.at_least(1), default=2000, help="how many faces to draw (default 2000)")
     parser.add_argument("--pairs", type=records.at_least(1), default=7, help="turns of each (default 7)")
     add_size(parser)

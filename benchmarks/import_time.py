@@ -15,9 +15,9 @@ import sys
 from collections.abc import Sequence
 
 import records
+from measured_programs import HERE
 from records import spread
 from tqdm import trange
-from workers import HERE
 
 from minigan.system.console import say
 

@@ -1,7 +1,7 @@
 """Making images: one at a time, and a thousand; beside PyTorch's generator, eager and compiled.
 
 All programs have the same weights and the same noise, and their images have to agree before anything is timed. For many
-images each program takes them in batches, and may choose the size of a batch that it is fastest with.
+images each program makes them in batches, of the size with which it is fastest.
 
     python benchmarks/inference.py
     python benchmarks/inference.py --torch-python OTHER/bin/python --images 1 64 1000
@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 import records
+from measured_programs import MINIGAN_ALONE, TORCH, TORCH_COMPILE, Worker, Workers, in_turn
 from records import spread
 from tqdm import tqdm
 from train_step import add_size, compare
-from workers import MINIGAN_ALONE, TORCH, TORCH_COMPILE, Worker, Workers, in_turn
 
 from minigan.system.console import say
 
@@ -80,8 +80,7 @@ def measure(workers: Sequence[Worker], folder: str, images: int, pairs: int) -> 
         worker.ask("first_images", folder=folder, images=images)
     made = {w.name: np.load(Path(folder) / f"{images}-{w.name}.npy", allow_pickle=False) for w in workers}
     errors = {
-        name: records.verify(f"{name}, {images} images,", pictures, made[own], TOLERANCE)
-        for name, pictures in made.items()
+        name: records.verify(f"{name}, {images} images,", drawn, made[own], TOLERANCE) for name, drawn in made.items()
     }
     batch_size, contestants = {}, {}
     choices = [b for b in BATCHES if b < images] or [images]

@@ -1,9 +1,9 @@
 """What the options for better training are worth: the same steps with and without each, over several seeds.
 
-Every run keeps the generator's average (--ema), which changes nothing about the training, so that each gives two
-results. They are measured as by `minigan.evaluate`, against the same real pictures and with the same noise. Finished
-runs are kept in --runs and not made again, so that it can be stopped and called again. The numbers depend on the
-pictures; those of the project's own faces (without --data) are another matter than those of real ones.
+Every run keeps the generator's average (--ema), which does not change the training, so that each run gives two results.
+They are measured as `minigan.evaluate` does, against the same real images and with the same noise. Finished runs are
+kept in --runs and not made again, so that the script can be stopped and called again. The numbers depend on the images:
+real faces give others than the project's own drawn ones (without --data).
 
     python benchmarks/options.py --data real-faces --runs options-runs --threads 1
 """
@@ -86,8 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = records.parser(__doc__)
-    parser.add_argument("--data", type=Path, help="folder of pictures (default: drawn faces)")
-    parser.add_argument("--judge", type=Path, help="folder of pictures to measure against, if not the same")
+    parser.add_argument("--data", type=Path, help="folder of images (default: drawn faces)")
+    parser.add_argument("--judge", type=Path, help="folder of images to measure against, if not the same")
     parser.add_argument("--runs", type=Path, help="folder for the runs (default: a temporary one)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="default: 1 2 3")
     parser.add_argument("--arms", nargs="+", choices=tuple(ARMS), default=list(ARMS), help="default: all")
@@ -137,7 +137,7 @@ def one_run(path: Path, arm: str, seed: int, arguments: argparse.Namespace, yard
     for name in ("raw", "ema"):
         faces = draw_samples(load_generator(path, raw=name == "raw")[0], yardstick.samples, 0, NUMPY)
         if faces is None:
-            raise RunError(f"{path}: the generator draws values that are no numbers")
+            raise RunError(f"{path}: the generator draws NaN")
         measures[name] = {key: m.to_dict() for key, m in yardstick.compare(faces).items()}
     log = np.loadtxt(path / "log.csv", delimiter=",", skiprows=1, ndmin=2)[-200:]
     row = {
@@ -150,9 +150,7 @@ def one_run(path: Path, arm: str, seed: int, arguments: argparse.Namespace, yard
     }
     write_text(kept, json.dumps(row))
     swd = {name: found["swd"]["value"] for name, found in measures.items()}
-    say(
-        f"{path.name}: {swd['raw']:.1f}, averaged {swd['ema']:.1f} (real pictures {measures['raw']['swd']['real']:.1f})"
-    )
+    say(f"{path.name}: {swd['raw']:.1f}, averaged {swd['ema']:.1f} (real images {measures['raw']['swd']['real']:.1f})")
     return row
 
 
@@ -169,7 +167,7 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
     for name in SHOWN:
         if name not in rows[0]["measures"]["raw"]:
             continue
-        say(f"{name} (real pictures: {rows[0]['measures']['raw'][name]['real']:.3g})")
+        say(f"{name} (real images: {rows[0]['measures']['raw'][name]['real']:.3g})")
         for arm in dict.fromkeys(row["arm"] for row in rows):
             cells = []
             for kind in ("raw", "ema"):

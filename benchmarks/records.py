@@ -1,7 +1,7 @@
-"""What the benchmarks share besides workers: options, raw numbers kept as JSON, and the few statistics used.
+"""What the benchmarks share: options, raw numbers kept as JSON, and a few statistics.
 
-Every benchmark prints its figures for the person who ran it and writes one file, ``<benchmark>-<time>.json``, with all
-single measurements and with all that is needed to know where they come from. `report` makes RESULTS.md of these.
+Every benchmark prints its figures and writes one file, ``<benchmark>-<time>.json``, with every single measurement and
+with the machine, versions and settings behind it. `results_page` makes RESULTS.md of these files.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from workers import HERE, MINIGAN, PEERS, Peer, WorkerError, Workers
+from measured_programs import HERE, MINIGAN, PEERS, Peer, WorkerError, Workers
 
 import minigan
 from minigan.system.atomic_files import write_text
@@ -81,7 +81,7 @@ def libraries(peers: Iterable[Peer]) -> list[str]:
 
 
 def run(main: Callable[[Sequence[str] | None], int]) -> int:
-    """Call a benchmark's main and turn what it raises into one line and an exit status."""
+    """Call a benchmark's main; an error of ours becomes one line and an exit status."""
 
     def command(argv: Sequence[str] | None) -> int:
         try:
@@ -118,7 +118,7 @@ def start(
 
 
 def relative_error(result: np.ndarray, truth: np.ndarray) -> float:
-    """Largest difference, relative to the largest true value; infinite where shapes differ or numbers are none."""
+    """Largest difference, relative to the largest true value; infinite where shapes differ or values are NaN."""
     if result.shape != truth.shape or not np.isfinite(result).all():
         return float("inf")
     scale = max(float(np.abs(truth).max()), np.finfo(np.float64).tiny)
@@ -217,14 +217,14 @@ def keep(benchmark: str, arguments: argparse.Namespace, *, programs: Workers | N
 
 
 def command() -> str:
-    """The command line, of paths only the last part: where things lie on this machine is nobody else's business."""
+    """The command line, with only the last part of paths: raw numbers are published, this machine's folders are not."""
     program, *options = sys.argv
     told = [Path(a).name if b in PATH_OPTIONS else a for a, b in zip(options, ["", *options], strict=False)]
     return shlex.join(["python", f"benchmarks/{Path(program).name}", *told])
 
 
 def results_folder(arguments: argparse.Namespace) -> Path:
-    """Where raw numbers go; made if need be. Quick runs do not mix with real ones unless told to."""
+    """The folder for raw numbers, made if it is missing. By default, quick runs have a folder of their own."""
     quick = Path(tempfile.gettempdir()) / "minigan-quick" / "results"
     folder: Path = arguments.results or (quick if arguments.quick else RESULTS)
     try:
@@ -235,7 +235,7 @@ def results_folder(arguments: argparse.Namespace) -> Path:
 
 
 def machine() -> dict[str, Any]:
-    """What there is to know about this machine, as far as the system tells."""
+    """Facts about this machine, as far as the system tells them."""
     facts: dict[str, Any] = {
         "cpu": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),

@@ -1,6 +1,6 @@
-"""What an image costs in batches of different sizes, and a step with different numbers of threads.
+"""The time for an image in batches of different sizes, and for a step with different numbers of threads.
 
-A flat line over the batch sizes means that nothing falls out of a cache and that no fixed cost is left to share. The
+The same time at all batch sizes means that no array gets too large for the caches, and that fixed costs are small. The
 programs take turns at every batch size; every number of threads has a process of its own.
 
     python benchmarks/scaling.py
@@ -18,10 +18,10 @@ from functools import partial
 from typing import Any
 
 import records
+from measured_programs import TORCH, Worker, Workers, in_turn
 from records import spread
 from tqdm import tqdm
 from train_step import add_size
-from workers import TORCH, Worker, Workers, in_turn
 
 from minigan.system.console import say
 

@@ -1,7 +1,7 @@
 """Seconds per training step, beside PyTorch's and Keras's where they are installed.
 
-Each program runs in a process of its own and waits; this script lets them take a turn each (A B C, C B A, ...), so that
-whatever else the machine does meanwhile hits all alike. Before anything is timed, all take one step from the same
+Each program runs in a process of its own and waits. This script lets them take turns (A B C, C B A, ...), so that other
+work on the machine slows all of them alike. Before anything is timed, all take one step from the same
 weights and inputs, and their losses have to agree. What counts is the median of the ratios of neighbouring turns.
 
     python benchmarks/train_step.py
@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 import records
-from networks import step_flops
+from flop_counts import step_flops
+from measured_programs import GPU_MINIGAN, GPU_PEERS, MINIGAN, PEERS, Worker, WorkerError, Workers, in_turn
 from records import Spread, spread
 from tqdm import tqdm
-from workers import GPU_MINIGAN, GPU_PEERS, MINIGAN, PEERS, Worker, WorkerError, Workers, in_turn
 
 from minigan.gan.models import MAX_WIDTH
 from minigan.nn.backend import BACKENDS, get_backend
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.quick:
         arguments.batch_size, arguments.width, arguments.image_size = 4, 4, 32
         arguments.pairs, arguments.warmup = 2, 0
-    get_backend(arguments.backend)  # what is missing is best said here
+    get_backend(arguments.backend)  # if something is missing, say so before anything starts
     size = {"batch_size": arguments.batch_size, "width": arguments.width, "image_size": arguments.image_size}
     with tempfile.TemporaryDirectory() as folder, Workers() as programs:
         own, peers = (GPU_MINIGAN, GPU_PEERS) if arguments.backend == "cupy" else (MINIGAN, PEERS)
@@ -141,7 +141,7 @@ def measure(workers: Sequence[Worker], pairs: int, warmup: int) -> dict[str, lis
 def compare(turns: dict[str, list[dict[str, Any]]]) -> dict[str, Spread]:
     """Ratio of minigan's seconds to each other program's, median and quartiles over the pairs.
 
-    Where there are several minigans, the fastest of the other program's precision is what it is compared with.
+    Where minigan was measured in several ways, each program is compared with the fastest of its own precision.
     """
     seconds = {name: [turn["seconds"] for turn in answers] for name, answers in turns.items()}
     own = [name for name in seconds if name.startswith("minigan")]

@@ -1,8 +1,8 @@
 """Make the course's notebooks from their sources, and run them: ``python lessons/build.py [NN ...]``.
 
-Two notebooks come of a source (`lessons.source_format`): ``lessons/NN_name.ipynb``, in which students write, and
-``lessons/solutions/NN_name.ipynb``, executed. Both are run to their ends, the first one untouched and thrown away:
-every check in it has to say that nothing is written yet, and every check in the other one has to pass.
+Each source makes two notebooks (`lessons.source_format`): ``lessons/NN_name.ipynb``, in which students write, and
+``lessons/solutions/NN_name.ipynb``, which is saved with its outputs. Both are run to the end. In the first one every
+check has to say that nothing is written yet, and its outputs are thrown away; in the other one every check has to pass.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from minigan.system.cli import Parser, core_count, run_command  # noqa: E402
 from minigan.system.errors import UserError  # noqa: E402
 
 MOST_BYTES = 1_000_000
-"""A notebook has fewer: GitHub shows no larger ones, and every reader loads all of it."""
+"""A notebook is smaller than this: GitHub shows no larger ones, and every reader loads all of it."""
 
 FAST_SECONDS = 90.0
 """Longest a notebook may take in fast mode."""
@@ -52,7 +52,7 @@ CELL_SECONDS = 900
 # ------------------------------------------------------------------------------------------------------------------ run
 @dataclass
 class Ran:
-    """An executed notebook: what came of it, and what is wrong with that."""
+    """An executed notebook, how long it took, and what is wrong with it."""
 
     lesson: str
     kind: str
@@ -111,7 +111,7 @@ def run_notebook(source: Path, kind: str, *, fast: bool, threads: int) -> Ran:
 
 
 def _environment(folder: Path, verdicts: Path, *, fast: bool, threads: int) -> dict[str, str]:
-    """Nothing of the user's own gets in: no kept layers, no settings of IPython."""
+    """The kernel's environment, without anything of the user's own: no kept layers, no settings of IPython."""
     environment = dict(os.environ)
     environment |= {
         "MINIGAN_LESSONS_VERDICTS": str(verdicts),

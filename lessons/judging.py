@@ -22,7 +22,7 @@ from minigan.check.outcomes import FAILED, NOT_IMPLEMENTED, PASSED, Finding
 from minigan.system.errors import UserError
 
 SMALL = 12
-"""Arrays of up to so many elements are printed in full."""
+"""Arrays of up to this many elements are printed in full."""
 
 _LESSONS = Path(__file__).resolve().parent
 _LIBRARY = Path(inspect.getfile(UserError)).resolve().parents[1]
@@ -119,9 +119,9 @@ class Mistake:
     Parameters
     ----------
     function : callable
-        Does what they do; takes the exercise's arguments.
+        Makes this mistake; takes the exercise's arguments.
     why : str
-        What it is and why it is wrong: this is what they are told.
+        What the mistake is and why it is wrong; the student reads this.
     """
 
     function: Callable[..., Any]
@@ -142,11 +142,11 @@ class Exercise:
     cases : callable, optional
         Random generator to a list of tuples of arguments.
     mistakes : sequence of Mistake
-        The first one that gives what the student gives, wherever that is wrong, is named.
+        The student is told the first one that gives the same wrong results.
     hints : tuple of str
         Three, from a nudge to the way out.
     tolerance : float
-        Largest error that is right, as a share of the largest expected value.
+        Largest error that still counts as right, as a share of the largest expected value.
     judge : callable, optional
         In place of reference and cases: takes what `check` was given, returns a `Verdict`.
     doc : str
@@ -275,7 +275,7 @@ def blame(error: Exception, given: Sequence[Any]) -> Finding | None:
 
 
 def _is_library(filename: str) -> bool:
-    """Whether a frame is NumPy's, minigan's or the course's: students want to see the line of their own."""
+    """Whether a frame is NumPy's, minigan's or the course's: a student wants to see a line of their own code."""
     path = Path(filename)
     if filename.startswith("<__array_function__") or "numpy" in path.parts:
         return True
@@ -335,8 +335,8 @@ def _on_cases(exercise: Exercise, function: Any, seed: int) -> Verdict:
             if not _unchanged(before, after):
                 return Verdict.wrong(
                     f"{name} modifies its input {argument}",
-                    cause="an in-place operation (+=, *=, a[...] = , out=) works on the array itself, and whoever "
-                    "passed it still needs it. A view shares memory with its array, too.",
+                    cause="an in-place operation (+=, *=, a[...] = , out=) works on the array itself, and the "
+                    "caller still needs it as it was. A view shares memory with its array, too.",
                     code="E20",
                     where=name,
                 )

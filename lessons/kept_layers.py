@@ -23,6 +23,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
+from minigan.check.sandbox.older_files import with_present_imports
 from minigan.nn.ops import LIBRARY, Ops
 from minigan.system.atomic_files import write_text
 from minigan.system.errors import UserError
@@ -76,7 +77,7 @@ def keep_functions(exercise: str, functions: Sequence[Callable[..., Any]]) -> tu
     path = layers_file()
     names = EXERCISES[exercise].functions
     try:
-        before = path.read_text(encoding="utf-8") if path.exists() else HEAD
+        before = _read(path) if path.exists() else HEAD
         section = _Section()
         entries = [_collect(function, section) for function in functions]
         aliases = {name: entry for name, entry in zip(names, entries, strict=True) if name != entry}
@@ -93,7 +94,7 @@ def keep_functions(exercise: str, functions: Sequence[Callable[..., Any]]) -> tu
 
 
 def _collect(thing: Any, section: _Section) -> str:
-    """Add a function or class and all it needs to a section; its own name comes back."""
+    """Add a function or class and all it needs to a section, and return its name."""
     thing = inspect.unwrap(thing) if callable(thing) else thing
     name = getattr(thing, "__name__", "")
     if not isinstance(thing, FunctionType | type):
@@ -119,7 +120,7 @@ def _collect(thing: Any, section: _Section) -> str:
 
 
 def _class_source(owner: type) -> str:
-    """The source of a class; that of a notebook's own is found only by looking through the cells, the latest first."""
+    """The source of a class. For a class that a notebook defines, its cells are searched, the latest first."""
     with contextlib.suppress(OSError, TypeError):
         return inspect.getsource(owner)
     for entry in reversed(list(linecache.cache.values())):
@@ -270,7 +271,7 @@ def _joined(others: str, exercise: str, section: _Section, aliases: dict[str, st
 
 
 def _must_work(exercise: str, text: str, path: Path) -> None:
-    """Insist that the file as it would be written has the layer, on its own."""
+    """Raise NotKeptError unless the layer works from the text of the new file alone."""
     from minigan.check.engine.ladder import run_exercise
     from minigan.check.exercises import EXERCISES
     from minigan.check.outcomes import PASSED
@@ -284,6 +285,11 @@ def _must_work(exercise: str, text: str, path: Path) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------------------- read
+def _read(path: Path) -> str:
+    """The text of the file of kept layers, the imports of an older one brought up to date."""
+    return with_present_imports(path.read_bytes()).decode("utf-8").replace("\r\n", "\n")
+
+
 def _module(text: str, path: Path) -> ModuleType:
     """Run the text of the file of kept layers."""
     module = ModuleType("my_layers")
@@ -305,7 +311,7 @@ def _kept() -> dict[str, Callable[..., Any]]:
     if not path.exists():
         return {}
     try:
-        module = _module(path.read_text(encoding="utf-8"), path)
+        module = _module(_read(path), path)
     except (NotKeptError, OSError, UnicodeDecodeError) as error:
         raise UserError(f"{error}; mend the file, or delete it to go on with minigan's own layers") from None
     if vars(module).get("LAYOUT", "NHWC") != "NHWC":

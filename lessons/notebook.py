@@ -1,8 +1,9 @@
 """What the notebooks import: `check`, pictures, and the file in which a student's own layers are kept.
 
-One `check` serves all exercises: those of `minigan.check` go to its engine, a lesson's own to `lessons.judging`; both
-are told alike. `show` displays a picture with a text in its place, `yours` lets a picture be drawn before its function
-is written, and `keep`, `my` and `my_ops` carry a student's layers from one lesson to the next.
+One `check` serves all exercises, those of `minigan.check` and the lessons' own: `lessons.judging` judges both, and both
+are reported in the same form. `show` displays a picture, with a text for readers who cannot see it. `yours` lets a
+picture be drawn before the student has written its function. `keep`, `my` and `my_ops` carry a student's layers from
+one lesson to the next (`lessons.kept_layers`).
 """
 
 from __future__ import annotations
@@ -107,14 +108,15 @@ def _told(name: str, verdict: Verdict, lesson: int, hints: tuple[str, ...], hint
     shown = 1 if hint is None else hint
     if not finding.hints:
         finding = replace(finding, hints=tuple(filter(None, hints)))
-        shown = 0 if hint is None and finding.cause else shown  # the cause says more than a hint for everybody
+        # A cause found for this answer says more than a general hint.
+        shown = 0 if hint is None and finding.cause else shown
     status = FAILED if verdict.status == FAILED else verdict.status
     outcome = Outcome(name, status, finding, list(verdict.right), lesson)
     return render_finding(outcome, "", hint=shown)
 
 
 def _record(kind: str, name: str, verdict: Verdict) -> None:
-    """Where the course is built, verdicts are written down; MINIGAN_LESSONS_VERDICTS names the file."""
+    """Append the verdict to the file that MINIGAN_LESSONS_VERDICTS names; ``lessons/build.py`` reads it."""
     path = os.environ.get("MINIGAN_LESSONS_VERDICTS")
     if path:
         title = verdict.finding.title if verdict.finding else verdict.said
@@ -180,7 +182,7 @@ def _close(figure: Figure) -> None:
 
 
 def yours(function: Callable[..., Any], reference: Callable[..., Any]) -> Callable[..., Any]:
-    """The student's function as long as it is written, the reference otherwise.
+    """The student's function if it is written, the reference otherwise.
 
     Parameters
     ----------

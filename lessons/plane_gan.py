@@ -1,6 +1,6 @@
 """A GAN in the plane: lesson 6's world, small enough to watch.
 
-Real "images" are points of the plane, drawn from eight small Gaussians on a ring; the generator turns noise into
+The real "images" are points of the plane, drawn from eight small Gaussians on a ring; the generator turns noise into
 points, the discriminator gives every place of the plane a logit. Both are three Dense layers, so that a thousand rounds
 of training take a few seconds on one processor core, and everything there is to see fits into one picture.
 
@@ -32,7 +32,7 @@ from minigan.nn.optimizers import Adam
 MODES = 8
 RADIUS = 2.0
 SIGMA = 0.15
-"""Standard deviation of each Gaussian: neighbouring modes lie ten of them apart."""
+"""Standard deviation of each Gaussian; neighbouring modes lie ten standard deviations apart."""
 BATCH = 128
 NOISE_SIZE = 8
 HIDDEN = 64
@@ -66,7 +66,7 @@ def networks(seed: int, ops: Ops = LIBRARY) -> tuple[Sequential, Sequential]:
     Parameters
     ----------
     seed : int
-        For the first weights.
+        Seed of the first weights.
     ops : Ops
         The functions the layers call: yours, if you kept some.
 
@@ -216,7 +216,7 @@ def play(
     d_steps, g_steps : int
         Steps of each network in a round.
     d_learning_rate, g_learning_rate, beta_1 : float
-        Of Adam.
+        Adam's settings.
     frames : int or sequence of int
         Moments to keep: how many, evenly spaced from the beginning to the end, or after which rounds.
     ops : Ops

@@ -27,7 +27,8 @@ from minigan.nn.network import Sequential
 from minigan.pages.plots import GAP, SCALE
 from minigan.runs.checkpoint import load_tensors
 from minigan.runs.config import RunConfig
-from minigan.runs.run_folder import VITALS_NAME, list_pictures, open_config, read_history, read_rows
+from minigan.runs.layout import VITALS_NAME
+from minigan.runs.run_records import list_images, open_config, read_history, read_rows
 
 FOLDER = Path(__file__).resolve().parent / "runs"
 GENERATOR = "generator.safetensors"
@@ -165,7 +166,7 @@ def save_recorded(run: Path, folder: Path, letter: str) -> None:
     config, _ = open_config(run)
     steps, history = read_history(run)
     rows = [row for row in read_rows(run, VITALS_NAME) if set(VITALS) <= row.keys()]
-    pictures = dict(list_pictures(run, fixed=True))
+    pictures = dict(list_images(run, fixed=True))
     kept = [step for step in FRAME_STEPS if step in pictures]
     np.savez_compressed(
         folder / f"{letter}.npz",
@@ -211,7 +212,7 @@ def _faces(sheet: Array, side: int) -> Array:
 
 # ------------------------------------------------------------------------------------------------- lesson 13's pictures
 HELD_OUT_SEED = 1
-"""Of drawn faces that no run is trained on."""
+"""Seed of the drawn faces that no run is trained on."""
 
 
 def held_out_faces(image_size: int, count: int) -> Array:
@@ -229,7 +230,7 @@ def colour_reader(faces: Array) -> Reader:
     Returns
     -------
     minigan.data.drawn.modes.Reader
-        Its hair styles are read less well than minigan's own reader does: that is fitted to 4,000 faces.
+        It reads hair styles less well than minigan's own reader, which is fitted to 4,000 faces.
     """
     return Reader(faces, true_labels(range(len(faces)), HELD_OUT_SEED)["hair_style"])
 

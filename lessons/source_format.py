@@ -8,8 +8,8 @@ plain cells it may have
   that raises NotImplementedError; with ``# --- your code: best_h = None`` it is what follows the colon,
   and what stands behind ``#: `` in the lines below;
 * cells tagged "solution", in the solution notebook only;
-* cells tagged "picture": students see beforehand what the solution shows, below the cell where it is to come of their
-  own work, and as the cell's output where it only explains something.
+* cells tagged "picture": students see the solution's picture beforehand. A picture that depends on their own work is
+  shown below the cell; one that only explains something is the cell's output.
 """
 
 from __future__ import annotations
@@ -197,8 +197,8 @@ def exercise_notebook(cells: Sequence[Cell], name: str, solution: Any = None) ->
     name : str
         The source's name, for messages.
     solution : notebook, optional
-        Executed. Its pictures are shown: below the cell where the student's own work is to show the same, and in the
-        cell's output where it only explains something.
+        Executed. Its pictures are shown: below the cell if the student's own work is to draw the same, as the cell's
+        output if the picture only explains something.
 
     Returns
     -------
@@ -227,8 +227,8 @@ def solution_notebook(cells: Sequence[Cell], name: str) -> Any:
 def own_cells(cells: Sequence[Cell], name: str) -> set[int]:
     """Numbers of the code cells whose outcome depends on what the student writes.
 
-    These are the exercises, whatever asks `lessons.notebook` for the student's functions, and all that uses their
-    names.
+    These are the exercises, the cells that ask `lessons.notebook` for the student's functions (`yours`, `my`,
+    `my_ops`), and the cells that use a name which one of these has defined.
     """
     own: set[int] = set()
     touched: set[str] = set()
@@ -298,7 +298,7 @@ def _plain(alt: str) -> str:
 
 
 def _notebook(cells: list[Any]) -> Any:
-    """Cells as a notebook; a cell's id is made of its text, so that a change to one leaves the others' alone."""
+    """Cells as a notebook. A cell's id is made from its text, so a change to one cell leaves the other ids alone."""
     from nbformat import v4
 
     seen: dict[str, int] = {}

@@ -35,7 +35,8 @@ from minigan.fast.cpu.thread_pool import working_with
 from minigan.nn.backend import BACKENDS, get_backend
 from minigan.nn.rng import MAX_SEED
 from minigan.runs.config import RunConfig
-from minigan.runs.run_folder import METRICS_NAME, VITALS_NAME, open_config, read_history, read_rows
+from minigan.runs.layout import METRICS_NAME, VITALS_NAME
+from minigan.runs.run_records import open_config, read_history, read_rows
 from minigan.runs.saved_generator import load_generator
 from minigan.system.atomic_files import write_text
 from minigan.system.cli import Parser, core_count, path_name, run_command, whole

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from minigan.evaluation.run_page import renew
-from minigan.runs.run_folder import REPORT_NAME
+from minigan.runs.layout import REPORT_NAME
 from minigan.system.cli import Parser, path_name, run_command
 from minigan.system.console import one_line, say
 from minigan.system.errors import RunError, UserError

@@ -24,16 +24,8 @@ from minigan.gan.models import discriminator, generator
 from minigan.gan.step import build_gan
 from minigan.nn.backend import get_backend
 from minigan.runs.config import PRESETS, RunConfig, resumed_config
-from minigan.runs.run_folder import (
-    Run,
-    check_new_folder,
-    expect_checkpoint,
-    finished_steps,
-    fresh_folder,
-    lock_run,
-    newest_step,
-    open_config,
-)
+from minigan.runs.run_folder import Run, check_new_folder, fresh_folder, lock_run
+from minigan.runs.run_records import expect_checkpoint, finished_steps, newest_step, open_config
 from minigan.runs.settings import add_options
 from minigan.system.cli import Parser, path_name, run_command
 from minigan.system.console import complain, one_line, say

@@ -478,14 +478,14 @@ def judge_trap(x: Any) -> Verdict:
         broken = centre_rows_broken(x)
     except ValueError as error:
         return Verdict.wrong(
-            f"for shape {x.shape} NumPy refuses",
+            f"for shape {x.shape} NumPy raises an error",
             str(error),
-            cause="an error that is raised is a friend. Look for the shape for which nobody says a word.",
+            cause="an error that is raised is a friend. Look for a shape for which NumPy raises none.",
         )
     if broken.shape != x.shape:
         return Verdict.wrong(
             f"for shape {x.shape} the result has shape {broken.shape}",
-            cause="that is a trap indeed, but its shape gives it away. Look for one that nobody notices.",
+            cause="that is a trap indeed, but the result's shape shows it. Look for one that nothing shows.",
         )
     if np.allclose(broken, centre_rows(x)):
         return Verdict.wrong(
@@ -519,7 +519,7 @@ def framed(x: Array) -> Array:
 
 
 def framed_broken(x: Array) -> Array:
-    """`framed` with a mistake, about whose border it is."""
+    """`framed` with a mistake, for students to find."""
     y = x[:]
     y[0] = y[-1] = 0
     y[:, 0] = y[:, -1] = 0
@@ -546,7 +546,7 @@ FRAMED = Exercise(
         Mistake(lambda x: np.pad(x, 1), "this puts a border around x; its own border was to become 0."),
     ),
     hints=(
-        "Look at x after the call. Who painted it?",
+        "Look at x after the call. What has changed it?",
         "x[:] of a list is a copy. x[:] of an array is a view: the same memory under a second name.",
         "y = x.copy() in the first line; the rest may stay.",
     ),
@@ -568,7 +568,7 @@ STEPS = Exercise(
     (
         Mistake(lambda x: x[:, :-1] - x[:, 1:], "the sign: a row that rises has positive steps."),
         Mistake(lambda x: x[1:] - x[:-1], "these are the steps from one row to the next; axis 1 was asked for."),
-        Mistake(lambda x: np.diff(x, axis=1, prepend=0), "the first column has nobody to its left: W - 1 steps."),
+        Mistake(lambda x: np.diff(x, axis=1, prepend=0), "the first column has no column to its left: W - 1 steps."),
         Mistake(lambda x: np.abs(x[:, 1:] - x[:, :-1]), "a step down is negative; no absolute value."),
     ),
     hints=(

@@ -2,8 +2,8 @@
 
 A `Subject` is a small function with its backward and the arguments on which it is tried; a `Mutant` is a wrong backward
 of a subject. Each mutant is killed by one good habit and survives without it (a random dy, every argument, shapes
-compared, a tolerance that knows the size of things); each subject is one that a careless check accuses or lets pass
-unseen. `survival` tries any check on all of them.
+compared, a tolerance relative to the size of the numbers). Each subject is one that a careless check accuses, or whose
+mutants it misses. `survival` tries any check on all of them.
 """
 
 from __future__ import annotations
@@ -312,7 +312,7 @@ def directional_slope(f: Callable[[Array], Array], x: Array, dy: Array, v: Array
 def trusted_slope(f: Callable[[Array], Array], x: Array, dy: Array, v: Array, h: float = 1e-5) -> tuple[float, bool]:
     """The slope along v, and whether h and h/2 agree about it."""
     coarse, fine = directional_slope(f, x, dy, v, h), directional_slope(f, x, dy, v, h / 2)
-    floor = 1e-14 * np.sum(np.abs(f(x) * dy)) / h  # what rounding alone can do, with a margin of fifty
+    floor = 1e-14 * np.sum(np.abs(f(x) * dy)) / h  # what rounding alone can do, times fifty
     return fine, bool(abs(coarse - fine) <= 1e-6 * abs(fine) + floor)
 
 
@@ -416,7 +416,7 @@ CARELESS: dict[str, Check] = {
     "first argument": first_check,
     "float32": single_check,
 }
-"""Checks as they are often written, by what is special about them."""
+"""Checks as they are often written, by a name that says what is special about each."""
 
 
 @dataclass(frozen=True)
@@ -702,7 +702,7 @@ def _bent(x: Array) -> Array:
 
 
 def _trust_cases() -> list[tuple[str, Any, Array, Array, Array, bool]]:
-    """What, f, x, dy, v, and whether the slope is to be trusted."""
+    """Description, f, x, dy, v, and whether the slope is to be trusted."""
     near, far = np.array([0.7, 4e-6, -1.1]), np.array([0.7, 0.4, -1.1])
     dy, v = np.array([1.0, -2.0, 0.5]), np.array([1.0, 1.5, -0.5])
     along = np.array([1.0, 0.0, 1.0])
@@ -815,7 +815,7 @@ def _told(trial: Trial) -> str:
 
 
 def _nth(tries: int, seeds: int = 5) -> str:
-    """The backward on which a check was when it had given so many answers."""
+    """The name of the backward that a check was called with when it had given this many answers."""
     names = [s.name for s in SUBJECTS] + [f"{short(m.subject)}, {m.name}" for m in MUTANTS]
     return names[tries // seeds]
 
@@ -840,7 +840,7 @@ KILL_THE_MUTANTS = Exercise(
 
 # ------------------------------------------------------------------------------------------------------------- break it
 def hurried_gradient(f: Callable[[Array], Array], x: Array, dy: Array, h: float = 1e-5) -> Array:
-    """The patient of the bug hunt: it moves x in place, and forgets that x is somebody's array and f may return it."""
+    """The broken function of a bug hunt: it moves the caller's x in place, and f may return x itself."""
     gradient = np.zeros(x.shape)
     for index in np.ndindex(x.shape):
         x[index] += h
@@ -864,7 +864,7 @@ CAUSES = {
 
 
 def check_a(forward: Any, backward: Any, arguments: tuple[Array, ...], rng: np.random.Generator) -> bool:
-    """Of the bug hunt; see the lesson for its text."""
+    """A check of the bug hunt; the lesson shows its text."""
     y, cache = forward(*arguments)
     dy = np.ones(y.shape)
     for k, gradient in enumerate(backward(dy.copy(), cache)):
@@ -876,7 +876,7 @@ def check_a(forward: Any, backward: Any, arguments: tuple[Array, ...], rng: np.r
 
 
 def check_b(forward: Any, backward: Any, arguments: tuple[Array, ...], rng: np.random.Generator) -> bool:
-    """Of the bug hunt; see the lesson for its text."""
+    """A check of the bug hunt; the lesson shows its text."""
     y, cache = forward(*arguments)
     dy = rng.standard_normal(y.shape)
     for k, gradient in enumerate(backward(dy.copy(), cache)):
@@ -888,7 +888,7 @@ def check_b(forward: Any, backward: Any, arguments: tuple[Array, ...], rng: np.r
 
 
 def check_c(forward: Any, backward: Any, arguments: tuple[Array, ...], rng: np.random.Generator) -> bool:
-    """Of the bug hunt; see the lesson for its text."""
+    """A check of the bug hunt; the lesson shows its text."""
     y, cache = forward(*arguments)
     dy = rng.standard_normal(y.shape)
     for k, gradient in enumerate(backward(dy, cache)):
@@ -900,7 +900,7 @@ def check_c(forward: Any, backward: Any, arguments: tuple[Array, ...], rng: np.r
 
 
 def check_d(forward: Any, backward: Any, arguments: tuple[Array, ...], rng: np.random.Generator) -> bool:
-    """Of the bug hunt; see the lesson for its text."""
+    """A check of the bug hunt; the lesson shows its text."""
     y, cache = forward(*arguments)
     dy = rng.standard_normal(y.shape)
     for k, gradient in enumerate(backward(dy.copy(), cache)):
@@ -958,7 +958,7 @@ NAME_THE_CAUSES = Exercise(
 
 # ------------------------------------------------------------------------------------------------------- for pictures
 def if_right(exercise: Exercise, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The student's function if it passes its check, the lesson's own otherwise: a picture is no place to fail.
+    """The student's function if it passes its check, the lesson's own otherwise, so that a picture can be drawn.
 
     Parameters
     ----------
@@ -978,11 +978,11 @@ def if_right(exercise: Exercise, function: Callable[..., Any]) -> Callable[..., 
 
 
 def yours(check: Check) -> list[Trial]:
-    """What the student's check says of everybody, or the lesson's own if it cannot be asked."""
+    """The verdicts of the student's check on all subjects and mutants; those of the lesson's own check if it fails."""
     try:
         with np.errstate(all="ignore"):
             return survival(check)
-    except Exception as error:  # a student's function raises what it likes; `check` has told it
+    except Exception as error:  # a student's function may raise anything; `check` has reported it
         unwritten = isinstance(error, NotImplementedError)
         print(f"kill_the_mutants: drawn with minigan's own until yours {'is written' if unwritten else 'runs through'}")
         return survival(gradients_agree)

@@ -94,7 +94,7 @@ MISTAKES: tuple[tuple[Backward, str], ...] = (
     (_order(0, 3, 4, 1, 2), "the gradients of the two layers are exchanged; the order is dx, dw1, db1, dw2, db2"),
     (lambda dy, cache: tuple(-g for g in net_backward(dy, cache)), "all signs are turned round"),
     (lambda dy, cache: tuple(g / len(dy) for g in net_backward(dy, cache)),
-     "everything is divided by the number of samples; that is the loss's business, and dy brings it along"),
+     "everything is divided by the number of samples; that belongs to the loss, and dy already contains it"),
 )  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def _judge_net(forward: Any, backward: Any = None, *, seed: int = 0) -> Verdict:
         kept.append(result[1])
     if backward is None:
         return Verdict.ok("forward")
-    # All forwards first, then all backwards: each has to live on its own cache.
+    # All forwards first, then all backwards: each backward has only its own forward's cache.
     given, right, wrong_in = [], [], []
     for case, cache in zip(cases, kept, strict=True):
         dy = rng.standard_normal((len(case[0]), case[3].shape[1]))
@@ -204,7 +204,7 @@ def pair(name: str, forward: Forward, backward: Backward) -> tuple[Forward, Back
     Returns
     -------
     forward, backward : callable
-        Both from one hand, because a backward can only read its own forward's cache.
+        Both the student's or both minigan's, because a backward can only read its own forward's cache.
     """
     if name == "two_layer_net":
         passed, own = judge(TWO_LAYER_NET, (forward, backward)).passed, (net_forward, net_backward)
@@ -218,7 +218,7 @@ def pair(name: str, forward: Forward, backward: Backward) -> tuple[Forward, Back
 
 # ----------------------------------------------------------------------------------------------------------- bug hunts
 def borrowed_dense_backward(dy: Array, cache: Any) -> tuple[Array, Array, Array]:
-    """The patient of the bug hunt; see the lesson for its text."""
+    """A broken function of the bug hunt; the lesson shows its text."""
     x, w = cache
     dx = dy @ w.reshape(w.shape[1], w.shape[0])
     dw = x.T @ dy / len(x)
@@ -227,22 +227,22 @@ def borrowed_dense_backward(dy: Array, cache: Any) -> tuple[Array, Array, Array]
 
 
 def broken_relu(x: Array, dy: Array) -> Array:
-    """Of the bug hunt: asks for the sign of dy."""
+    """Bug hunt, A: looks at the sign of dy."""
     return dy * (dy > 0)
 
 
 def broken_sigmoid(x: Array) -> Array:
-    """Of the bug hunt: overflows."""
+    """Bug hunt, B: overflows."""
     return np.exp(x) / (1 + np.exp(x))
 
 
 def broken_flatten(x: Array) -> Array:
-    """Of the bug hunt: columns before rows."""
+    """Bug hunt, C: columns before rows."""
     return x.transpose(0, 2, 1, 3).reshape(len(x), -1)
 
 
 def broken_leaky_relu(x: Array, dy: Array) -> Array:
-    """Of the bug hunt: one sign for the whole array."""
+    """Bug hunt, D: one sign for the whole array."""
     return dy if x.sum() > 0 else 0.2 * dy
 
 
@@ -273,7 +273,7 @@ HUNTED: dict[str, tuple[Callable[..., Array], Callable[..., Array], tuple[str, .
     ),
     "D": (broken_leaky_relu, _right_leaky_relu, ("x", "dy"), "where all of x has one sign it is right"),
 }
-"""By letter: the broken function, the right one, their arguments, and what hides the bug."""
+"""For each letter: the broken function, the right one, their arguments, and what hides the bug."""
 
 
 def _judge_witness(given: Any) -> Verdict:

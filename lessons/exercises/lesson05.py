@@ -36,7 +36,7 @@ def valley_gradient(p: Array) -> Array:
 
 
 def descend(rule: Rule, *, steps: int = VALLEY_STEPS, scale: float = 1.0) -> Array:
-    """The path of a rule through the valley, (steps + 1, 2); `scale` multiplies the loss. Stops when it has left."""
+    """The path of a rule through the valley, (steps + 1, 2) or shorter if it leaves it; `scale` multiplies the loss."""
     p = np.array(START)
     path, memory = [p], {}  # type: ignore[var-annotated]
     for _ in range(steps):
@@ -161,7 +161,7 @@ def _without_new(beta: float) -> int:
 
 # --------------------------------------------------------------------------------------------------------------- paths
 def reference(name: str) -> Callable[..., Any]:
-    """The right rule, "sgd", "momentum" or "adam": not `notebook.my`, since the riddles are the same for everybody."""
+    """The right rule, "sgd", "momentum" or "adam": not `notebook.my`: these exercises are the same for everybody."""
     return {
         "sgd": lambda p, g, lr: p - lr * g,
         "momentum": lambda p, g, v, lr, beta: (p - lr * (beta * v + g), beta * v + g),

@@ -1,7 +1,7 @@
 """Lesson 7's own exercises: output size, convolution by loops, im2col, a hand-made kernel, and seven suspects.
 
-The whole layer, `conv2d`, is an exercise of `minigan.check`. The suspects are functions to be called, not read: whoever
-opens this file to see which is which has solved the hunt by another road.
+The whole layer, `conv2d`, is an exercise of `minigan.check`. The suspects are functions to be called, not read:
+this file says what is wrong with each of them.
 """
 
 from __future__ import annotations

@@ -500,7 +500,7 @@ def _judge_sequential(kind: Any) -> Verdict:
     if not _all_same(_grads(own), [2 * g for g in once]):
         return Verdict.wrong(
             "a second backward does not add its gradients to the first's",
-            "layers add into their grads; whoever wants to start afresh sets them to 0",
+            "layers add into their grads; the caller sets them to 0 before a new step",
         )
 
     # explicit caches

@@ -286,10 +286,10 @@ def _trial(step: Step) -> tuple[list[Any], GAN, bool]:
 
 
 def _numbers(returned: list[Any], gan: GAN) -> dict[str, Any]:
-    """What makes two training steps the same.
+    """The numbers that two equal training steps have in common.
 
-    Biases before a batch normalisation are left out: their gradient is 0 but for rounding, and of that Adam makes full
-    steps.
+    Biases before a batch normalisation are left out: their gradient is 0 except for rounding errors, and Adam makes
+    full steps of these.
     """
     found: dict[str, Any] = {}
     for (on_real, on_fake, on_generator, fakes), when in zip(returned, ("", ", second time"), strict=True):
@@ -646,7 +646,7 @@ def answers_verdict(
     done: str,
     more: Callable[[Mapping[str, str | None]], list[str]] = lambda answers: [],
 ) -> Verdict:
-    """Judge names given to suspects: what is right is counted, and for what is wrong the evidence is pointed at.
+    """Judge names given to suspects: count the right ones, and point at the evidence against a wrong one.
 
     Parameters
     ----------
@@ -709,7 +709,7 @@ _SUSPECTS = Exercise(
     judge=_judge_suspects,
     hints=(
         "Go along each row and compare it with the first, the right step. One number stands out in each.",
-        "Ask who is happy with this step. Whoever has a loss at the floor of 0.325 has got what it was told to want.",
+        "Ask which network is content. One with a loss at the floor of 0.325 has reached what it was told to reach.",
         "Stands out: in one, G's reading of D(G(z)); in two, D's move; in three, G's loss; in four, the accuracy.",
     ),
     doc="What is wrong with four training steps, by their gauges.",

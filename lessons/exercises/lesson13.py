@@ -66,8 +66,7 @@ _SLERP = Exercise(
     mistakes=(
         Mistake(
             lambda a, b, t: _circle(a, b, t, _angle(a, b)),
-            "From a to the same a there is no angle, and 0 / 0 is no number. Walk a straight line if the angle is "
-            "next to 0.",
+            "From a to the same a there is no angle, and 0 / 0 is NaN. Walk a straight line if the angle is next to 0.",
         ),
         Mistake(_lerp, "This is the straight line. Its middle is too short: of two vectors at a right angle, by 29 %."),
         Mistake(

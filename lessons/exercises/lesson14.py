@@ -2,7 +2,7 @@
 
 Two exercises count: `winograd_1d` and `winograd_2d` are called with numbers that remember every multiplication, so the
 right values with one product too many do not pass. The suspects of the hunt are functions to be called, not read:
-whoever opens this file to see which is which has solved the hunt by another road.
+this file says what is wrong with each of them.
 """
 
 from __future__ import annotations

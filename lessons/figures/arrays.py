@@ -193,7 +193,7 @@ def broadcasting(column: Array, row: Array) -> Figure:
     ----------
     column : Array of shape (H,)
     row : Array of shape (W,)
-        Of numbers from 0 on.
+        Numbers from 0 on.
 
     Returns
     -------

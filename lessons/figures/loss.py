@@ -93,7 +93,7 @@ def softplus_parts(softplus: Callable[[Array], Array]) -> Figure:
 
 
 def _broken(ax: Any, z: Array, y: Array, height: float, label: str) -> None:
-    """Mark along a line where values are infinite or no numbers."""
+    """Mark along a line where values are infinite or NaN."""
     bad = ~np.isfinite(y)
     if bad.any():
         ax.plot(

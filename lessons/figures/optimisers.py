@@ -25,7 +25,8 @@ def _valley(ax: Any, path: Array, k: int, title: str) -> None:
     ax.contour(x, y, height, levels=[0.3, 1.5, 4, 8, 14, 22], colors=style.GREY, linewidths=0.7)
     outside = (np.abs(path) > 3 * np.array([_WIDE, _HIGH])).any(axis=1)
     if outside.any():
-        path = path[: int(np.argmax(outside)) + 1]  # whoever has left does not come back as a line across the picture
+        # A path that has left the picture must not come back as a line across it.
+        path = path[: int(np.argmax(outside)) + 1]
     ax.plot(*path.T, markersize=3, linewidth=1.3, **{**_line(k), "marker": style.LINES[k]["marker"]})
     ax.plot(0, 0, "+", color=style.INK, markersize=10)
     ax.plot(*path[0], "o", color=style.INK, markersize=5)

@@ -20,7 +20,7 @@ from minigan.nn.backend import Array
 from minigan.nn.ops import sigmoid_forward
 
 _SHOWN = 250
-"""So many points are drawn; more would hide what is under them."""
+"""How many points are drawn at most; more would hide what is under them."""
 _LEVELS = 20
 """D is drawn in steps of a twentieth, so that equal colours are equal values, and files stay small."""
 _SQUARE = (-plane_gan.EXTENT, plane_gan.EXTENT, -plane_gan.EXTENT, plane_gan.EXTENT)

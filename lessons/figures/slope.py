@@ -1,4 +1,4 @@
-"""Pictures of lesson 2: secants, the V curve, where a probe looks, kinks, a blind dy, and who survives a check."""
+"""Pictures of lesson 2: secants, the V curve, directions of a probe, kinks, a blind dy, and which mutants survive."""
 
 from __future__ import annotations
 
@@ -248,7 +248,7 @@ def blind_cotangents(
 
 
 def survival(columns: Mapping[str, Sequence[Any]]) -> Figure:
-    """Who is killed, who survives and who is accused: one row for each backward, one column for each check.
+    """Which mutants are killed and which right ones are accused: one row for each backward, one column for each check.
 
     Parameters
     ----------

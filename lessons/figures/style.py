@@ -70,7 +70,7 @@ def new(
     columns, rows : int
         Of axes.
     width, height : float
-        Of the whole figure in inches; 9 fill a notebook's column.
+        Size of the whole figure in inches; 9 fill a notebook's column.
     widths : sequence of float, optional
         Of the columns, relative to each other.
 

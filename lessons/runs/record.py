@@ -7,7 +7,7 @@ from noise that never changes, becomes one file of numbers and one picture.
     python lessons/runs/record.py runs --folder NEW_FOLDER       # the six runs, a quarter of an hour on one core
     python lessons/runs/record.py generator RUN                  # halve a run's newest generator
 
-Whoever has not solved "diagnose" yet should not read on: `RUNS` is the solution.
+If you have not solved "diagnose" yet, do not read on: `RUNS` is the solution.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from unittest import mock
 import numpy as np
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent.parent))  # so that `lessons` is found, wherever this is started from
+sys.path.insert(0, str(HERE.parent.parent))  # so that `lessons` is found from every working directory
 
 import minigan  # noqa: E402
 from lessons.recorded_runs import GENERATOR, save_recorded  # noqa: E402
@@ -41,7 +41,7 @@ Patches = Sequence[contextlib.AbstractContextManager[Any]]
 
 
 def rates(*, d: float = 1, g: float = 1) -> Patches:
-    """Other learning rates than the article's: so many times as large."""
+    """Learning rates that are `d` and `g` times the article's."""
 
     def build_gan(**settings: Any) -> GAN:
         gan = minigan.build_gan(**settings)
@@ -53,7 +53,7 @@ def rates(*, d: float = 1, g: float = 1) -> Patches:
 
 
 def pixels(change: Callable[[Any], Any]) -> Patches:
-    """Other images than those in [-1, 1]."""
+    """Real images that `change` has put into another range than [-1, 1]."""
     batch = ImageSet.batch
 
     def changed(*arguments: Any, **settings: Any) -> Any:
@@ -70,7 +70,7 @@ RUNS: dict[str, tuple[str, Callable[[], Patches]]] = {
     "E": ("discriminator-too-strong", lambda: rates(d=50)),
     "F": ("exploding", lambda: rates(d=100, g=100)),
 }
-"""The letters of the lesson: what the run suffers from, and how that was brought about."""
+"""For each letter of the lesson: what the run suffers from, and what was changed to cause it."""
 
 
 def record(letter: str, folder: Path) -> None:

@@ -82,7 +82,7 @@ notebook.show(
 )
 
 # %% [markdown]
-# `x.T` and `x[1:, 1:3]` are **views**: other glasses, same memory. They cost nothing, however large `x` is. And whoever writes
+# `x.T` and `x[1:, 1:3]` are **views**: other glasses, same memory. They cost nothing, however large `x` is. And writing
 # through one pair of glasses changes what is seen through all of them. We shall pay for forgetting that, in 1.8.
 #
 # ## The derivation
@@ -403,7 +403,7 @@ notebook.show(
 # ```
 #
 # Methods (`x.sum()`, `x.reshape()`) and operators (`+`, `*`, `@`) belong to the array anyway. Only *functions* have to be fetched from
-# `xp`. You need no graphics card: the check brings a second library along, which is NumPy behind a locked door.
+# `xp`. You need no graphics card: the check brings a second library along, which is NumPy in disguise: NumPy's own functions refuse its arrays.
 #
 # ### Exercise 1.6: unit rows   *(10 minutes)*
 #

@@ -348,7 +348,7 @@ check("choose_h", h_float64, h_float32)
 # From a distance $d$ to the kink, $h > d$ measures $\frac{(d + h) - 0.2\,(d - h)}{2h} = 0.6 + 0.4\,\frac{d}{h}$ (put in
 # $d = 1$, $h = 3$: 0.733). It tends to 0.6, half of one side and half of the other. $h/2$ measures
 # $0.6 + 0.8\,\frac{d}{h}$ once it crosses, too, so the two differ by $0.4\,\frac{d}{h}$: most at $h = 2d$, by 0.2, and *less
-# and less* from there on. Whoever stands very close to a kink is hard to warn. Question 1 at the end is about that.
+# and less* from there on. So a kink very close to $x$ is hard to notice. Question 1 at the end is about that.
 #
 # </details>
 

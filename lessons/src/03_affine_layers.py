@@ -304,7 +304,7 @@ notebook.show(
 # Type `np.exp(1000.0)`. It is infinite, with a warning; in float64 everything above 709 is, and from 89 on in float32.
 # So `1 / (1 + np.exp(-x))` is infinite inside at $x = -1000$ (the result, 0, happens to survive, the warning does not
 # look good), and the other way to write it, `np.exp(x) / (1 + np.exp(x))`, is infinity divided by infinity at
-# $x = 1000$: not a number, and one of them is enough to turn a whole network into NaN.
+# $x = 1000$: NaN (not a number), and a single one is enough to turn a whole network into NaN.
 #
 # Multiply numerator and denominator by $e^{x/2}$:
 #

@@ -308,7 +308,7 @@ def my_gradient(z, t):
 notebook.show(
     figures.loss.naive_and_stable(textbook, textbook_gradient, my_loss, my_gradient),
     "Four plots for t = 0. The stable loss grows like z for ever; the textbook's follows it to about 13, then goes in growing "
-    "steps, and from 16.6 on is infinite. The stable gradient goes to 1 and stays there; the textbook's is no number from 16.6 on.",
+    "steps, and from 16.6 on is infinite. The stable gradient goes to 1 and stays there; the textbook's is NaN from 16.6 on.",
 )
 
 # %% [markdown]

@@ -425,7 +425,7 @@ check("adam", repaired_adam)
 
 # %% [markdown]
 # The middle one is the nastiest: at t = 1 it is right, so a test of the first step passes. At t = 2 with $\beta_1 = 0.5$ it divides by 0;
-# with $\beta_2 = 0.999$ it takes the root of $1 - 1.998$, which is not a number.
+# with $\beta_2 = 0.999$ it takes the root of $1 - 1.998$, which is NaN.
 #
 # And eps inside the root? $\sqrt{v + 10^{-7}}$ is $3\cdot10^{-4}$ where v is 0: three thousand times the eps that was meant. For small gradients Adam then
 # is no Adam any more, but plain gradient descent.

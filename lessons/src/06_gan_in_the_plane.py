@@ -266,7 +266,7 @@ print(D.summary())
 # | `optimizer.step(network.grads())` | moves every parameter: lesson 5 |
 #
 # Why does `backward` add instead of overwriting? Because a network may be run twice before it is updated; then both
-# runs count. The price: whoever starts a new step has to clear away the old gradients.
+# runs count. The price: before a new step the old gradients have to be cleared away.
 #
 # ### Exercise 6.3: the discriminator's step   *(20 minutes)*
 #
@@ -673,7 +673,7 @@ check("generator_step", repaired_generator_step)
 
 # %% [markdown]
 # There is a third thing that is not nice: without `param_grads=False` the step computes gradients for D that nobody wants, and
-# leaves them lying around in `D.grads()`. Is that a bug? Only for whoever forgets `D.zero_grads()`. (In the real D it is a third
+# leaves them lying around in `D.grads()`. Is that a bug? Only if somebody forgets `D.zero_grads()`. (In the real D it is a third
 # of the work, too.)
 #
 # ### Exercise 6.8: five patients   *(15 minutes)*
@@ -750,7 +750,7 @@ check("patients", diagnosis)
 #
 # It would, and while p and q hardly overlap the truth is "D = 0 at every fake, and flat". A flat D has no slope, and G learns
 # from slopes only. In the plane it works rather well, because noise and reals overlap soon; try `d_steps=5`. With images of 12,288
-# pixels they do not overlap, and a perfect D is perfectly useless (M. Arjovsky and L. Bottou,
+# numbers they do not overlap, and a perfect D is perfectly useless (M. Arjovsky and L. Bottou,
 # [arXiv:1701.04862](https://arxiv.org/abs/1701.04862)). A GAN lives from a D that is better than G, but not by too much.
 #
 # </details>
@@ -758,7 +758,7 @@ check("patients", diagnosis)
 # ## What comes next
 #
 # You have built and trained a GAN, and you have seen its famous failure with your own eyes. What is missing for faces is not
-# another idea, but other layers: a dense layer on 12,288 pixels would not know that neighbouring pixels belong together. Lessons
+# another idea, but other layers: a dense layer on 12,288 numbers would not know that neighbouring pixels belong together. Lessons
 # 7 to 10 build the ones that do. The two steps that you wrote today stay as they are: lesson 12 trains with them.
 #
 # ### To read

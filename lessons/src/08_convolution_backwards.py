@@ -479,9 +479,9 @@ check("conv2d", conv2d_forward, repaired_backward)
 # %% [markdown]
 # <details><summary>What the two sentences are true of</summary>
 #
-# *Flipped kernel*: who **collects** dx for a pixel, with stride 1, walks over the places around it, and meets the taps in
-# reverse order: that is a convolution of dy with the kernel turned upside down and left to right. Who **hands out** from
-# the places, as col2im does, meets them in their own order. Flipping in col2im is doing it twice.
+# *Flipped kernel*: a program that **collects** dx for a pixel, with stride 1, walks over the places around it, and meets
+# the taps in reverse order: that is a convolution of dy with the kernel turned upside down and left to right. A program
+# that **hands out** from the places, as col2im does, meets them in their own order. Flipping in col2im is doing it twice.
 #
 # *Averaged*: if the loss is the mean over the batch, then dy carries the 1/N. It comes in once, at the loss, not at every
 # layer.

@@ -66,7 +66,7 @@ from lessons.notebook import check
 # * The variance is divided by $N = 3$, not by $N - 1 = 2$: we describe this batch, we do not estimate a population.
 #   (Statisticians call it *biased*. It is NumPy's `var`.)
 # * $\varepsilon$ stands **under the root, with the variance**. It is there for a channel whose values are all equal:
-#   $0/\sqrt{\varepsilon}$ is 0, while $0/0$ is not a number. Real programs take a small one; Keras, and minigan with
+#   $0/\sqrt{\varepsilon}$ is 0, while $0/0$ is NaN. Real programs take a small one; Keras, and minigan with
 #   it, takes $10^{-3}$. Ours is huge so that the root comes out even.
 # * Add 100 to all of $x$: nothing changes in $y$. Multiply $x$ by 10: almost nothing changes (only $\varepsilon$
 #   notices). Keep this in mind. It is the whole secret of the backward pass.
@@ -617,7 +617,7 @@ notebook.show(
 # GAN program trains differently on the two.)
 #
 # To be honest about its weight: D always trains with the batch's statistics, so its record is not used by any
-# training step. Updating it in G's step would not change one image. But whoever *uses* D afterwards, to score
+# training step. Updating it in G's step would not change one image. But somebody who *uses* D afterwards, to score
 # faces, would get scores from a record in which fakes count twice, and "the generator's step leaves D as it is" would
 # no longer be true. The generator's record is another matter: the fakes that D is shown are made with it, at every
 # step.

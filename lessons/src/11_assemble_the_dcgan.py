@@ -70,11 +70,11 @@ ops = notebook.my_ops()
 #
 # No error, no warning; a wrong gradient. A classifier never does such a thing. A GAN does: the discriminator looks at
 # reals and at fakes, the generator's step runs *through* a discriminator that has just been used for something else.
-# So in minigan **a layer remembers nothing**: forward returns `(y, cache)`, and whoever calls backward brings the
-# cache along.
+# So in minigan **a layer remembers nothing**: forward returns `(y, cache)`, and the caller hands the cache
+# to backward.
 #
-# One more rule. Gradients of parameters **add up**: a layer's backward adds into its `grads`, and whoever wants to
-# start afresh sets them to 0. A network that is run twice before an update then gets the sum over both, which is what
+# One more rule. Gradients of parameters **add up**: a layer's backward adds into its `grads`, and the caller sets
+# them to 0 before a new step. A network that is run twice before an update then gets the sum over both, which is what
 # the chain rule asks for when a parameter is used twice.
 
 # %% [markdown]

@@ -411,7 +411,7 @@ notebook.show(
 #   a match, not an altitude. (That is why M. Arjovsky and others looked for a loss that does mean something:
 #   arXiv:1701.07875.)
 # * **D(x) near 0.9 and D(G(z)) near 0.1** is the same statement once more, in probabilities.
-# * What the losses *are* good for: values that are not numbers, values that run away, and an accuracy far below 90 %. They
+# * What the losses *are* good for: NaN, values that run away, and an accuracy far below 90 %. They
 #   tell that something broke. They never tell that all is well.
 #
 # Is the run normal, then? minigan examines runs by rules that were fitted on many normal and broken ones. It wants the losses

@@ -1000,10 +1000,10 @@ check("slow_and_wrong", suspects)
 # * **Two memories.** An array lives on one side. Mixing sides is an error; copying is slow (the way between them is some fifty times
 #   narrower than the GPU's own memory). So: copy once, stay there.
 # * **Python runs ahead.** `y = x @ w` returns *before* the product is done: it only puts it into a queue. Good, as long as nobody asks for a
-#   value. `float(y.sum())` must wait for everything before it. And a stopwatch must wait too, or it measures the putting.
+#   value. `float(y.sum())` must wait for everything before it. And a stopwatch must wait too, or it measures only how long that takes.
 # * **Launches.** Each operation costs some five millionths of a second before it begins. At a hundred thousand million operations a
 #   millisecond, a small array is done long before. Many small steps leave the GPU idle: this is why minigan's
-#   `kernels/cuda.py` does the transforms of a whole layer in one kernel of its own, and its products in one call.
+#   `minigan/fast/cuda/kernels.py` does the transforms of a whole layer in one kernel of its own, and its products in one call.
 #
 # ### Exercise 14.12: six lines   *(5 minutes)*
 #

@@ -141,3 +141,15 @@ class FileReport:
             "problem": None if self.problem is None else asdict(self.problem),
             "outcomes": [outcome.to_dict() for outcome in self.outcomes],
         }
+
+
+class Stop(Exception):  # noqa: N818 -- not an error: the ladder ends here
+    """A rung has given way."""
+
+    def __init__(self, finding: Finding, picture: dict[str, Any] | None = None) -> None:
+        super().__init__(finding.title)
+        self.finding, self.picture = finding, picture
+
+
+class NotYet(Exception):  # noqa: N818 -- not an error
+    """The student has not written this function yet."""

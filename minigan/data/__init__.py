@@ -1,4 +1,5 @@
-"""Where images come from: drawn by minigan itself (`drawn`) or read from a user's folder (`images`).
+"""The images that a run trains on: drawn by minigan itself (`drawn`), or read from a user's folder (`images`).
 
-`open` opens either as an `image_set.ImageSet`; `prepare` makes a folder to train on from pictures in the wild.
+`open` opens either of them as an `image_set.ImageSet`, by way of a `cache`. `prepare` turns a folder or an archive of
+drawings into a folder to train on, and `folder_survey` says what training would see of a folder.
 """

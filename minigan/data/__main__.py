@@ -1,4 +1,4 @@
-"""Look at a data set before training: ``python -m minigan.data info DIR``."""
+"""Look at a data set before training: ``python -m minigan.data info DIR``, which prints a `folder_survey`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from minigan.system.console import complain, one_line, say
 from minigan.system.errors import RunError, UserError
 
 SHEET = 100
-"""Pictures on a sheet, at most."""
+"""Images on a sheet, at most."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _check_sheet(sheet: Path, folder: Path, force: bool) -> None:
-    """Refuse a sheet that cannot be written, or would be trained on."""
+    """Refuse a sheet that cannot be written, or that would lie in the data folder."""
     if image_format(sheet) is None:
         raise UserError(f"--sheet: must end in one of {', '.join(FORMATS)}, got {sheet.name!r}")
     try:
@@ -66,20 +66,20 @@ def _check_sheet(sheet: Path, folder: Path, force: bool) -> None:
         if sheet.exists() and not force:
             raise UserError(f"--sheet: {sheet} exists already; --force replaces it")
         if sheet.resolve().is_relative_to(folder.resolve()):
-            raise UserError(f"--sheet: {sheet} would lie among the pictures to train on; choose another folder")
+            raise UserError(f"--sheet: {sheet} would lie among the images to train on; choose another folder")
     except (OSError, RuntimeError) as error:
         raise UserError(f"--sheet: {sheet} cannot be written ({error})") from None
 
 
 def _save_sheet(sheet: Path, images: ImageSet) -> None:
-    """Some of the pictures, spread evenly over all."""
+    """Save some of the images, spread evenly over all."""
     count = min(len(images), SHEET)
     chosen = np.arange(count) * len(images) // count
     try:
         save_grid(sheet, images.images[chosen])
     except OSError as error:
         raise RunError(f"cannot write {sheet}: {error.strerror or error}") from None
-    say(f"{'sheet':<12}{one_line(sheet)}: {count} of the pictures, as training sees them")
+    say(f"{'sheet':<12}{one_line(sheet)}: {count} of the images, as training sees them")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     add("what", choices=("info",), help="what to do")
     add("folder", type=path_name, metavar="DIR", help="folder of images")
     add("--image-size", type=whole, choices=IMAGE_SIZES, default=64, help="size at which to train (default: 64)")
-    add("--sheet", type=path_name, metavar="FILE", help="save a picture of some of them, as training sees them")
+    add("--sheet", type=path_name, metavar="FILE", help="save a sheet of some of the images, as training sees them")
     add("--force", action="store_true", help="replace FILE if it exists")
     return parser
 

@@ -1,11 +1,11 @@
-"""Where decoded images are kept, so that only the first opening of a data set is slow.
+"""The cache of decoded images, so that only the first opening of a data set is slow.
 
-Images come in from `minigan.data.images.image_folder` (a user's own pictures) or `minigan.data.drawn.face_set` (the
-built-in faces), already square and of one size, and go to two files in the user's cache directory: a ``.npy`` with
-every image, which later runs map into memory and read like an array, and a small ``.json`` with what else is worth
-remembering. A cache is written under a temporary name and renamed when it is complete, so a half-written one is never
-opened; and because disks fill up, cables are pulled and files get copied badly, an existing one is checked byte for
-byte against its SHA-256 before it is believed. Whatever is wrong with it, the answer is the same: build it again.
+Images come from `minigan.data.images.image_folder` (a user's own images) or `minigan.data.drawn.face_set` (the built-in
+faces), already square and of one size. They go to two files in the user's cache directory: a ``.npy`` with all images,
+which later runs map into memory and read like an array, and a small ``.json`` with notes. A cache is written under a
+temporary name and renamed when it is complete, so a half-written one is never opened. Disks fail and files are copied
+badly, so an existing cache is used only if all its bytes have the recorded SHA-256. If anything is wrong with it, it is
+built again.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Cached:
     fingerprint : str
         `fingerprint` of the images.
     notes : dict
-        What the builder was given to remember.
+        What was given to `Builder.finish`.
     """
 
     images: npt.NDArray[np.uint8]
@@ -54,7 +54,7 @@ class Cached:
 
 
 def cache_directory() -> Path:
-    """Directory of the caches: the environment variable MINIGAN_CACHE, or the platform's usual place.
+    """Directory of the caches: the environment variable MINIGAN_CACHE, or the usual place of the operating system.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def cache_directory() -> Path:
 
 
 def printable(text: object) -> str:
-    r"""Text for a one-line message: file names may hold line breaks, terminal commands and undecodable bytes.
+    r"""Text that is safe in a one-line message: line breaks, terminal commands and undecodable bytes are escaped.
 
     >>> print(printable("two\nlines.png"))
     two\nlines.png
@@ -77,7 +77,7 @@ def printable(text: object) -> str:
 
 
 def fingerprint(images: npt.NDArray[np.uint8]) -> str:
-    """SHA-256 of images: equal for equal images in equal order, whatever files they came from.
+    """SHA-256 of images: equal for equal images in equal order, no matter which files they came from.
 
     Parameters
     ----------
@@ -96,11 +96,10 @@ def fingerprint(images: npt.NDArray[np.uint8]) -> str:
 
 
 def load(stem: str) -> Cached | None:
-    """Open a cache, or return None where there is none that can be trusted.
+    """Open a cache, or return None if there is none that is whole.
 
-    Every byte is read once and compared with the recorded fingerprint. That costs about a second per
-    gigabyte, and is not lost: it leaves the images in the operating system's page cache, where training is
-    about to look for them.
+    Every byte is read once and compared with the recorded fingerprint. That takes about a second per gigabyte, which is
+    not lost: afterwards the images are in the operating system's page cache, and training reads them from there.
 
     Parameters
     ----------
@@ -122,15 +121,15 @@ def load(stem: str) -> Cached | None:
         if fingerprint(images) != record["fingerprint"]:
             return None
         return Cached(images, record["fingerprint"], dict(record["notes"]))
-    except Exception:  # garbage makes json and NumPy raise almost anything, and none of it matters: build again
+    except Exception:  # on damaged files json and NumPy raise almost anything: build the cache again
         return None
 
 
 def remove_others(prefix: str, keep: str) -> None:
     """Delete the caches whose name starts with `prefix`, except the one called `keep`; errors are ignored.
 
-    Another run may be using an old cache: on Linux and macOS its memory map outlives the name, on Windows the
-    deletion fails and the next call tries again.
+    Another run may be using such a cache. On Linux and macOS its memory map stays valid after the deletion; on Windows
+    the deletion fails, and the next call tries again.
     """
     with contextlib.suppress(OSError):
         for path in list(cache_directory().iterdir()):
@@ -143,8 +142,8 @@ def remove_others(prefix: str, keep: str) -> None:
 class Builder:
     """Writes one cache, image after image; leaves nothing behind unless `finish` is reached.
 
-    A context manager. The file is written front to back rather than through a memory map: the number of images
-    is not known before the last one has been read, and a full disk then raises an error where a store into a
+    A context manager. The file is written from front to back, and not through a memory map, for two reasons: the number
+    of images is not known before the last one has been read, and a full disk raises an error here, where writing to a
     sparse map would kill the process.
 
     Parameters
@@ -206,7 +205,7 @@ class Builder:
         RunError
             If the disk is full or fails.
         ValueError
-            If the shape or dtype is another.
+            If shape or dtype differ from that.
         """
         if images.shape[1:] != self._shape or images.dtype != np.uint8:
             raise ValueError(f"append: expected (n, {self._shape}) uint8, got {images.shape} {images.dtype}")
@@ -219,9 +218,9 @@ class Builder:
     def finish(self, notes: dict[str, Any]) -> Cached:
         """Put the cache in place and open it.
 
-        The images' file carries the start of its fingerprint in its name, and the ``.json``, written last,
-        says which fingerprint is meant. Two processes that build the same cache at once therefore replace
-        files by equal ones, or, if they saw different images, leave a pair that belongs together.
+        The name of the images' file contains the start of their fingerprint, and the ``.json``, which is written last,
+        contains all of it. So two processes that build the same cache at once leave two files that belong together,
+        even if they saw different images.
 
         Parameters
         ----------
@@ -245,8 +244,8 @@ class Builder:
             self._write_header()
             file.close()
             images = self._directory / _images_name(self.stem, seal)
-            # On Windows this fails while another run has a file of this name mapped. By its name it is equal to ours
-            # and can stay; what lies there is verified below.
+            # On Windows this fails while another run has a file of this name mapped. Its name says that it is equal to
+            # this one, so it can stay; it is verified below.
             try:
                 atomic_files.put_in_place(Path(file.name), images)
             except PermissionError:
@@ -269,7 +268,7 @@ class Builder:
         return self._file
 
     def _write_header(self) -> None:
-        # NumPy pads the header so that the first dimension can grow: this one and the final one have equal lengths.
+        # NumPy pads the header so that the first dimension can grow: the first and the final header are equally long.
         header = {"descr": "|u1", "fortran_order": False, "shape": (self.count, *self._shape)}
         np.lib.format.write_array_header_1_0(self._opened(), header)
 
@@ -283,7 +282,7 @@ class Builder:
 
 
 def sealed(digest: hashlib._Hash, shape: tuple[int, ...]) -> str:
-    """Finish a digest with the shape, which is known only at the end and tells apart equal bytes."""
+    """Finish a digest with the shape: it is known only at the end, and equal bytes may have different shapes."""
     whole = digest.copy()
     whole.update(str(tuple(int(n) for n in shape)).encode("ascii"))
     return whole.hexdigest()
@@ -307,7 +306,7 @@ def _is_image_stack(images: object) -> bool:
 
 @contextlib.contextmanager
 def _explained(directory: Path) -> Iterator[None]:
-    """Turn the operating system's errors into one line that says which folder and what to do."""
+    """Turn the operating system's errors into one line that names the folder and says what to do."""
     try:
         yield
     except OSError as error:

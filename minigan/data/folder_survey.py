@@ -1,8 +1,7 @@
-"""What training would see of a folder, and what is odd about it.
+"""A survey of a folder: what training would see of it, and what is odd about it.
 
-The pictures are opened exactly as training opens them, so the numbers are training's own, and the cache that training
-will look for is there afterwards. Beyond that the files' headers are read once more, for what the cache has
-forgotten: how large the pictures were and of which kind.
+The images are opened as training opens them, so the numbers hold for training, and the cache that training needs is
+there afterwards. The files' headers are read once more for what is not in the cache: sizes, modes and formats.
 """
 
 from __future__ import annotations
@@ -31,39 +30,39 @@ from minigan.pages.html import plural
 from minigan.system.errors import UserError
 
 BATCH_SIZE = 64
-"""Of the article's run."""
+"""The batch size of the DCGAN article."""
 
 ELONGATED = 1.25
-"""From this ratio of its sides on, a picture loses a fifth or more of itself to the central square."""
+"""From this ratio of its sides on, an image loses a fifth or more when it is cut to its central square."""
 
 Item = TypeVar("Item")
 
-_MANY = 0.05  # of the pictures, to be worth a word
-_FEW = 1000  # are looked at in no time
+_MANY = 0.05  # share of the images from which on a caution is given
+_FEW = 1000  # fewer images than this need no progress bar
 
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What there is in a folder.
+    """What was found in a folder.
 
     Attributes
     ----------
     images : ImageSet
-        As training gets them.
+        The images, as training gets them.
     cache : Path
         The file they are cached in.
     was_cached : bool
-        Whether it was there before.
+        Whether this file was there before.
     sizes : Counter of (int, int)
-        Width and height of the usable pictures, as they are in their files.
+        Width and height of the usable images, as they are in their files.
     modes, formats : Counter of str
-        Pillow's names, of the usable pictures.
+        Pillow's names, for the usable images.
     equal : int
-        Pictures that equal an earlier one, pixel for pixel, at the size of training.
+        Images that equal an earlier one, pixel for pixel, at the size of training.
     similar : int or None
-        Pictures that are nearly equal to an earlier one, those included; None if imagehash is not installed.
+        Images that are equal or nearly equal to an earlier one; None if imagehash is not installed.
     grey : int
-        Pictures with next to no colours.
+        Images with almost no colours.
     """
 
     images: ImageSet
@@ -78,14 +77,14 @@ class Survey:
 
 
 def survey(path: Path, image_size: int, *, progress: bool = True) -> Survey:
-    """Look at everything in a folder.
+    """Look at all images of a folder.
 
     Parameters
     ----------
     path : Path
         The folder.
     image_size : int
-        Side S at which training would see the pictures; a multiple of 8.
+        Side S at which training would see the images; a multiple of 8.
     progress : bool
         Show progress bars on stderr.
 
@@ -96,7 +95,7 @@ def survey(path: Path, image_size: int, *, progress: bool = True) -> Survey:
     Raises
     ------
     UserError
-        As `minigan.data.images.image_folder.open_folder`: where training would refuse the folder.
+        If training would refuse the folder: see `minigan.data.images.image_folder.open_folder`.
     RunError
         If the disk is full.
     """
@@ -112,7 +111,7 @@ def survey(path: Path, image_size: int, *, progress: bool = True) -> Survey:
 def _headers(
     folder: Path, skipped: set[str], progress: bool
 ) -> tuple[Counter[tuple[int, int]], Counter[str], Counter[str]]:
-    """Sizes, modes and formats, from the files' beginnings."""
+    """Sizes, modes and formats, from the files' headers."""
     sizes: Counter[tuple[int, int]] = Counter()
     modes: Counter[str] = Counter()
     formats: Counter[str] = Counter()
@@ -136,7 +135,7 @@ def _shown(items: Collection[Item], what: str, progress: bool) -> Iterable[Item]
 
 
 def _look(images: ImageSet, progress: bool) -> tuple[int, int | None, int]:
-    """Count equal, nearly equal and grey pictures."""
+    """Count equal, nearly equal and grey images."""
     try:
         require_imagehash()
         seen: Seen | None = Seen()
@@ -144,7 +143,7 @@ def _look(images: ImageSet, progress: bool) -> tuple[int, int | None, int]:
         seen = None
     digests: set[bytes] = set()
     similar = grey = 0
-    for pixels in _shown(images.images, "Looking at pictures", progress):
+    for pixels in _shown(images.images, "Looking at images", progress):
         digests.add(hashlib.blake2b(pixels.tobytes(), digest_size=16).digest())
         grey += colour_spread(pixels) < GREY_SPREAD
         if seen is not None:
@@ -166,7 +165,7 @@ def describe(found: Survey) -> list[tuple[str, str]]:
     Returns
     -------
     list of (str, str)
-        What a line is about, and the line.
+        For each line its label and its text.
     """
     images = found.images
     count, side = images.images.shape[:2]
@@ -180,7 +179,7 @@ def describe(found: Survey) -> list[tuple[str, str]]:
     )
     lines = [
         ("folder", cache.printable(images.source)),
-        ("pictures", f"{count:,} usable" + (f" of {files:,} files" if files != count else "")),
+        ("images", f"{count:,} usable" + (f" of {files:,} files" if files != count else "")),
     ]
     for number, words in enumerate(skipped_by_reason(images.skipped)):
         lines.append(("" if number else "not used", words))
@@ -195,7 +194,7 @@ def describe(found: Survey) -> list[tuple[str, str]]:
             f"{_share(_elongated(found), count)} lose a fifth or more to the central square",
         ),
         ("duplicates", f"{_share(found.equal, count)} equal to an earlier one{similar}"),
-        ("grey", f"{_share(found.grey, count)} with next to no colours"),
+        ("grey", f"{_share(found.grey, count)} with almost no colours"),
         (
             "cache",
             f"{cache.printable(found.cache)}, {_bytes(images.images.nbytes)}, "
@@ -203,7 +202,7 @@ def describe(found: Survey) -> list[tuple[str, str]]:
         ),
         (
             "memory",
-            f"{_bytes(images.images.nbytes)} if all pictures are to stay in memory (less works, more slowly); "
+            f"{_bytes(images.images.nbytes)} if all images are to stay in memory (less works, but more slowly); "
             f"a batch of {BATCH_SIZE}: {_bytes(BATCH_SIZE * side * side * 3 * 4)}",
         ),
         ("fingerprint", images.fingerprint),
@@ -225,30 +224,30 @@ def cautions(found: Survey) -> list[str]:
     count, side = images.images.shape[:2]
     words = []
     if count < FEW_IMAGES:
-        words.append(
-            f"only {plural(count, 'picture')}: a few thousand are needed to learn from, or they are learned by heart"
-        )
+        words.append(f"only {plural(count, 'image')}: a few thousand are needed, or the generator learns them by heart")
     if len(images.skipped) > _MANY * (count + len(images.skipped)):
         words.append(f"{_share(len(images.skipped), count + len(images.skipped))} of the files are not used: see above")
     duplicates = max(found.equal, found.similar or 0)
     if duplicates > _MANY * count:
         words.append(
-            f"{_share(duplicates, count)} of the pictures are there more than once and weigh more: "
+            f"{_share(duplicates, count)} of the images are there more than once and weigh more: "
             "python -m minigan.prepare drops them"
         )
     if found.grey > _MANY * count:
         words.append(
-            f"{_share(found.grey, count)} of the pictures have next to no colours, and so will some of the faces: "
+            f"{_share(found.grey, count)} of the images have almost no colours, and so will some of the faces: "
             "python -m minigan.prepare --colour-only drops them"
         )
     if _elongated(found) > _MANY * count:
         words.append(
-            f"{_share(_elongated(found), count)} of the pictures are far from square, and only their middle is seen: "
+            f"{_share(_elongated(found), count)} of the images are far from square, and only their middle is seen: "
             "python -m minigan.prepare --cascade finds the faces"
         )
     small = sum(n for size, n in found.sizes.items() if 2 * min(size) < side)
     if small > _MANY * count:
-        words.append(f"{_share(small, count)} of the pictures are less than half of {side} pixels wide or high: a blur")
+        words.append(
+            f"{_share(small, count)} of the images are less than half of {side} pixels wide or high: they are blurred"
+        )
     return words
 
 
@@ -257,7 +256,7 @@ def _elongated(found: Survey) -> int:
 
 
 def _share(part: int, whole: int) -> str:
-    """A count and what share that is.
+    """A part, and its share of the whole.
 
     >>> _share(0, 10), _share(3, 1000)
     ('none', '3 (0.3 %)')
@@ -266,7 +265,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def _frequent(counts: dict[str, int], most: int = 6) -> str:
-    """The most frequent values and their counts; the counts come sorted.
+    """The most frequent values with their counts; `counts` is sorted.
 
     >>> _frequent({"a": 3, "b": 2, "c": 1}, most=2)
     '3 a, 2 b, 1 other'
@@ -277,7 +276,7 @@ def _frequent(counts: dict[str, int], most: int = 6) -> str:
 
 
 def _bytes(count: int) -> str:
-    """A number of bytes.
+    """A number of bytes in words.
 
     >>> _bytes(3_145_728), _bytes(400_000_000)
     ('3.1 MB', '400 MB')

@@ -1,10 +1,9 @@
-"""The images a run trains on, and how batches are taken from them.
+"""The images that a run trains on, and how batches are taken from them.
 
-Images come from a folder (`minigan.data.images.image_folder`) or from the built-in painter
-(`minigan.data.drawn.face_set`); either way they arrive here as one memory-mapped array, and leave as batches of float32
-between -1 and 1 for the discriminator. Which images make up a batch depends on the run's seed and the step and on
-nothing else: a resumed run sees the batches that an uninterrupted one would have seen, and reading ahead in a second
-thread changes no result.
+Images come from a folder (`minigan.data.images.image_folder`) or from the built-in faces
+(`minigan.data.drawn.face_set`), in both cases as one memory-mapped array. They leave as batches of float32 between -1
+and 1 for the discriminator. Which images are in a batch depends on nothing but the run's seed and the step: a resumed
+run sees the batches that an uninterrupted run would have seen, and reading ahead in a second thread changes no result.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ class Skipped:
     Attributes
     ----------
     path : str
-        Relative to the folder, with forward slashes. May hold undecodable bytes as surrogates: see
-        `minigan.data.images.image_folder.describe_skipped` for text that can be printed.
+        Relative to the folder, with forward slashes. It may contain surrogates in place of undecodable bytes; for text
+        that can be printed see `minigan.data.images.image_folder.describe_skipped`.
     reason : str
         In plain words.
     """
@@ -52,9 +51,9 @@ class ImageSet:
     images : numpy.ndarray
         (N, S, S, 3) uint8, usually a read-only memory map.
     source : str
-        Where they come from: ``"drawn faces (seed 0)"`` or the folder's path.
+        Their origin: ``"drawn faces (seed 0)"`` or the folder's path.
     fingerprint : str
-        Hexadecimal; equal for equal images in equal order. A resumed run compares it to notice that its data changed.
+        Hexadecimal; equal for equal images in equal order. By it a resumed run notices that its data have changed.
     skipped : list of Skipped
         What was not read, and why.
     """
@@ -70,8 +69,8 @@ class ImageSet:
     def batch(self, seed: int, step: int, batch_size: int, *, flip: bool = False) -> npt.NDArray[np.float32]:
         """Batch of one step: images drawn with replacement, a pure function of the arguments.
 
-        With replacement, because a permutation would be state to save: which images of this pass are still to
-        come. At thousands of images a batch holds a duplicate so seldom that training does not notice.
+        Drawing without replacement would need a state, namely which images are still to come, and a checkpoint would
+        have to save it. With thousands of images, the same image is rarely twice in a batch, so it makes no difference.
 
         Parameters
         ----------
@@ -82,8 +81,8 @@ class ImageSet:
         batch_size : int
             Number of images B, 1 or more.
         flip : bool
-            Whether each image is mirrored, left to right, with probability 1/2. Which ones is drawn apart: the images
-            are the same with and without.
+            Whether each image is mirrored, left to right, with probability 1/2. This is drawn independently,
+            so the chosen images are the same with and without `flip`.
 
         Returns
         -------
@@ -110,14 +109,13 @@ class ImageSet:
 class Prefetcher:
     """Prepares the next step's batch while the present step is computed.
 
-    A batch is quick to make once its images are in memory, but the first touch of a page may wait for a disk.
-    One background thread takes that wait; NumPy and the operating system release the interpreter for most of
-    it.
+    Making a batch is fast when its images are in memory, but the first access to an image may wait for a disk. A
+    background thread does this waiting; NumPy and the operating system release the interpreter for most of it.
 
     Parameters
     ----------
     images : ImageSet
-        Where batches come from.
+        The images to take batches from.
     seed : int
         The run's seed.
     batch_size : int
@@ -153,9 +151,9 @@ class Prefetcher:
         self._thread = self._ahead = None
 
     def batch(self, step: int) -> npt.NDArray[np.float32]:
-        """Batch of `step`, equal to `ImageSet.batch` of the arguments; starts on that of ``step + 1``.
+        """Batch of `step`, equal to that of `ImageSet.batch`; the batch of ``step + 1`` is begun.
 
-        Steps may be asked for in any order; only consecutive ones gain time.
+        Steps may come in any order, but only consecutive steps save time.
 
         Parameters
         ----------
@@ -184,7 +182,7 @@ class Prefetcher:
 
 
 def in_order(submit: Callable[[Item], Future[Result]], items: Iterable[Item], ahead: int) -> Iterator[Result]:
-    """Results of work done by others, in the order of the items; at most `ahead` wait in memory.
+    """Results of a pool's work, in the order of the items; at most `ahead` of them wait in memory.
 
     Parameters
     ----------
@@ -193,7 +191,7 @@ def in_order(submit: Callable[[Item], Future[Result]], items: Iterable[Item], ah
     items : iterable
         What to work on.
     ahead : int
-        How many items may be under way or finished and not yet taken.
+        How many items may be in work, or finished and not yet taken.
 
     Yields
     ------

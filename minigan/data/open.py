@@ -13,7 +13,7 @@ MAX_IMAGE_SIZE = 1024
 def open_images(
     data: Path | str | None, *, image_size: int, count: int | None = None, progress: bool = True
 ) -> ImageSet:
-    """Open a data set, building its cache if this is the first time.
+    """Open a data set; the first time, its cache is built.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def open_images(
     Returns
     -------
     ImageSet
-        At least one image. ``skipped`` says what in the folder was not read.
+        At least one image. Its ``skipped`` says which files of the folder were not read.
 
     Raises
     ------
@@ -38,9 +38,9 @@ def open_images(
     RunError
         If the disk is full.
     """
-    # Imported here: these two build on ImageSet, and bring Pillow, which a reader of batches does not need.
     if not 1 <= image_size <= MAX_IMAGE_SIZE:
         raise UserError(f"image_size must be between 1 and {MAX_IMAGE_SIZE}, got {image_size}")
+    # Each of the two is imported only where it is needed: both bring Pillow, and importing that takes time.
     if data is None:
         from minigan.data.drawn.face_set import DEFAULT_COUNT, open_drawn_faces
 

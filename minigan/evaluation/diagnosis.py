@@ -25,7 +25,8 @@ import numpy as np
 from minigan.gan.step import G_LEARNING_RATE, METRICS
 from minigan.nn.backend import Array
 from minigan.runs.config import RunConfig
-from minigan.runs.run_folder import METRICS_NAME, VITALS_NAME, open_config, read_history, read_rows
+from minigan.runs.layout import METRICS_NAME, VITALS_NAME
+from minigan.runs.run_records import open_config, read_history, read_rows
 
 Rows = Sequence[Mapping[str, Any]]
 

@@ -1,6 +1,6 @@
-"""The article's GAN: its two networks (`models`), one training step (`step`), and what goes beyond it.
+"""The article's GAN: its two networks (`models`), one training step (`step`), and two additions to them.
 
-`average` and `augment` are off in the article's configuration.
+The additions, `average` and `augment`, are off in the article's configuration. Everything is built from `minigan.nn`.
 """
 
 from minigan.gan.step import (

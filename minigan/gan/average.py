@@ -1,15 +1,18 @@
-"""The average of the generator's weights over its latest updates: a calmer painter than the generator itself.
+"""An average of the generator's weights over its latest updates: it draws better faces than the generator itself.
 
-Adam never comes to rest. Each step moves the generator by about the same small distance, half of it in answer to the
-few pictures of one batch and to a discriminator that will have changed by the next; so the weights circle around a good
-place rather than stay there. Their exponential moving average lies nearer to its middle. It takes no part in the
-training, which is the same with and without it: it is only what faces are drawn with.
+Adam never comes to rest. Each step moves the generator's weights by about the same small distance, and the direction
+depends on the few images of one batch and on a discriminator that has changed by the next step. So the weights circle
+around a good place rather than stay there. Their exponential moving average lies nearer to the middle of the circle. It
+takes no part in the training, which is the same with and without it; it only draws faces.
 
-Batch normalization is the one question. Beside its weights a network keeps moving statistics, and the generator's tell
-what flows through its weights of this very moment. They do not fit the average, and neither does their own average: the
-outputs of averaged weights vary less than the outputs of the weights do on average, since what the weights have of
-chance is gone. So the average's statistics are measured: `GeneratorAverage.settle` sends noise through it, always the
-same, and keeps the means and variances that it finds. docs/better-training.md compares the three ways.
+Batch normalization needs care. Beside its weights a network has moving statistics: means and variances of what flows
+through the network. Those of the generator belong to its present weights and do not fit the averaged weights. An
+average of the statistics does not fit, either: the layers of the average give outputs that vary less, because the
+random part of the weights is gone. So the statistics are measured. `GeneratorAverage.settle` sends noise through the
+average, always the same noise, and keeps the means and variances that it finds. docs/better-training.md compares the
+three ways.
+
+`minigan.gan.step` updates the average after each step of the generator; `GAN.painter` returns it, ready to draw.
 """
 
 from __future__ import annotations
@@ -28,10 +31,10 @@ from minigan.nn.rng import stream
 from minigan.nn.state import check_state
 
 SETTLING_BATCHES, SETTLING_BATCH = 8, 32
-"""Noise that the average's statistics are measured with: 256 faces, in batches that need less memory than a step."""
+"""Batches of noise, and images in each, from which the statistics are measured: 256 faces, less memory than a step."""
 
 _NEARLY_EQUAL = 0.99
-"""Momentum of the average's statistics: each of so few batches counts nearly as much as the others."""
+"""Momentum while the statistics are measured: with so few batches, each counts nearly as much as the others."""
 
 
 class GeneratorAverage:
@@ -40,20 +43,20 @@ class GeneratorAverage:
     Parameters
     ----------
     network : Sequential
-        A generator of the same kind, equal to the one that is about to be trained; it becomes the average.
+        A second generator, equal to the one that is about to be trained. It becomes the average.
     decay : float
-        Share of the past that an update keeps, 0 < decay < 1: an average over about the last 1 / (1 - decay) updates.
+        Share of the past that an update keeps, 0 < decay < 1. It averages over about the last 1 / (1 - decay) updates.
 
     Attributes
     ----------
     network : Sequential
-        Draws faces like any generator, once it has been settled after an update.
+        Draws faces like any generator, after `settle` has measured its statistics.
 
     Notes
     -----
-    ``d = min(decay, (1 + t) / (10 + t));  average = d * average + (1 - d) * weights``, where t counts the updates
-    before. The first updates thus keep less of the past, or the very first weights, which are noise, would show for
-    thousands of steps. t is kept on the device, so that a recorded step counts on by itself and nothing waits for it.
+    ``d = min(decay, (1 + t) / (10 + t));  average = d * average + (1 - d) * weights``, where t is the number of
+    earlier updates. So the first updates keep less of the past; otherwise the first weights, which are random, would
+    be seen for thousands of steps. t is on the device, so that a recorded step can count and nothing waits for it.
 
     References
     ----------
@@ -77,12 +80,12 @@ class GeneratorAverage:
         self._on_gpu = cuda.Averaging()
 
     def update(self, generator: Sequential) -> None:
-        """Take the generator's present weights into the average.
+        """Update the average with the generator's present weights.
 
         Parameters
         ----------
         generator : Sequential
-            After its step; left as it is.
+            After its step. It is not changed.
         """
         xp, t = xp_of(self._updates), self._updates
         kept = xp.minimum((1 + t) / (10 + t), self.decay)
@@ -97,14 +100,14 @@ class GeneratorAverage:
     def settle(self) -> Sequential:
         """Measure the moving statistics for the present weights; returns `network`, ready to draw."""
         for name, buffer in self.network.buffers().items():
-            if ".moving_" not in name:  # these then equal the first batch's, whatever they have been
+            if ".moving_" not in name:  # their state: after 0, the first batch replaces what the averages were
                 buffer.fill(0)
         for noise in self._noise:
             self.network.forward(noise, training=True)
         return self.network
 
     def state(self) -> dict[str, Array]:
-        """All that has to be saved, by name; the arrays themselves."""
+        """All arrays that must be saved, by name; the arrays themselves."""
         return {**self.network.state(), "updates": self._updates}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -118,7 +121,7 @@ class GeneratorAverage:
         Raises
         ------
         ValueError
-            If names, shapes or dtypes differ; nothing is changed then.
+            If names, shapes or dtypes differ; then nothing is changed.
         """
         own = self.state()
         check_state("average", own, state)

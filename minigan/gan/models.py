@@ -1,9 +1,9 @@
-"""The two networks of the article, and their rule for other sizes.
+"""The two networks of the article, and a rule for other sizes.
 
-The discriminator halves a picture down to 4x4 with strided convolutions and answers with one logit; the generator
-starts at 4x4 and doubles up to the picture with transposed ones. A feature map of side r has ``min(8w, w*S/(2r))``
-channels, for image size S and width w: half the side, twice the channels. S = 64 and w = 64 are the article's
-networks, with 2,768,321 and 3,616,771 parameters.
+The discriminator halves an image with strided convolutions until it is 4x4, and answers with one logit. The generator
+starts at 4x4 and doubles with transposed convolutions until it has an image. A feature map of side r has
+``min(8w, w*S/(2r))`` channels, for image size S and width w: half the side, twice the channels. S = 64 and w = 64 give
+the article's networks, with 2,768,321 and 3,616,771 parameters. `minigan.gan.step` trains them.
 
 References
 ----------
@@ -42,7 +42,7 @@ _GENERATOR_STREAM = 1000
 
 
 def channels_at(side: int, *, image_size: int, width: int) -> int:
-    """Channels of a feature map of a side, in either network.
+    """Channels of a feature map with this side, in either network.
 
     >>> [channels_at(r, image_size=64, width=64) for r in (32, 16, 8, 4)]
     [64, 128, 256, 512]
@@ -51,7 +51,7 @@ def channels_at(side: int, *, image_size: int, width: int) -> int:
 
 
 def parameter_counts(*, image_size: int, width: int) -> dict[str, int]:
-    """Numbers of trained parameters of both networks, told without building them.
+    """Numbers of trained parameters of both networks, computed without building them.
 
     Parameters
     ----------
@@ -75,11 +75,11 @@ def parameter_counts(*, image_size: int, width: int) -> dict[str, int]:
     _check_size(image_size, width)
     maps = [channels_at(side, image_size=image_size, width=width) for side in (4, 8, 16, 32, 64) if side < image_size]
     kernels = sum(4 * 4 * a * b for a, b in pairwise(maps))
-    last, picture = maps[-1], 4 * 4 * maps[-1] * 3
-    # Beside the kernels: bias, gamma and beta of every map; no gamma and beta next to the picture in the discriminator.
+    last, edge = maps[-1], 4 * 4 * maps[-1] * 3  # channels of the largest map, and the kernel between it and the image
+    # Beside the kernels: bias, gamma and beta of every map; in the discriminator, no gamma and beta next to the image.
     return {
-        "generator": 4 * 4 * NOISE_SIZE * maps[0] + kernels + 3 * 3 * last**2 + picture + 3 * (sum(maps) + last) + 3,
-        "discriminator": picture + kernels + 3 * sum(maps) - 2 * last + 4 * 4 * maps[0] + 1,
+        "generator": 4 * 4 * NOISE_SIZE * maps[0] + kernels + 3 * 3 * last**2 + edge + 3 * (sum(maps) + last) + 3,
+        "discriminator": edge + kernels + 3 * sum(maps) - 2 * last + 4 * 4 * maps[0] + 1,
     }
 
 
@@ -92,7 +92,7 @@ def discriminator(
     dtype: Any = np.float32,
     ops: Ops = LIBRARY,
 ) -> Sequential:
-    """The discriminator: pictures (N, S, S, 3) in [-1, 1] to logits (N, 1). Above 0 means "real".
+    """The discriminator: images (N, S, S, 3) in [-1, 1] to logits (N, 1). A logit above 0 means "real".
 
     Parameters
     ----------
@@ -103,11 +103,11 @@ def discriminator(
     seed : int
         For the kernels, 0 to 4,294,967,295.
     init : "glorot" or "original"
-        "original" gives the original program's very weights, whatever the seed; for 64/64 and float32 only.
+        "original" gives exactly the weights of the original program, whatever the seed; for 64/64 and float32 only.
     dtype : dtype
         float32 to train, float64 to check gradients.
     ops : Ops
-        The functions to build from: the one place where your own can stand in.
+        The functions to build from; this is the place to put in your own.
 
     Returns
     -------
@@ -125,7 +125,7 @@ def discriminator(
         side //= 2
         filters = channels_at(side, image_size=image_size, width=width)
         layers.append(Conv2D(channels, filters, 4, strides=2, kernel_initializer=kernels, ops=ops))
-        if side < image_size // 2:  # no batch normalization right after the picture
+        if side < image_size // 2:  # no batch normalization in the layer that sees the image
             layers.append(BatchNormalization(filters, dtype=dtype, ops=ops))
         layers.append(LeakyReLU(0.2, ops=ops))
         channels = filters
@@ -143,7 +143,7 @@ def generator(
     dtype: Any = np.float32,
     ops: Ops = LIBRARY,
 ) -> Sequential:
-    """The generator: noise (N, 1, 1, 100) to pictures (N, S, S, 3) in (-1, 1).
+    """The generator: noise (N, 1, 1, 100) to images (N, S, S, 3) in (-1, 1).
 
     Parameters
     ----------

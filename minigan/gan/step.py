@@ -1,19 +1,28 @@
 """One training step of the GAN, in the order of the article's listing.
 
-1. The generator makes fakes in inference mode.
-2. The discriminator takes a step on the real batch, then one on the fake batch: two batches, so that batch
-   normalization never mixes the two.
-3. The generator takes a step through the frozen discriminator, with fresh noise and the *real* labels: it is trained
-   to be taken for real.
+1. The generator G makes fakes in inference mode.
+2. The discriminator D takes a step on the real batch, then one on the fake batch. They stay two batches, so that batch
+   normalization never mixes them.
+3. The generator takes a step through the frozen discriminator, with new noise and the *real* labels: it is trained to
+   make images that D takes for real.
 
-Everything random comes in as an argument (`draw_inputs` makes it), so this file holds no surprise: the same inputs give
-the same weights. Losses stay on the device; who wants to print them reads them when it suits.
+Everything random comes in as an argument (`draw_inputs` makes it): the same inputs always give the same weights. Losses
+stay on the device; the program that prints them reads them when it has the time. The networks are those of
+`minigan.gan.models`; `minigan.training.trainer` calls `train_step` again and again.
+
+In the table, "batch" and "moving" are the statistics that batch normalization uses, and "G moving" is what happens to
+the moving statistics of G.
 
 | phase            | G normalises with | G moving  | D normalises with       | D moving  | updated |
 |------------------|-------------------|-----------|-------------------------|-----------|---------|
 | make fakes       | moving            | unchanged | -                       | -         | nothing |
 | D on real, fake  | -                 | -         | batch, each on its own  | updated   | D       |
 | G step           | batch             | updated   | batch of fakes          | unchanged | G       |
+
+References
+----------
+I. Goodfellow et al., "Generative adversarial networks", arXiv:1406.2661, algorithm 1. A. Radford, L. Metz and
+S. Chintala, arXiv:1511.06434 (DCGAN). docs/article.md compares each line with the article's program.
 """
 
 from __future__ import annotations
@@ -45,13 +54,13 @@ LABEL_NOISE = 0.2
 """Soft labels: a real one is 1 - 0.2*U[0, 1), a fake one 0.2*U[0, 1)."""
 
 METRICS = ("d_real", "d_fake", "g", "d_x", "d_g_z", "accuracy")
-"""What a step reports, in this order: the three losses, mean D(x), mean D(G(z)), and the share of the two batches
-that D put on the right side of 0.5. All are taken before the update they belong to."""
+"""What a step reports, in this order: the three losses; the mean of D(x); the mean of D(G(z)); and the share of the
+images in both batches for which D gives a probability on the right side of 0.5. Each is computed before the update."""
 
 
 @dataclass
 class GAN:
-    """Both networks with their optimizers, and the generator's average if there is one: all that training changes."""
+    """Both networks, their optimizers, and the generator's average if there is one: all that training changes."""
 
     generator: Sequential
     discriminator: Sequential
@@ -76,9 +85,9 @@ class GAN:
 
 
 class StepInputs(NamedTuple):
-    """Everything that is random about one step.
+    """Everything random in one step.
 
-    real : pictures (B, S, S, 3) in [-1, 1]; noise and generator_noise : (B, 1, 1, 100), N(0, 1);
+    real : images (B, S, S, 3) in [-1, 1]; noise and generator_noise : (B, 1, 1, 100), N(0, 1);
     real_labels, fake_labels : (B, 1).
     """
 
@@ -90,14 +99,14 @@ class StepInputs(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """Outcome of one network's step: the loss, of shape (), and D's logits (B, 1), both before the update."""
+    """Result of one network's step: the loss, of shape (), and D's logits (B, 1), both before the update."""
 
     loss: Array
     logits: Array
 
 
 class StepResult(NamedTuple):
-    """Outcome of a training step: `METRICS` as one array (6,), and the fakes that D was shown (B, S, S, 3)."""
+    """Result of a training step: `METRICS` as one array (6,), and the fakes (B, S, S, 3) of its first phase."""
 
     metrics: Array
     fakes: Array
@@ -144,7 +153,7 @@ def build_gan(
 
 
 def draw_inputs(real: Array, seed: int, step: int, backend: Backend = NUMPY) -> StepInputs:
-    """Noise and labels of one step, a pure function of (seed, step), beside a batch of real pictures.
+    """Noise and labels of one step, a pure function of (seed, step), together with a batch of real images.
 
     Parameters
     ----------
@@ -174,13 +183,13 @@ def train_step(gan: GAN, inputs: StepInputs, moves: Array | None = None) -> Step
         Changed in place.
     inputs : StepInputs
     moves : Array of shape (3, B, 2), optional
-        How far the pictures that D sees are moved, reals, fakes, and those of G's step (`minigan.gan.augment`). Not at
-        all by default, and in the article.
+        How far the images that D sees are moved: the reals, the fakes, and the fakes of G's step
+        (`minigan.gan.augment`). By default, as in the article, they are not moved.
 
     Returns
     -------
     StepResult
-        Its fakes are as G drew them.
+        Its fakes are as G drew them, not moved.
     """
     with holding_blas(), share.having(gan.division):
         fakes = gan.generator.predict(inputs.noise, batch_size=len(inputs.noise))
@@ -198,7 +207,7 @@ def train_step(gan: GAN, inputs: StepInputs, moves: Array | None = None) -> Step
 
 
 def discriminator_step(D: Sequential, optimizer: Adam, x: Array, labels: Array) -> Phase:
-    """Teach D to give pictures x these labels: one Adam update from one batch.
+    """Teach D to give images x these labels: one Adam update from one batch.
 
     Parameters
     ----------
@@ -225,21 +234,21 @@ def discriminator_step(D: Sequential, optimizer: Adam, x: Array, labels: Array) 
 def generator_step(
     G: Sequential, D: Sequential, optimizer: Adam, noise: Array, labels: Array, move: Array | None = None
 ) -> Phase:
-    """Teach G to make pictures that D gives these labels; D is a fixed measuring instrument meanwhile.
+    """Teach G to make images to which D gives these labels. D does not change meanwhile.
 
     Parameters
     ----------
     G : Sequential
         Changed in place, with its moving statistics.
     D : Sequential
-        Left as it is. It normalises with the statistics of this batch of fakes, as when it was trained.
+        Not changed. It normalises with the statistics of this batch of fakes, as in its own steps.
     optimizer : Adam
         Holds G's parameters.
     noise : Array of shape (B, 1, 1, 100)
     labels : Array of shape (B, 1)
-        The labels of real pictures.
+        The labels of real images.
     move : Array of shape (B, 2), optional
-        How far D sees the fakes moved (`minigan.gan.augment.translate_forward`).
+        How far the fakes are moved before D sees them (`minigan.gan.augment.translate_forward`).
 
     Returns
     -------
@@ -263,17 +272,17 @@ def generator_step(
 
 
 class RecordedStep:
-    """`train_step` for a GPU: recorded as a CUDA graph, and from then on queued with a single launch.
+    """`train_step` for a GPU: recorded as a CUDA graph, and then started with a single launch per step.
 
-    The first step runs as it is, and compiles every kernel. The second is recorded, and is from then on that recording
-    again, with new inputs copied to where it reads them. The numbers are the same.
+    The first step runs as usual and compiles every kernel. The second step is recorded. The second and all later steps
+    replay the recording, after new inputs have been copied to the arrays that it reads. The numbers are the same.
 
     Parameters
     ----------
     gan : GAN
-        On a GPU; changed in place. Nobody may replace its arrays by others.
+        On a GPU; changed in place. Its arrays must not be replaced by others.
     complain : callable
-        Gets one line of text if the step cannot be recorded; all steps then run as they are.
+        Called with one line of text if the step cannot be recorded; then all steps run as usual.
     """
 
     def __init__(self, gan: GAN, complain: Callable[[str], object]) -> None:
@@ -283,7 +292,7 @@ class RecordedStep:
         self._counts: list[int] = []
 
     def __call__(self, inputs: StepInputs, moves: Array | None = None) -> StepResult:
-        """One step, as `train_step`; its result is good until the next. Either all steps have moves, or none."""
+        """One step, as `train_step`. The next step overwrites its result. Either all steps have moves, or none."""
         self._steps += 1
         if self._steps == 2:
             self._record(inputs, moves)
@@ -307,7 +316,7 @@ class RecordedStep:
             self._recording = cuda.Recording(lambda: train_step(self._gan, self._inputs, self._moves), xp)
         except (RuntimeError, MemoryError) as error:
             self._complain(f"--cuda-graph: a step cannot be recorded ({error}); the run goes on without")
-        # Recording it was not doing it.
+        # Recording a step has counted it, but has not done it.
         after = [optimizer.t for optimizer in self._optimizers()]
         self._counts = [b - a for a, b in zip(before, after, strict=True)]
         for optimizer, t in zip(self._optimizers(), before, strict=True):

@@ -1,5 +1,7 @@
-"""The book: what is computed. Arrays, convolution, layers and their gradients, losses, optimizers, random numbers.
+"""What a neural network computes: convolution, layers and their gradients, losses, optimizers, random numbers.
 
-Begin with `conv` (the legend of all letters, and the three primitives), then `loops`, `ops`, `layers`, `network`,
-`losses`, `optimizers`, `initializers`. Nothing here knows of images in files, of runs or of training.
+This is the part to read as a book. Begin with `conv` (the legend of all letters, and the three primitives). Then read
+`loops` (convolution as it is defined), `ops`, `layers`, `network`, `losses`, `optimizers` and `initializers`. The small
+modules beside them can be looked up when they are needed: `backend`, `geometry`, `gradients`, `state`, `rng`. Nothing
+here knows of image files, of runs or of training.
 """

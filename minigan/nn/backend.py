@@ -1,9 +1,9 @@
 """The array backend: the one place that knows whether arrays live in main memory (NumPy) or on a GPU (CuPy).
 
-Everything above this file is written once, against `xp`, a stand-in for either module: `xp = xp_of(x)` asks an array
-where it lives, and the rest of the function uses `xp.exp`, `xp.empty` and so on. There is no global switch; the
-arrays decide. Data come in from the host through `Backend.asarray` and go back through `Backend.to_host`, and nowhere
-else, so that a reader can see every transfer.
+NumPy and CuPy have the same functions under the same names. So every function that computes is written once, for a
+module called `xp`: `xp = xp_of(x)` asks an array where it lives, and the rest of the function uses `xp.exp`,
+`xp.empty` and so on. There is no global switch; the arrays decide. Data come in from the host through
+`Backend.asarray` and go back through `Backend.to_host`, and nowhere else, so that a reader can see every transfer.
 
 >>> import numpy as np
 >>> xp_of(np.zeros(3)) is np
@@ -25,7 +25,7 @@ import numpy.typing as npt
 from minigan.system.errors import UserError
 
 Array: TypeAlias = npt.NDArray[Any]
-"""An array of either backend. CuPy's arrays are not NumPy's, but behave alike; the annotation is for the reader."""
+"""An array of either backend. A CuPy array is not a NumPy array, but behaves like one; the name is for the reader."""
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -49,9 +49,9 @@ class Backend:
     synchronize : callable
         Wait until all queued work is done (nothing to do on NumPy).
     device_name : str
-        What a person calls the device, for config.json.
+        Name of the device for people; it goes into config.json.
     read_every : int
-        Steps between two readings of the losses: a reading stalls a GPU, so there it is rare.
+        How many steps lie between two readings of the losses. A reading makes a GPU wait, so there it is rare.
     tf32 : bool
         Whether float32 matrix products may round their factors to 10 bits, which recent GPUs do several times faster.
     """
@@ -83,7 +83,7 @@ _known: dict[str, Backend] = {"numpy": NUMPY}
 
 
 def register(backend: Backend) -> None:
-    """Make a backend known to `xp_of` and `get_backend`; CuPy is registered when first asked for.
+    """Make a backend known to `xp_of` and `get_backend`; CuPy is registered the first time that it is asked for.
 
     Parameters
     ----------
@@ -101,7 +101,8 @@ def get_backend(name: str, *, tf32: bool | None = None) -> Backend:
     name : str
         "numpy" or "cupy".
     tf32 : bool, optional
-        Whether its matrix products may use tf32 from now on, for all its arrays; by default, as before (at first: no).
+        Whether its matrix products may use tf32 from now on, for all its arrays. None leaves this as it is; at first
+        it is False.
 
     Returns
     -------
@@ -110,8 +111,8 @@ def get_backend(name: str, *, tf32: bool | None = None) -> Backend:
     Raises
     ------
     UserError
-        If the name is unknown, CuPy is not installed, or there is no CUDA device; says what to install. If tf32 is
-        asked of NumPy.
+        If the name is unknown, CuPy is not installed, or there is no CUDA device (the message says what to install);
+        also if tf32 is asked of NumPy.
     """
     if name not in BACKENDS:
         raise UserError(f"--backend: must be one of {', '.join(BACKENDS)}, got {name!r}")
@@ -157,7 +158,7 @@ def _load_cupy() -> Backend:
 
 
 def backend_of(*arrays: object) -> Backend:
-    """The backend that all arrays belong to; anything that is no array (numbers, None) is passed over.
+    """The backend that all arrays belong to; arguments that are no arrays (numbers, None) are ignored.
 
     Parameters
     ----------

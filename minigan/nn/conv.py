@@ -1,4 +1,7 @@
-"""The three convolution primitives that serve both networks, and the choice of the kernel that computes them.
+"""The three convolution primitives that serve both networks, and the choice of the algorithm that computes them.
+
+Read this file first: its legend explains the letters that all other files use. `minigan.nn.loops` computes the three
+by their definition; `minigan.nn.ops` makes the functions of a network out of them.
 
 Convolution here is cross-correlation (the kernel is not flipped), as in every deep-learning library:
 
@@ -33,8 +36,8 @@ from minigan.nn.backend import NUMPY, Array, Shape, backend_of
 from minigan.nn.geometry import Pad, Size, output_size
 
 KERNELS: dict[str, ModuleType] = {"loops": loops, "im2col": im2col, "winograd": winograd}
-"""The algorithms by name, from the one to read first to the fastest. "auto", the default everywhere, takes the last
-that can do a convolution's geometry and has enough work to be worth its preparations."""
+"""The algorithms by name, from the easiest to read to the fastest. "auto", the default everywhere, takes the fastest
+that can do this geometry, as long as there is enough work to make its preparations worth while."""
 
 
 def conv_forward(
@@ -54,7 +57,7 @@ def conv_forward(
     x : Array of shape (N, H, W, C)
     w : Array of shape (Kh, Kw, C, O)
     b : Array of shape (O,), optional
-        Bias, added to every output position while it is still in the cache.
+        Bias, added to every output position.
     stride : int
         Step between neighbouring output positions, in pixels.
     pad : int or ((top, bottom), (left, right))
@@ -62,8 +65,8 @@ def conv_forward(
     kernel : str
         Algorithm: "auto" or a key of `KERNELS`.
     kept : dict, optional
-        Where an algorithm may leave what it has made of w, and find it again: give the same dict, empty at first, to
-        this function and to `conv_input_grad`, as long as w does not change.
+        A place for what an algorithm has computed from w alone, so that it need not compute it again. Pass the same
+        dict, empty at first, to this function and to `conv_input_grad`, for as long as w does not change.
 
     Returns
     -------
@@ -117,7 +120,7 @@ def conv_input_grad(
     stride, pad, kernel, kept
         As in `conv_forward`.
     size : (H, W)
-        Size of x; several sizes can lead to the same (Ho, Wo), so it has to be told.
+        Size of x. Several sizes can lead to the same (Ho, Wo), so it must be given.
 
     Returns
     -------
@@ -178,12 +181,12 @@ def conv_weight_grad(
 def conv_grads(
     x: Array, w: Array, dy: Array, *, stride: int = 1, pad: int | Pad = 0, kept: Kept | None = None
 ) -> tuple[Array, Array]:
-    """`conv_input_grad` and `conv_weight_grad` of one convolution, in one walk where that is faster.
+    """`conv_input_grad` and `conv_weight_grad` of one convolution, computed together where that is faster.
 
     Parameters
     ----------
     x, w, dy, stride, pad, kept
-        As of `conv_forward` and its gradients.
+        As in `conv_forward` and its gradients.
 
     Returns
     -------
@@ -193,7 +196,7 @@ def conv_grads(
     Raises
     ------
     ValueError, TypeError
-        As those two.
+        As the two functions.
     """
     if stride > 1 and _kernel("auto", dy, w.shape, dy.shape[1:3], stride) is winograd:
         pad = _check_together("conv_grads", x, w, dy, stride, pad)
@@ -205,7 +208,7 @@ def conv_grads(
 def conv_transpose_grads(
     x: Array, w: Array, dy: Array, *, stride: int = 1, pad: int | Pad = 0, kept: Kept | None = None
 ) -> tuple[Array, Array]:
-    """The same two gradients of a transposed convolution: `conv_forward` of dy, and `conv_weight_grad`, roles swapped.
+    """Both gradients of a transposed convolution: `conv_forward` of dy, and `conv_weight_grad` with the roles swapped.
 
     Parameters and results as `conv_grads`.
     """
@@ -217,7 +220,7 @@ def conv_transpose_grads(
 
 
 def _check_together(where: str, x: Array, w: Array, dy: Array, stride: int, pad: int | Pad) -> Pad:
-    """That x, w and dy belong to one convolution; returns the padding written out."""
+    """Raise unless x, w and dy belong to one convolution; return the padding of all four sides."""
     _check_arrays(where, x=x, w=w, dy=dy)
     pad = _check_geometry(where, stride, pad)
     if (x.shape[0], x.shape[3], w.shape[3]) != (dy.shape[0], w.shape[2], dy.shape[3]):
@@ -230,11 +233,11 @@ def _check_together(where: str, x: Array, w: Array, dy: Array, stride: int, pad:
 
 
 def _kernel(name: str, x: Array, w_shape: Shape, output: Size, stride: int) -> ModuleType:
-    """The algorithm of a name; for "auto", the fastest that fits."""
+    """The algorithm with this name; for "auto", the fastest that fits."""
     Kh, Kw, C, O = w_shape
     fits = winograd.suits((Kh, Kw), stride) and backend_of(x) is NUMPY
     if name == "auto" and cuda.available(x):
-        return cuda  # which chooses between the same two for itself
+        return cuda  # it chooses between im2col and Winograd itself
     if name == "auto":
         positions = x.shape[0] * output[0] * output[1]
         return winograd if fits and winograd.pays(positions, C, O) else im2col

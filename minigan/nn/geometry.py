@@ -1,17 +1,26 @@
-"""How sizes follow from kernel, stride and padding: the arithmetic that all kernels share."""
+"""How sizes follow from kernel, stride and padding.
+
+This is the arithmetic that all convolutions share: `minigan.nn.conv` checks shapes with it, `minigan.nn.layers` finds
+the padding of a layer with it. "same" and "valid" mean what they mean in TensorFlow. Legend: `minigan.nn.conv`.
+
+References
+----------
+V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285.
+"""
 
 from __future__ import annotations
 
 from typing import TypeAlias
 
 Pad: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
-"""((top, bottom), (left, right)): zeros added on each side. bottom and right may be negative: rows left out."""
+"""((top, bottom), (left, right)): how many zeros are added on each side. A negative bottom or right removes rows or
+columns instead."""
 
 Size: TypeAlias = tuple[int, int]
 """(height, width)."""
 
 IMAGE_SIZES = (32, 64, 128)
-"""Sides of the images that minigan's networks are made for: halved three times or more, they end at 4."""
+"""Sides of the images that minigan's networks are made for. Halved three, four or five times, they end at 4."""
 
 
 def output_size(size: Size, kernel_size: Size, stride: int, pad: Pad) -> Size:
@@ -25,7 +34,7 @@ def output_size(size: Size, kernel_size: Size, stride: int, pad: Pad) -> Size:
 
 
 def same_padding(size: Size, kernel_size: Size, stride: int) -> Pad:
-    """TensorFlow's SAME padding: an output of ceil(H / S), the odd zero after rather than before.
+    """TensorFlow's SAME padding: an output of ceil(H / S). If the number of zeros is odd, the extra one comes last.
 
     >>> same_padding((64, 64), (4, 4), 2)
     ((1, 1), (1, 1))
@@ -71,7 +80,7 @@ def transpose_size(size: Size, kernel_size: Size, stride: int, padding: str) -> 
     else:
         H, W = (h * stride + max(K - stride, 0) for h, K in zip(size, kernel_size, strict=True))
         top = left = 0
-    # What the full scatter reaches beyond the output is cropped; where it falls short, the crop is negative.
+    # h kernels, S rows apart, cover S*(h-1) + K rows. Rows beyond H are cropped; if they are fewer, bottom is below 0.
     bottom = stride * (size[0] - 1) + kernel_size[0] - H - top
     right = stride * (size[1] - 1) + kernel_size[1] - W - left
     return (H, W), ((top, bottom), (left, right))

@@ -1,10 +1,11 @@
 """The gradients of one layer: a mapping from a parameter's name to the array that backward passes add to.
 
-It behaves like a dictionary of arrays that are all zero at first. Most of the time nobody looks at those zeros: the
-first gradient of a step is added to them, and 0 + g is g. So the zeros are not made before somebody reads them, and a
-new array that nobody else has takes their place without being copied. A reader cannot tell the difference.
+Every `minigan.nn.layers.Layer` has one. It behaves like a dictionary of arrays that are all zero at first. Most of the
+time nobody reads those zeros: the first gradient of a step is added to them, and 0 + g is g. So an array of zeros is
+made only when it is read. If the first gradient is a new array that nobody else uses, it becomes the sum itself,
+without a copy. A reader cannot tell the difference.
 
-On a GPU the arrays stay where they are, because a recorded step (`minigan.gan.step.RecordedStep`) has their addresses.
+On a GPU the arrays never move, because a recorded step (`minigan.gan.step.RecordedStep`) keeps their addresses.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ class Gradients(MutableMapping[str, Array]):
     Parameters
     ----------
     params : dict of str to Array
-        The layer's parameters; the dictionary itself, so that a parameter added to it later has a gradient, too.
+        The layer's own dictionary, not a copy: a parameter that is added to it later has a gradient, too.
 
     Attributes
     ----------
     arrays : dict of str to Array
-        Those that have been read or added to since they were last set to zero; the others are zero.
+        The gradients that have been read or added to since they were last set to zero. All others are zero.
     """
 
     def __init__(self, params: dict[str, Array]) -> None:
@@ -43,9 +44,9 @@ class Gradients(MutableMapping[str, Array]):
         name : str
             Of a parameter.
         g : Array
-            Of the parameter's shape; axes of length 1 may be missing or too many.
+            Of the parameter's shape, apart from axes of length 1.
         fresh : bool
-            Whether g is a new array that nobody else has; it may then become the gradient itself.
+            Whether g is a new array that nobody else uses. It may then become the gradient itself.
 
         Raises
         ------
@@ -63,7 +64,7 @@ class Gradients(MutableMapping[str, Array]):
             add_into(self[name], g)
 
     def zero(self) -> None:
-        """Set all to zero: new arrays on NumPy, so that one read before keeps its numbers; in place on a GPU."""
+        """Set all to zero: in place on a GPU; with new arrays on NumPy, so that one read before keeps its numbers."""
         for name, array in list(self.arrays.items()):
             if xp_of(array) is np:
                 del self.arrays[name]
@@ -77,7 +78,7 @@ class Gradients(MutableMapping[str, Array]):
         return self.arrays[name]
 
     def __setitem__(self, name: str, array: Array) -> None:
-        self._params[name]  # KeyError for a name that is no parameter's
+        self._params[name]  # raises KeyError if there is no such parameter
         self.arrays[name] = array
 
     def __delitem__(self, name: str) -> None:

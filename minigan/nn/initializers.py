@@ -1,9 +1,9 @@
-"""First values of the kernels: Glorot's uniform distribution, and the original program's very numbers.
+"""First values of the kernels: Glorot's uniform distribution, and the exact numbers of the original program.
 
-`GlorotUniform` draws from minigan's own streams. `OriginalGlorotUniform` rebuilds, bit for bit and without
-TensorFlow, what Keras 2.2.4 on TensorFlow 1.8 drew after ``np.random.seed(1337)``: Keras asks NumPy's global
-generator for one "op seed" per kernel, and TensorFlow turns graph seed and op seed into a Philox4x32-10 key and
-counter.
+`minigan.gan.models` hands one of the two classes to its layers. `GlorotUniform` draws from minigan's own streams
+(`minigan.nn.rng`). `OriginalGlorotUniform` computes, bit for bit and without TensorFlow, what Keras 2.2.4 on
+TensorFlow 1.8 drew after ``np.random.seed(1337)``: Keras asked NumPy's global generator for one "op seed" per kernel,
+and TensorFlow made the key and the counter of a Philox4x32-10 generator from the graph seed and the op seed.
 
 References
 ----------
@@ -48,14 +48,14 @@ def glorot_limit(shape: Shape) -> float:
 
 
 class GlorotUniform:
-    """U[-l, l) with Glorot's limit, kernel after kernel from the stream "weights".
+    """Uniform in [-l, l), where l is Glorot's limit; the n-th kernel comes from step n of the stream "weights".
 
     Parameters
     ----------
     seed : int
         0 to 4,294,967,295.
     first : int
-        Number of the first kernel: two networks with one seed use different ranges.
+        Number of the first kernel. Two networks with the same seed begin at different numbers.
     dtype : dtype
     """
 
@@ -76,7 +76,7 @@ class OriginalGlorotUniform:
     Parameters
     ----------
     skip : int
-        Kernels built before the first one asked for: 0 for the discriminator, which came first, 5 for the generator.
+        How many kernels the original had built before: 0 for the discriminator, which came first, 5 for the generator.
     seed : int
         NumPy seed of the original program.
     """
@@ -128,7 +128,7 @@ def tf_random_uniform(count: int, op_seed: int, graph_seed: int = _TF_GRAPH_SEED
 
 
 def _philox4x32(counter: list[Array], key: int) -> list[Array]:
-    """Ten rounds of Philox4x32; 32-bit words held in uint64, so that a product of two keeps its high half."""
+    """Ten rounds of Philox4x32. The 32-bit words are held in uint64, so that a product of two keeps its high half."""
     word, half = np.uint64(0xFFFFFFFF), np.uint64(32)
     multiplier0, multiplier1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
     key0, key1 = key & 0xFFFFFFFF, key >> 32

@@ -1,14 +1,14 @@
-"""Layers: thin objects that own parameters and call the functions of `minigan.nn.ops`.
+"""Layers: small objects that own parameters and call the functions of `minigan.nn.ops`.
 
-A layer never remembers a call. `forward` returns what `backward` will need as an explicit cache, so the same layer
-can be run twice before going back (the discriminator sees reals, then fakes) and can be run *through* without
-collecting gradients (the generator's step goes through a frozen discriminator: ``param_grads=False``).
+A layer never remembers a call. `forward` returns everything that `backward` will need as an explicit cache. So the
+same layer can run forward twice before it runs backward, and gradients can pass *through* a layer whose own
+parameters get none (the generator's step goes through a frozen discriminator: ``param_grads=False``).
 
-Three dictionaries say all there is to know: `params` (trained), `grads` (same keys; backward ADDS to them), and
-`buffers` (saved but not trained: moving statistics). Optimizers write into `params` in place, and a training forward of
-`BatchNormalization` into `buffers`; no forward or backward changes anything else.
+A layer has three dictionaries: `params` (trained), `grads` (same keys; backward ADDS to them), and `buffers` (saved
+but not trained: moving statistics). Optimizers write into `params` in place, and a training forward of
+`BatchNormalization` writes into `buffers`; no forward or backward changes anything else.
 
-Class and parameter names are Keras's.
+`minigan.nn.network` puts layers one after the other. Class and parameter names are those of Keras.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ Initializer: TypeAlias = Callable[[Shape], Array]
 
 
 class Layer:
-    """One differentiable step. Owns parameters; never holds activations.
+    """One differentiable step of a network. It owns parameters and never keeps activations.
 
     Attributes
     ----------
     params : dict of str to Array
         Trainable parameters, in a fixed order.
     grads : mapping of str to Array
-        Gradients with the same keys and shapes, which may be read and written; `backward` adds into them.
+        Gradients with the same keys and shapes; they may be read and written. `backward` adds to them.
     buffers : dict of str to Array
         Saved, not trained.
 
     Notes
     -----
-    A layer of one's own hands its parameters, as many as it has, to ``super().__init__``, and its backward calls
-    `add_grad` for each.
+    To write a layer of your own, pass its parameters, however many there are, to ``super().__init__``, and call
+    `add_grad` for each of them in `backward`.
     """
 
     def __init__(self, params: dict[str, Array] | None = None, buffers: dict[str, Array] | None = None) -> None:
@@ -75,7 +75,7 @@ class Layer:
         raise NotImplementedError
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
-        """Gradient for x; adds the parameters' gradients into `grads`.
+        """Gradient for x; adds the parameters' gradients to `grads`.
 
         Parameters
         ----------
@@ -84,9 +84,9 @@ class Layer:
         cache
             From `forward`.
         input_grad : bool
-            False skips dx (nobody asks for it below the first layer) and returns None.
+            If False, dx is not computed and None is returned: nobody needs the dx of a network's first layer.
         param_grads : bool
-            False leaves `grads` alone and skips the work.
+            If False, the parameters' gradients are not computed, and `grads` stays as it is.
 
         Returns
         -------
@@ -95,7 +95,7 @@ class Layer:
         raise NotImplementedError
 
     def add_grad(self, name: str, g: Array, *, fresh: bool = False) -> None:
-        """``grads[name] += g``; what every backward does with a parameter's gradient.
+        """``grads[name] += g``; every backward calls it for each parameter.
 
         Parameters
         ----------
@@ -104,7 +104,7 @@ class Layer:
         g : Array
             Of the parameter's shape.
         fresh : bool
-            Whether g is a new array that nobody else has or will write to, so that it need not be copied.
+            Whether g is a new array that nobody else uses or will write to. It then need not be copied.
 
         Raises
         ------
@@ -115,11 +115,11 @@ class Layer:
         """
         if isinstance(self.grads, Gradients):
             self.grads.add(name, g, fresh=fresh)
-        else:  # a layer that made a dictionary of its own
+        else:  # the layer has replaced `grads` by a dictionary of its own
             self.grads[name] += g
 
     def zero_grads(self) -> None:
-        """Set all gradients to zero. On NumPy these are new arrays: one that was read before keeps its numbers."""
+        """Set all gradients to zero. On NumPy they are new arrays: an array that was read before keeps its numbers."""
         if isinstance(self.grads, Gradients):
             self.grads.zero()
         else:
@@ -131,7 +131,7 @@ class Layer:
         raise NotImplementedError
 
     def describe(self) -> str:
-        """Settings in a few words, for `Sequential.summary`."""
+        """The layer's settings in a few words, for `Sequential.summary`."""
         return ""
 
 
@@ -157,7 +157,7 @@ class _Parametric(Layer):
 
 
 _OWN = frozenset(vars(LIBRARY).values())
-"""minigan's functions give every gradient as a new array, and do not keep it."""
+"""minigan's own functions: each returns every gradient as a new array and does not keep it."""
 
 
 @lru_cache(maxsize=64)
@@ -190,9 +190,9 @@ class Dense(_Parametric):
 
 
 class _Convolution(_Parametric):
-    """What Conv2D and Conv2DTranspose share: settings, and the check of the input."""
+    """The common part of Conv2D and Conv2DTranspose: settings, and the check of the input."""
 
-    input_axis: int  # which kernel axis counts the channels that come in
+    input_axis: int  # the axis of the kernel that stands for the input's channels
 
     def __init__(self, kernel: Array, filters: int, strides: int, padding: str) -> None:
         if strides < 1:
@@ -228,7 +228,7 @@ class Conv2D(_Convolution):
     kernel_size : int
     strides : int
     padding : "same" or "valid"
-        TensorFlow's meanings.
+        As in TensorFlow.
     kernel_initializer : callable
         Shape (K, K, channels, filters) to the first kernel; the bias starts at 0.
     ops : Ops
@@ -269,7 +269,7 @@ class Conv2D(_Convolution):
 
 
 class Conv2DTranspose(_Convolution):
-    """Transposed convolution: each input position stamps the kernel onto the output, `strides` pixels apart.
+    """Transposed convolution: each input position adds the kernel, times its value, to the output, `strides` apart.
 
     Parameters
     ----------
@@ -315,7 +315,7 @@ class Conv2DTranspose(_Convolution):
 
 
 def _simplest(pad: tuple[tuple[int, int], tuple[int, int]]) -> Any:
-    """One number where all four sides agree: that is all a student's function has to understand."""
+    """The padding as one number if all four sides are equal, so that a student's function need not know more."""
     sides = {*pad[0], *pad[1]}
     return sides.pop() if len(sides) == 1 else pad
 
@@ -342,15 +342,20 @@ class BatchNormalization(_Parametric):
 
     Notes
     -----
-    A call is one of three: moving statistics (``training=False``); the batch's, with update; the batch's, without
-    (``update_stats=False``: how the generator's step runs the frozen discriminator).
+    `forward` has three modes. With ``training=False`` it normalises with the moving statistics. With ``training=True``
+    it normalises with the statistics of the batch and updates the moving ones. With ``update_stats=False`` as well, it
+    does not update them: so the generator's step runs the frozen discriminator.
 
-    The moving averages are zero-debiased, so after the first update they *equal* the batch's statistics. The variance
-    fed to them is corrected for bias twice, v * N/(N-1) * N/(N-1.001): once by TensorFlow's fused kernel, once by
-    Keras.
+    The moving averages are zero-debiased: after the first update they *equal* the batch's statistics. The variance
+    that goes into them is corrected for bias twice, v * N/(N-1) * N/(N-1.001), because TensorFlow's fused kernel does
+    it once and Keras does it again.
 
-    Buffers: moving_mean, moving_variance (count as Keras's non-trainable weights), and the averages' own state:
-    biased_mean, biased_variance, and updates (a count, kept in the layer's dtype so that it lives on the device).
+    Buffers: moving_mean and moving_variance, which are Keras's non-trainable weights; and the state of the averages,
+    biased_mean, biased_variance and updates (a count; it has the layer's dtype so that it can be on the device).
+
+    References
+    ----------
+    S. Ioffe and C. Szegedy, "Batch normalization", arXiv:1502.03167.
     """
 
     names = ("gamma", "beta")
@@ -389,7 +394,7 @@ class BatchNormalization(_Parametric):
             return y, _InferenceCache(x, gamma, mean, variance)
         y, cache = self.ops.batch_norm_forward(x, gamma, beta, self.epsilon)
         if update_stats:
-            # minigan's own cache has the statistics; a student's cache is the student's affair.
+            # minigan's own cache has the statistics; what a student's cache has is not known.
             known = isinstance(cache, BatchNormCache)
             self.update(x, *((cache.mean, cache.variance) if known else batch_moments(x)))
         return y, cache
@@ -402,7 +407,7 @@ class BatchNormalization(_Parametric):
     def _inference_backward(
         self, dy: Array, cache: _InferenceCache, *, input_grad: bool, param_grads: bool
     ) -> tuple[Array | None, Array | None, Array | None]:
-        """With given statistics the layer is an affine map, and so are its gradients."""
+        """Gradients for given statistics: the layer is then an affine map."""
         inv_std = 1 / xp_of(dy).sqrt(cache.variance + self.epsilon)
         axes = tuple(range(dy.ndim - 1))
         dx = dy * (cache.gamma * inv_std) if input_grad else None
@@ -411,7 +416,7 @@ class BatchNormalization(_Parametric):
         return dx, dgamma, dbeta
 
     def update(self, x: Array, mean: Array, variance: Array) -> None:
-        """Take a batch x, with its mean and biased variance, into the moving statistics."""
+        """Update the moving statistics with a batch x, its mean and its biased variance."""
         N = share.whole(x.size // x.shape[-1])
         correction = N / (N - 1) * (N / (N - 1.001))
         b = self.buffers
@@ -436,7 +441,7 @@ class BatchNormalization(_Parametric):
 
 
 class _Activation(Layer):
-    """A layer without parameters: one op pair."""
+    """A layer without parameters: a forward and a backward function."""
 
     def __init__(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
         super().__init__()
@@ -477,9 +482,10 @@ class LeakyReLU(_Activation):
 
 
 class BatchNormLeakyReLU(_Parametric):
-    """A BatchNormalization and the LeakyReLU after it, run as one; parameters and buffers are the former's own.
+    """A BatchNormalization and the LeakyReLU after it, computed together: fewer walks through memory, same numbers.
 
-    `minigan.nn.network.fuse` puts it in the place of the two.
+    `minigan.nn.network.fuse` puts it in the place of the two. Its parameters and buffers are those of the
+    BatchNormalization itself.
 
     Parameters
     ----------
@@ -496,7 +502,7 @@ class BatchNormLeakyReLU(_Parametric):
 
     @staticmethod
     def suits(norm: Layer, activation: Layer) -> bool:
-        """Whether two layers are a batch normalization and a LeakyReLU, and both are minigan's own functions."""
+        """Whether two layers are a batch normalization and a LeakyReLU, and both use minigan's own functions."""
         return (
             isinstance(norm, BatchNormalization)
             and isinstance(activation, LeakyReLU)
@@ -523,7 +529,7 @@ class BatchNormLeakyReLU(_Parametric):
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
         if isinstance(cache, BatchNormLeakyReLUCache):
             return self._run(self._ops.batch_norm_leaky_relu_backward, dy, cache, input_grad, param_grads)
-        norm_cache, activation_cache = cache  # of a forward in inference mode, or one that was not fused
+        norm_cache, activation_cache = cache  # from a forward in inference mode, or one that was not fused
         dz = self.activation.backward(dy, activation_cache)
         assert dz is not None
         return self.norm.backward(dz, norm_cache, input_grad=input_grad, param_grads=param_grads)
@@ -539,7 +545,7 @@ _FUSED = (
     "leaky_relu_forward",
     "leaky_relu_backward",
 )
-"""What a student may have replaced; then the two layers are left alone."""
+"""If a student has replaced one of these functions, the two layers stay separate."""
 
 
 class ReLU(_Activation):
@@ -550,21 +556,21 @@ class ReLU(_Activation):
 
 
 class Tanh(_Activation):
-    """Hyperbolic tangent: the generator's last step, pixels in (-1, 1)."""
+    """Hyperbolic tangent: the generator's last layer, which gives pixels in (-1, 1)."""
 
     def __init__(self, *, ops: Ops = LIBRARY) -> None:
         super().__init__(ops.tanh_forward, ops.tanh_backward)
 
 
 class Sigmoid(_Activation):
-    """Logistic function. The networks end in logits and leave it to the loss; it is here to be built with."""
+    """Logistic function. minigan's networks end in logits and the loss applies it; it is here for your own networks."""
 
     def __init__(self, *, ops: Ops = LIBRARY) -> None:
         super().__init__(ops.sigmoid_forward, ops.sigmoid_backward)
 
 
 class Flatten(_Activation):
-    """Images to vectors; element (h, w, c) goes to (h*W + w)*C + c."""
+    """Every image becomes a vector; element (h, w, c) goes to (h*W + w)*C + c."""
 
     def __init__(self, *, ops: Ops = LIBRARY) -> None:
         super().__init__(ops.flatten_forward, ops.flatten_backward)

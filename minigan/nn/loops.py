@@ -1,13 +1,16 @@
-"""Convolution as its definition says: loops over positions. Slow, obvious, and the oracle for every other kernel.
+"""Convolution as it is defined: loops over positions. It is slow and obvious, and all tests compare with it.
+
+`minigan.fast.cpu.im2col` and `minigan.fast.cpu.winograd` have the same three functions, computed faster;
+`minigan.nn.conv` chooses among them.
 
 A convolution is a list of products. Output position (i, j) meets kernel tap (p, q) at one input position
 
     r = S*i + p - P_top,    s = S*j + q - P_left
 
 and there contributes  ``y[:, i, j] += x[:, r, s] @ w[p, q]``  (a product over channels), unless (r, s) lies outside
-the picture, where the padding's zeros contribute nothing. All three functions below run over *the same list*; each
-solves it for another letter. Whoever has read one has read all three, and a transposed convolution needs no fourth:
-it is `conv_input_grad`.
+the image, where the padding's zeros contribute nothing. All three functions below run over *the same list* of
+meetings: one adds up y, one dx, one dw. Once you understand one, you understand all three. A transposed convolution
+needs no fourth function: it is `conv_input_grad`.
 
 Legend: `minigan.nn.conv`.
 """

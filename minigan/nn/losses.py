@@ -1,8 +1,13 @@
-"""The one loss of this program: binary cross-entropy, computed from the logit.
+"""The only loss of this program: binary cross-entropy, computed from the logit.
 
-The discriminator says how sure it is that a picture is real, as a logit z; sigmoid(z) is the probability. Taking
-log(sigmoid(z)) literally overflows or loses all digits when D is sure of itself, so the two are combined into a form
-that never does.
+The discriminator answers with a logit z: the higher it is, the surer D is that an image is real; sigmoid(z) is the
+probability. If log(sigmoid(z)) is computed as it is written, it overflows or loses all digits when D is sure. So
+logarithm and sigmoid are combined into a formula that never does. `minigan.gan.step` trains both networks with it.
+
+References
+----------
+I. Goodfellow et al., "Generative adversarial networks", arXiv:1406.2661, section 3: the generator is trained with the
+labels of real images, so that the same loss serves both.
 """
 
 from __future__ import annotations
@@ -36,7 +41,7 @@ def bce_with_logits_forward(z: Array, target: Array) -> tuple[Array, BCECache]:
     z : Array
         Logits, any shape.
     target : Array of the same shape
-        In [0, 1]; soft labels are welcome.
+        In [0, 1]; soft labels such as 0.9 are allowed.
 
     Returns
     -------
@@ -47,7 +52,7 @@ def bce_with_logits_forward(z: Array, target: Array) -> tuple[Array, BCECache]:
     Raises
     ------
     ValueError
-        If the shapes differ: (N, 1) against (N,) would silently become N x N pairs.
+        If the shapes differ: (N, 1) and (N,) would be broadcast to N x N pairs without a word.
 
     Notes
     -----

@@ -1,7 +1,8 @@
-"""A network is a list of layers: forward runs down it, backward runs up it.
+"""A network is a list of layers: forward runs down the list, backward runs up.
 
-`Sequential` adds three things to the list: the caches of a forward pass gathered into one, every parameter under its
-path ("3.kernel" is the kernel of layer 3), and a table for people, `summary`.
+`Sequential` adds three things to the list: it gathers the caches of a forward pass in one list, it gives every
+parameter a path ("3.kernel" is the kernel of layer 3), and it prints a table for people (`summary`). The layers are
+those of `minigan.nn.layers`; `minigan.gan.models` builds the two networks of the article.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Sequential:
         return x, caches
 
     def predict(self, x: Array, *, batch_size: int = 64) -> Array:
-        """Output in inference mode, a batch at a time and without keeping caches: memory stays that of one batch.
+        """Output in inference mode, one batch after the other, without keeping caches: memory stays that of one batch.
 
         Parameters
         ----------
@@ -81,7 +82,7 @@ class Sequential:
         """
         self._check(x)
         outputs = []
-        one = min(len(x), batch_size) == 1  # too little for two workers: BLAS itself shares out what is worth it
+        one = min(len(x), batch_size) == 1  # too little work to be shared among workers: BLAS's own threads share it
         with contextlib.nullcontext() if one else holding_blas():
             for a in range(0, len(x), batch_size):
                 y = x[a : a + batch_size]
@@ -99,7 +100,7 @@ class Sequential:
         param_grads: bool = True,
         keep_caches: bool = True,
     ) -> Array | None:
-        """Add parameter gradients into each layer's `grads`; return the gradient of the input only if `input_grad`.
+        """Add parameter gradients to each layer's `grads`; return the gradient for the input only if `input_grad`.
 
         Parameters
         ----------
@@ -108,12 +109,12 @@ class Sequential:
         caches : list
             From that `forward`.
         input_grad : bool
-            Whether dx is wanted. In training only the generator's step wants it, of the discriminator.
+            Whether dx is wanted. In training, only the generator's step wants it, from the discriminator.
         param_grads : bool
             Whether parameter gradients are wanted.
         keep_caches : bool
-            Whether the caches will be needed again. If not, each is given up once it has been used: the list is empty
-            in the end, and the way back needs less and less memory.
+            Whether the caches will be needed again. If not, each is dropped as soon as it has been used: the list is
+            empty in the end, and memory becomes free on the way.
 
         Returns
         -------
@@ -138,11 +139,11 @@ class Sequential:
         return {f"{i}.{name}": g for i, layer in enumerate(self.layers) for name, g in layer.grads.items()}
 
     def buffers(self) -> dict[str, Array]:
-        """Moving statistics and their state by path; the arrays themselves."""
+        """Moving statistics and the state of their averages, by path; the arrays themselves."""
         return {f"{i}.{name}": b for i, layer in enumerate(self.layers) for name, b in layer.buffers.items()}
 
     def state(self) -> dict[str, Array]:
-        """All that has to be saved: `params` and `buffers`."""
+        """All arrays that must be saved: `params` and `buffers`."""
         return {**self.params(), **self.buffers()}
 
     def zero_grads(self) -> None:
@@ -165,7 +166,7 @@ class Sequential:
         Raises
         ------
         ValueError
-            If a name is missing or not known, or a shape or dtype differs; nothing is changed then.
+            If a name is missing or unknown, or a shape or dtype differs; then nothing is changed.
         """
         own = self.state()
         check_state(self.name, own, state)
@@ -189,13 +190,13 @@ class Sequential:
         return shape
 
     def count(self) -> tuple[int, int]:
-        """Numbers of trainable parameters and of moving statistics (the debiasing's own state is not counted)."""
+        """How many numbers are trained, and how many are moving statistics (the state for debiasing is not counted)."""
         trainable = sum(p.size for p in self.params().values())
         moving = sum(b.size for path, b in self.buffers().items() if ".moving_" in path)
         return trainable, moving
 
     def summary(self) -> str:
-        """Table of the layers for people: settings, output shape, kernel shape, number of parameters."""
+        """A table of the layers for people: settings, output shape, kernel shape, number of parameters."""
         rows = [("", "layer", "settings", "output", "kernel", "parameters")]
         shape = self.input_shape
         for i, layer in enumerate(self.layers):
@@ -243,9 +244,9 @@ class Sequential:
 
 
 def fuse(layers: list[Layer]) -> list[Layer]:
-    """The steps that a network really takes: pairs of layers that minigan can run as one are put together.
+    """The layers as a network runs them: a pair that minigan can compute together becomes one layer.
 
-    Numbers and parameters are those of the layers; only the time changes. It is decided here and nowhere else.
+    Results and parameters are the same; only the time changes. This is decided here and nowhere else.
 
     Parameters
     ----------

@@ -1,11 +1,14 @@
 """Pure functions in pairs: forward returns (y, cache), backward turns dy and the cache into gradients.
 
-Nothing here owns a parameter or remembers a call. What backward needs, forward puts into the cache and hands to the
-caller; so the discriminator can run on reals and on fakes before either goes backward, and a test can call any pair
-with any numbers. `Ops` collects the pairs into the set that a network is built from: replace one with a function of
-your own, ``generator(ops=replace(LIBRARY, batch_norm_backward=mine))``, and it stands in the real network.
+Nothing here owns a parameter or remembers a call. Forward puts everything that backward will need into the cache and
+returns it to the caller. So the discriminator can run forward on reals and on fakes before it runs backward on either,
+and a test can call any pair with any numbers. The layers of `minigan.nn.layers` call these functions.
+
+`Ops`, at the end, is the set of functions that a network is built from. Replace one with a function of your own,
+``generator(ops=replace(LIBRARY, batch_norm_backward=mine))``, and the real network runs it.
 
 Every function keeps the dtype of its input: float32 to train, float64 to check gradients. Legend: `minigan.nn.conv`.
+Sources stand with the functions.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from minigan.nn.geometry import Pad, Size
 
 # ---------------------------------------------------------------------------------------------------------------- dense
 class DenseCache(NamedTuple):
-    """What `dense_backward` needs; no copies, so no bytes beyond x and w themselves."""
+    """What `dense_backward` needs: x and w themselves, not copies."""
 
     x: Array
     w: Array
@@ -96,9 +99,9 @@ def _product(a: Array, b: Array, *, transpose_a: bool = False, transpose_b: bool
 
 # ---------------------------------------------------------------------------------------------------------- convolution
 class ConvCache(NamedTuple):
-    """What the backward pass of either convolution needs; the patch matrix, up to 16 times x, is made anew.
+    """What the backward pass of either convolution needs; the patch matrix, up to 16 times as large as x, is not kept.
 
-    kept is what `minigan.fast.cpu.winograd` has made of w: on the way back it would be made again.
+    kept : what `minigan.fast.cpu.winograd` has computed from w, so that the backward pass need not compute it again.
     """
 
     x: Array
@@ -162,7 +165,7 @@ def conv2d_backward(
 def conv2d_transpose_forward(
     x: Array, w: Array, b: Array, stride: int = 1, pad: int | Pad = 0
 ) -> tuple[Array, ConvCache]:
-    """Transposed convolution: every input position stamps the kernel, times its value, onto the output.
+    """Transposed convolution: every input position adds the kernel, times its value, to the output.
 
     It is the adjoint of the convolution with the same kernel, so its forward pass is that convolution's input gradient.
 
@@ -170,11 +173,11 @@ def conv2d_transpose_forward(
     ----------
     x : Array of shape (N, H, W, C)
     w : Array of shape (Kh, Kw, O, C)
-        Note the order: Keras keeps a transposed kernel as the kernel of the convolution it is the adjoint of.
+        Note the order: Keras stores the kernel of the convolution that this is the adjoint of.
     b : Array of shape (O,)
     stride : int
     pad : int or ((top, bottom), (left, right))
-        Rows and columns *cropped* from the full scatter; where bottom or right is negative, rows are added.
+        How many rows and columns of the result are *cropped* on each side. A negative bottom or right adds some.
 
     Returns
     -------
@@ -230,7 +233,7 @@ def relu_forward(x: Array) -> tuple[Array, Array]:
     -------
     y : Array
     cache : Array
-        y itself: its sign says which side of the kink x was on.
+        y itself: it is above 0 exactly where x was.
     """
     y = xp_of(x).maximum(x, 0)
     return y, y
@@ -248,7 +251,7 @@ def leaky_relu_forward(x: Array, alpha: float = 0.2) -> tuple[Array, tuple[Array
     -------
     y : Array
     cache : (Array, float)
-        y (it has the sign of x, and the next layer keeps it anyway, so x can be freed) and alpha.
+        y and alpha. y has the sign of x, and the next layer keeps it anyway, so x can be freed.
 
     References
     ----------
@@ -337,7 +340,7 @@ def sigmoid_backward(dy: Array, cache: Array) -> Array:
 
 
 def flatten_forward(x: Array) -> tuple[Array, Shape]:
-    """All axes but the first into one, in C order: pixel (h, w), channel c goes to (h*W + w)*C + c.
+    """Join all axes but the first into one, in C order: pixel (h, w), channel c goes to (h*W + w)*C + c.
 
     Returns
     -------
@@ -385,8 +388,9 @@ def batch_moments(x: Array) -> tuple[Array, Array]:
 
     Notes
     -----
-    The sum over rows is a product with a vector of ones: BLAS adds in blocks, which loses less than adding 65,536 rows
-    one after the other. The variance is taken around the mean (two passes): E[x^2] - E[x]^2 would cancel.
+    The sum over rows is a product with a vector of ones. BLAS adds in blocks, and so loses fewer digits than a sum of
+    65,536 rows one after the other. The variance is the mean of (x - mean)^2, in a second pass: E[x^2] - E[x]^2 would
+    subtract two large numbers and lose their digits.
     """
     mean = _channel_mean(x)
     centred = x - mean
@@ -435,7 +439,7 @@ def batch_norm_forward(x: Array, gamma: Array, beta: Array, eps: float = 1e-3) -
 def batch_norm_backward(
     dy: Array, cache: BatchNormCache, *, input_grad: bool = True, param_grads: bool = True
 ) -> tuple[Array | None, Array | None, Array | None]:
-    """Gradients of `batch_norm_forward`, through the mean and the variance too.
+    """Gradients of `batch_norm_forward`; the mean and the variance depend on x, too.
 
     Parameters
     ----------
@@ -451,11 +455,11 @@ def batch_norm_backward(
 
     Notes
     -----
-    x reaches y by three paths (directly, through the mean, through the variance), which gather into
+    x influences y in three ways: directly, through the mean, and through the variance. Together they give
 
         dx = gamma / std * (dy - mean(dy) - xhat * mean(dy * xhat))
 
-    where the two means are dbeta / N and dgamma / N: both are needed even when only dx is wanted.
+    The two means are dbeta / N and dgamma / N, so both are needed even when only dx is wanted.
     """
     xhat, gamma, inv_std = cache.xhat, cache.gamma, cache.inv_std
     N = share.whole(xhat.size // xhat.shape[-1])
@@ -492,7 +496,7 @@ def batch_norm_inference(x: Array, gamma: Array, beta: Array, mean: Array, var: 
 
 
 class BatchNormLeakyReLUCache(NamedTuple):
-    """What `batch_norm_leaky_relu_backward` needs: x is kept rather than xhat, which two operations bring back."""
+    """What `batch_norm_leaky_relu_backward` needs. It keeps x and computes xhat from it again, with two operations."""
 
     x: Array
     y: Array
@@ -504,9 +508,9 @@ class BatchNormLeakyReLUCache(NamedTuple):
 def batch_norm_leaky_relu_forward(
     x: Array, gamma: Array, beta: Array, eps: float = 1e-3, alpha: float = 0.2
 ) -> tuple[Array, BatchNormLeakyReLUCache]:
-    """`batch_norm_forward` and `leaky_relu_forward` in one go: the same numbers, with far fewer trips to memory.
+    """`batch_norm_forward` and `leaky_relu_forward` together: the same results, with far fewer walks through memory.
 
-    Networks use it in place of the two where both are minigan's own; see `minigan.nn.network.fuse`.
+    Networks use it in place of the two if both are minigan's own; see `minigan.nn.network.fuse`.
 
     Parameters
     ----------
@@ -543,12 +547,12 @@ def batch_norm_leaky_relu_backward(
 def batch_norm_leaky_relu_inference(
     x: Array, gamma: Array, beta: Array, mean: Array, var: Array, eps: float = 1e-3, alpha: float = 0.2
 ) -> Array:
-    """`batch_norm_inference` and `leaky_relu_forward` in one go."""
+    """`batch_norm_inference` and `leaky_relu_forward` together."""
     return _fused(x).batch_norm_inference(x, gamma, beta, mean, var, eps, alpha)
 
 
 def can_fuse(x: Array) -> bool:
-    """Whether the three functions above know such arrays: NumPy's, and a GPU's of float32 and float64."""
+    """Whether the three functions above can take this array: any NumPy array; on a GPU, float32 and float64."""
     return xp_of(x) is np or cuda.available(x)
 
 
@@ -566,11 +570,11 @@ def moving_average(
     Parameters
     ----------
     moving : Array
-        The average before; the new one does not depend on it, since ``biased`` and ``t`` hold all the history.
+        The average so far. The new one does not depend on it: ``biased`` and ``t`` hold all that is needed.
     biased : Array
-        The average that started at 0.
+        The average that started at 0, before the correction.
     t : scalar or Array of shape ()
-        Updates so far.
+        Number of updates so far.
     value : Array
         The new value.
     momentum : float
@@ -618,7 +622,7 @@ def _channel_mean(x: Array) -> Array:
 # ------------------------------------------------------------------------------------------------------------------ set
 @dataclass(frozen=True)
 class Ops:
-    """The set of functions a network is built from; minigan's own unless replaced.
+    """The set of functions that a network is built from; minigan's own, unless you replace some.
 
     Examples
     --------

@@ -1,7 +1,8 @@
-"""Adam: the step that turns gradients into new weights.
+"""Adam: the rule that turns gradients into new weights.
 
-It holds on to the parameters it was given and writes into them in place. "Frozen" in minigan means nothing more than
-not being in the optimizer that is stepped.
+An optimizer keeps the arrays of parameters that it was given (`Sequential.params`) and writes into them in place. A
+GAN has two, one for each network, and each phase of `minigan.gan.step` steps one of them. The other network is
+"frozen" then: its parameters are simply not in the optimizer that is stepped.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Adam:
     beta_1, beta_2 : float
         Decay of the first and second moment per step, 0 <= beta < 1.
     epsilon : float
-        Added to the root of the second moment, > 0.
+        Added to the square root of the second moment, > 0.
 
     Attributes
     ----------
@@ -83,7 +84,7 @@ class Adam:
         Raises
         ------
         ValueError
-            If a gradient is missing or has another shape than its parameter; nothing is changed then.
+            If a gradient is missing or has another shape than its parameter; then nothing is changed.
         """
         self.check(grads)
         self.t += 1
@@ -117,7 +118,7 @@ class Adam:
         _update(p, g, m, v, rate, self.beta_1, self.beta_2, self.epsilon)
 
     def _pieces(self, grads: Mapping[str, Array]) -> Iterator[tuple[Array, Array, Array, Array]]:
-        """Every parameter with its gradient and moments, large ones in pieces that fit into a processor's cache."""
+        """Every parameter with its gradient and moments; large ones in pieces that fit into a processor's cache."""
         for name, p in self.params.items():
             arrays = p, grads[name], self.m[name], self.v[name]
             if all(a.flags.c_contiguous for a in arrays):
@@ -128,7 +129,7 @@ class Adam:
                 yield arrays
 
     def state(self) -> dict[str, Array]:
-        """The moments by name ("m.3.kernel"); `t` is saved beside them."""
+        """The moments by name ("m.3.kernel"); the caller saves `t` beside them."""
         return {**{f"m.{k}": a for k, a in self.m.items()}, **{f"v.{k}": a for k, a in self.v.items()}}
 
     def load_state(self, state: Mapping[str, Any], t: int) -> None:
@@ -144,7 +145,7 @@ class Adam:
         Raises
         ------
         ValueError
-            If names, shapes or dtypes differ, or t is negative; nothing is changed then.
+            If names, shapes or dtypes differ, or t is negative; then nothing is changed.
         """
         own = self.state()
         check_state("Adam", own, state)
@@ -155,7 +156,7 @@ class Adam:
         self.t = t
 
     def to(self, backend: Backend, params: Mapping[str, Array]) -> Adam:
-        """Move the moments to a backend, and hold the parameters that live there; returns the optimizer itself."""
+        """Move the moments to a backend and take its parameters from there; returns the optimizer itself."""
         self.params = dict(params)
         for moments in (self.m, self.v):
             for name, a in moments.items():

@@ -1,13 +1,14 @@
 """Every random number in minigan, as a pure function of (seed, purpose, step).
 
-A conventional program has one stream of random numbers that everything draws from, so that saving one more picture
-changes the rest of the training. Here there is no stream to disturb. Philox (Salmon et al. 2011) is a *counter-based*
-generator: it turns a key and a counter into random bits, the way a cipher turns a key and a message number into
-noise. The key is made of the seed and the purpose; the counter starts at the step. Draw number 7 of step 300 is
-therefore the same whether step 299 was ever run or not, which is why a checkpoint holds the step and no generator
-state, and why a resumed run equals an uninterrupted one.
+In most programs everything draws from one stream of random numbers, so that saving one more image changes the rest of
+the training. Here every purpose and every step has a stream of its own. Philox (Salmon et al. 2011) makes this
+possible, because it is a *counter-based* generator: it turns a key and a counter into random bits, as a cipher turns a
+key and a message into bits that look random. The key is made of the seed and the purpose; the counter starts at the
+step. So draw number 7 of step 300 is the same whether step 299 was run or not. This is why a checkpoint needs the step
+but no state of a generator, and why a resumed run equals an uninterrupted one.
 
-Draws happen on the host in NumPy, so a CuPy run sees the same numbers.
+Draws happen on the host in NumPy, so a CuPy run sees the same numbers. `minigan.nn.initializers` draws weights,
+`minigan.gan.step` draws noise and labels, `minigan.data` draws batches.
 
 >>> float(stream(1337, "noise", 5).standard_normal()) == float(stream(1337, "noise", 5).standard_normal())
 True
@@ -35,7 +36,7 @@ PURPOSES = {
     "average": 9,
     "augment": 10,
 }
-"""What a number is drawn for. The codes are part of what makes a run repeatable: append, never renumber."""
+"""What a number is drawn for. A run can be repeated only while the codes stay the same: append, never renumber."""
 
 MAX_SEED = 2**32 - 1
 MAX_STEP = 2**63 - 1

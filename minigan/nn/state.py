@@ -1,7 +1,8 @@
-"""Whether a saved state fits: the one check before anything is loaded.
+"""The check that a saved state fits, before anything is loaded.
 
-A state is a mapping from names to arrays, such as `Sequential.state` and `Adam.state` give. Whoever loads one calls
-`check_state` first, so that a state that does not fit changes nothing.
+A state is a mapping from names to arrays, as `Sequential.state` and `Adam.state` return it. Everything that loads a
+state (networks, optimizers, the generator's average, checkpoints) calls `check_state` first, so that a state that does
+not fit changes nothing.
 """
 
 from __future__ import annotations

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).with_name("templates")
 
+LONGEST = 600
+"""Letters that `cut` leaves of a path or of other words from outside."""
+
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
@@ -50,6 +53,30 @@ def grouped(number: float) -> str:
     '1,500'
     """
     return f"{number:,}"
+
+
+def cut(words: object) -> str:
+    """The first `LONGEST` letters of any words."""
+    told = str(words)
+    return told if len(told) <= LONGEST else told[:LONGEST] + "…"
+
+
+def duration(seconds: float) -> str:
+    """A time, in few words.
+
+    >>> duration(0.25), duration(42.3), duration(160), duration(5400), duration(200000)
+    ('0.25 s', '42 s', '3 min', '1 h 30 min', '2 d 8 h')
+    """
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes, hours = round(seconds / 60), round(seconds / 3600)
+    if minutes < 60:
+        return f"{minutes} min"
+    if hours < 48:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{hours // 24:,} d {hours % 24} h"
 
 
 def render(template: str, **values: Any) -> str:
@@ -119,8 +146,9 @@ def environment() -> Environment:
         finalize=printable,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    made.filters |= {"plural": plural, "grouped": grouped, "sha256": _sha256}
+    made.filters |= {"plural": plural, "grouped": grouped, "cut": cut, "duration": duration, "sha256": _sha256}
     made.globals["source"] = source
     made.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return made

@@ -1,10 +1,11 @@
-"""Line charts as SVG for a page: thousands of steps in a few hundred places, drawn without a library.
+"""Line charts for a page: thousands of steps in a few hundred places, drawn as SVG without a library.
 
-A chart shows each curve twice, as losses want to be seen: faint and whole, how far it swings, and strong, where its
-middle lies. `thin` makes both from any number of steps at a cost that grows with the steps once and a size that does
-not grow: the steps are cut into at most `PLACES` runs of equal length, of which each keeps its lowest and highest value
-and the median around it. The drawing has no words in it, so that the page can stretch it to any width; the numbers at
-its edges are drawn beside it. What a curve is must not hang on colour alone: neighbours differ in dashes too.
+A chart shows each curve twice: a faint line shows how far single steps swing, a strong one shows the median. `thin`
+makes both from any number of steps: it cuts them into at most `PLACES` runs of equal length and keeps of each run
+the lowest and the highest value and the median around it. So the size of a chart does not grow with the steps.
+
+`draw` turns a `Chart` into places in the drawing; the template ``charts.html`` writes these as SVG. `points` gives the
+numbers that the page's script reads out. Curves are told apart by dashes too, not by colour alone.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from minigan.nn.backend import Array
-from minigan.pages.html import text
 
 PLACES = 320
 """Most places of a curve."""
@@ -103,6 +103,8 @@ class Chart:
     bands : sequence of Band
     marks : sequence of float
         Heights of thin lines all the way across.
+    note : str
+        What one sees in it.
     """
 
     title: str
@@ -112,6 +114,7 @@ class Chart:
     high: float
     bands: Sequence[Band] = ()
     marks: Sequence[float] = ()
+    note: str = ""
 
     @property
     def span(self) -> tuple[int, int]:
@@ -194,44 +197,46 @@ def axis(low: float, high: float, *, most: int = 6) -> list[float]:
     return [float(f"{k * unit * size:.9g}") for k in range(first, last + 1)]
 
 
-def draw(chart: Chart, name: str) -> str:
-    """The chart as SVG with its numbers beside it; the page's styles place and colour them.
+def draw(chart: Chart) -> dict[str, Any]:
+    """Where everything of a chart lies, for the macros of ``charts.html``.
 
     Parameters
     ----------
     chart : Chart
-    name : str
-        What a screen reader says of the drawing.
 
     Returns
     -------
-    str
-        HTML.
+    dict
+        Words, numbers and places, rounded to tenths of a unit of the drawing, or of a percent of its side.
     """
     first, last = chart.span
     ticks = [tick for tick in axis(chart.low, chart.high) if chart.low <= tick <= chart.high]
     steps = [step for step in axis(first, last, most=5) if first <= step <= last and step == int(step)]
-    lines = "".join(f'<path class="grid" d="M0 {_y(chart, tick):.1f}H{WIDTH}"/>' for tick in ticks)
-    lines += "".join(f'<path class="mark" d="M0 {_y(chart, mark):.1f}H{WIDTH}"/>' for mark in chart.marks)
-    bands = "".join(_band(chart, band) for band in chart.bands)
-    raw = "".join(f'<path class="raw {c.kind}" d="{_swings(chart, c.column)}"/>' for c in chart.curves)
-    middle = "".join(f'<path class="middle {c.kind}" d="{_middle(chart, c.column)}"/>' for c in chart.curves)
-    upright = "".join(
-        f'<text x="100%" y="{100 - 100 * _share(tick, chart.low, chart.high):.1f}%">{number(tick)}</text>'
-        for tick in ticks
-    )
-    across = "".join(
-        f'<text class="{_side(step, first, last)}" x="{100 * _share(step, first, last):.1f}%" y="1.1em">'
-        f"{step:,.0f}</text>"
-        for step in steps
-    )
-    return (
-        f'<div class="chart"><svg class="upright" aria-hidden="true">{upright}</svg>'
-        f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" '
-        f'aria-label="{text(name)}">{lines}{bands}{raw}{middle}'
-        f'<path class="film" d="M0 0V{HEIGHT}"/><path class="cursor" d="M0 0V{HEIGHT}"/></svg>'
-        f'<svg class="across" aria-hidden="true">{across}</svg></div>'
-    )
+    curves = [_curve(chart, curve) for curve in chart.curves]
+    told = ", ".join(f"{curve['label']} from {curve['oldest']} to {curve['newest']}" for curve in curves)
+    return {
+        "title": chart.title,
+        "note": chart.note,
+        "name": f"{chart.title}, steps {first} to {last}: {told}",
+        "width": WIDTH,
+        "height": HEIGHT,
+        "curves": curves,
+        "has_bands": bool(chart.bands),
+        "bands": [place for band in chart.bands if (place := _band(chart, band)) is not None],
+        "marks": [_tenth(_y(chart, mark)) for mark in chart.marks],
+        "grid": [_tenth(_y(chart, tick)) for tick in ticks],
+        "upright": [
+            {"place": _tenth(100 - 100 * _share(tick, chart.low, chart.high)), "number": number(tick)} for tick in ticks
+        ],
+        "across": [
+            {
+                "place": _tenth(100 * _share(step, first, last)),
+                "number": f"{step:,.0f}",
+                "side": _side(step, first, last),
+            }
+            for step in steps
+        ],
+    }
 
 
 def points(chart: Chart) -> dict[str, Any]:
@@ -299,16 +304,32 @@ def _y(chart: Chart, value: float) -> float:
     return HEIGHT * (1 - min(2.0, max(-1.0, _share(value, chart.low, chart.high))))
 
 
-def _band(chart: Chart, band: Band) -> str:
+def _tenth(value: float) -> str:
+    return f"{value:.1f}"
+
+
+def _band(chart: Chart, band: Band) -> dict[str, str] | None:
+    """The band's rectangle; None if nothing of it is in the chart."""
     first, last = chart.span
     left, right = _x(chart, max(band.first, first)), _x(chart, min(band.last, last))
     top, bottom = _y(chart, min(band.high, chart.high)), _y(chart, max(band.low, chart.low))
     if right <= left or bottom <= top:
-        return ""
-    return (
-        f'<rect class="band {band.kind}" x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" '
-        f'height="{bottom - top:.1f}"/>'
-    )
+        return None
+    place = {"x": left, "y": top, "width": right - left, "height": bottom - top}
+    return {"kind": band.kind, **{name: _tenth(value) for name, value in place.items()}}
+
+
+def _curve(chart: Chart, curve: Curve) -> dict[str, str]:
+    """The curve's words, its newest and oldest number, and its two lines as data of SVG paths."""
+    median = chart.thinned.median[:, curve.column]
+    return {
+        "label": curve.label,
+        "kind": curve.kind,
+        "oldest": number(median[0]),
+        "newest": number(median[-1]),
+        "swings": _swings(chart, curve.column),
+        "middle": _middle(chart, curve.column),
+    }
 
 
 def _middle(chart: Chart, column: int) -> str:

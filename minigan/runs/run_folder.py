@@ -1,21 +1,7 @@
-"""The run folder: everything a training run leaves behind, and how it is cut back when the run is resumed.
+"""Writing a run folder: making it, adding to its logs, saving the networks, and cutting it back for a resumed run.
 
-    config.json                     settings, versions, machine
-    training_log.txt                one line per step, in the article's very format
-    log.csv                         the same with all metrics and all digits
-    vitals.jsonl                    every 25th step: what the losses do not tell (`minigan.runs.health`)
-    metrics.jsonl                   how good the faces are, if that was asked for (`minigan.evaluation.metrics`)
-    images/0100_image.png           16 of that step's fakes (inference mode)
-    images/0100fixed_image.png      16 faces from noise that never changes
-    models/499_GENERATOR_...        both networks every so many steps; these are kept (with --ema, the average, too)
-    checkpoints/step-000500...      all that is needed to go on; the last two are kept
-    losses.png  faces.png  faces.gif    pictures of the whole run, made when it stops
-    report.html                     all of it on one page, written while it goes on (`minigan.report`)
-    speed.csv                       how long the steps took
-    .lock                           held by the process that writes to the run
-
-Steps are numbered from 0. A checkpoint named 500 was taken when steps 0 to 499 were finished; a run resumed from it
-drops every log line and picture of step 500 and later, and makes them again.
+`minigan.runs.layout` lists the files. A run that is resumed from checkpoint 500 drops every log line and image of step
+500 and later, and makes them again. So whatever moment the process ends at, the folder can be resumed.
 """
 
 from __future__ import annotations
@@ -26,7 +12,6 @@ import json
 import math
 import os
 import platform
-import re
 import shlex
 import shutil
 from array import array
@@ -41,25 +26,27 @@ import minigan
 from minigan.gan.step import GAN, METRICS
 from minigan.nn.backend import NUMPY, Array, Backend
 from minigan.runs import checkpoint
-from minigan.runs.config import RunConfig, read_config, to_json
+from minigan.runs.config import RunConfig, to_json
+from minigan.runs.layout import (
+    CONFIG_NAME,
+    CSV_NAME,
+    FIXED_IMAGE,
+    FOLDERS,
+    LOG_NAME,
+    METRICS_NAME,
+    MODEL,
+    SHOWN_IMAGE,
+    SPEED_NAME,
+    SUMMARY_NAMES,
+    VITALS_NAME,
+    model_name,
+)
+from minigan.runs.run_records import load_newest, read_history, read_lines, step_of_line
 from minigan.system import atomic_files
 from minigan.system.errors import RunError, UserError
 from minigan.system.lock import FolderLock
 
-FOLDERS = ("images", "models", "checkpoints")
-LOG_NAME, CSV_NAME, CONFIG_NAME = "training_log.txt", "log.csv", "config.json"
-REPORT_NAME, SPEED_NAME = "report.html", "speed.csv"
-VITALS_NAME, METRICS_NAME = "vitals.jsonl", "metrics.jsonl"
-PICTURE_FACES = 16
-_OF_A_STEP = {
-    "images": re.compile(r"(\d{1,12})(?:_image|fixed_image)\.png", re.ASCII),
-    "models": re.compile(
-        r"(\d{1,12})_(?:GENERATOR|GENERATOR_EMA|DISCRIMINATOR)_weights_and_arch\.safetensors", re.ASCII
-    ),
-}
-_FIXED, _SHOWN = (re.compile(rf"(\d{{1,12}}){name}_image\.png", re.ASCII) for name in ("fixed", ""))
-_SPAN = re.compile(r"(\d{1,12}),(\d{1,12}),(\d{1,9}\.\d{3})\n", re.ASCII)
-_SUMMARIES = ("losses.png", "faces.png", "faces.gif")
+_CSV_HEADING = ",".join(("step", *METRICS)) + "\n"
 
 
 class Run:
@@ -121,7 +108,7 @@ class Run:
                 temporary / CONFIG_NAME, to_json(config, {**about, "sessions": [session(0, backend)]})
             )
             (temporary / LOG_NAME).touch()
-            atomic_files.write_text(temporary / CSV_NAME, ",".join(("step", *METRICS)) + "\n")
+            atomic_files.write_text(temporary / CSV_NAME, _CSV_HEADING)
             run = cls(temporary, config)
             run.save_checkpoint(gan, 0)
             temporary.rename(path)
@@ -275,7 +262,7 @@ class Run:
             networks["GENERATOR_EMA"] = (gan.average.settle(), gan.average.decay)
         for name, (network, ema) in networks.items():
             checkpoint.save_network(
-                self.path / "models" / f"{step}_{name}_weights_and_arch.safetensors",
+                self.path / "models" / model_name(step, name),
                 network,
                 image_size=self.config.image_size,
                 width=self.config.width,
@@ -303,56 +290,32 @@ class Run:
     # ---------------------------------------------------------------------------------------------------------- resume
     def _cut(self, step: int) -> None:
         """Drop all that belongs to step number `step` or a later one, and half-written files."""
-        for folder, pattern in _OF_A_STEP.items():
+        for folder, patterns in (("images", (SHOWN_IMAGE, FIXED_IMAGE)), ("models", (MODEL,))):
             (self.path / folder).mkdir(exist_ok=True)
             for file in (self.path / folder).iterdir():
-                match = pattern.fullmatch(file.name)
+                match = next(filter(None, (pattern.fullmatch(file.name) for pattern in patterns)), None)
                 if match and int(match[1]) >= step and file.is_file():
                     file.unlink()
         for finished, file in checkpoint.list_checkpoints(self.path / "checkpoints"):
             if finished > step:
                 file.unlink()
         checkpoint.drop_old_checkpoints(self.path / "checkpoints")
-        for name in _SUMMARIES:
+        for name in SUMMARY_NAMES:
             if not (self.path / name).is_dir():
                 (self.path / name).unlink(missing_ok=True)
         for place in (self.path, *(self.path / name for name in FOLDERS)):
             atomic_files.remove_temporaries(place)
-        self._cut_log(step)
-        self._cut_csv(step)
-        self._cut_speed(step)
-        for name in (VITALS_NAME, METRICS_NAME):
-            self._cut_rows(name, step)
+        for name in (LOG_NAME, CSV_NAME, SPEED_NAME, VITALS_NAME, METRICS_NAME):
+            self._cut_lines(name, step)
+        steps, values = read_history(self.path)
+        self._steps, self._values = array("q", steps.tobytes()), array("d", values.tobytes())
 
-    def _cut_log(self, step: int) -> None:
-        line_of_step = re.compile(r"Step: (\d{1,12}) Disc: .* GAN loss: \S+\n", re.ASCII)
-        lines = _lines(self.path / LOG_NAME)
-        kept = [line for line in lines if (m := line_of_step.fullmatch(line)) and int(m[1]) < step]
-        if kept != lines:
-            atomic_files.write_text(self.path / LOG_NAME, "".join(kept))
-
-    def _cut_csv(self, step: int) -> None:
-        header = ",".join(("step", *METRICS)) + "\n"
-        lines = _lines(self.path / CSV_NAME)
-        kept = [header]
-        for line in lines[1:]:
-            row = _parse_row(line)
-            if row is not None and row[0] < step:
-                kept.append(line)
-                self._steps.append(int(row[0]))
-                self._values.extend(row[1:])
-        if kept != lines:
-            atomic_files.write_text(self.path / CSV_NAME, "".join(kept))
-
-    def _cut_speed(self, step: int) -> None:
-        lines = _lines(self.path / SPEED_NAME)
-        kept = [line for line in lines if (m := _SPAN.fullmatch(line)) and int(m[2]) <= step]
-        if kept != lines:
-            atomic_files.write_text(self.path / SPEED_NAME, "".join(kept))
-
-    def _cut_rows(self, name: str, step: int) -> None:
-        lines = _lines(self.path / name)
-        kept = [line for line in lines if (row := _parse_json(line)) is not None and row["step"] < step]
+    def _cut_lines(self, name: str, step: int) -> None:
+        """Keep only the lines about steps before `step`, and the heading of log.csv."""
+        lines = read_lines(self.path / name)
+        kept = [line for line in lines if (its := step_of_line(name, line)) is not None and its < step]
+        if name == CSV_NAME:
+            kept.insert(0, _CSV_HEADING)
         if kept != lines:
             atomic_files.write_text(self.path / name, "".join(kept))
 
@@ -370,97 +333,6 @@ def _unusable(error: OSError, path: Path, where: str) -> UserError | RunError:
     return _stopped(error, f"{where}: {message}", message)
 
 
-def _lines(path: Path) -> list[str]:
-    """Lines of a text file with their ends; none if it is missing. Whatever is no text is no line we wrote."""
-    if not path.exists():
-        return []
-    if not path.is_file():  # a pipe would never end
-        raise OSError(errno.EINVAL, f"{path.name} is not a file")
-    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
-        return list(file)
-
-
-def _parse_row(line: str) -> list[float] | None:
-    """Numbers of a line of log.csv; None if it is cut short."""
-    step, *cells = line.split(",")
-    if (
-        not line.endswith("\n")
-        or len(cells) != len(METRICS)
-        or not (step.isascii() and step.isdigit())
-        or len(step) > 12
-    ):
-        return None
-    try:
-        return [float(step), *map(float, cells)]
-    except ValueError:
-        return None
-
-
-def _parse_json(line: str) -> dict[str, Any] | None:
-    """A row that `Run.append` wrote; None if it is cut short or something else."""
-    try:
-        row = json.loads(line, parse_int=_whole) if line.endswith("\n") else None
-    except (ValueError, RecursionError):
-        return None
-    step = row.get("step") if isinstance(row, dict) else None
-    return row if isinstance(step, int) and not isinstance(step, bool) and 0 <= step < 10**12 else None
-
-
-def _whole(text: str) -> int:
-    if len(text) > 15:  # nothing that we count; and Python would make no float of a very long one
-        raise ValueError(f"{text[:15]}... is too large")
-    return int(text)
-
-
-def read_rows(path: Path, name: str) -> list[dict[str, Any]]:
-    """Rows of one of a run folder's files of JSON lines, in order; what is no row is passed over.
-
-    Parameters
-    ----------
-    path : Path
-    name : str
-        `VITALS_NAME` or `METRICS_NAME`.
-    """
-    return [row for line in _lines(path / name) if (row := _parse_json(line)) is not None]
-
-
-def list_pictures(path: Path, *, fixed: bool) -> list[tuple[int, Path]]:
-    """Pictures of a run folder in order, each with the step in its name.
-
-    Parameters
-    ----------
-    path : Path
-    fixed : bool
-        Those from the fixed noise, or what the discriminator was shown.
-    """
-    folder, pattern = path / "images", _FIXED if fixed else _SHOWN
-    found = folder.iterdir() if folder.is_dir() else ()
-    return sorted((int(m[1]), p) for p in found if (m := pattern.fullmatch(p.name)) and p.is_file())
-
-
-def read_history(path: Path) -> tuple[Array, Array]:
-    """Steps of shape (T,) and their metrics of shape (T, 6) in a run folder's log.csv, as `Run.history` has them.
-
-    Parameters
-    ----------
-    path : Path
-    """
-    rows = [row for line in _lines(path / CSV_NAME)[1:] if (row := _parse_row(line)) is not None]
-    table = np.array(rows, np.float64).reshape(-1, 1 + len(METRICS))
-    return table[:, 0].astype(np.int64), table[:, 1:]
-
-
-def read_speed(path: Path) -> list[tuple[int, int, float]]:
-    """How long the steps of a run took: (finished steps before, finished steps after, seconds), in order.
-
-    Parameters
-    ----------
-    path : Path
-    """
-    found = [m for line in _lines(path / SPEED_NAME) if (m := _SPAN.fullmatch(line))]
-    return [(int(m[1]), int(m[2]), float(m[3])) for m in found]
-
-
 def _with_session(about: dict[str, Any], new: dict[str, Any]) -> list[Any]:
     """Sittings of a run for config.json, the new one last.
 
@@ -476,92 +348,6 @@ def _with_session(about: dict[str, Any], new: dict[str, Any]) -> list[Any]:
         told.update(entry)
     always = ("started", "from_step")
     return [*kept, {key: value for key, value in new.items() if key in always or told.get(key) != value}]
-
-
-def _no_checkpoint(path: Path, reasons: Sequence[str]) -> UserError:
-    reason = f": {reasons[-1]}" if reasons else ""
-    return UserError(f"no checkpoint in {path / 'checkpoints'} is readable{reason}")
-
-
-def open_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
-    """Settings of a run folder.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    config : RunConfig
-    about : dict
-
-    Raises
-    ------
-    UserError
-        If it is no run folder.
-    """
-    try:
-        if not path.exists():
-            raise UserError(f"no such run folder: {path}")
-        if not (path / CONFIG_NAME).is_file():
-            raise UserError(f"{path} is no run folder: it has no {CONFIG_NAME}")
-    except OSError as error:
-        raise UserError(f"{path} cannot be opened: {error.strerror or error}") from None
-    return read_config(path / CONFIG_NAME)
-
-
-def expect_checkpoint(path: Path, config: RunConfig) -> None:
-    """Raise UserError unless a run folder has a checkpoint that looks like one of its networks.
-
-    Called before networks are built, so that a wrong number in config.json does not cost gigabytes.
-
-    Parameters
-    ----------
-    path : Path
-    config : RunConfig
-    """
-    reasons = []
-    for _, candidate in checkpoint.list_checkpoints(path / "checkpoints"):
-        try:
-            checkpoint.check_checkpoint(candidate, image_size=config.image_size, width=config.width)
-            return
-        except checkpoint.DamagedFileError as error:
-            reasons.append(str(error))
-        except OSError as error:
-            raise UserError(f"{candidate} cannot be opened: {error.strerror or error}") from None
-    raise _no_checkpoint(path, reasons)
-
-
-def load_newest(path: Path, config: RunConfig, gan: GAN) -> tuple[int, list[tuple[Path, str]]]:
-    """Bring a GAN to the newest good checkpoint of a run.
-
-    Parameters
-    ----------
-    path : Path
-    config : RunConfig
-    gan : GAN
-        Changed in place.
-
-    Returns
-    -------
-    step : int
-        Finished steps.
-    damaged : list of (Path, str)
-        What was passed over, and why.
-
-    Raises
-    ------
-    UserError
-        If there is no good checkpoint, or it belongs to networks of another size.
-    """
-    damaged: list[tuple[Path, str]] = []
-    for _, candidate in checkpoint.list_checkpoints(path / "checkpoints"):
-        try:
-            step = checkpoint.load_checkpoint(candidate, gan, image_size=config.image_size, width=config.width)
-            return step, damaged
-        except checkpoint.DamagedFileError as error:
-            damaged.append((candidate, str(error)))
-    raise _no_checkpoint(path, [reason for _, reason in damaged])
 
 
 def lock_run(path: Path) -> FolderLock:
@@ -584,32 +370,6 @@ def lock_run(path: Path) -> FolderLock:
         return FolderLock(path)
     except OSError as error:
         raise _unusable(error, path, "--resume") from None
-
-
-def finished_steps(path: Path, config: RunConfig) -> int | None:
-    """How many steps a run folder has behind it, if it is complete up to its last picture; None if there is work left.
-
-    Parameters
-    ----------
-    path : Path
-    config : RunConfig
-    """
-    found = checkpoint.list_checkpoints(path / "checkpoints")
-    if not found or not all((path / name).exists() for name in _SUMMARIES) or atomic_files.has_temporaries(path):
-        return None
-    newest = found[0][1]
-    try:
-        step = checkpoint.check_checkpoint(newest, image_size=config.image_size, width=config.width)
-        checkpoint.load_tensors(newest)  # for its checksum
-    except checkpoint.DamagedFileError:
-        return None
-    return step
-
-
-def newest_step(path: Path) -> int:
-    """Finished steps of a run folder's newest checkpoint, 0 if it has none; not whether that can be read."""
-    found = checkpoint.list_checkpoints(path / "checkpoints")
-    return found[0][0] if found else 0
 
 
 def check_new_folder(path: Path) -> None:

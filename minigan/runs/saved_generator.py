@@ -7,7 +7,7 @@ from pathlib import Path
 from minigan.gan.step import build_gan
 from minigan.nn.network import Sequential
 from minigan.runs.checkpoint import DamagedFileError, load_network
-from minigan.runs.run_folder import expect_checkpoint, load_newest, open_config
+from minigan.runs.run_records import expect_checkpoint, load_newest, open_config
 from minigan.system.console import complain, one_line
 from minigan.system.errors import UserError
 

@@ -1,10 +1,10 @@
-"""What worker processes have in common, whatever they work on.
+"""Starting worker processes, which draw faces (`drawn.face_set`) or prepare files (`prepare.pipeline`).
 
-Workers are fresh Python processes ("spawn"), as on Windows and macOS by default. Such a process normally begins by
-running the user's script again, to know what its ``__main__`` defines, and a script without the guard ``if __name__
-== "__main__":`` would then start its work in every worker. Ours need nothing from ``__main__``, so it is put out of
-sight for the moment in which a worker is started. Ctrl-C reaches every process of a terminal; it is the parent's to
-deal with, and workers neither see it nor outlive the parent.
+Workers are fresh Python processes ("spawn"), as on Windows and macOS by default. Normally such a process first runs the
+user's script again, to know what its ``__main__`` defines; a script without the guard ``if __name__ == "__main__":``
+would then start its work again in every worker. The workers here need nothing from ``__main__``, so it is replaced by
+an empty module while a worker is started. Ctrl-C reaches every process of a terminal, but only the parent handles it:
+workers ignore it, and end when the parent has ended.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import types
 from collections.abc import Iterator
 
 MAX_WORKERS = 61
-"""More than that, Windows cannot wait for at once."""
+"""Windows cannot wait for more processes than this at once."""
 
 
 @contextlib.contextmanager
 def starting_workers() -> Iterator[None]:
-    """Within this, a process that is started does not run the user's script again, and Ctrl-C waits.
+    """Start workers within this: they do not run the user's script again, and Ctrl-C is held back until the end.
 
-    Windows has no such mask: there a worker is deaf to Ctrl-C only from `begin_work` on.
+    Windows cannot hold it back; there a worker ignores Ctrl-C only after `begin_work`.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
@@ -38,7 +38,7 @@ def starting_workers() -> Iterator[None]:
 
 
 def begin_work() -> None:
-    """First thing in a worker: leave Ctrl-C to the parent, and end when it is gone."""
+    """Runs first in a worker: ignore Ctrl-C, which the parent handles, and end when the parent has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -52,7 +52,7 @@ def _end_with_parent() -> None:
 
 @contextlib.contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Within this, Ctrl-C waits, and a process started here never sees one."""
+    """Hold Ctrl-C back; a process that is started within this never receives it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

@@ -35,10 +35,12 @@ from minigan.nn.backend import Array, Backend
 from minigan.nn.rng import stream
 from minigan.runs import health
 from minigan.runs.checkpoint import NotFiniteError
-from minigan.runs.run_folder import METRICS_NAME, PICTURE_FACES, REPORT_NAME, VITALS_NAME, Run, read_rows
+from minigan.runs.layout import FACES_PER_IMAGE, METRICS_NAME, REPORT_NAME, VITALS_NAME
+from minigan.runs.run_folder import Run
+from minigan.runs.run_records import read_rows
 from minigan.system.console import complain, one_line, say
 from minigan.system.errors import RunError
-from minigan.training import pictures
+from minigan.training import run_images
 
 if TYPE_CHECKING:
     from minigan.evaluation.metrics import Yardstick
@@ -190,7 +192,7 @@ class Trainer:
         config, step = self.run.config, self.step
         is_sample, is_save = step % config.sample_every == 0, (step + 1) % config.save_every == 0
         if is_sample:
-            self._save_fixed_picture(step)
+            self._save_fixed_faces(step)
         inputs = draw_inputs(batches.batch(step), config.seed, step, self.backend)
         before = health.weights_of(self.gan) if health.is_due(step) else None
         more = []
@@ -200,7 +202,9 @@ class Trainer:
         if before is not None:
             self.run.append(VITALS_NAME, step, health.measure(inputs.real, result.fakes, before, self.gan))
         if is_sample:
-            pictures.save_faces(self.run.path, step, self.backend.to_host(result.fakes[:PICTURE_FACES]), fixed=False)
+            run_images.save_faces(
+                self.run.path, step, self.backend.to_host(result.fakes[:FACES_PER_IMAGE]), fixed=False
+            )
         self.step += 1
         # After the first step, too: what a plot needs is loaded, and found missing, now and not hours later.
         is_plot = is_save or step == self._began_at
@@ -210,9 +214,9 @@ class Trainer:
             self._measure_faces(bar)
         if is_save:
             self.run.save_networks(self.gan, step)
-            self._save_fixed_picture(step)
+            self._save_fixed_faces(step)
         if is_plot:
-            pictures.save_losses(self.run)
+            run_images.save_losses(self.run)
         if is_save or time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
             self._read_metrics(bar)
             self._save_checkpoint()
@@ -286,8 +290,8 @@ class Trainer:
         """Faces from the fixed noise, on the host."""
         return self.backend.to_host(self.gan.painter().predict(self._fixed_noise[:count]))
 
-    def _save_fixed_picture(self, step: int) -> None:
-        pictures.save_faces(self.run.path, step, self._faces(PICTURE_FACES), fixed=True)
+    def _save_fixed_faces(self, step: int) -> None:
+        run_images.save_faces(self.run.path, step, self._faces(FACES_PER_IMAGE), fixed=True)
 
     def _log_speed(self) -> None:
         """Note how long it took since the last note."""
@@ -312,7 +316,7 @@ class Trainer:
         self._saved_at = time.monotonic()
 
     def _summarise(self) -> None:
-        pictures.save_summary(self.run, self._faces(SUMMARY_FACES))
+        run_images.save_summary(self.run, self._faces(SUMMARY_FACES))
 
     def _what_is_kept(self) -> str:
         kept = self.run.last_checkpoint()

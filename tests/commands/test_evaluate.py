@@ -11,7 +11,8 @@ from PIL import Image
 from minigan import evaluate, train
 from minigan.data.drawn import modes
 from minigan.evaluation import metrics
-from minigan.runs.run_folder import METRICS_NAME, VITALS_NAME, read_rows
+from minigan.runs.layout import METRICS_NAME, VITALS_NAME
+from minigan.runs.run_records import read_rows
 from minigan.system.cli import run_command
 from minigan.training import trainer
 

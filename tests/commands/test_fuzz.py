@@ -18,16 +18,8 @@ from minigan import sample
 from minigan.gan.step import build_gan
 from minigan.runs import checkpoint
 from minigan.runs.config import RunConfig, read_config, to_json
-from minigan.runs.run_folder import (
-    CSV_NAME,
-    METRICS_NAME,
-    SPEED_NAME,
-    VITALS_NAME,
-    load_newest,
-    read_history,
-    read_rows,
-    read_speed,
-)
+from minigan.runs.layout import CSV_NAME, METRICS_NAME, SPEED_NAME, VITALS_NAME
+from minigan.runs.run_records import load_newest, read_history, read_rows, read_speed
 from minigan.system.errors import UserError
 
 CONFIG = RunConfig(**malformed_inputs.SETTINGS)

@@ -477,7 +477,7 @@ def test_full_disk(pictures, tmp_path, capsys, monkeypatch, where):
             if where == "checkpoint":
                 monkeypatch.setattr(atomic_files, "flush_to_disk", full)
             elif where == "picture":
-                monkeypatch.setattr("minigan.training.pictures.save_faces", full)
+                monkeypatch.setattr("minigan.training.run_images.save_faces", full)
             else:
                 monkeypatch.setattr(Run, "log", full)
 

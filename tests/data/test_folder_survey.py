@@ -44,7 +44,7 @@ def test_everything_is_told(folder, capsys, tmp_path):
     status, lines, warnings = call(capsys, folder)
     assert status == 0
     assert lines.pop("folder") == str(folder)
-    assert lines.pop("pictures") == "10 usable of 12 files"
+    assert lines.pop("images") == "10 usable of 12 files"
     assert lines.pop("not used") == "1 empty file (0 bytes) (a.png)"
     assert lines.pop("") == "1 not an image (notes.txt)"
     assert lines.pop("sizes") == "8 64x64, 1 30x30, 1 200x100"
@@ -54,19 +54,19 @@ def test_everything_is_told(folder, capsys, tmp_path):
         "sees 64 x 64: 1 (10.0 %) enlarged, 1 (10.0 %) reduced, 1 (10.0 %) lose a fifth or more to the central square"
     )
     assert lines.pop("duplicates") == "1 (10.0 %) equal to an earlier one; 2 (20.0 %) nearly equal to an earlier one"
-    assert lines.pop("grey") == "1 (10.0 %) with next to no colours"
+    assert lines.pop("grey") == "1 (10.0 %) with almost no colours"
     cached = list((tmp_path / "cache").glob("*.npy"))
     assert lines.pop("cache") == f"{cached[0]}, 0.1 MB, written now, so that training starts at once"
     assert "a batch of 64: 3.1 MB" in lines.pop("memory")
     assert lines.pop("fingerprint") == open_images(folder, image_size=64, progress=False).fingerprint
     assert not lines
     assert [warning.partition("warning: ")[2].partition(":")[0] for warning in warnings] == [
-        "only 10 pictures",
+        "only 10 images",
         "2 (16.7 %) of the files are not used",
-        "2 (20.0 %) of the pictures are there more than once and weigh more",
-        "1 (10.0 %) of the pictures have next to no colours, and so will some of the faces",
-        "1 (10.0 %) of the pictures are far from square, and only their middle is seen",
-        "1 (10.0 %) of the pictures are less than half of 64 pixels wide or high",
+        "2 (20.0 %) of the images are there more than once and weigh more",
+        "1 (10.0 %) of the images have almost no colours, and so will some of the faces",
+        "1 (10.0 %) of the images are far from square, and only their middle is seen",
+        "1 (10.0 %) of the images are less than half of 64 pixels wide or high",
     ]
 
 
@@ -83,7 +83,7 @@ def test_nothing_is_odd_about_a_good_set(folder, capsys, monkeypatch):
         picture(k).save(folder / f"{k}.png")
     status, lines, warnings = call(capsys, folder)
     assert (status, warnings) == (0, [])
-    assert lines["pictures"] == "20 usable"
+    assert lines["images"] == "20 usable"
     assert lines["duplicates"].startswith("none equal to an earlier one; none nearly")
 
 
@@ -95,7 +95,7 @@ def test_without_imagehash_equal_pictures_are_counted(folder, capsys, monkeypatc
     assert lines["duplicates"] == (
         "1 (50.0 %) equal to an earlier one; nearly equal ones are counted where imagehash is installed"
     )
-    assert "1 (50.0 %) of the pictures are there more than once" in warnings[1]
+    assert "1 (50.0 %) of the images are there more than once" in warnings[1]
 
 
 @pytest.mark.parametrize("count", [1, 3, 250])
@@ -105,7 +105,7 @@ def test_sheet(folder, capsys, tmp_path, count):
     status, lines, _ = call(capsys, folder, "--image-size", 32, "--sheet", tmp_path / "sheet.png")
     shown = min(count, command.SHEET)
     assert status == 0
-    assert lines["sheet"] == f"{tmp_path / 'sheet.png'}: {shown} of the pictures, as training sees them"
+    assert lines["sheet"] == f"{tmp_path / 'sheet.png'}: {shown} of the images, as training sees them"
     with Image.open(tmp_path / "sheet.png") as sheet:
         columns = int(np.ceil(np.sqrt(shown)))
         assert sheet.width == 2 * (columns * 34 + 2)
@@ -122,7 +122,7 @@ def test_sheets_that_are_refused(folder, capsys, tmp_path):
         tmp_path / "none" / "sheet.png": "does not exist",
         tmp_path / "there.png": "exists already; --force replaces it",
         tmp_path / "folder.png": "is a folder",
-        folder / "sheet.png": "would lie among the pictures to train on",
+        folder / "sheet.png": "would lie among the images to train on",
     }.items():
         status, lines, errors = call(capsys, folder, "--sheet", path)
         assert (status, lines, len(errors)) == (2, {}, 1)

@@ -14,20 +14,22 @@ from dataclasses import replace
 from datetime import datetime
 from html.parser import HTMLParser
 
+import jinja2
 import numpy as np
 import pytest
 from PIL import Image
 
 from minigan import report, train
-from minigan.check.report.class_page import _luminance as luminance
+from minigan.check.report.heat_maps import luminance
 from minigan.evaluation import run_page
 from minigan.evaluation.diagnosis import band_of, diagnose_run
 from minigan.gan.step import METRICS
 from minigan.pages import html, plots, svg
 from minigan.runs.config import PRESETS, to_json
-from minigan.runs.run_folder import read_history, read_speed
+from minigan.runs.run_records import read_history, read_speed
 from minigan.system import atomic_files
 from minigan.system.cli import run_command
+from minigan.system.lock import FolderLock
 from minigan.training import trainer
 
 VOID = frozenset({"meta", "link", "img", "input", "path", "rect", "line", "br"})
@@ -201,11 +203,11 @@ def contrast(a, b):
 
 @pytest.mark.parametrize("k", [0, 1], ids=["light", "dark"])
 def test_curves_can_be_told_apart_without_colour(k):
-    paper = (html.LIGHT, html.DARK)[k]["paper"]
-    colours = run_page._COLOURS[k]
-    assert all(contrast(colour, paper) >= 3 for colour in colours.values())
+    colours = (run_page.LIGHT, run_page.DARK)[k]
+    assert all(contrast(colours[name], colours["paper"]) >= 3 for name in ("real", "fake", "one"))
     assert contrast(colours["real"], colours["fake"]) >= 1.4
-    assert ".fake{--pen:var(--fake);--dash:7 4}" in run_page._beside("run_page.css")  # and one of them is dashed
+    style = (html.TEMPLATES / "run_report.css").read_text(encoding="utf-8")
+    assert ".fake{--pen:var(--fake);--dash:7 4}" in style  # and one of them is dashed
 
 
 # -------------------------------------------------------------------------------------------------------- what it says
@@ -471,8 +473,62 @@ def test_nothing_from_outside_becomes_html(tmp_path):
     assert shlex.quote(str(tmp_path / name)) in "".join(tree.words)
 
 
-def test_json_cannot_end_its_element():
-    assert run_page._json({"a": "</script><!--&"}) == '{"a":"\\u003c/script\\u003e\\u003c!--\\u0026"}'
+def poisoned(value):
+    """EVIL at the end of every string in a value, whatever holds it."""
+    if isinstance(value, str):
+        return value + EVIL
+    if isinstance(value, dict):
+        return {name: poisoned(each) for name, each in value.items()}
+    return type(value)(map(poisoned, value)) if isinstance(value, list | tuple) else value
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """The values that the template of the latest page was given."""
+    seen, stream = {}, html.stream
+
+    def noted(template, **values):
+        seen.clear()
+        seen.update(values)
+        return stream(template, **values)
+
+    monkeypatch.setattr(html, "stream", noted)
+    return seen
+
+
+def rich_run(folder):
+    """A run with something in every part of its page."""
+    run = make_run(folder, steps=400, done=400, every=100, image_size=64, width=32, ema=0.999)
+    vitals(run, g_move=0.0)
+    rows = [{"step": k, "samples": 70, "measures": measures(swd=(90, 10), distance=(50, 80))} for k in (99, 199)]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return run
+
+
+def test_no_value_becomes_html(tmp_path, given):
+    """Not only those that come from outside today: the template writes none of them as it is."""
+    clean = Tree(write(rich_run(tmp_path / "run"), run_page.RUNNING)[0])
+    ours = {"light": given["light"], "dark": given["dark"], "facts": given["facts"]}
+    words = html.render("run_report.html", **{**poisoned({k: v for k, v in given.items() if k not in ours}), **ours})
+    tree = Tree(words)
+    assert Counter(tag for tag, _ in tree.elements) == Counter(tag for tag, _ in clean.elements)
+    assert not [a for _, a in tree.elements if "onerror" in a]
+    assert words.count("&lt;img src=x onerror=alert(1)&gt;") > 200
+    assert words.count(r"\u003cimg src=x onerror=alert(1)\u003e") > 4
+
+
+def test_the_template_uses_every_value_and_does_without_none(tmp_path, given, run):
+    names, used = set(), set()
+    for folder, state in ((rich_run(tmp_path / "run"), run_page.FINISHED), (run, run_page.RUNNING)):
+        write(folder, state)
+        values = {name: value for name, value in given.items() if name not in ("title", "light", "dark")}
+        names |= values.keys()
+        for name in values:
+            try:
+                html.render("run_report.html", title="t", **{k: v for k, v in values.items() if k != name})
+            except (jinja2.UndefinedError, TypeError):  # the second where it becomes JSON
+                used.add(name)
+    assert used == names
 
 
 def test_long_words_are_cut(tmp_path):
@@ -578,7 +634,11 @@ def test_thin_at_any_length(T):
 def drawn(curves, **more):
     """A chart from 0 to 10 over steps 0 to 100, as SVG."""
     thinned = svg.thin(np.array([0, 50, 100]), np.array(curves), window=1)
-    return svg.draw(svg.Chart("t", thinned, [svg.Curve(0, "c", "one")], 0.0, 10.0, **more), "name")
+    return as_svg(svg.Chart("t", thinned, [svg.Curve(0, "c", "one")], 0.0, 10.0, **more))
+
+
+def as_svg(chart):
+    return html.environment().get_template("charts.html").module.drawing(svg.draw(chart))
 
 
 def test_a_curve_is_drawn_where_its_numbers_are():
@@ -599,7 +659,7 @@ def test_bands_and_marks():
 
 def test_a_single_step_can_be_drawn():
     thinned = svg.thin(np.array([7]), np.array([[1.0]]))
-    words = svg.draw(svg.Chart("t", thinned, [svg.Curve(0, "c", "one")], 0.0, 2.0), "name")
+    words = as_svg(svg.Chart("t", thinned, [svg.Curve(0, "c", "one")], 0.0, 2.0))
     assert "M0.0 120.0h0" in words
     assert "nan" not in words
 
@@ -698,7 +758,7 @@ def test_command(run, capsys):
 
 
 def test_command_on_a_run_that_trains(run):
-    with run_page.FolderLock(run):
+    with FolderLock(run):
         assert call(run) == 0
     assert "▸</span> Running" in (run / "report.html").read_text(encoding="utf-8")
     assert call(run) == 0  # a lock that nobody holds does not matter

@@ -111,9 +111,9 @@ def test_copies_and_unanswered_strides():
 @pytest.mark.parametrize(
     ("trap", "message"),
     [
-        (np.ones((3, 4)), "NumPy refuses"),
+        (np.ones((3, 4)), "NumPy raises an error"),
         (np.ones((3, 3)), "here the broken function is right"),
-        (np.ones((3, 1)), "its shape gives it away"),
+        (np.ones((3, 1)), "the result's shape shows it"),
         (np.ones(3), "a matrix is wanted"),
         ("x", "an array of numbers"),
     ],

@@ -899,6 +899,32 @@ def test_a_damaged_file_of_layers_is_told(layers, text, message):
         notebook.my_ops()
 
 
+OLDER = """# --- sigmoid: kept from the lessons
+from minigan.ops import sigmoid_forward as library_forward
+import minigan.ops as ops
+
+
+def sigmoid_forward(x):
+    return library_forward(x)
+
+
+def sigmoid_backward(dy, cache):
+    return ops.sigmoid_backward(dy, cache)
+# --- end of sigmoid
+"""
+
+
+def test_a_file_from_before_modules_moved_is_read_checked_and_added_to(session, layers):
+    layers.write_text(OLDER, encoding="utf-8")
+    assert notebook.my_ops().sigmoid_forward.__module__ == "my_layers"
+    assert check_file(layers, exercises=["sigmoid"]).outcomes[0].status == "passed"
+    assert layers.read_text(encoding="utf-8") == OLDER
+    session.run("import numpy as np\ndef relu_forward(x):\n    return np.maximum(x, 0), x" + RELU_BACKWARD)
+    assert session.keep("relu").passed
+    outcomes = check_file(layers, exercises=["sigmoid", "relu"]).outcomes
+    assert [outcome.status for outcome in outcomes] == ["passed", "passed"]
+
+
 def test_a_damaged_file_is_not_written_over(session, layers, capsys):
     layers.write_text("def f(:", encoding="utf-8")
     session.run("import numpy as np\ndef relu_forward(x):\n    return np.maximum(x, 0), x" + RELU_BACKWARD)

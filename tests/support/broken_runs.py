@@ -19,7 +19,8 @@ from minigan import train as train_command
 from minigan.data.image_set import ImageSet
 from minigan.gan import step as gan
 from minigan.nn import optimizers
-from minigan.runs.run_folder import VITALS_NAME, read_history, read_rows
+from minigan.runs.layout import VITALS_NAME
+from minigan.runs.run_records import read_history, read_rows
 from minigan.system.cli import run_command
 from minigan.training import trainer
 

@@ -642,7 +642,7 @@ ARGUMENTS = [
     ("data", ["info", "DATA", "--image-size", "33"], "invalid choice"),
     ("data", ["info", "DATA", "--sheet", "PLACE/x.txt"], "--sheet: must end in one of .png"),
     ("data", ["info", "DATA", "--sheet", "DATA/good0.png"], "exists already; --force replaces it"),
-    ("data", ["info", "DATA", "--sheet", "DATA/x.png"], "would lie among the pictures to train on"),
+    ("data", ["info", "DATA", "--sheet", "DATA/x.png"], "would lie among the images to train on"),
     ("data", ["info", "DATA", "--sheet", "PLACE/no/x.png"], "does not exist"),
     ("prepare", [], "arguments are required: SRC, DST"),
     ("prepare", ["DATA"], "arguments are required: DST"),

@@ -1,81 +1,89 @@
-"""Hypotheses about wrong gradients: each mistake that people make, as the wrong numbers it would give.
+"""What is probably wrong with a gradient: the hypotheses in their order, and the finding made of the first that fits.
 
-`ideas` is handed the evidence, one `Evidence` for every case that fails, and gives the first hypothesis that explains
-all of it. General ones come first (zeros, a constant factor, two gradients exchanged), then those of the exercise
-(the path through the mean is missing), then descriptions (only the border is wrong).
+`explain_gradient` gets every call of the student's backward from the ladder. The hypotheses are in
+`minigan.check.mistakes.gradient_patterns` (zeros, a constant factor, two gradients exchanged) and
+`minigan.check.mistakes.gradient_formulas` (those of one exercise, such as a missing path through the mean). If none of
+them fits, the finding describes where the gradient is wrong (only at the border, only in one channel).
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
-from minigan.check.exercises import Case
-from minigan.check.mistakes.wrong_results import FIT, Idea, common, factor_names, fits, numeric_of
-from minigan.check.numeric import differs
+from minigan.check.calls.student_functions import Run, Subject
+from minigan.check.exercises import to_student
+from minigan.check.mistakes import gradient_formulas, gradient_patterns
+from minigan.check.mistakes.gradient_evidence import Evidence
+from minigan.check.mistakes.hints import filled, gradient_hints
+from minigan.check.mistakes.hypotheses import Idea, worst_place
+from minigan.check.outcomes import Finding
 from minigan.nn.backend import Array
-from minigan.nn.conv import conv_forward, conv_input_grad, conv_weight_grad
-
-if TYPE_CHECKING:
-    from minigan.check.engine.ladder import Subject
-
-Wrongs = Iterator[tuple[Idea, Any]]
 
 
-class Evidence:
-    """One failing case: what came back, and what should have.
+def explain_gradient(
+    subject: Subject, runs: list[Run], wrong: dict[str, list[int]], algebra: str, function: str
+) -> tuple[Finding, dict[str, Any] | None]:
+    """Name the mistake behind a wrong gradient.
 
     Parameters
     ----------
     subject : Subject
-    run : tuple
-        (forward, dy, gradients).
-    name : str
-        The wrong gradient.
+    runs : list
+        (forward, dy, gradients) of every case.
+    wrong : dict
+        Name of a wrong gradient to the numbers of the cases in which it is wrong; may be empty if only a law is broken.
+    algebra : str
+        Code of the law that is broken, or "".
+    function : str
+
+    Returns
+    -------
+    Finding
+    picture : dict or None
+        One slice of the wrong gradient beside the numeric one.
     """
+    exercise = subject.exercise
+    if not wrong:
+        return _lawless(algebra, function), None
+    name = next(n for n in exercise.gradients if n in wrong)
+    numbers = sorted(wrong[name], key=lambda k: runs[k][0].case.size)
+    evidence = [Evidence(subject, runs[k], name) for k in numbers[:4]]
+    idea = next((idea for idea in _ideas(evidence) if idea is not None), None)
+    if idea is None and algebra in ("E40", "E41", "E42"):
+        idea = Idea(algebra, _LAWS[algebra])
+    idea = idea or next((idea for idea in _descriptions(evidence) if idea is not None), None)
+    if idea is None and len(numbers) < len(runs):
+        idea = _simple_sizes(subject, runs, numbers)
+    if idea is None:
+        idea = Idea(algebra or "E50", _LAWS.get(algebra, ""))
+    small = next((e for e in evidence if e.numeric.size > 1), evidence[0])
+    share = float(np.mean(np.abs(small.yours - small.numeric) > 1e-5 * max(np.abs(small.numeric).max(), 1e-3)))
+    right = [n for n in exercise.gradients if n not in wrong]
+    others = [n for n in wrong if n != name]
+    role = exercise.roles.get(exercise.gradients[name])
+    yours, numeric = (to_student(a, role, subject.layout) for a in (small.yours, small.numeric))
+    cases = "in every case tried" if len(numbers) == len(runs) else f"in {len(numbers)} of {len(runs)} cases tried"
+    finding = Finding(
+        idea.code,
+        "algebra" if idea.code in _LAWS else "gradient",
+        f"{function}: {name} is wrong {cases}",
+        (
+            *([f"{', '.join(right)} right"] if right else []),
+            *([f"{', '.join(others)} wrong too"] if others else []),
+            f"{share:.0%} of {name} wrong; " + worst_place(yours, numeric, "numeric"),
+            f"on {small.forward.case.told(exercise.roles, subject.layout)}",
+        ),
+        idea.cause,
+        filled(idea.hints, gradient_hints(exercise.name, name, subject.layout)),
+        where=f"{function}: {name}",
+    )
+    return finding, _picture(name, yours, numeric, role, subject.layout)
 
-    def __init__(self, subject: Subject, run: Any, name: str) -> None:
-        self.subject, self.run, self.name = subject, run, name
-        self.forward, self.dy, self.gradients = run
-        self.case: Case = self.forward.case
-        self.exercise = subject.exercise
-        self.names = list(self.exercise.gradients)
 
-    @property
-    def yours(self) -> Array:
-        """The student's gradient."""
-        return self.gradients[self.names.index(self.name)]
-
-    @cached_property
-    def numeric(self) -> Array:
-        """The measured gradient."""
-        return numeric_of(self.exercise, self.run, self.name)
-
-    def numeric_for(self, name: str) -> Array:
-        """The measured gradient of another argument."""
-        return self.numeric if name == self.name else numeric_of(self.exercise, self.run, name)
-
-    def with_dy(self, dy: Array) -> Array:
-        """The student's gradient for the same cache and another dy."""
-        from minigan.check.engine.ladder import _backward
-
-        return _backward(self.subject, self.forward, dy)[self.names.index(self.name)]
-
-    def numeric_with_dy(self, dy: Array) -> Array:
-        """The measured gradient for another dy."""
-        return numeric_of(self.exercise, (self.forward, dy, self.gradients), self.name)
-
-    def fits(self, other: Any) -> bool:
-        """Whether the student's gradient is this one."""
-        other = np.asarray(other)
-        return fits(self.yours, other, self.numeric)
-
-
-def ideas(evidence: list[Evidence]) -> Iterator[Idea | None]:
+def _ideas(evidence: list[Evidence]) -> Iterator[Idea | None]:
     """Explanations that fit every piece of evidence, the simplest first.
 
     Parameters
@@ -88,762 +96,92 @@ def ideas(evidence: list[Evidence]) -> Iterator[Idea | None]:
     Idea or None
     """
     with np.errstate(all="ignore"):
-        yield _zeros(evidence)
-        yield _exchanged(evidence)
-        yield _ignores_dy(evidence)
-        yield _of_the_exercise(evidence)
-        yield _constant_factor(evidence)
-        yield _some_samples(evidence)
-        yield _turned(evidence)
-        yield _shifted(evidence)
-        yield _batch_norm_residual(evidence)
-        yield _reordered(evidence)
+        yield gradient_patterns.zeros(evidence)
+        yield gradient_patterns.exchanged(evidence)
+        yield gradient_patterns.ignores_dy(evidence)
+        yield gradient_formulas.of_the_exercise(evidence)
+        yield gradient_patterns.constant_multiple(evidence)
+        yield gradient_patterns.some_samples(evidence)
+        yield gradient_patterns.turned(evidence)
+        yield gradient_patterns.shifted(evidence)
+        yield gradient_formulas.batch_norm_residual(evidence)
+        yield gradient_patterns.reordered(evidence)
 
 
-def descriptions(evidence: list[Evidence]) -> Iterator[Idea | None]:
+def _descriptions(evidence: list[Evidence]) -> Iterator[Idea | None]:
     """What can be said of an error that nothing explains: on which side, at which border, in which channel it is."""
-    yield _one_side(evidence)
-    yield _border(evidence)
-    yield _one_channel(evidence)
+    yield gradient_patterns.one_side(evidence)
+    yield gradient_patterns.border(evidence)
+    yield gradient_patterns.one_channel(evidence)
 
 
-# ------------------------------------------------------------------------------------------------------------- general
-def _zeros(evidence: list[Evidence]) -> Idea | None:
-    if all(not e.yours.any() for e in evidence):
-        return Idea("E52", "all of it is 0: the array is made, but nothing is written into it.")
-    return None
+_LAWS = {
+    "E40": "dy = 0 means that the loss does not care: nothing can flow back. Something is added that does "
+    "not come from dy.",
+    "E41": "twice the dy must give twice the gradient: dy may be multiplied and summed, never squared, "
+    "compared or replaced.",
+    "E42": "what comes back for one sample must not depend on which others are in the batch.",
+    "E43": "forward is linear in x, so <forward(x), dy> = <x, dx> for every x and dy; it is not.",
+}
 
 
-def _exchanged(evidence: list[Evidence]) -> Idea | None:
-    for other in evidence[0].names:
-        if other != evidence[0].name and all(e.fits(e.numeric_for(other)) for e in evidence):
-            return Idea(
-                "E67", f"what comes back as {evidence[0].name} is {other}: check the order of the return statement."
-            )
-    return None
-
-
-def _ignores_dy(evidence: list[Evidence]) -> Idea | None:
-    for e in evidence:
-        if not e.yours.any() or not e.fits(e.with_dy(np.cos(np.arange(e.dy.size)).reshape(e.dy.shape))):
-            return None
-    return Idea(
-        "E56",
-        f"it is the same whatever {'dloss' if evidence[0].exercise.scalar else 'dy'} is: the derivative "
-        f"of the function "
-        "alone, not yet times what comes from above.",
-    )
-
-
-def _constant_factor(evidence: list[Evidence]) -> Idea | None:
-    names = []
-    for e in evidence:
-        k = float(np.vdot(e.yours, e.numeric) / max(float(np.vdot(e.numeric, e.numeric)), 1e-300))
-        if k == 0 or abs(k - 1) < 1e-3 or not e.fits(k * e.numeric):
-            return None
-        names.append((factor_names(k, e.case, e.dy), k))
-    candidates = set.intersection(*(set(options) for options, _ in names))
-    best = next((n for n in names[0][0] if n in candidates), None)
-    if best is None:
-        told = ", ".join(f"{k:.4g}" for _, k in names)
-        return Idea("E51", f"it is off by a factor that depends on the sizes: {told}.")
-    code = (
-        "E57"
-        if best.strip("-") not in ("1", "2", "1/2") and any(c in best for c in ("N", "H", "W", "C", "size"))
-        else "E51"
-    )
-    why = {
-        "-1": "the sign is wrong.",
-        "2": "something is counted twice.",
-        "1/2": "something is halved.",
-    }.get(best, "")
-    if code == "E57":
-        why = (
-            "a mean where a sum belongs, or a division that does not belong there."
-            if best.startswith("1/")
-            else "a sum where a mean belongs, or a division that is missing."
-        )
-    hint = "Which sums of the forward pass are means, and which are not?" if code == "E57" else "Follow one number."
-    return Idea(code, f"it is {best} times the right one" + (f": {why}" if why else "."), (hint,))
-
-
-def _some_samples(evidence: list[Evidence]) -> Idea | None:
-    """Only the first or the last sample counts."""
-    for index, which in ((0, "first"), (-1, "last")):
-        fits = []
-        for e in evidence:
-            if e.dy.ndim == 0 or e.dy.shape[0] < 2:
-                continue
-            masked = np.zeros_like(e.dy)
-            masked[index] = e.dy[index]
-            fits.append(e.fits(e.numeric_with_dy(masked)))
-        if fits and all(fits):
-            return Idea(
-                "E64",
-                f"only the {which} sample of the batch counts.",
-                ("The gradient of a parameter is a sum over all samples.",),
-            )
-    return None
-
-
-def _turned(evidence: list[Evidence]) -> Idea | None:
-    """Axes of the right gradient exchanged or reversed."""
-    ndim = evidence[0].yours.ndim
-    if any(e.yours.ndim != ndim for e in evidence) or ndim < 2:
-        return None
-    for axes in itertools.permutations(range(ndim)):
-        if axes != tuple(range(ndim)) and all(e.fits(e.numeric.transpose(axes)) for e in evidence):
-            return Idea("E53", f"its axes are exchanged: it is the right one transposed by {axes}.")
-    for n in range(1, ndim + 1):
-        for axes in itertools.combinations(range(ndim), n):
-            if all(e.fits(np.flip(e.numeric, axes)) for e in evidence):
-                told = " and ".join(str(a) for a in axes)
-                return Idea("E54", f"it runs backwards along axis {told}: a flipped kernel or picture.")
-    return None
-
-
-def _shifted(evidence: list[Evidence]) -> Idea | None:
-    """The right numbers, moved by a row or a column."""
-    if any(e.yours.ndim != 4 for e in evidence):
-        return None
-    axes = (0, 1) if evidence[0].name == "dw" else (1, 2)
-    for di, dj in itertools.product((-2, -1, 0, 1, 2), repeat=2):
-        if (di, dj) == (0, 0):
-            continue
-        fits = []
-        for e in evidence:
-            H, W = (e.yours.shape[a] for a in axes)
-            if abs(di) >= H or abs(dj) >= W or (H - abs(di)) * (W - abs(dj)) < 2:
-                continue
-            here = _window(axes, max(di, 0), H + min(di, 0), max(dj, 0), W + min(dj, 0))
-            there = _window(axes, max(-di, 0), H + min(-di, 0), max(-dj, 0), W + min(-dj, 0))
-            fits.append(not differs(e.yours[here], e.numeric[there], FIT) and bool(e.numeric[there].any()))
-        if fits and all(fits):
-            return Idea(
-                "E55",
-                f"it is shifted by {di} rows and {dj} columns: the padding is cropped at the wrong side, or not "
-                f"at all.",
-            )
-    return None
-
-
-def _window(axes: tuple[int, int], a: int, b: int, c: int, d: int) -> tuple[slice, ...]:
-    cut = [slice(None)] * 4
-    cut[axes[0]], cut[axes[1]] = slice(a, b), slice(c, d)
-    return tuple(cut)
-
-
-def _one_side(evidence: list[Evidence]) -> Idea | None:
-    """Right for positive inputs, wrong for negative ones, or the reverse."""
-    if evidence[0].name != "dx" or not {"w", "gamma"}.isdisjoint(evidence[0].case.arrays):
-        return None
-    sides = set()
-    for e in evidence:
-        x = e.case.arrays["x"]
-        bad = np.abs(e.yours - e.numeric) > FIT * max(np.abs(e.numeric).max(), 1e-3)
-        if (x < 0).any() and (x > 0).any():
-            sides.add("negative" if not bad[x > 0].any() else "positive" if not bad[x < 0].any() else "both")
-    if sides in ({"negative"}, {"positive"}):
-        return Idea("E63", f"it is wrong for {sides.pop()} inputs only.")
-    return None
-
-
-def _border(evidence: list[Evidence]) -> Idea | None:
-    if evidence[0].name != "dx" or any(e.yours.ndim != 4 for e in evidence):
-        return None
-    seen = False
-    for e in evidence:
-        bad = np.abs(e.yours - e.numeric) > FIT * max(np.abs(e.numeric).max(), 1e-3)
-        H, W = bad.shape[1:3]
-        if H > 2 and W > 2:
-            if bad[:, 1:-1, 1:-1].any():
-                return None
-            seen = True
-    return (
-        Idea("E65", "only the outermost rows and columns are wrong: look at how padding is undone.") if seen else None
-    )
-
-
-def _one_channel(evidence: list[Evidence]) -> Idea | None:
-    """Only one index of the last axis is right, or only one is wrong."""
-    right, wrong = [], []
-    for e in evidence:
-        if e.yours.ndim < 1 or e.yours.shape[-1] < 2:
-            continue
-        bad = np.abs(e.yours - e.numeric) > FIT * max(np.abs(e.numeric).max(), 1e-3)
-        flags = bad.reshape(-1, bad.shape[-1]).any(axis=0)
-        right.append(int((~flags).sum()) == 1 and bool(~flags[0]))
-        wrong.append(int(flags.sum()) == 1)
-    if right and all(right):
-        return Idea("E57", "only channel 0 is right: a loop or an index stops there.")
-    if wrong and all(wrong):
-        return Idea("E57", "a single channel is wrong: a loop or an index leaves it out.")
-    return None
-
-
-def _reordered(evidence: list[Evidence]) -> Idea | None:
-    for e in evidence:
-        if e.yours.size < 3 or differs(np.sort(e.yours, axis=None), np.sort(e.numeric, axis=None), FIT):
-            return None
-    return Idea(
-        "E53", "all the right numbers, in the wrong places: a reshape or transpose took the axes in another order."
-    )
-
-
-# --------------------------------------------------------------------------------------------------------- by exercise
-def _of_the_exercise(evidence: list[Evidence]) -> Idea | None:
-    """The first of the exercise's own hypotheses that fits all evidence."""
-    table: dict[str, Callable[[Evidence], Wrongs]] = {
-        "dense": _dense,
-        "relu": _activation,
-        "leaky_relu": _activation,
-        "tanh": _activation,
-        "sigmoid": _activation,
-        "flatten": _flatten,
-        "bce_with_logits": _bce,
-        "conv2d": _conv,
-        "conv2d_transpose": _transpose,
-        "batch_norm": _batch_norm,
+def _lawless(algebra: str, function: str) -> Finding:
+    titles = {
+        "E40": "of dy = 0 is not 0",
+        "E41": "is not linear in dy",
+        "E42": "mixes the samples of the batch",
+        "E43": "is not the adjoint of forward",
     }
-    hypotheses = table[evidence[0].exercise.name]
-    fitting: list[list[Idea]] = []
-    for e in evidence:
-        fitting.append([idea for idea, wrong in hypotheses(e) if e.fits(wrong)])
-        if not fitting[-1]:
-            return None
-    return common(fitting)
+    return Finding(algebra, "algebra", f"{function} {titles[algebra]}", cause=_LAWS[algebra], where=function)
 
 
-def _parameter_sums(e: Evidence) -> Wrongs:
-    """Wrong ways to sum dy into the gradient of a bias or of beta."""
-    dy = e.dy
-    C = dy.shape[-1]
-    rows = dy.reshape(-1, C)
-    full = np.zeros(C)
-    yield Idea("E57", "dy is summed over all axes, so every channel gets the same number."), full + dy.sum()
-    yield Idea("E57", "the mean over all axes: every channel gets the same number."), full + dy.mean()
-    yield Idea("E57", "a mean over samples and positions; it is a sum."), rows.mean(0)
-    yield Idea("E57", "the number of rows, whatever dy is."), full + len(rows)
-    if dy.ndim == 4:
-        yield Idea("E57", "a mean over the batch of sums over the picture."), dy.sum((1, 2)).mean(0)
-        yield Idea("E57", "a sum over the batch of means over the picture."), dy.mean((1, 2)).sum(0)
-        for axis, told in ((0, "the batch"), (1, "rows"), (2, "columns")):
-            rest = tuple(a for a in (0, 1, 2) if a != axis)
-            yield (
-                Idea("E57", f"{told} are averaged, the other axes summed."),
-                dy.mean(axis).sum(tuple(r - (r > axis) for r in rest)),
-            )
-            for index, which in ((0, "first"), (-1, "last")):
-                part = np.take(dy, index, axis=axis)
-                code = "E64" if axis == 0 else "E57"
-                yield Idea(code, f"only the {which} of {told} counts."), part.reshape(-1, C).sum(0)
-        yield Idea("E57", "only one pixel of one sample counts."), dy[0, 0, 0]
-    else:
-        yield Idea("E64", "only the first sample counts."), dy[0]
-        yield Idea("E64", "only the last sample counts."), dy[-1]
+def _simple_sizes(subject: Subject, runs: list[Run], wrong: list[int]) -> Idea | None:
+    """What the failing cases have in common that the others have not."""
+
+    def traits(run: Run) -> set[str]:
+        case = run[0].case
+        x = next(iter(case.arrays.values()))
+        found = {f"{k}={v}" for k, v in case.settings.items()}
+        if case.settings.get("stride", 1) > 1:
+            found.add("a stride above 1")
+        if case.settings.get("pad", 0) > 0:
+            found.add("padding")
+        if x.shape[0] == 1:
+            found.add("a batch of one")
+        if x.ndim == 4:
+            found.add("4-D input")
+            if x.shape[1] != x.shape[2]:
+                found.add("height different from width")
+        if x.ndim == 2:
+            found.add("2-D input")
+        if x.shape[-1] == 1:
+            found.add("a single channel")
+        return found
+
+    shared = set.intersection(*(traits(runs[k]) for k in wrong))
+    fine = set().union(*(traits(run) for k, run in enumerate(runs) if k not in wrong))
+    telling = sorted(shared - fine, key=lambda text: ("=" in text, text))
+    roles, layout = subject.exercise.roles, subject.layout
+    sizes = "; ".join(runs[k][0].case.told(roles, layout) for k in wrong[:2])
+    if telling:
+        return Idea("E68", f"it goes wrong exactly where there is {telling[0]}.")
+    return Idea("E68", f"it is right for some sizes; it fails for {sizes}.")
 
 
-def _dense(e: Evidence) -> Wrongs:
-    x, w, b = (e.case.arrays[k] for k in "xwb")
-    dy = e.dy
-    if e.name == "dx":
-        yield Idea("E63", "w is missing."), dy.sum(1, keepdims=True) + 0 * x
-        yield (
-            Idea("E53", "w is brought to its transposed shape with reshape, which mixes up its elements."),
-            dy @ w.reshape(w.shape[::-1]),
-        )
-        yield Idea("E63", "dx is multiplied by x."), (dy @ w.T) * x
-    if e.name == "dw":
-        yield Idea("E63", "x is missing: every row of dw is the sum of dy."), 0 * w + dy.sum(0)
-        yield Idea("E63", "dw is multiplied by w."), (x.T @ dy) * w
-        y = x @ w + b
-        if y.shape == dy.shape:
-            yield Idea("E63", "y is used where dy belongs."), x.T @ y
-        yield (
-            Idea("E64", "samples are averaged before they meet: mean of x times mean of dy."),
-            np.outer(x.mean(0), dy.sum(0)),
-        )
-        yield (
-            Idea("E64", "samples are summed before they meet: sum of x times sum of dy."),
-            np.outer(x.sum(0), dy.sum(0)),
-        )
-        for index, which in ((0, "first"), (-1, "last")):
-            yield Idea("E64", f"only the {which} sample counts."), np.outer(x[index], dy[index])
-    if e.name == "db":
-        yield from _parameter_sums(e)
-
-
-def _flatten(e: Evidence) -> Wrongs:
-    x, rows = e.case.arrays["x"], e.dy
-    N, H, W, C = x.shape
-    for cause, shape, axes in (
-        ("as if channels came first", (N, C, H, W), (0, 2, 3, 1)),
-        ("as if columns came before rows", (N, W, H, C), (0, 2, 1, 3)),
-        ("as if all axes were reversed", (N, C, W, H), (0, 3, 2, 1)),
-    ):
-        yield Idea("E53", f"the elements go back {cause}."), rows.reshape(shape).transpose(axes)
-    yield Idea("E53", 'order="F" puts the elements back in another order.'), rows.reshape(x.shape, order="F")
-
-
-def _activation(e: Evidence) -> Wrongs:
-    """Dy times a wrong derivative."""
-    x, dy, name = e.case.arrays["x"], e.dy, e.exercise.name
-    alpha = e.case.settings.get("alpha", 0.2)
-    y = np.asarray(e.forward.y)
-    s, t = 1 / (1 + np.exp(-x)), np.tanh(x)
-    factors: list[tuple[str, Array]] = []
-    if name == "relu":
-        factors = [
-            ("dy passes everywhere: the mask is missing", np.ones_like(x)),
-            ("dy passes where x is negative: the mask is the wrong way round", (x < 0) * 1.0),
-            ("dy is multiplied by y, not by the mask", np.maximum(x, 0)),
-            ("dy is multiplied by x", x),
-            ("dy is multiplied by the sign of x", np.sign(x)),
-            ("a leaky slope is used on the negative side", np.where(x > 0, 1, 0.2)),
-            ("a leaky slope is used on the negative side", np.where(x > 0, 1, 0.01)),
-        ]
-    elif name == "leaky_relu":
-        factors = [
-            ("the slopes are exchanged", np.where(x > 0, alpha, 1)),
-            ("this is the ReLU's derivative: alpha is missing on the negative side", (x > 0) * 1.0),
-            ("the slope is 1 everywhere", np.ones_like(x)),
-            ("alpha multiplies both sides", np.full_like(x, alpha)),
-            ("the negative side has slope -alpha", np.where(x > 0, 1, -alpha)),
-            ("the negative side has slope 1 - alpha", np.where(x > 0, 1, 1 - alpha)),
-            ("the slope is 0.01 whatever alpha is", np.where(x > 0, 1, 0.01)),
-            ("the slope is 0.2 whatever alpha is", np.where(x > 0, 1, 0.2)),
-            ("alpha is used twice", np.where(x > 0, 1, alpha**2)),
-            ("alpha is multiplied by x", np.where(x > 0, 1, alpha * x)),
-            ("the derivative is multiplied by x", np.where(x > 0, x, alpha * x)),
-        ]
-    elif name == "tanh":
-        factors = [
-            ("1 - x^2: the derivative is 1 - y^2, with y = tanh(x)", 1 - x**2),
-            ("1 - y: the square is missing", 1 - y),
-            ("1 + y^2: the sign", 1 + y**2),
-            ("y^2 - 1: the sign", y**2 - 1),
-            ("y^2: the 1 is missing", y**2),
-            ("y: this is the function, not its derivative", y),
-            ("1 - tanh(y)^2: tanh is taken twice", 1 - np.tanh(y) ** 2),
-            ("y * (1 - y): that is the sigmoid's derivative", y * (1 - y)),
-            ("(1 - y)^2", (1 - y) ** 2),
-            ("the root of 1 - y^2", np.sqrt(1 - y**2)),
-            ("1 - 2y^2", 1 - 2 * y**2),
-            ("1 / (1 + x^2), the derivative of the arc tangent", 1 / (1 + x**2)),
-        ]
-    else:
-        factors = [
-            ("y: the factor 1 - y is missing", s),
-            ("1 - y: the factor y is missing", 1 - s),
-            ("x * (1 - x): y belongs in place of x", x * (1 - x)),
-            ("y * (1 + y): the sign", s * (1 + s)),
-            ("y * (y - 1): the sign", s * (s - 1)),
-            (
-                "sigmoid(y) * (1 - sigmoid(y)): the sigmoid is taken twice",
-                1 / (1 + np.exp(-s)) * (1 - 1 / (1 + np.exp(-s))),
-            ),
-            ("1 - y^2: that is the tanh's derivative", 1 - s**2),
-            ("y^2 * (1 - y)", s**2 * (1 - s)),
-            ("y * (1 - y)^2", s * (1 - s) ** 2),
-            ("exp(-x) / (1 + exp(-x)): the square below is missing", np.exp(-x) / (1 + np.exp(-x))),
-            ("1 - tanh(x)^2, the derivative of the tanh", 1 - t**2),
-        ]
-    for cause, factor in factors:
-        sentence = f"dy is multiplied by {cause}." if name in ("tanh", "sigmoid") else f"{cause}."
-        yield Idea("E51" if cause.endswith(": the sign") and name == "tanh" else "E63", sentence), dy * factor
-    yield (
-        Idea("E63", "the mask is taken from dy, not from x."),
-        np.where(dy > 0, dy, (alpha if name == "leaky_relu" else 0) * dy),
-    )
-    yield Idea("E63", "the gradient is clipped: where dy is negative nothing comes back."), np.maximum(e.numeric, 0)
-    yield (
-        Idea("E63", "forward is applied to dy, instead of multiplying by the derivative."),
-        np.asarray(e.exercise.oracle(x=dy)),
-    )
-
-
-def _bce(e: Evidence) -> Wrongs:
-    z, target = e.case.arrays["z"], e.case.arrays["target"]
-    dloss, N = float(e.dy), z.size
-    p = 1 / (1 + np.exp(-z))
-    right = (p - target) / N
-    yield Idea("E57", "the mean's division by the number of elements is missing."), dloss * right * N
-    yield Idea("E57", "it is divided by the number of elements twice."), dloss * right / N
-    if z.ndim == 2 and z.shape[1] > 1:
-        yield (
-            Idea("E57", "it is divided by the batch size; the mean runs over all elements."),
-            dloss * right * N / z.shape[0],
-        )
-    yield Idea("E56", "dloss is ignored."), right
-    yield Idea("E56", "dloss is ignored, and the division by the number of elements is missing."), right * N
-    for scale, more in ((1.0, ""), (float(N), ", and the division by the number of elements is missing")):
-        d = dloss * scale
-        yield Idea("E51", f"the sign is wrong: target - p{more}."), -d * right
-        yield Idea("E63", f"the target is missing: p alone{more}."), d * p / N
-        yield Idea("E63", f"z is used where the probability sigmoid(z) belongs{more}."), d * (z - target) / N
-        yield (
-            Idea("E63", f"the sigmoid's derivative is multiplied in once more{more}: it has cancelled already."),
-            d * right * p * (1 - p),
-        )
-        yield (
-            Idea("E63", f"this is the derivative by the probability, not yet by the logit{more}."),
-            d * right / (p * (1 - p)),
-        )
-        yield Idea("E63", f"targets and 1 - targets are exchanged{more}."), d * (p - (1 - target)) / N
-        yield Idea("E63", f"the term of the fakes is missing{more}."), d * -target * (1 - p) / N
-        yield Idea("E63", f"the term of the reals is missing{more}."), d * (1 - target) * p / N
-        yield Idea("E63", f"the sign of z in the sigmoid{more}."), d * ((1 - p) - target) / N
-        q = 1 / (1 + np.exp(-p))
-        yield Idea("E63", f"the sigmoid is taken twice{more}."), d * (q - target) / N
-
-
-def _with_output_channels(e: Evidence) -> tuple[Array, Array, Array, int, Any]:
-    x, w = e.case.arrays["x"], e.case.arrays["w"]
-    return x, w, e.dy, e.case.settings["stride"], e.case.settings["pad"]
-
-
-def _conv(e: Evidence) -> Wrongs:
-    x, w, dy, S, P = _with_output_channels(e)
-    K, size = w.shape[:2], x.shape[1:3]
-
-    def back(dy: Array, w: Array) -> Array:
-        return conv_input_grad(dy, w, stride=S, pad=P, size=size)
-
-    yield from _left_out(e, {
-        "dx": lambda dy: back(dy, w),
-        "dw": lambda dy: conv_weight_grad(x, dy, stride=S, pad=P, kernel_size=(K[0], K[1])),
-        "db": lambda dy: dy.sum((0, 1, 2)),
-    }[e.name])  # fmt: skip
-    if e.name == "dx":
-        yield _FLIPPED, back(dy, w[::-1, ::-1])
-        yield (
-            Idea("E53", "rows and columns of the kernel are exchanged."),
-            back(dy, np.ascontiguousarray(w.swapaxes(0, 1))),
-        )
-        yield from _scatter_mistakes(dy, w, S, P, size)
-    elif e.name == "dw":
-        yield from _weight_mistakes(x, dy, S, P, (K[0], K[1]))
-    else:
-        yield from _parameter_sums(e)
-
-
-def _left_out(e: Evidence, gradient: Callable[[Array], Array]) -> Wrongs:
-    """Loops that stop one short, or begin one late."""
-    for cut, told in (((0, -1), "the last row and column"), ((1, None), "the first row and column")):
-        inner = np.zeros_like(e.dy)
-        window = (slice(None), slice(*cut), slice(*cut))
-        inner[window] = e.dy[window]
-        yield Idea("E65", f"{told} of dy are left out: a loop stops one short."), gradient(inner)
-        for axis, which in ((1, "row"), (2, "column")):
-            part = np.zeros_like(e.dy)
-            one = tuple(slice(*cut) if a == axis else slice(None) for a in range(4))
-            part[one] = e.dy[one]
-            yield (
-                Idea("E65", f"the {told.split()[1]} {which} of dy is left out: a loop stops one short."),
-                gradient(part),
-            )
-
-
-_FLIPPED = Idea(
-    "E54",
-    "the kernel is flipped. In a convolution written as a gather dx needs a flip, in a scatter "
-    "(col2im) it does not: one flip too many, or too few.",
-    ("Pixel (r, s) got to output (i, j) through tap (r - S*i + P, s - S*j + P): the same tap takes dy back.",),
-)
-
-
-def _scatter_mistakes(dy: Array, w: Array, S: int, P: int, size: tuple[int, int]) -> Wrongs:
-    """Mistakes in laying stamps down: overwriting, the wrong crop, the stride."""
-    N, Ho, Wo, _ = dy.shape
-    Kh, Kw, C, _ = w.shape
-    H, W = size
-    tall, wide = max(H + 2 * P, S * (Ho - 1) + Kh), max(W + 2 * P, S * (Wo - 1) + Kw)
-
-    def lay(add: bool, by_tap: bool, stride: int = S) -> Array:
-        canvas = np.zeros((N, tall + Kh, wide + Kw, C))
-        if by_tap:
-            for p, q in np.ndindex(Kh, Kw):
-                place = canvas[:, p : p + stride * Ho : stride, q : q + stride * Wo : stride][:, :Ho, :Wo]
-                place[...] = dy @ w[p, q].T + (place if add else 0)
-        else:
-            for i, j in np.ndindex(Ho, Wo):
-                place = canvas[:, stride * i : stride * i + Kh, stride * j : stride * j + Kw]
-                place[...] = np.einsum("no,pqco->npqc", dy[:, i, j], w) + (place if add else 0)
-        return canvas
-
-    for by_tap, what in ((False, "patches"), (True, "taps")):
-        yield (
-            Idea(
-                "E66",
-                f"overlapping {what} overwrite each other instead of adding up.",
-                ("Use += where patches go back.",),
-            ),
-            (lay(False, by_tap)[:, P : P + H, P : P + W]),
-        )
-    canvas = lay(True, True)
-    for i, j in ((0, 0), (2 * P, 2 * P), (P + 1, P + 1), (max(P - 1, 0), max(P - 1, 0)), (0, P), (P, 0)):
-        if (i, j) != (P, P):
-            yield (
-                Idea("E55", "the padding is cropped at the wrong side, or not at all."),
-                canvas[:, i : i + H, j : j + W],
-            )
-    if S > 1:
-        yield (
-            Idea("E55", "patches go back 1 apart instead of `stride` apart."),
-            lay(True, True, 1)[:, P : P + H, P : P + W],
-        )
-    cropped = canvas[:, P : P + H, P : P + W].copy()
-    counts = np.zeros((tall + Kh, wide + Kw))
-    for p, q in np.ndindex(Kh, Kw):
-        counts[p : p + S * Ho : S, q : q + S * Wo : S][:Ho, :Wo] += 1
-    cover = np.maximum(counts[P : P + H, P : P + W], 1)[None, :, :, None]
-    yield Idea("E57", "overlapping patches are averaged; what comes back from each of them adds up."), cropped / cover
-    if P:
-        inner = np.zeros_like(cropped)
-        inner[:, P : H - P, P : W - P] = cropped[:, P : H - P, P : W - P]
-        yield Idea("E65", "the border is dropped: `pad` rows and columns too many are cropped."), inner
-
-
-def _weight_mistakes(x: Array, dy: Array, S: int, P: int, kernel_size: tuple[int, int], what: str = "x") -> Wrongs:
-    """Mistakes in the kernel's gradient of a convolution of x; `what` is padded there."""
-    right = conv_weight_grad(x, dy, stride=S, pad=P, kernel_size=kernel_size)
-    Ho, Wo = dy.shape[1:3]
-    Kh, Kw = kernel_size
-    yield Idea("E54", "the kernel's gradient is flipped."), right[::-1, ::-1]
-    yield Idea("E53", "rows and columns of the kernel's gradient are exchanged."), right.swapaxes(0, 1)
-    padded = np.pad(x, ((0, 0), (P, P), (P, P), (0, 0)))
-    for index, which in ((0, "first"), (-1, "last")):
-        one = conv_weight_grad(x[index:][:1], dy[index:][:1], stride=S, pad=P, kernel_size=kernel_size)
-        yield Idea("E64", f"only the {which} sample of the batch counts."), one
-    last = padded[:, S * (Ho - 1) : S * (Ho - 1) + Kh, S * (Wo - 1) : S * (Wo - 1) + Kw]
-    overwritten = np.einsum("npqc,no->pqco", last, dy[:, -1, -1])
-    yield (
-        Idea("E66", "each output position overwrites dw instead of adding to it: only the last one counts."),
-        overwritten,
-    )
-    one = np.einsum("pqc,o->pqco", last[-1], dy[-1, -1, -1])
-    yield Idea("E66", "each output position of each sample overwrites dw: only the last one counts."), one
-    if P:
-        for before, cause in ((0, "all at the bottom and on the right"), (2 * P, "all at the top and on the left")):
-            other = np.pad(x, ((0, 0), (before, 2 * P - before), (before, 2 * P - before), (0, 0)))
-            yield (
-                Idea("E55", f"the padding of {what} is {cause}."),
-                conv_weight_grad(other, dy, stride=S, pad=0, kernel_size=kernel_size),
-            )
-        inner = _without_padding(x, dy, S, P, kernel_size)
-        yield Idea("E65", "outputs whose patch reaches into the padding are left out."), inner
-    if S > 1:
-        close = np.zeros_like(right)
-        for p, q in np.ndindex(Kh, Kw):
-            close[p, q] = np.einsum("nijc,nijo->co", padded[:, p : p + Ho, q : q + Wo], dy)
-        yield Idea("E55", f"the patches of {what} are taken 1 apart instead of `stride` apart."), close
-    yield Idea("E57", "the spatial positions are averaged, not summed."), right / (Ho * Wo)
-    total = np.einsum("nijc,nijo->co", padded[:, : S * Ho : S, : S * Wo : S][:, :Ho, :Wo], dy)
-    yield (
-        Idea("E53", "every tap gets the same gradient: the tap's own offset is missing."),
-        np.broadcast_to(total, right.shape),
-    )
-
-
-def _without_padding(x: Array, dy: Array, S: int, P: int, kernel_size: tuple[int, int]) -> Array:
-    H, W = x.shape[1:3]
-    masked = dy.copy()
-    for i, j in np.ndindex(dy.shape[1], dy.shape[2]):
-        r, s = S * i - P, S * j - P
-        if r < 0 or s < 0 or r + kernel_size[0] > H or s + kernel_size[1] > W:
-            masked[:, i, j] = 0
-    return conv_weight_grad(x, masked, stride=S, pad=P, kernel_size=kernel_size)
-
-
-def _transpose(e: Evidence) -> Wrongs:
-    x, w, dy, S, P = _with_output_channels(e)
-
-    def down(dy: Array, w: Array) -> Array:
-        return conv_forward(dy, np.ascontiguousarray(w), stride=S, pad=P)
-
-    if e.name == "dx":
-        yield (
-            Idea("E54", "the kernel is flipped: back through a transposed convolution goes a plain one."),
-            down(dy, w[::-1, ::-1]),
-        )
-        yield Idea("E53", "rows and columns of the kernel are exchanged."), down(dy, w.swapaxes(0, 1))
-        h, v = x.shape[1:3]
-        if P:
-            for before, cause in (
-                (0, "at the bottom and on the right only"),
-                (2 * P, "at the top and on the left only"),
-            ):
-                other = np.pad(dy, ((0, 0), (before, 2 * P - before), (before, 2 * P - before), (0, 0)))
-                yield (
-                    Idea("E55", f"dy is padded {cause}: the crop of forward is undone at the wrong side."),
-                    conv_forward(other, w, stride=S, pad=0),
-                )
-        if S > 1:
-            close = conv_forward(dy, w, stride=1, pad=P)[:, :h, :v]
-            yield Idea("E55", "the window moves over dy by 1 instead of by the stride."), close
-        taps = np.zeros((len(x), h, v, x.shape[-1]))
-        padded = np.pad(dy, ((0, 0), (P, P), (P, P), (0, 0)))
-        for p, q in np.ndindex(w.shape[:2]):
-            taps = padded[:, p : p + S * h : S, q : q + S * v : S][:, :h, :v] @ w[p, q]
-        yield Idea("E66", "each tap overwrites dx instead of adding to it: only the last one counts."), taps
-    elif e.name == "dw":
-        yield from _weight_mistakes(dy, x, S, P, (w.shape[0], w.shape[1]), "dy")
-    else:
-        yield from _parameter_sums(e)
-
-
-def _batch_norm(e: Evidence) -> Wrongs:
-    x, gamma = e.case.arrays["x"], e.case.arrays["gamma"]
-    eps, dy = e.case.settings.get("eps", 1e-3), e.dy
-    axes = tuple(range(x.ndim - 1))
-    N = x.size // x.shape[-1]
-    mean, var = x.mean(axes), x.var(axes)
-    inv = 1 / np.sqrt(var + eps)
-    xhat = (x - mean) * inv
-    m1, m2 = dy.mean(axes), (dy * xhat).mean(axes)
-    if e.name == "dbeta":
-        yield Idea("E60", "dbeta is multiplied by gamma."), gamma * dy.sum(axes)
-        yield from _parameter_sums(e)
-        return
-    if e.name == "dgamma":
-        yield Idea("E57", "a mean where a sum belongs."), m2
-        yield Idea("E63", "x is used where xhat belongs: dgamma sees the normalised input."), (dy * x).sum(axes)
-        yield (
-            Idea("E61", "x - mean is used where xhat belongs: not yet divided by the standard deviation."),
-            (dy * (x - mean)).sum(axes),
-        )
-        yield Idea("E61", "xhat is divided by the standard deviation once more."), (dy * xhat * inv).sum(axes)
-        y = gamma * xhat + e.case.arrays["beta"]
-        yield Idea("E63", "y is used where xhat belongs."), (dy * y).sum(axes)
-        yield Idea("E60", "dgamma is multiplied by gamma."), gamma * m2 * N
-        yield Idea("E63", "xhat without eps is used."), (dy * (x - mean) / np.sqrt(var)).sum(axes)
-        yield Idea("E57", "sums before products: sum of dy times sum of xhat."), dy.sum(axes) * xhat.sum(axes)
-        yield Idea("E57", "all channels are summed into one number."), np.zeros(len(gamma)) + (dy * xhat).sum()
-        yield Idea("E63", "xhat is missing: this is dbeta."), dy.sum(axes)
-        for index, which in ((0, "first"), (-1, "last")):
-            part = (dy[index] * xhat[index]).reshape(-1, len(gamma)).sum(0)
-            yield Idea("E64", f"only the {which} sample counts."), part
-        return
-    g = gamma * inv
-    mean_hint = (
-        "x_i reaches every y_j through the mean, too.",
-        "Subtract the mean of dy (per channel).",
-        "dx = gamma/std * (dy - mean(dy) - xhat * mean(dy * xhat))",
-    )
-    var_hint = (
-        "x_i reaches every y_j through the variance, too.",
-        "Subtract xhat times the mean of dy * xhat.",
-        mean_hint[2],
-    )
-    yield (
-        Idea(
-            "E58",
-            "mean and variance are treated as constants: both paths through the statistics are missing.",
-            mean_hint,
-        ),
-        g * dy,
-    )
-    yield (
-        Idea("E58", "the path through the mean is missing: x_i reaches every y_j through mu.", mean_hint),
-        g * (dy - xhat * m2),
-    )
-    yield (
-        Idea("E59", "the path through the variance is missing: x_i reaches every y_j through sigma.", var_hint),
-        g * (dy - m1),
-    )
-    direct_hint = (
-        "x - mean is used twice on the way forward, and x, too. What has to happen to the two gradients of each?",
-        "Add them. Where = stands for +=, the second one erases the first: here dxhat / std, the direct path.",
-        mean_hint[2],
-    )
-    for rest, left in (
-        (-xhat * m2, "only the path through the variance is left"),
-        (-m1 - xhat * m2, "only the paths through the mean and the variance are left"),
-        (-m1 + 0 * dy, "only the path through the mean is left"),
-    ):
-        yield Idea("E63", f"the direct path is missing, {left}. Is it overwritten, = for +=?", direct_hint), g * rest
-    for factor, code, cause in (
-        (1 / gamma, "E60", "gamma is missing"),
-        (gamma, "E60", "gamma is used twice"),
-        (inv, "E61", "it is divided by the standard deviation once too often"),
-        (1 / inv, "E61", "it is not divided by the standard deviation"),
-        (1 / (var * inv), "E61", "it is divided by the variance instead of the standard deviation"),
-        (1 / (np.sqrt(var) * inv), "E61", "the factor in front lacks eps"),
-        (1 / inv**2, "E61", "it is multiplied by the standard deviation instead of divided by it"),
-        (inv / gamma, "E60", "gamma is missing, and it is divided by the standard deviation twice"),
-        (1 / (gamma * inv), "E60", "gamma and the division by the standard deviation are missing"),
-    ):
-        yield Idea(code, f"{cause}."), g * (dy - m1 - xhat * m2) * factor
-        yield Idea("E58", f"{cause}, and both paths through the statistics are missing."), g * dy * factor
-        yield Idea("E58", f"{cause}, and the path through the mean is missing."), g * (dy - xhat * m2) * factor
-        yield Idea("E59", f"{cause}, and the path through the variance is missing."), g * (dy - m1) * factor
-    if N > 1:
-        k = N / (N - 1)
-        cause = "N - 1 is used where N belongs"
-        yield Idea("E62", f"{cause}, in both means."), g * (dy - k * m1 - k * xhat * m2)
-        yield Idea("E62", f"{cause}, in the path through the mean."), g * (dy - k * m1 - xhat * m2)
-        yield Idea("E62", f"{cause}, in the path through the variance."), g * (dy - m1 - k * xhat * m2)
-        yield Idea("E62", f"{cause}, in the whole formula."), g * k * (dy - m1 - xhat * m2)
-        unbiased = 1 / np.sqrt(var * k + eps)
-        hat = (x - mean) * unbiased
-        yield Idea("E62", f"{cause}, in the variance."), gamma * unbiased * (dy - m1 - hat * (dy * hat).mean(axes))
-    yield Idea("E57", "sums where means belong: the division by N is missing."), g * (dy - N * m1 - N * xhat * m2)
-    yield Idea("E57", "a sum where a mean belongs, in the path through the mean."), g * (dy - N * m1 - xhat * m2)
-    yield Idea("E57", "a sum where a mean belongs, in the path through the variance."), g * (dy - m1 - N * xhat * m2)
-    yield Idea("E58", "the path through the mean has the wrong sign."), g * (dy + m1 - xhat * m2)
-    yield Idea("E59", "the path through the variance has the wrong sign."), g * (dy - m1 + xhat * m2)
-    yield Idea("E59", "both paths through the statistics have the wrong sign."), g * (dy + m1 + xhat * m2)
-    yield Idea("E59", "the path through the variance is counted twice."), g * (dy - m1 - 2 * xhat * m2)
-    yield (
-        Idea("E59", "the path through the variance is counted by half: d(x^2) = 2x dx."),
-        g * (dy - m1 - 0.5 * xhat * m2),
-    )
-    centred = x - mean
-    yield (
-        Idea("E61", "x - mean is used where xhat belongs, in the path through the variance."),
-        g * (dy - m1 - centred * (dy * centred).mean(axes)),
-    )
-    yield Idea("E61", "x - mean is used where xhat belongs, once."), g * (dy - m1 - centred * m2)
-    yield Idea("E61", "x is used where xhat belongs."), g * (dy - m1 - x * (dy * x).mean(axes))
-    if x.ndim == 4:
-        yield (
-            Idea("E57", "the means run over the batch only, not over the pixels."),
-            g * (dy - dy.mean(0) - xhat * (dy * xhat).mean(0)),
-        )
-        yield (
-            Idea("E57", "sums over all positions are divided by the batch size only."),
-            g * (dy - m1 * N / len(x) - xhat * m2 * N / len(x)),
-        )
-    no_eps = 1 / np.sqrt(var)
-    hat = (x - mean) * no_eps
-    yield (
-        Idea("E61", "eps is missing in the standard deviation."),
-        gamma * no_eps * (dy - m1 - hat * (dy * hat).mean(axes)),
-    )
-
-
-def _batch_norm_residual(evidence: list[Evidence]) -> Idea | None:
-    """If no formula fits: which of the two paths holds the error."""
-    if evidence[0].exercise.name != "batch_norm" or evidence[0].name != "dx":
+def _picture(name: str, yours: Array, numeric: Array, role: str | None, layout: str) -> dict[str, Any] | None:
+    """One 2-D slice, the one with the largest error."""
+    if yours.ndim == 0:
         return None
-    parts = set()
-    for e in evidence:
-        x = e.case.arrays["x"]
-        axes = tuple(range(x.ndim - 1))
-        xhat = (x - x.mean(axes)) / np.sqrt(x.var(axes) + 1e-30)
-        residual = (e.yours - e.numeric) * 1.0
-        a = residual.mean(axes)
-        b = (residual * xhat).mean(axes)
-        rest = residual - a - b * xhat
-        scale = max(float(np.abs(residual).max()), 1e-12)
-        if x.size // x.shape[-1] < 3 or np.abs(rest).max() > 1e-3 * scale:
-            return None
-        size_a, size_b = np.abs(a).max() / scale, np.abs(b).max() / scale
-        parts.add("mean" if size_b < 1e-3 else "variance" if size_a < 1e-3 else "both")
-    if parts == {"mean"}:
-        return Idea("E58", "the error is one constant for each channel: the path through the batch mean is wrong.")
-    if parts == {"variance"}:
-        return Idea(
-            "E59", "the error is proportional to xhat in each channel: the path through the batch variance is wrong."
-        )
-    return Idea("E58", "the error is a_c + b_c * xhat in each channel: both paths through the statistics are wrong.")
+    if yours.ndim == 1:
+        return {"name": name, "index": "", "yours": [yours.tolist()], "numeric": [numeric.tolist()]}
+    difference = np.abs(yours - numeric)
+    index = np.unravel_index(int(np.argmax(difference)), difference.shape)
+    if yours.ndim == 2:
+        return {"name": name, "index": "", "yours": yours.tolist(), "numeric": numeric.tolist()}
+    # pictures show rows and columns, kernels their taps
+    spatial = (1, 2) if yours.ndim == 3 or (role == "image" and layout == "NHWC") else (2, 3)
+    if role == "kernel" and layout == "NHWC":
+        spatial = (0, 1)
+    cut = tuple(slice(None) if axis in spatial else int(index[axis]) for axis in range(yours.ndim))
+    told = ", ".join(f"axis {axis} = {int(index[axis])}" for axis in range(yours.ndim) if axis not in spatial)
+    return {"name": name, "index": told, "yours": yours[cut].tolist(), "numeric": numeric[cut].tolist()}

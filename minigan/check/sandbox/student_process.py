@@ -252,9 +252,10 @@ def layout_of(module: ModuleType, path: str) -> str:
 
 def _compiled(path: Path) -> CodeType:
     from minigan.check.outcomes import Finding
+    from minigan.check.sandbox.older_files import with_present_imports
 
     try:
-        return compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+        return compile(with_present_imports(path.read_bytes()), str(path), "exec", dont_inherit=True)
     except SyntaxError as error:
         evidence = [_one_line(error.msg)]
         text = _line_of(path, error.lineno or 0) or _one_line(error.text or "")

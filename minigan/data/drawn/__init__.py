@@ -1,1 +1,1 @@
-"""Anime faces that minigan draws itself, each with exactly known factors."""
+"""Anime faces that minigan draws itself. For every face it is known exactly which hair, eyes, colours ... it has."""

@@ -1,10 +1,10 @@
-"""The data set that comes with the program: faces drawn by `minigan.data.drawn.faces`, as many as wanted.
+"""The built-in data set: any number of faces, drawn by `minigan.data.drawn.faces`.
 
-Face number i of a seed is the same on every machine and in every count, so the faces need not be shipped or
-downloaded. They are drawn once, by all processor cores, and go to the cache (`minigan.data.cache`); a later
-run that wants no more of them than lie there takes the first so many.
+Face number i of a seed is the same on every machine and in every count, so no faces have to be shipped or downloaded.
+They are drawn once, on all processor cores, and stored in the cache (`minigan.data.cache`). A later run that wants
+fewer faces takes the first ones from there.
 
-Where workers (`minigan.system.processes`) cannot be started at all, the faces are drawn here, one after another.
+Where worker processes (`minigan.system.processes`) cannot be started, this process draws the faces, one after another.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from minigan.system.errors import UserError
 
 DEFAULT_COUNT = 20_000
 FEW = 200
-"""Up to this many faces are drawn sooner than workers have started."""
+"""Up to this many faces, drawing them takes less time than starting workers."""
 
-_SPAN = 100
+_SPAN = 100  # faces that a worker draws at once
 
 _stop: multiprocessing.synchronize.Event | None = None  # in a worker: set when the faces are no longer wanted
 
 
-class _NoWorkers(Exception):  # noqa: N818 -- a circumstance, not an error: there is another way
+class _NoWorkers(Exception):  # noqa: N818 -- not an error: the faces are then drawn here
     """Worker processes cannot be started here."""
 
 
@@ -53,7 +53,7 @@ def open_drawn_faces(count: int, image_size: int, *, seed: int = 0, progress: bo
     image_size : int
         Side length S.
     seed : int
-        Seed of the drawing, 0 to 4,294,967,295; not the run's.
+        Seed of the faces, 0 to 4,294,967,295; a run has a seed of its own.
     progress : bool
         Show a progress bar on stderr while faces are drawn.
 
@@ -121,7 +121,7 @@ def _build(stem: str, count: int, image_size: int, seed: int, progress: bool) ->
 
 
 def _draw_all(count: int, seed: int, size: int) -> Generator[npt.NDArray[np.uint8], None, None]:
-    """All faces in order, in blocks; by workers if that is worth it and possible."""
+    """All faces in order, in blocks; drawn by workers if they can be started and save time."""
     done = 0
     if count > FEW and (os.cpu_count() or 1) > 1:
         with (
@@ -140,11 +140,11 @@ def _spans(start: int, stop: int) -> list[range]:
 
 
 def _draw(span: range, seed: int, size: int) -> npt.NDArray[np.uint8]:
-    """Draw the faces of a span; runs in a worker or here."""
+    """Draw the faces of a span, in a worker or in this process."""
     images = np.zeros((len(span), size, size, 3), np.uint8)
     for image, index in zip(images, span, strict=True):
         if _stop is not None and _stop.is_set():
-            break  # nobody will look at this block
+            break  # this block will not be used
         image[...] = faces.draw_face(index, seed=seed, size=size)[0]
     return images
 
@@ -172,12 +172,12 @@ def _draw_in_workers(count: int, seed: int, size: int) -> Generator[npt.NDArray[
     try:
         yield from in_order(submit, spans, ahead=2 * workers + 1)
     finally:
-        stop.set()  # workers give up within one face, so that Ctrl-C need not wait for whole blocks
+        stop.set()  # workers stop after the face they are drawing, so Ctrl-C does not wait for whole blocks
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _begin_work(stop: multiprocessing.synchronize.Event) -> None:
-    """First thing in a worker: know where to look for the parent's `stop`."""
+    """Runs first in a worker: remember the parent's `stop`."""
     global _stop
     _stop = stop
     begin_work()

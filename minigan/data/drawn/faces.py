@@ -1,18 +1,17 @@
-"""Anime faces that are drawn, not downloaded: an endless, exactly labelled data set for the first lessons.
+"""Anime faces that minigan draws: an endless data set whose labels are known exactly.
 
-A face is a `FaceFactors`: which hair, which eyes, which mouth, how far the head is turned. `face_factors` draws those
-at random from (seed, index) and `render_face` turns them into pixels with nothing but Pillow polygons, so picture
-number 4711 can be drawn again anywhere and nothing has to be shipped. The pictures go to the dataset like those of any
-folder; the factors go to the lessons that ask which modes a generator has learned, a question that can be answered
-exactly here because every face knows its own answer.
+A face is described by its factors (`FaceFactors`): which hair, which eyes, which mouth, how far the head is turned.
+`face_factors` draws the factors at random from (seed, index), and `render_face` paints them with Pillow's polygons. So
+face number 4711 can be drawn again on any machine, and no data have to be shipped. The images are collected by
+`minigan.data.drawn.face_set`. The factors are the labels: lessons and `minigan.data.drawn.modes` use them to count
+which kinds of face a generator has learned.
 
-The picture is painted like a cel, from back to front: background, back hair, body, face, eyes, front hair, ornaments.
-`hair` and `parts` say what each of those looks like, `painter` how anything is drawn. The canvas is
-four times too large in both directions; averaging 4x4 pixels at the end gives soft edges. Light falls from the upper
-left.
+A face is painted from back to front: background, back hair, body, face, eyes, front hair, ornaments. `hair` and
+`parts` say what each of these looks like; `painter` has the brushes. The canvas is four times too large in both
+directions; averaging 4x4 pixels at the end gives soft edges. Light falls from the upper left.
 
->>> picture, factors = draw_face(7)
->>> picture.shape, factors.hair_style in FACTOR_VALUES["hair_style"]
+>>> image, factors = draw_face(7)
+>>> image.shape, factors.hair_style in FACTOR_VALUES["hair_style"]
 ((64, 64, 3), True)
 """
 
@@ -48,7 +47,7 @@ from minigan.data.drawn.parts import (
 from minigan.nn.rng import MAX_SEED, MAX_STEP, stream
 
 FACES_VERSION = 1
-"""Raise when the same (seed, index) gives different pixels; caches of drawn faces carry it in their key."""
+"""Raise it when the same (seed, index) gives different pixels; it is part of the name of every cache of faces."""
 
 SUPERSAMPLE = 4
 MIN_SIZE, MAX_SIZE = 16, 1024
@@ -73,7 +72,7 @@ FACTOR_VALUES: dict[str, tuple[str, ...]] = {
 """Every categorical factor and all the values it takes."""
 
 _ODDS: dict[str, tuple[float, ...]] = {
-    # Equal odds would look odd: of seven faces, six would wear an ornament and two would hardly open their eyes.
+    # With equal odds six of seven faces would wear an ornament, and two would hardly open their eyes.
     "ahoge": (0.75, 0.25),
     "eye_shape": (0.18, 0.18, 0.18, 0.18, 0.14, 0.07, 0.07),
     "skin": (0.28, 0.28, 0.20, 0.14, 0.10),
@@ -84,7 +83,7 @@ _ODDS: dict[str, tuple[float, ...]] = {
 FACTOR_PROBABILITIES: dict[str, tuple[float, ...]] = {
     name: _ODDS.get(name, (1 / len(values),) * len(values)) for name, values in FACTOR_VALUES.items()
 }
-"""How often each value is drawn, in the order of `FACTOR_VALUES`: equally often, but for a few factors."""
+"""Probability of each value, in the order of `FACTOR_VALUES`; the values of most factors are equally frequent."""
 
 STRANDS = 40
 """How many strand numbers a face has."""
@@ -145,7 +144,7 @@ def render_face(factors: FaceFactors, *, size: int = 64) -> npt.NDArray[np.uint8
     Parameters
     ----------
     factors : FaceFactors
-        What to paint; nothing else influences the picture.
+        What to paint; the image depends on nothing else.
     size : int
         Height and width in pixels, 16 to 1024.
 
@@ -184,12 +183,12 @@ def render_face(factors: FaceFactors, *, size: int = 64) -> npt.NDArray[np.uint8
 
 
 def _sketch(f: FaceFactors, canvas: Image.Image) -> Sketch:
-    """Place the sheet on the canvas and mix the colours."""
+    """Prepare the painters (where the sheet lies on the canvas, see `painter`) and mix the colours."""
     n = canvas.width
     angle = math.radians(f.tilt)
     matrix = n * f.zoom * np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
     pivot = np.array([0.0, 0.50])
-    # Pillow cuts coordinates off to whole pixels; the half pixel makes that a rounding.
+    # Pillow cuts off the decimals of coordinates; with half a pixel added, it rounds instead.
     origin = n * np.array([0.5 + f.shift_x, 0.51 + f.shift_y]) - pivot @ matrix + 0.5
     still = Painter(canvas, matrix, origin, n * f.zoom, 0.0)
     return Sketch(
@@ -204,7 +203,7 @@ def _sketch(f: FaceFactors, canvas: Image.Image) -> Sketch:
 
 
 def hair_tones(colour: str, tint: float, depth: float) -> Tones:
-    """Mix the tones of one head of hair: a colour of `FACTOR_VALUES`, made warmer by `tint` and lighter by `depth`."""
+    """Mix the tones of hair: a colour of `FACTOR_VALUES`, made warmer by `tint` and lighter by `depth`."""
     glow = 1 + 0.08 * depth
     return tones(scaled(HAIR_COLOURS[colour], glow * (1 + 0.04 * tint), glow, glow * (1 - 0.05 * tint)))
 
@@ -221,7 +220,7 @@ def draw_face(index: int, *, seed: int = 0, size: int = 64) -> tuple[npt.NDArray
 
     Returns
     -------
-    picture : ndarray
+    image : ndarray
         (size, size, 3) uint8, RGB.
     factors : FaceFactors
         The face's labels.

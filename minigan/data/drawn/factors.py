@@ -1,4 +1,4 @@
-"""Everything there is to know about one drawn face, as plain data: what the painter reads and the lessons ask for."""
+"""The factors of a drawn face, as plain data: `minigan.data.drawn.faces` paints from them; they are also its labels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class FaceFactors:
-    """Everything there is to know about one face: the picture is a function of these fields and of nothing else.
+    """All factors of one face: its image is a function of these fields and of nothing else.
 
     The categorical fields take the values listed in `minigan.data.drawn.faces.FACTOR_VALUES` and are drawn
     independently of each other.
@@ -16,19 +16,19 @@ class FaceFactors:
     Attributes
     ----------
     hair_style, bangs, hair_colour, ahoge : str
-        Back hair and side locks; front hair; local colour; whether a single lock stands up from the crown.
+        Back hair and side locks; front hair; colour; whether a single lock stands up from the top of the head.
     eye_shape, eye_colour, brow, mouth, skin, face_shape, blush : str
         The face.
     accessory, clothes, clothes_colour, background : str
-        The rest of the picture. Ornaments take the clothes' colour.
+        The rest of the image. Ornaments take the clothes' colour.
     turn : float
-        Sideways turn of the head, -1 (to the left of the picture) to 1.
+        Sideways turn of the head, -1 (to the left of the image) to 1.
     tilt : float
         Tilt of the head in degrees, -11 to 11, positive to the right.
     zoom : float
         Size of the head, 0.96 to 1.14.
     shift_x, shift_y : float
-        Where the head is, -0.02 to 0.02 picture widths.
+        Position of the head, -0.02 to 0.02 image widths from the middle.
     gaze : float
         Sideways look of the eyes, -1 to 1.
     eye_size : float

@@ -1,8 +1,9 @@
-"""The hair of the drawn faces: what hangs behind the head, what falls over the forehead, and the light on it.
+"""The hair of the drawn faces: behind the head, over the forehead, and the light on it.
 
-A hair style (`HAIRS`) is the back hair and the locks before the ears; the bangs (`BANGS`) are chosen separately, so
-that every style meets every fringe. Shapes are given for the right half and mirrored; a face's strand numbers shift
-tips and notches, so that no two heads and no two halves match exactly.
+A hair style (`HAIRS`) is the back hair with the locks in front of the ears. The front hair (`BANGS`) is chosen
+independently, so every style occurs with every kind of bangs. Shapes are given for the right half and mirrored. A
+face's strand numbers shift tips and notches, so no two heads are equal, and neither are the two halves of one.
+Everything is drawn by `painter`, in the order that `faces.render_face` sets.
 """
 
 from __future__ import annotations
@@ -58,14 +59,14 @@ HAIR_COLOURS: dict[str, Colour] = {
 
 
 def _mass(s: Sketch, outer: str, edge: str, hollow: float) -> None:
-    """Hair hanging behind the head.
+    """Hair that hangs behind the head.
 
     Parameters
     ----------
     outer, edge : str
-        Right half of the silhouette from the crown down, then its tips and notches inwards.
+        Right half of the silhouette from the top of the head down, then its tips and notches inwards.
     hollow : float
-        How far down the dark behind the neck reaches.
+        How far down the dark area behind the neck reaches.
     """
     p, hair = s.still, s.hair
     silhouette = curve(outer)
@@ -123,7 +124,7 @@ def _spiky(s: Sketch) -> None:
     for sign, start in ((1.0, 3), (-1.0, 12)):
         spikes = right + s.jitter(start, len(right), 0.02)
         a, b = spikes[:-1], spikes[1:]
-        # The upper edge of a tuft bulges away from the head, the lower one is hollow: leaves, not the teeth of a saw.
+        # The upper edge of a tuft is curved outwards, the lower one inwards, like a leaf and not like a saw.
         bulge = np.where(np.arange(len(a)) % 2, -0.06, 0.06)[:, None]
         middle = (a + b) / 2
         sides.append(quadratics(a, middle + moved(middle, 0.0, -0.35) * bulge, b).reshape(-1, 2) * (sign, 1.0))
@@ -154,18 +155,18 @@ def _wavy(s: Sketch) -> None:
 
 
 def _tail(s: Sketch, spine: Points, half: Points, start: int, *, front: bool = False) -> None:
-    """A tied tail of hair.
+    """Hair tied to a tail.
 
     Parameters
     ----------
     spine : ndarray
         (n, 2) control points from the tie to the tip.
     half : ndarray
-        (n, 2) half widths there, twice.
+        (n, 2) half widths at these points; both columns are equal.
     start : int
-        Which strand numbers bend it.
+        Index of the first strand number that bends it.
     front : bool
-        Lit from the front, not behind the head.
+        Whether it is lit from the front and not behind the head.
     """
     p, hair = s.still, s.hair
     middle = smooth(spine + s.jitter(start, len(spine), 0.01))
@@ -181,7 +182,7 @@ def _tail(s: Sketch, spine: Points, half: Points, start: int, *, front: bool = F
 
 
 def _widths(text: str) -> Points:
-    """Half widths written "a b c", as (n, 2) with every one twice."""
+    """Half widths written as "a b c", as an array (n, 2) of two equal columns."""
     return np.repeat(np.array(text.split(), dtype=np.float64)[:, None], 2, axis=1)
 
 
@@ -229,7 +230,7 @@ def _low_twintails_front(s: Sketch) -> None:
 def _braids_front(s: Sketch) -> None:
     p, hair = s.still, s.hair
     for k in range(6):
-        # Plaits lean in and out in turn and each covers the one before it.
+        # Plaits lean inwards and outwards in turn; each covers the one before it.
         inwards = -1 if k % 2 else 1
         x, y = 0.335 + 0.012 * k - 0.014 * inwards, 0.70 + 0.066 * k
         plait = ellipse(0.0, 0.0, 0.06, 0.042, n=20)
@@ -258,9 +259,9 @@ class Hair:
     Attributes
     ----------
     back, front : callable
-        Paint what hangs behind the head and what hangs before the shoulders.
+        Paint the hair behind the head and the hair in front of the shoulders.
     side : tuple of float
-        Tip (x, y) of the lock before the ear.
+        Tip (x, y) of the lock in front of the ear.
     volume : float
         Widens the cap of hair over the skull.
     tuft : float
@@ -304,7 +305,7 @@ class Bangs:
     Attributes
     ----------
     part : float
-        Where on the crown the strands come from.
+        The x at the top of the head from which the strands start.
     sway : float
         Leans the locks to one side.
     edge : ndarray
@@ -366,12 +367,12 @@ def front_outline(s: Sketch) -> tuple[Points, Points]:
 
 
 def back_hair(s: Sketch) -> None:
-    """Paint what hangs behind the head."""
+    """Paint the hair behind the head."""
     HAIRS[s.factors.hair_style].back(s)
 
 
 def front_hair(s: Sketch, outline: Points, lower: Points) -> None:
-    """Paint cap, bangs and side locks in one piece, then what hangs before the shoulders.
+    """Paint the hair on the skull, bangs and side locks as one piece, then the hair in front of the shoulders.
 
     Parameters
     ----------
@@ -390,7 +391,7 @@ def front_hair(s: Sketch, outline: Points, lower: Points) -> None:
         streak = quadratic((0.352, 0.36), (0.35, 0.47), (0.338, 0.58))
         p.brush(pair(streak), mix(hair.base, hair.light, 0.45), 0.018)
     s.head.line(outline, hair.line)
-    # Single strands that cross forehead and eyes break up the row of locks.
+    # A few single strands cross forehead and eyes, so the row of locks looks less regular.
     loose = s.some(20, 4)
     x = loose * 0.05 + (-0.21, -0.10, 0.11, 0.21)
     y = 0.47 + 0.06 * s.some(25, 4)
@@ -414,14 +415,14 @@ def _shade_locks(s: Sketch, p: Painter, lower: Points) -> None:
     tips, notches = rising[:, 0], rising[:, -1]
     reach = 0.55 + 0.2 * s.some(0, len(notches))
     lines = strands(notches, part, reach)
-    # Down from where a lock's strand begins, along the lock's right edge, and back up inside it.
+    # From the start of a lock's strand down along the lock's right edge, and back up inside the lock.
     back = splines(tips, tips * (0.6, 0.5) + notches * (0.4, 0.5) - (0.03, 0.0), notches - (0.03, 0.06), lines[:, 3])
     p.fill(np.concatenate([lines[:, 3::-1], rising[:, ::-1], back], axis=1), hair.shade)
     p.brush(strands(_FINE_ROOTS, part, reach[:1] + 0.1)[:, 1:], mix(hair.base, hair.shade, 0.55), 0.012)
     p.brush(lines, hair.line, 0.013, "fade")
 
 
-# The highlight's three pieces, as places across the hairline and heights towards the crown. Their ends are points.
+# The highlight has three pieces: positions along the hairline and heights towards the top. Its ends are pointed.
 _RING_PARTS = (slice(0, 9), slice(9, 16), slice(16, 19))
 _RING_U = np.concatenate([np.linspace(-0.86, -0.18, 9), np.linspace(-0.08, 0.32, 7), np.linspace(0.58, 0.78, 3)])
 _RING_ROOTS = np.stack([_RING_U * 0.33, 0.34 + 0.09 * _RING_U**2], axis=1)
@@ -432,7 +433,7 @@ _RING_HIGH = np.where(_RING_TEETH == 0, 0.46, np.tile([0.50, 0.56], 10)[:19])
 
 
 def _ring(s: Sketch, p: Painter) -> None:
-    """Paint the highlight around the crown, with teeth that follow the strands."""
+    """Paint the highlight around the head; its jagged edge follows the strands."""
     part = BANGS[s.factors.bangs].part
     uneven = s.some(9, len(_RING_ROOTS)) * 0.05 * _RING_TEETH + 0.05 * s.numbers[-1]
     low = strands(_RING_ROOTS, part, _RING_LOW + uneven)[:, -1]
@@ -442,7 +443,7 @@ def _ring(s: Sketch, p: Painter) -> None:
 
 
 def _tufts(s: Sketch, wide: float, length: float) -> None:
-    """Stray tufts beside the cap, so that it does not look like a helmet."""
+    """Loose tufts at the sides, so that the hair does not look like a helmet."""
     for sign, start in ((1.0, 21), (-1.0, 27)):
         nudge = s.jitter(start, 2, 0.03)
         for k, top in enumerate((0.16, 0.30)):
@@ -455,7 +456,7 @@ def _tufts(s: Sketch, wide: float, length: float) -> None:
 
 
 def _ahoge(s: Sketch, part: float) -> None:
-    """The single lock that springs from the crown and stands off the head, away from the parting."""
+    """A single lock that stands up from the top of the head, away from the parting."""
     side = np.array((1.0 if part < 0.025 else -1.0, 1.0))
     upper = curve("-0.01,0.085 0.05,-0.01 0.19,-0.04 0.33,-0.005 0.42,0.10")
     lower = curve("0.42,0.10 0.32,0.055 0.205,0.03 0.115,0.045 0.06,0.115")

@@ -1,16 +1,17 @@
-"""Which kinds of face a generator draws, read from pixels: possible on drawn faces, because their making is known.
+"""Which kinds of face a generator makes, read from its images: only for drawn faces.
 
-Three things are read. *Hair colour*: the painter uses fourteen colours, each a little warmer or cooler, lighter or
-darker, always with the same lighter tone for the shine and the same darker one for the shade; the colour whose three
-tones together cover the crown best is the one. *Skin*, likewise, on the cheeks. Both are right on every drawn face but
-one in thousands. *Hair style* is a shape, so it is learned: once the colour is known, every pixel says how near it is
-to each of the hair's tones, and a linear reading of these maps, fitted to freshly drawn faces whose styles are known,
-names the style; it is right on 99 of 100 faces of 64 pixels that it was not fitted to.
+It is known how drawn faces are made, so three things can be read from an image. *Hair colour*: the painter uses
+fourteen colours, each a little warmer or cooler, lighter or darker, and always with the same lighter tone for the shine
+and the same darker tone for the shade. The colour whose three tones together cover the most of the hair is taken.
+*Skin* is read in the same way, on the cheeks. Both are wrong on one of several thousand drawn faces. *Hair style* is a
+shape, so it is learned: when the colour is known, every pixel gets a value for how near it is to each of the hair's
+tones. A linear map from these values to the style is fitted to drawn faces whose styles are known. It is right on 99 of
+100 faces of 64 pixels that it was not fitted to.
 
-A *mode* is one hair colour with one hair style: 168 of them, equally frequent in the data. A picture counts only if it
-is *clear*: if its palette covers at least a third as much of hair and skin as it does on drawn faces. All of those are
-clear and no noise is; of drawn faces that are blurred or stained until half of them are unclear, the clear ones' colour
-of hair is still read right in 96 of 100.
+A *mode* is one hair colour with one hair style. There are 168 modes, equally frequent in the data. An image counts only
+if it is *clear*: its colours must cover at least a third as much of hair and skin as they do on drawn faces. All drawn
+faces are clear, and noise never is. Of drawn faces that are blurred or stained until half of them are unclear, the hair
+colour of the clear ones is still read correctly in 96 of 100.
 
 References
 ----------
@@ -31,20 +32,20 @@ from minigan.data.drawn.faces import FACTOR_PROBABILITIES, FACTOR_VALUES, face_f
 from minigan.data.drawn.painter import skin_tones
 from minigan.data.drawn.parts import SKINS
 
-Pictures = npt.NDArray[np.uint8]
+Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 
 FIT_SEED = 1
-"""Seed of the faces that the reading is fitted to: not those that runs are trained on."""
+"""Seed of the faces that the reader is fitted to; runs are trained on other faces."""
 
 FITTED, HELD_OUT = 4_000, 1_000
-"""How many faces the reading is fitted to, and how many more say how good it is."""
+"""How many faces the reader is fitted to, and on how many more its accuracy is measured."""
 
 COLOURS, STYLES, SKIN_TONES = (FACTOR_VALUES[name] for name in ("hair_colour", "hair_style", "skin"))
 MODES = len(COLOURS) * len(STYLES)
 
-_CROWN, _CHEEKS = (0.08, 0.32, 0.2, 0.8), (0.5, 0.8, 0.25, 0.75)  # top, bottom, left, right, in picture sides
+_CROWN, _CHEEKS = (0.08, 0.32, 0.2, 0.8), (0.5, 0.8, 0.25, 0.75)  # top, bottom, left, right, in sides of the image
 _COLOUR_TOLERANCE, _SHAPE_TOLERANCE = 16.0, 30.0  # in grey levels, 0 to 255
 _VARIANTS = [(warmth, depth) for depth in (-1, -0.5, 0, 0.5, 1) for warmth in (-1, 0, 1)]
 _MAP = 16
@@ -55,14 +56,14 @@ _CHUNK = 250
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read from N pictures.
+    """What was read from N images.
 
     Attributes
     ----------
     hair_colour, hair_style, skin : numpy.ndarray of shape (N,)
-        Places in `COLOURS`, `STYLES` and `SKIN_TONES`.
+        Indices in `COLOURS`, `STYLES` and `SKIN_TONES`.
     clear : numpy.ndarray of shape (N,)
-        Whether it can be trusted.
+        Whether the values of this image can be trusted.
     """
 
     hair_colour: Labels
@@ -72,17 +73,17 @@ class Reading:
 
 
 class Reader:
-    """Reads hair colour, hair style and skin from pictures.
+    """Reads hair colour, hair style and skin from images.
 
     Parameters
     ----------
     images : numpy.ndarray of shape (N, S, S, 3), uint8
-        Drawn faces to fit the reading of hair styles to; S a multiple of 16.
+        Drawn faces, to which the reading of hair styles is fitted; S a multiple of 16.
     styles : numpy.ndarray of shape (N,)
-        Theirs.
+        Their hair styles, as indices in `STYLES`.
     """
 
-    def __init__(self, images: Pictures, styles: Labels) -> None:
+    def __init__(self, images: Images, styles: Labels) -> None:
         palettes = [hair_tones(colour, *variant) for colour in COLOURS for variant in _VARIANTS]
         self._hair = np.array([(t.base, t.light, t.shade, t.line) for t in palettes], np.float32)
         self._skins = np.array([[skin_tones(SKINS[name]).base] for name in SKIN_TONES], np.float32)
@@ -94,7 +95,7 @@ class Reader:
             np.concatenate(scores) for scores in zip(*((p.hair_score, p.skin_score) for p in parts), strict=True)
         )
         self._thresholds = float(_CLEAR * np.median(hair)), float(_CLEAR * np.median(skin))
-        # Ridge regression on the twelve indicators: of several right answers, the one with the smallest weights.
+        # Ridge regression to one indicator for each of the twelve styles.
         self._mean = maps.mean(axis=0)
         maps = maps - self._mean
         products = maps.T @ maps
@@ -102,13 +103,13 @@ class Reader:
         indicators = np.eye(len(STYLES), dtype=np.float32)[styles]
         self._weights = np.linalg.solve(products, maps.T @ (indicators - indicators.mean(axis=0)))
 
-    def read(self, images: Pictures) -> Reading:
-        """Read pictures.
+    def read(self, images: Images) -> Reading:
+        """Read images.
 
         Parameters
         ----------
         images : numpy.ndarray of shape (N, S, S, 3), uint8
-            S as in the beginning; N at least 1.
+            S as in the images that the reader was fitted to; N at least 1.
 
         Returns
         -------
@@ -124,10 +125,10 @@ class Reader:
             clear=np.concatenate([(part.hair_score >= hair) & (part.skin_score >= skin) for part in parts]),
         )
 
-    def _look(self, images: Pictures) -> _Look:
+    def _look(self, images: Images) -> _Look:
         crown, cheeks = _pixels(images, _CROWN), _pixels(images, _CHEEKS)
         tones = [_coverage(crown, self._hair[:, k]) for k in range(3)]  # base, light, shade; lines are too thin
-        # All three tones must be there: a product, but one that a single missing tone cannot make zero.
+        # All three tones must be there, so shares are multiplied; a small addend keeps a missing tone from giving 0.
         hair = np.prod([tone + 0.5 / crown.shape[1] for tone in tones], axis=0).argmax(axis=1)
         rows = np.arange(len(images))
         covered = _coverage(cheeks, self._skins[:, 0])
@@ -140,17 +141,17 @@ class Reader:
 
 @dataclass(frozen=True)
 class _Look:
-    """What the reading of some pictures is made of."""
+    """Intermediate results of reading some images."""
 
-    hair: Labels  # place in the palettes
-    hair_score: Floats  # share of the crown that is of that palette
+    hair: Labels  # index of the palette
+    hair_score: Floats  # share of the crown that has the colours of this palette
     skin: Labels
     skin_score: Floats
-    maps: Floats  # (N, 16 * 16 * 4): how near each place is to the hair's tones
+    maps: Floats  # (N, 16 * 16 * 4): how near each part of the image is to each of the hair's four tones
 
 
-def _pixels(images: Pictures, place: tuple[float, float, float, float]) -> Floats:
-    """Pixels of a part of every picture, (N, P, 3); of large pictures every second or fourth."""
+def _pixels(images: Images, place: tuple[float, float, float, float]) -> Floats:
+    """Pixels of a part of every image, (N, P, 3); of large images only every second or fourth."""
     S = images.shape[1]
     top, bottom, left, right = (int(at * S) for at in place)
     every = max(1, S // 32)
@@ -158,20 +159,20 @@ def _pixels(images: Pictures, place: tuple[float, float, float, float]) -> Float
 
 
 def _coverage(pixels: Floats, colours: Floats) -> Floats:
-    """Share of the pixels (N, P, 3) that are of each of the colours (K, 3): (N, K)."""
+    """Share (N, K) of the pixels (N, P, 3) that have each of the colours (K, 3)."""
     apart = (pixels * pixels).sum(axis=2)[:, :, None] - 2 * pixels @ colours.T + (colours * colours).sum(axis=1)
     return np.exp(apart / np.float32(-2 * _COLOUR_TOLERANCE**2)).mean(axis=1)
 
 
-def _nearness(images: Pictures, colours: Floats) -> Floats:
-    """How near every pixel is to its picture's colour (N, 3): (N, S, S), 1 where they are equal."""
+def _nearness(images: Images, colours: Floats) -> Floats:
+    """How near every pixel is to the given colour of its image (N, 3): (N, S, S), 1 where they are equal."""
     apart = ((images - colours[:, None, None]) ** 2).sum(axis=3)
     return np.exp(apart / np.float32(-2 * _SHAPE_TOLERANCE**2))
 
 
 @cache
 def reader(image_size: int) -> Reader:
-    """The reader of drawn faces of a size, fitted to faces that are drawn once and then lie in the cache.
+    """The reader of drawn faces of a size, fitted to faces that are drawn once and then taken from the cache.
 
     Parameters
     ----------
@@ -186,7 +187,7 @@ def reader(image_size: int) -> Reader:
 
 
 def true_labels(indices: range, seed: int) -> dict[str, Labels]:
-    """The factors of drawn faces as places in `FACTOR_VALUES`: hair_colour, hair_style and skin.
+    """The factors of drawn faces as indices in `FACTOR_VALUES`: hair_colour, hair_style and skin.
 
     Parameters
     ----------
@@ -201,7 +202,7 @@ def true_labels(indices: range, seed: int) -> dict[str, Labels]:
 
 
 def accuracy(image_size: int) -> dict[str, float]:
-    """How often the reader is right on faces that it was not fitted to: hair_colour, hair_style and skin, 0 to 1.
+    """How often the reader is right on faces that it was not fitted to: a share for each factor, 0 to 1.
 
     Parameters
     ----------
@@ -223,15 +224,15 @@ def count(reading: Reading) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        clear: share of clear pictures;
-        hair_colours, hair_styles, skins, modes: how many of the 14, 12, 5 and 168 there are;
-        modes_off: how far the modes' frequencies are from those of the data, 0 to 1: the share of pictures that would
-        have to change their mode. Unclear pictures have no mode and count as wrong.
+        clear: share of clear images;
+        hair_colours, hair_styles, skins, modes: how many of the 14, 12, 5 and 168 kinds are there;
+        modes_off: how far the modes' frequencies are from those of the data, 0 to 1: the share of images that would
+        have to change their mode. Unclear images have no mode and count as wrong.
 
     Notes
     -----
-    A kind is there if it is seen at least a quarter as often as the data have it: a single misread picture does not
-    make a mode.
+    A kind counts as there if its frequency is at least a quarter of that in the data, so that a single image that is
+    read wrongly does not count as a mode.
     """
     clear, total = reading.clear, len(reading.clear)
     kinds = {

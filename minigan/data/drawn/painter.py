@@ -1,9 +1,9 @@
-"""Paint and curves for the drawn faces: colours in four tones, splines, and a painter that places them on a canvas.
+"""How the drawn faces are drawn: colours in four tones, curves, and a painter that places them on a canvas.
 
-All shapes of a face live in one coordinate system, the *sheet*: the frame is 1 high, y runs down from 0 to 1 and x from
--0.5 to 0.5, with the nose at 0. Shapes arrive here as sheet points, written like the points of an SVG polygon
-(`"0,0.1 0.2,0.15"`), and leave as pixels of a Pillow image. What a face looks like is told in `hair` and
-`parts`; here is only how anything is drawn.
+All shapes of a face use one coordinate system, the *sheet*: y runs down from 0 to 1 and x to the right from -0.5 to
+0.5, with the nose at x = 0. `hair` and `parts` describe what a face looks like, as points on the sheet, written like
+those of an SVG polygon (`"0,0.1 0.2,0.15"`). The functions here turn these points into curves and strokes, and into
+pixels of a Pillow image.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TURN_DEPTH, TURN_RADIUS = 0.08, 0.42
 
 
 class Tones(NamedTuple):
-    """One local colour in four steps. Lines are a darker tint of it: black ones look printed, not painted."""
+    """A colour in four tones. Its lines have a dark tone of it too: black lines would look printed, not painted."""
 
     base: Colour
     light: Colour
@@ -59,17 +59,17 @@ def scaled(a: Colour, r: float, g: float, b: float) -> Colour:
 
 
 def tones(base: Colour) -> Tones:
-    """Tones of hair and cloth; shadows lean to violet, which keeps them from looking dirty."""
+    """Tones of hair and cloth; the shadows are a little violet, so that they do not look dirty."""
     return Tones(base, mix(base, WHITE, 0.52), scaled(base, 0.76, 0.68, 0.79), scaled(base, 0.50, 0.39, 0.48))
 
 
 def skin_tones(base: Colour) -> Tones:
-    """Tones of skin; shadows lean to red, because light shines through it."""
+    """Tones of skin; the shadows are a little red, because light shines through skin."""
     return Tones(base, mix(base, (255, 240, 222), 0.4), scaled(base, 0.945, 0.82, 0.79), scaled(base, 0.64, 0.42, 0.38))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Curves. Each is a small fixed matrix times the control points, so a curve costs one matrix product.
+# Curves. Each is the product of a small fixed matrix and the control points.
 # ---------------------------------------------------------------------------------------------------------------------
 
 STEPS = 6
@@ -87,7 +87,7 @@ def xy(text: str) -> Points:
 
 @cache
 def _spline_basis(n: int, closed: bool) -> Points:
-    """Catmull-Rom weights: (samples, n), rows summing to 1; the curve runs through every control point."""
+    """Weights of a Catmull-Rom spline, (samples, n); each row adds up to 1. The curve meets every control point."""
     t = np.linspace(0.0, 1.0, STEPS, endpoint=False)
     spans = n if closed else n - 1
     weights = (
@@ -105,7 +105,7 @@ def _spline_basis(n: int, closed: bool) -> Points:
 
 
 def smooth(points: Points, *, closed: bool = False) -> Points:
-    """Run a spline through points (n, 2): `STEPS` samples for every span."""
+    """A spline through points (n, 2), with `STEPS` samples between two of them."""
     return _spline_basis(len(points), closed) @ points
 
 
@@ -138,7 +138,7 @@ def moved(points: Points, x: float, y: float) -> Points:
 
 
 def mirrored(points: Points) -> Points:
-    """Reflect at the nose line and run backwards, so that half an outline and its mirror image join to a whole one."""
+    """Mirror points at x = 0 and reverse their order: half an outline and its mirror image then join to a whole."""
     return points[::-1] * MIRROR
 
 
@@ -164,12 +164,12 @@ def ellipse(x: float, y: float, rx: float, ry: float, start: float = 0.0, stop: 
 
 
 def locks(edge: Points, sway: float = 0.0) -> Points:
-    """Join notches and tips by curves that fall straight from the notch and bend towards the tip.
+    """Join notches and tips by curves that start straight down at a notch and bend towards a tip.
 
     Parameters
     ----------
     edge : ndarray
-        (k, 2), notches and tips in turn; of two neighbours the lower one is the tip.
+        (k, 2), notches and tips in turn; the lower one of two neighbours is the tip.
     sway : float
         Moves the bends sideways, so that all locks lean the same way.
 
@@ -194,9 +194,9 @@ def strands(roots: Points, crown: float, reach: npt.ArrayLike) -> Points:
     roots : ndarray
         (k, 2).
     crown : float
-        The x at the top of the sheet where all strands would meet.
+        The x at the top of the sheet where all strands would meet if they were long enough.
     reach : array_like
-        How much of the way each goes, 0 to 1: a number or (k,).
+        The share of this way that each strand goes, 0 to 1: a number or (k,).
 
     Returns
     -------
@@ -229,7 +229,7 @@ def _pressure(kind: str, n: int) -> Points:
 
 @lru_cache(maxsize=256)
 def glow_mask(width: int, height: int, strength: float) -> Image.Image:
-    """Alpha mask of a round spot that fades to nothing at its rim."""
+    """Alpha mask of a round spot that fades to zero at its rim."""
     y = np.linspace(-1, 1, height)[:, None]
     x = np.linspace(-1, 1, width)[None, :]
     alpha = (1 - (x * x + y * y)).clip(0.0) ** 1.3 * strength
@@ -237,7 +237,7 @@ def glow_mask(width: int, height: int, strength: float) -> Image.Image:
 
 
 def _coarse(length: float) -> int:
-    """Round to whole pixels in steps of a tenth or so; soft spots may share masks that way."""
+    """Round to whole pixels in steps of about a tenth, so that soft spots of similar size share a mask."""
     step = max(1, round(length / 12))
     return max(1, round(length / step) * step)
 
@@ -254,8 +254,8 @@ class Painter:
     scale : float
         Canvas pixels per sheet unit, for line widths.
     turn : float
-        Sideways turn of the head, -1 to 1. It moves the middle of the face and leaves the sides, which narrows the far
-        half as perspective would.
+        Sideways turn of the head, -1 to 1. It moves the middle of the face and keeps the sides, so the far half becomes
+        narrower, as in perspective.
     """
 
     def __init__(self, canvas: Image.Image, matrix: Points, origin: Points, scale: float, turn: float) -> None:
@@ -276,7 +276,7 @@ class Painter:
         return placed
 
     def flood(self, colour: Colour) -> None:
-        """Cover everything; inside a shape that is far quicker than filling the shape again."""
+        """Cover the whole canvas; within `inside` that is much faster than filling the shape again."""
         self.canvas.paste(colour, (0, 0, *self.canvas.size))
 
     def fill(self, points: Points, colour: Colour) -> None:
@@ -298,7 +298,7 @@ class Painter:
         self.line(points, colour.line)
 
     def brush(self, points: Points, colour: Colour, width: float, pressure: str = "both") -> None:
-        """Draw a stroke (n, 2) whose width follows a pressure curve, as a pen does; or k strokes (k, n, 2) at once."""
+        """Draw a stroke (n, 2) that is thick and thin like that of a pen; or k strokes (k, n, 2) at once."""
         strokes = self.at(points.reshape(-1, 2)).reshape(-1, *points.shape[-2:])
         along = np.empty_like(strokes)
         along[:, 1:-1] = strokes[:, 2:] - strokes[:, :-2]
@@ -310,7 +310,7 @@ class Painter:
             self._draw.polygon(outline, fill=colour)
 
     def glow(self, x: float, y: float, rx: float, ry: float, colour: Colour, strength: float) -> None:
-        """Tint a soft round spot."""
+        """Colour a soft round spot."""
         cx, cy = self.at(np.array([[x, y]]))[0]
         mask = glow_mask(_coarse(2 * rx * self.scale), _coarse(2 * ry * self.scale), strength)
         left, top = round(cx - mask.width / 2), round(cy - mask.height / 2)
@@ -318,7 +318,7 @@ class Painter:
 
     @contextmanager
     def inside(self, *shapes: Points) -> Iterator[Painter]:
-        """Paint that stays inside the given shapes; use the painter this yields."""
+        """Give a painter that paints only inside the given shapes."""
         placed = [self.at(shape) for shape in shapes]
         every = np.concatenate(placed)
         (left, top), (right, bottom) = every.min(axis=0), every.max(axis=0)
@@ -337,10 +337,10 @@ class Painter:
 
 @dataclass(frozen=True)
 class Sketch:
-    """One face in the making: its factors, a painter for what turns with the head and one for the rest, its colours.
+    """A face that is being painted: factors, a painter that turns with the head, one that does not, and the colours.
 
-    `numbers` are the factors' strand numbers as an array: the only irregularity there is, so that painting stays a pure
-    function of the factors.
+    `numbers` are the factors' strand numbers as an array. All irregularities come from them, so the image is a function
+    of the factors alone.
     """
 
     factors: FaceFactors
@@ -352,9 +352,9 @@ class Sketch:
     numbers: Points
 
     def some(self, start: int, n: int) -> Points:
-        """(n,) of the strand numbers from `start` on, around and around; -1 to 1."""
+        """Strand numbers (n,) from `start` on, -1 to 1; after the last one the first follows."""
         return np.take(self.numbers, np.arange(start, start + n), mode="wrap")
 
     def jitter(self, start: int, n: int, amount: float) -> Points:
-        """(n, 2) small shifts made of strand numbers."""
+        """Small shifts (n, 2) made of strand numbers, -`amount` to `amount`."""
         return self.some(start, 2 * n).reshape(n, 2) * amount

@@ -1,8 +1,7 @@
-"""Everything of a drawn face but its hair: face, mouth, eyes, brows, clothes, ornaments, background.
+"""All parts of a drawn face except the hair: face, mouth, eyes, brows, clothes, ornaments, background.
 
-Each family of parts ends in a table from a factor's values to what paints them, so that adding a mouth is adding one
-function and one line. Parts are painted where `faces.render_face` calls for them, in the order of a cel: what is
-nearer comes later.
+Each section ends in a table that maps a factor's values to the function or the points that paint them; a new mouth
+takes one function and one line. `faces.render_face` calls the parts from back to front, and `painter` draws them.
 """
 
 from __future__ import annotations
@@ -87,7 +86,7 @@ def face(s: Sketch, bangs: Points) -> None:
     Parameters
     ----------
     bangs : ndarray
-        Outline of the front hair (n, 2), for the shadow it throws on the forehead.
+        Outline of the front hair (n, 2), for its shadow on the forehead.
     """
     skin, p = s.skin, s.head
     shape = both_sides(curve(FACE_SHAPES[s.factors.face_shape] + _FOREHEAD))
@@ -98,7 +97,7 @@ def face(s: Sketch, bangs: Points) -> None:
         p.line(ear, skin.line, closed=False)
     with p.inside(shape) as q:
         q.flood(skin.shade)
-        # The lit face is the same shape, smaller and nearer the light: what is left over is the shaded rim.
+        # The lit part is the same shape, smaller and nearer to the light; the rest stays as a shaded rim.
         q.fill(moved(moved(shape, 0.0, -0.6) * (0.985, 0.975), -0.012, 0.594), skin.base)
         q.glow(-0.1, 0.60, 0.17, 0.17, skin.light, 0.5)
         if s.factors.blush != "none":
@@ -196,8 +195,8 @@ class Eye:
     width, height : float
         Half the size of the opening.
     upper, lower : str
-        The lids in units of `width` and `height`, y down: the upper one from the inner to the outer corner, the lower
-        one back again. An eye without a lower lid is closed.
+        The lids in units of `width` and `height`, y down: the upper lid from the inner to the outer corner, the lower
+        lid back. An eye without a lower lid is closed.
     """
 
     width: float
@@ -264,7 +263,7 @@ def eyes(s: Sketch) -> None:
             q.fill(pair(np.concatenate([upper, moved(upper, 0.0, 0.04)[::-1]])), (206, 202, 220))
             _irises(s, q, s.factors.eye_size * 0.044 + 0.54 * height)
         p.brush(pair(moved(lower[3:16], 0.0, 0.003)), mix(ink, s.skin.line, 0.45), 0.012)
-    # The lash line grows outwards and ends in a flick; its weight gives the eye its look.
+    # The line of the lashes gets thicker outwards and ends in a point.
     tip = moved(upper[-1:], 0.014, 0.006 if f.eye_shape in ("droopy", "closed") else -0.008)
     p.brush(pair(np.concatenate([upper, tip])), ink, 0.037, "lash")
     flicks = np.stack([moved(xy("0,0 0.020,-0.007 0.029,-0.023"), *upper[at]) for at in (-5, -2)])
@@ -272,7 +271,7 @@ def eyes(s: Sketch) -> None:
 
 
 def _irises(s: Sketch, p: Painter, ry: float) -> None:
-    """Irises, pupils and lights. Eyes are mirror images of each other; the light in them and their gaze are not."""
+    """Irises, pupils and reflections. The eyes mirror each other; the reflections and the gaze do not."""
     colour = EYE_COLOURS[s.factors.eye_colour]
     dark, deep, bright = scaled(colour, 0.24, 0.20, 0.32), scaled(colour, 0.44, 0.40, 0.52), mix(colour, WHITE, 0.40)
     look = 0.018 * s.factors.gaze
@@ -281,7 +280,7 @@ def _irises(s: Sketch, p: Painter, ry: float) -> None:
     p.fill(ellipse(0.0, 0.0, rx, ry) + middles, dark)
     rx, ry = rx - 0.007, ry - 0.007
     p.fill(ellipse(0.0, 0.0, rx, ry) + middles, bright)
-    # Light falls in from above and gathers below: bands from bright to deep, each ending higher than the last.
+    # The iris is dark above and bright below: bands from bright to dark, each ending higher than the one before.
     for share, angle in ((0.0, -48), (0.35, -24), (0.7, 0), (1.0, 22)):
         band = ellipse(0.0, 0.0, rx, ry, 180 + angle, 360 - angle, 18)
         p.fill(band + middles, mix(mix(bright, colour, 0.75), deep, share))
@@ -293,7 +292,7 @@ def _irises(s: Sketch, p: Painter, ry: float) -> None:
 
 
 BROWS: dict[str, str] = {
-    # From the inner to the outer end of the right one.
+    # Points of the right brow, from its inner to its outer end.
     "arched": "0.103,0.417 0.168,0.389 0.228,0.393 0.270,0.421",
     "flat": "0.098,0.405 0.158,0.401 0.218,0.405 0.266,0.413",
     "raised": "0.108,0.387 0.168,0.357 0.228,0.365 0.266,0.397",
@@ -303,7 +302,7 @@ BROWS: dict[str, str] = {
 
 
 def brows(s: Sketch) -> None:
-    """Paint the brows: over the bangs, the old trick that keeps a face readable."""
+    """Paint the brows, over the bangs: drawn faces usually show them there, since they carry the expression."""
     s.head.brush(pair(curve(BROWS[s.factors.brow])), mix(s.hair.line, s.hair.shade, 0.25), 0.017)
 
 
@@ -324,7 +323,7 @@ def body(s: Sketch) -> None:
 
 
 def _shoulders(s: Sketch, cloth: Tones, neckline: str) -> None:
-    """A garment from the neckline, given from the middle outwards, over the shoulders."""
+    """A garment that covers the shoulders; `neckline` is given from the middle outwards."""
     right = np.concatenate([curve(neckline), curve("0.2,0.985 0.36,1.02 0.62,1.14"), xy("0.62,1.4")])
     shape = both_sides(right)
     s.still.fill(shape, cloth.base)
@@ -333,7 +332,7 @@ def _shoulders(s: Sketch, cloth: Tones, neckline: str) -> None:
 
 
 def _wings(s: Sketch, right: Points, cloth: Tones) -> None:
-    """A shape and its mirror image in the shade: collars, hoods."""
+    """A shape in the shade and its mirror image in the light, for collars and hoods."""
     s.still.shape(right * MIRROR, cloth)
     s.still.shape(right, cloth._replace(base=mix(cloth.base, cloth.shade, 0.5)))
 
@@ -460,7 +459,7 @@ ACCESSORIES: dict[str, Callable[[Sketch], None]] = {
     "cat_ears": _cat_ears,
 }
 UNDER_HAIR = ("glasses",)
-"""Ornaments that are put on before the hair falls over them."""
+"""Ornaments that are painted before the front hair, which covers part of them."""
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Backgrounds.

@@ -1,1 +1,1 @@
-"""A user's own images: folders and archives of anything, decoded to upright RGB pixels, and what is odd about them."""
+"""A user's own images: reads folders and archives, decodes files to upright RGB pixels, compares images."""

@@ -1,10 +1,11 @@
-"""An archive of pictures that a stranger packed, read member by member.
+"""Archives of images, zip or tar, read member by member without trusting anything in them.
 
-A zip or tar is a list of names and bytes, and every part of it may lie. So no name in it is ever used to write a
-file: a member is unpacked under a number, into a folder of the caller's, and its name serves for reports only. Members
-that are no regular files, and names that lead elsewhere, are passed over with a reason. What an archive may cost is
-bounded: the bytes that one member, and all together, unpack to; what must lie in memory at once; and the memory that a
-decompressor may ask for. Archives within the archive are not opened. One that is damaged is read up to the damage.
+Whoever packed an archive may have written any names and sizes into it. So no name in it is ever used to write a file: a
+member is unpacked to a file named by a number, in a folder of the caller's, and its own name is only for reports.
+Members that are not regular files, and names that lead out of the archive, are skipped with a reason. There are limits
+on the bytes that one member and all members together unpack to, on what is in memory at once, and on the memory that a
+decompressor may ask for. Archives inside the archive are not opened. A damaged archive is read up to the damage.
+`minigan.data.prepare.pipeline` prepares the members one after another.
 """
 
 from __future__ import annotations
@@ -31,24 +32,24 @@ from minigan.data.images.image_folder import is_ignored
 from minigan.system.errors import UserError
 
 MAX_RATIO = 100
-"""All members together may unpack to this many times the archive's own size. Pictures hardly shrink in an archive."""
+"""All members together may unpack to this many times the archive's own size. Images hardly shrink in an archive."""
 
 ALWAYS_ALLOWED = 1_000_000_000
-"""Bytes that even the smallest archive may unpack to."""
+"""Bytes that every archive may unpack to, however small it is."""
 
 MAX_DIRECTORY = 16_000_000
-"""Bytes of a zip's list of members, some 200,000 of them: it is read at once and takes ten times that in memory."""
+"""Limit on a zip's list of members, in bytes (some 200,000 members): read at once, to ten times as much memory."""
 
 MAX_MEMBERS = 1_000_000
-"""Members of a tar."""
+"""Limit on the members of a tar."""
 
 SUFFIXES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".7z", ".rar", ".zst"})
-"""Names of archives. Those within another archive, or in a folder, are not opened."""
+"""Suffixes of archives. An archive inside another one, or in a folder, is not opened."""
 
 _BLOCK = 1_000_000
 _XZ_MEMORY = 256_000_000
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
-_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # Python unpacks the others in lumps of any size
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # with others, Python unpacks blocks of any size at once
 _DAMAGE = (
     EOFError,
     OSError,
@@ -65,18 +66,18 @@ _DAMAGE = (
 
 @dataclass(frozen=True)
 class Member:
-    """One thing in an archive.
+    """One member of an archive.
 
     Attributes
     ----------
     name : str
-        As it stands in the archive, so anything at all: for reports, never for a path.
+        As it is in the archive, so it can be anything: for reports, never for a path.
     path : Path or None
-        The file it was unpacked to, which is the taker's to remove; None if it was not.
+        The file it was unpacked to, which the caller has to remove; None if it was not unpacked.
     reason : str
-        Why it was not, in plain words.
+        Why it was not unpacked, in plain words.
     position : int
-        How far the reading has come, of the archive's `length`.
+        How much of the archive's `length` has been read.
     """
 
     name: str
@@ -91,9 +92,9 @@ class Archive(Protocol):
     Attributes
     ----------
     length : int
-        What `Member.position` goes up to.
+        The largest `Member.position`.
     unit : str
-        What `length` counts: files, or bytes where nobody knows how many files are still to come.
+        Unit of `length`: files, or bytes where the number of files is not known beforehand.
     """
 
     length: int
@@ -114,7 +115,7 @@ class Archive(Protocol):
 
 @contextlib.contextmanager
 def open_archive(path: Path) -> Iterator[Archive]:
-    """Open a zip, a tar, or a tar packed by gzip, bzip2 or xz, by its content and whatever its name.
+    """Open a zip, a tar, or a tar packed by gzip, bzip2 or xz. Its content says which, not its name.
 
     Parameters
     ----------
@@ -145,7 +146,7 @@ def _opened(path: Path, stack: contextlib.ExitStack) -> Archive:
     head = file.read(512)
     size = file.seek(0, io.SEEK_END)
     packed = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
-    # First the tars: the last file in one may be a zip, and a zip is known by its end.
+    # First the tars: a zip is recognised by its end, and the last file in a tar may be a zip.
     is_tar = packed is not None or head[257:262] == b"ustar"
     if not is_tar and zipfile.is_zipfile(file):
         reader = stack.enter_context(_ZipReader(path))
@@ -176,12 +177,12 @@ class _Budget:
         if self._left < 0:
             raise UserError(
                 f"the archive {printable(self._path)} unpacks to more than {self._limit / 1e9:,.0f} GB, "
-                f"{MAX_RATIO} times its size or more: that is a bomb and not a set of pictures"
+                f"{MAX_RATIO} times its size or more: that is a bomb and not a set of images"
             )
 
 
 class _ZipReader(io.BufferedReader):
-    """A file that is not read into memory in one piece; the list of members is what a zip would have so."""
+    """A file that refuses to be read at once if it is large; `zipfile` would do that with a long list of members."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(io.FileIO(path))
@@ -197,7 +198,7 @@ class _ZipReader(io.BufferedReader):
 
 
 class _Stream:
-    """What `tarfile` reads: forward only, little at once, and counted."""
+    """The stream that `tarfile` reads: only forwards, little at once, and its bytes are counted."""
 
     def __init__(self, raw: IO[bytes], budget: _Budget) -> None:
         self._raw = raw
@@ -209,7 +210,7 @@ class _Stream:
         return self._position
 
     def read(self, size: int) -> bytes:
-        if not 0 <= size <= _BLOCK:  # a header that claims to be long; members are read in blocks
+        if not 0 <= size <= _BLOCK:  # a header with a false length; members are read in blocks
             raise tarfile.ReadError(f"a header of {size:,} bytes")
         self.last = self._raw.read(size)
         self._position += len(self.last)
@@ -225,7 +226,7 @@ class _Stream:
 
 
 class _XzFile(io.RawIOBase):
-    """`lzma.LZMAFile` with a limit on memory, which an xz file may otherwise ask gigabytes of."""
+    """Like `lzma.LZMAFile`, but with a limit on memory: an xz file may ask for gigabytes."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -234,7 +235,7 @@ class _XzFile(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # all that BufferedReader passes
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # BufferedReader passes nothing else
         while True:
             packed = b""
             if self._decoder.eof:  # another stream may follow, after zeros
@@ -257,7 +258,7 @@ def _unpacked(file: IO[bytes], packed: str | None) -> Iterator[IO[bytes]]:
         yield file
     elif packed == "gzip":
         with gzip.GzipFile(fileobj=file) as opened:
-            yield opened  # type: ignore[misc]  # a stream of bytes in all but name
+            yield opened  # type: ignore[misc]  # it has the methods of a stream of bytes
     elif packed == "bzip2":
         with bz2.BZ2File(file) as opened:
             yield opened
@@ -316,7 +317,7 @@ class _Tar:
         self.length = size
         try:
             self._tar = tarfile.TarFile(
-                fileobj=stream,  # type: ignore[arg-type]  # it has the methods that reading takes
+                fileobj=stream,  # type: ignore[arg-type]  # it has the methods that are needed for reading
                 encoding="utf-8",
                 errors="surrogateescape",
             )
@@ -327,14 +328,14 @@ class _Tar:
         for number in range(MAX_MEMBERS + 1):
             try:
                 info = self._tar.next()
-                # tarfile takes what is no header for the end, which is a block of zeros, or nothing.
+                # tarfile takes anything that is not a header for the end, but the end is a block of zeros, or nothing.
                 last = self._stream.last
                 damage = "no header" if any(last) or 0 < len(last) < tarfile.BLOCKSIZE else ""
             except UserError:
                 raise
             except _DAMAGE as error:
                 info, damage = None, printable(error)[:60]
-            self._tar.members.clear()  # type: ignore[attr-defined]  # tarfile would keep all it has seen
+            self._tar.members.clear()  # type: ignore[attr-defined]  # tarfile would keep all members in memory
             if info is None:
                 if damage:
                     yield Member("...", None, f"the archive is damaged from here on ({damage})", self.length)
@@ -350,7 +351,7 @@ class _Tar:
 
 
 def _copy(read: Callable[[int], bytes], size: int, path: Path) -> str:
-    """Write a member to a file; the reason if it cannot be read, and then there is no file."""
+    """Write a member to a file. If it cannot be read, the reason is returned and there is no file."""
     reason = ""
     with path.open("xb") as file:
         while size and not reason:
@@ -369,7 +370,7 @@ def _copy(read: Callable[[int], bytes], size: int, path: Path) -> str:
 
 
 def _objection(name: str, kind: str, size: int) -> str:
-    """Why a member is not even looked at; empty if nothing speaks against it."""
+    """Why a member is not unpacked; empty if it may be."""
     plain = name.replace("\\", "/")
     if plain.startswith("/") or re.match(r"[A-Za-z]:", plain):
         return "an absolute name in an archive"
@@ -385,7 +386,7 @@ def _objection(name: str, kind: str, size: int) -> str:
 
 
 def _kind(mode: int) -> str:
-    """What a zip member is that is no regular file; most zips do not say."""
+    """What a zip member is if it is not a regular file, else ""; most zips do not say."""
     if stat.S_ISLNK(mode):
         return "a link"
     return "" if stat.S_IFMT(mode) in (0, stat.S_IFREG) else "not a regular file"

@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 GREY_SPREAD = 5.0
-"""Below this `colour_spread`, of 255, a picture counts as grey. Real faces in pale colours begin at 6; pencil drawings
-and grey scans that went through a JPEG stay below 3."""
+"""An image whose `colour_spread` is below this, of 255, counts as grey. Real faces in pale colours have 6 or more;
+pencil drawings, and grey scans saved as JPEG, have less than 3."""
 
 
 def colour_spread(pixels: npt.NDArray[np.uint8]) -> float:
-    """How much the colours of a picture differ from one grey, or from one tint of it.
+    """How much the colours of an image differ from grey, or from a grey with one tint.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def colour_spread(pixels: npt.NDArray[np.uint8]) -> float:
     -------
     float
         The spread part of Hasler and Süsstrunk's colourfulness: standard deviations of R - G and (R + G) / 2 - B,
-        taken together. 0 for a grey picture and for an evenly tinted white one.
+        taken together. 0 for a grey image, and for one that has the same tint everywhere.
 
     References
     ----------

@@ -1,11 +1,11 @@
-"""One file of unknown content, decoded to upright RGB pixels, or the reason why not.
+"""One file of unknown content, decoded to upright RGB pixels, or the reason why that is not possible.
 
-What lies in folders and archives in the wild includes truncated downloads, text files called ``.png``, sixteen-bit
-scans and images that claim to be fifty thousand pixels wide. Pillow decodes all that can be decoded; this module
-bounds what it may cost, brings every mode to eight bits of RGB, turns the picture upright, lays it on white where it
-is transparent, and puts whatever goes wrong into words that are equal for equal causes. Training reads a folder
-through `decode` (`minigan.data.images.image_folder`), and preparing a data set finds faces in what `upright` returns
-(`minigan.data.prepare.pipeline`), so that both see the same pixels.
+Users' folders contain truncated downloads, text files called ``.png``, sixteen-bit scans, and images that claim to be
+fifty thousand pixels wide. Pillow decodes everything that can be decoded. This module limits its time and memory,
+converts every mode to eight bits of RGB, turns the image upright, puts white behind what is transparent, and describes
+errors in words that are equal for equal causes. Training reads a folder through `decode`
+(`minigan.data.images.image_folder`), and preparing a data set finds faces in the result of `upright`
+(`minigan.data.prepare.prepared_file`), so both see the same pixels.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from minigan.data.cache import printable
 
 MAX_PIXELS = 64_000_000
-"""Larger images are not decoded: one of this size can take three quarters of a gigabyte on its way to its square."""
+"""Larger images are not decoded: one of this size can take three quarters of a gigabyte until it is a small square."""
 
 MAX_BYTES = 512_000_000
 """Larger files are not opened: some of Pillow's decoders read the whole file before they look at it."""
 
 _BIG_PIXELS = 16_000_000
-_one_big_image: contextlib.AbstractContextManager[object] = threading.Lock()  # from this size on, one at a time
+_one_big_image: contextlib.AbstractContextManager[object] = threading.Lock()  # larger images are decoded one at a time
 
 _NOT_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"}
-"""Pillow's formats that hold no pixels it could decode by itself (for EPS it would start another program)."""
+"""Formats that Pillow cannot decode by itself (for EPS it would start another program)."""
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -48,7 +48,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""From the EXIF orientation tag to what turns the image upright."""
+"""For each EXIF orientation, the operation that turns the image upright."""
 
 Result = TypeVar("Result")
 
@@ -62,7 +62,7 @@ class Failure:
     reason : str
         In plain words, equal for equal causes.
     is_candidate : bool
-        Whether the file is, by its name or its content, an image, which ought to be readable.
+        Whether the file ought to be a readable image, by its name or its content.
     """
 
     reason: str
@@ -70,11 +70,11 @@ class Failure:
 
 
 class _Refused(Exception):  # noqa: N818 -- not an error of the program
-    """An image that is not decoded, for a reason of ours."""
+    """An image that is not decoded because of a limit set here."""
 
 
 def read_image(path: Path, is_candidate: bool, use: Callable[[Image.Image], Result]) -> Result | Failure:
-    """Open a file as an image and hand it on; whatever goes wrong on the way is a `Failure`, never an exception.
+    """Open a file as an image and pass it to a function; any error on the way is a `Failure`, never an exception.
 
     Parameters
     ----------
@@ -83,12 +83,12 @@ def read_image(path: Path, is_candidate: bool, use: Callable[[Image.Image], Resu
     is_candidate : bool
         Whether its name promises an image.
     use : callable
-        Gets the image as `PIL.Image.open` returns it: nothing but the header has been read.
+        Gets the image as `PIL.Image.open` returns it: only its header has been read.
 
     Returns
     -------
     object or Failure
-        What `use` returned, or why there is nothing.
+        The result of `use`, or why there is none.
     """
     try:
         with path.open("rb") as file:
@@ -109,15 +109,15 @@ def read_image(path: Path, is_candidate: bool, use: Callable[[Image.Image], Resu
 def decode(image: Image.Image, image_size: int) -> npt.NDArray[np.uint8]:
     """Pixels of an opened image as a square of the wanted size.
 
-    An RGB image that already has the size comes through unchanged. Larger ones are reduced in up to three
-    stages, each cheaper per pixel than the next: a JPEG at least eight times too large is decoded at 1/2, 1/4
-    or 1/8 of its size (its blocks make that possible), then averaged over boxes to no less than twice the
-    size, and only then filtered with Lanczos. Colour profiles are not applied.
+    An RGB image that already has this size stays unchanged. A larger one is reduced in up to three stages, each cheaper
+    per pixel than the next. First, a JPEG that is at least eight times too large is decoded at 1/2, 1/4 or 1/8 of its
+    size, as its blocks allow. Then the image is averaged over boxes to at least twice the size, and only the rest is
+    done by a Lanczos filter. Colour profiles are not applied.
 
     Parameters
     ----------
     image : PIL.Image.Image
-        As `PIL.Image.open` returns it: nothing but the header has been read. Any mode; of an animation the first frame.
+        As `PIL.Image.open` returns it: only its header has been read. Any mode; of an animation the first frame.
     image_size : int
         Side length S.
 
@@ -133,14 +133,14 @@ def decode(image: Image.Image, image_size: int) -> npt.NDArray[np.uint8]:
 
 @contextlib.contextmanager
 def upright(image: Image.Image, at_least: int) -> Iterator[Image.Image]:
-    """Give an image's pixels, turned upright; where they are many, no other image's as long as they are in use.
+    """Give an image's pixels, turned upright. Only one very large image at a time is in use; others wait.
 
     Parameters
     ----------
     image : PIL.Image.Image
         As `PIL.Image.open` returns it.
     at_least : int
-        A large JPEG may be decoded at a fraction of its size that leaves no side shorter than this.
+        A large JPEG may be decoded at a fraction of its size, but no side becomes shorter than this.
 
     Yields
     ------
@@ -172,15 +172,15 @@ def on_white(image: Image.Image) -> Image.Image:
 
 
 def share_big_images(lock: contextlib.AbstractContextManager[object]) -> None:
-    """Let big images be decoded one at a time across processes: call this in each with a lock that they share."""
+    """Decode big images one at a time across processes: call this in each process with a lock that they share."""
     global _one_big_image
     _one_big_image = lock
 
 
 @contextlib.contextmanager
 def without_warnings() -> Iterator[None]:
-    """Silence Pillow's remarks on odd files. The filters are global: enter this once, around all threads."""
-    # Pillow's own limit, raised at twice the number, also holds for what an icon file carries inside.
+    """Silence Pillow's warnings about odd files. The filters are global: enter this once, around all threads."""
+    # Pillow raises an error at twice its limit; this also covers the images inside an icon file.
     before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MAX_PIXELS // 2
     try:
         with warnings.catch_warnings():
@@ -197,7 +197,7 @@ def has_image_suffix(name: str) -> bool:
 
 @functools.cache
 def image_formats() -> tuple[str, ...]:
-    """List what Pillow is to try, the usual first: it goes through the list for every file."""
+    """The formats that Pillow is to try, the usual ones first: it goes through the list for every file."""
     Image.init()
     usual = [name for name in ("JPEG", "PNG", "WEBP", "GIF", "BMP") if name in Image.ID]
     return (*usual, *(name for name in Image.ID if name not in _NOT_PIXELS and name not in usual))
@@ -215,14 +215,14 @@ def _in_colours(image: Image.Image) -> Image.Image:
         image = _from_sixteen_bits(image)
     elif image.mode == "F":
         image = _from_floats(image)
-    elif image.mode == "La":  # grey premultiplied by its alpha; Pillow converts it to its plain form only
+    elif image.mode == "La":  # grey multiplied by its alpha; Pillow converts it only to plain grey with alpha
         image = image.convert("LA")
     mode = "RGBA" if image.has_transparency_data else "RGB"
     return image if image.mode == mode else image.convert(mode)
 
 
 def _from_sixteen_bits(image: Image.Image) -> Image.Image:
-    """Grey of 0 to 65,535 as 0 to 255; Pillow's own conversion would make everything above 255 white."""
+    """Grey levels of 0 to 65,535 as 0 to 255; Pillow's own conversion makes everything above 255 white."""
     values = np.asarray(image)
     transparent = image.info.get("transparency")
     grey = (np.clip(values, 0, 65535).astype(np.uint32) + 128) // 257
@@ -232,7 +232,7 @@ def _from_sixteen_bits(image: Image.Image) -> Image.Image:
 
 
 def _from_floats(image: Image.Image) -> Image.Image:
-    """Grey of 0 to 1, or 0 to 255 if anything exceeds 1, as 0 to 255."""
+    """Grey levels of 0 to 1, or of 0 to 255 if any exceeds 1, as 0 to 255; NaN becomes 0."""
     values = np.asarray(image, dtype=np.float32)
     values = np.where(np.isnan(values), np.float32(0), values)
     scale = np.float32(255 if values.max() <= 1 else 1)
@@ -240,10 +240,10 @@ def _from_floats(image: Image.Image) -> Image.Image:
 
 
 def _upright(pixels: Image.Image, image: Image.Image) -> Image.Image:
-    """Turn `pixels` as the EXIF data of `image` say: cameras store what they saw and how they were held."""
+    """Turn `pixels` as the EXIF data of `image` say: cameras store how they were held."""
     try:
         turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # damaged EXIF data are no reason to lose the image
+    except Exception:  # with damaged EXIF data the image can still be used
         return pixels
     return pixels if turn is None else pixels.transpose(turn)
 
@@ -262,7 +262,7 @@ def _reason(error: Exception) -> str:
     message = str(error)
     if isinstance(error, _Refused):
         return message
-    if isinstance(error, Image.DecompressionBombError):  # Pillow's own limit, far above ours; it tells the product only
+    if isinstance(error, Image.DecompressionBombError):  # Pillow's own limit; its message has width times height only
         pixels = re.search(r"\d+", message)
         size = f"{int(pixels.group()) // 1_000_000} million pixels" if pixels else "too many pixels"
         return f"too large: {size}, limit is {MAX_PIXELS // 1_000_000} million"
@@ -280,5 +280,5 @@ def _reason(error: Exception) -> str:
 
 
 def system_reason(error: Exception) -> str:
-    """The operating system's words for an error, printable."""
+    """The operating system's message for an error, printable."""
     return printable(getattr(error, "strerror", None) or error)

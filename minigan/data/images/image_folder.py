@@ -1,10 +1,9 @@
-"""A user's folder of pictures, whatever is in it, as an array of square RGB images.
+"""A user's folder of images as an array of square RGB images, whatever else is in the folder.
 
-Files come from the folder, all levels of it, in an order that does not depend on the machine. Each is decoded
-to the central square of the wanted size (`minigan.data.images.decode`) and goes to the cache (`minigan.data.cache`),
-from which every later opening is served without decoding anything. Whatever cannot be read does not stop the
-reading: it is left out, and the caller is told what and why. Only a folder that is mostly unreadable is
-refused, since that is more likely a mistake than a data set.
+Files come from the folder and its subfolders, in an order that does not depend on the machine. Each is decoded to its
+central square, at the wanted size (`minigan.data.images.decode`), and goes to the cache (`minigan.data.cache`), from
+which it is read the next time. A file that cannot be read is skipped, and the caller is told its name and the reason.
+Only a folder in which most images cannot be read is refused: that is more likely a mistake than a data set.
 """
 
 from __future__ import annotations
@@ -41,20 +40,20 @@ from minigan.data.images.decode import (
 from minigan.system.errors import UserError
 
 FORMAT_VERSION = 1
-"""Part of every cache's key: raise it when the same file would come out as other pixels."""
+"""Part of every cache's key: raise it when the same file gives different pixels."""
 
 WRITTEN_BESIDE = frozenset({"report.html", "report.json", "pictures.csv", "DATACARD.md"})
-"""What `minigan.prepare` writes beside the pictures, which is no news to whoever trains on them."""
+"""What `minigan.prepare` writes beside its images; training skips these files without a message."""
 
-_MOUNT_POINT = 0xA0000003  # Windows: a junction, which is a link to a directory under another name
+_MOUNT_POINT = 0xA0000003  # Windows: the tag of a junction, which is a link to a directory
 
 
 def open_folder(path: Path | str, image_size: int, progress: bool = True) -> ImageSet:
     """Images of a folder and its subfolders.
 
-    Hidden files and folders (those whose name starts with a dot), ``__MACOSX`` and what `minigan.prepare` writes
-    beside its pictures are ignored, links to folders are not followed. The result is cached under the files' names,
-    sizes, times and permissions; a file that changes while keeping all four is not noticed.
+    Hidden files and folders (their names start with a dot), ``__MACOSX`` and the files that `minigan.prepare` writes
+    beside its images are ignored. Links to folders are not followed. The cache depends on the files' names, sizes,
+    times and permissions; a change that keeps all four is not noticed.
 
     Parameters
     ----------
@@ -73,8 +72,8 @@ def open_folder(path: Path | str, image_size: int, progress: bool = True) -> Ima
     Raises
     ------
     UserError
-        If the folder is missing, no folder, empty or cannot be opened; if none of its images can be read, or more than
-        half cannot; if the cache directory is not writable. The cache is then as it was.
+        If the folder is missing, not a folder, empty, or cannot be opened; if none of its images can be read, or more
+        than half of them cannot; if the cache directory is not writable. The cache is left as it was.
     RunError
         If the disk is full.
     """
@@ -99,14 +98,14 @@ def open_folder(path: Path | str, image_size: int, progress: bool = True) -> Ima
 
 
 def describe_skipped(skipped: Sequence[Skipped], kept: int | None = None) -> str:
-    """One line about what was not read, the most frequent reason first and at most three names for each.
+    """One line about what was not read: the most frequent reason first, with at most three names for each.
 
     Parameters
     ----------
     skipped : sequence of Skipped
         What was not read.
     kept : int, optional
-        How many images were read, for "of 104 files".
+        How many images were read, to say "of 104 files".
 
     Returns
     -------
@@ -127,7 +126,7 @@ def describe_skipped(skipped: Sequence[Skipped], kept: int | None = None) -> str
 
 
 def skipped_by_reason(skipped: Sequence[Skipped]) -> list[str]:
-    """What was not read, in a few words for each reason, the most frequent first, with at most three names.
+    """What was not read: a few words for each reason, the most frequent first, with at most three names.
 
     Parameters
     ----------
@@ -136,7 +135,7 @@ def skipped_by_reason(skipped: Sequence[Skipped]) -> list[str]:
     Returns
     -------
     list of str
-        Printable; at most seven.
+        Printable, at most seven items.
     """
     names: dict[str, list[str]] = defaultdict(list)
     for item in skipped:
@@ -176,7 +175,7 @@ class File:
     mode: int
 
     def key(self) -> list[object]:
-        """What a cache depends on, as plain values."""
+        """The values that a cache depends on."""
         return [self.name, self.size, self.modified, self.mode]
 
     @property
@@ -186,7 +185,7 @@ class File:
 
 
 def check_folder(path: Path | str) -> Path:
-    """Insist that a path is a folder that can be opened, without looking into it.
+    """Check that a path is a folder; what is in it is not looked at.
 
     Parameters
     ----------
@@ -199,7 +198,7 @@ def check_folder(path: Path | str) -> Path:
     Raises
     ------
     UserError
-        If it is missing, no folder, or the cache's own folder.
+        If it is missing, not a folder, or the cache's own folder.
     """
     if path == "":
         raise UserError("the data folder must have a name, got an empty one")
@@ -221,8 +220,7 @@ def check_folder(path: Path | str) -> Path:
 def list_files(folder: Path) -> tuple[list[File], list[Skipped]]:
     """Regular files below a folder, and what else was found.
 
-    Hidden files and folders, ``__MACOSX`` and what `minigan.prepare` writes beside its pictures are passed over in
-    silence.
+    Hidden files and folders, ``__MACOSX`` and the files that `minigan.prepare` writes beside its images are ignored.
 
     Parameters
     ----------
@@ -234,7 +232,7 @@ def list_files(folder: Path) -> tuple[list[File], list[Skipped]]:
     files : list of File
         Sorted by relative path.
     skipped : list of Skipped
-        What is no regular file, or cannot be looked into.
+        What is not a regular file, or a folder that cannot be opened.
 
     Raises
     ------
@@ -271,10 +269,9 @@ def list_files(folder: Path) -> tuple[list[File], list[Skipped]]:
 
 
 def _kind(entry: os.DirEntry[str]) -> os.stat_result | str:
-    """Status of a regular file, "" for a folder to descend into, or the reason to do neither.
+    """Status of a regular file, "" for a folder whose files are wanted, or the reason to skip the entry.
 
-    Anything else that can stand in a directory, such as a named pipe, is never opened: that could wait
-    forever.
+    Anything else that can be in a directory, such as a named pipe, is never opened: that could wait forever.
     """
     if entry.is_dir():
         if _is_link(entry):
@@ -282,7 +279,7 @@ def _kind(entry: os.DirEntry[str]) -> os.stat_result | str:
         if has_image_suffix(entry.name):
             return "a directory, not a file"
         if _is_run_folder(Path(entry.path)):
-            return "a run of minigan's, whose pictures are not yours"
+            return "the folder of a minigan run, which holds generated images"
         return "" if not _is_cache_directory(Path(entry.path)) else "the folder of the image cache"
     if entry.is_file():
         return entry.stat()
@@ -290,7 +287,7 @@ def _kind(entry: os.DirEntry[str]) -> os.stat_result | str:
 
 
 def is_ignored(name: str) -> bool:
-    """Whether a file or folder of this name is passed over in silence."""
+    """Whether a file or folder of this name is skipped without a message."""
     return name.startswith(".") or name == "__MACOSX" or name in WRITTEN_BESIDE
 
 
@@ -300,7 +297,7 @@ def _is_link(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_run_folder(directory: Path) -> bool:
-    """Whether a folder is a training run: one that lies inside its data must not learn from its own pictures."""
+    """Whether a folder is a training run: a run inside its own data folder must not learn from its own samples."""
     return (directory / "config.json").is_file() and (directory / "checkpoints").is_dir()
 
 
@@ -311,7 +308,7 @@ def _is_cache_directory(directory: Path) -> bool:
 
 
 def _digest(value: object) -> str:
-    # JSON's ASCII form is a way to write any name as bytes, undecodable ones included, that is the same everywhere.
+    # JSON in ASCII gives the same bytes on every system for any name, also for one that cannot be decoded.
     return hashlib.sha256(json.dumps(value).encode("ascii")).hexdigest()[:16]
 
 
@@ -321,7 +318,7 @@ def _digest(value: object) -> str:
 def _build(
     folder: Path, files: list[File], stem: str, image_size: int, progress: bool
 ) -> tuple[cache.Cached, list[Skipped]]:
-    """Decode all files into a new cache, unless too few of them turn out to be images."""
+    """Decode all files into a new cache; too few readable images are an error."""
     failures: list[tuple[str, Failure]] = []
     hidden = not progress or sys.stderr is None
     with (
@@ -344,8 +341,8 @@ def _build(
 def _outcomes(
     folder: Path, files: list[File], image_size: int
 ) -> Generator[npt.NDArray[np.uint8] | Failure, None, None]:
-    """Read the files, in order. Threads suffice: Pillow releases the interpreter while it decodes."""
-    image_formats()  # Pillow loads its plugins here, before several threads would
+    """Read the files, in order. Threads are enough here: Pillow releases the interpreter while it decodes."""
+    image_formats()  # Pillow loads its plugins here, and not in several threads at once
     threads = min(4, os.cpu_count() or 1)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="minigan-decode")
 
@@ -386,7 +383,7 @@ def _insist_on_images(folder: Path, count: int, failures: list[tuple[str, Failur
 
 
 def _skipped_from(notes: dict[str, object]) -> list[Skipped] | None:
-    """Read back what `_build` noted, or None if it is not that."""
+    """Read the notes that `_build` wrote, or None if they are something else."""
     pairs = notes.get("skipped")
     if not isinstance(pairs, list):
         return None

@@ -23,16 +23,16 @@ MAX_BITS = 10
 """Bits of 64 in which two hashes of one drawing may differ."""
 
 MAX_COLOUR_DIFFERENCE = 10.0
-"""Mean difference of the fields' colours, of 255, for two pictures of one drawing. Among 16,000 real faces, 47,000
-pairs are within `MAX_BITS`, most of them strangers. The 1,000 of them that are within this as well show one drawing, or
-two variants of it: an open mouth, closed eyes. Pairs of strangers begin near 20."""
+"""Mean difference of the fields' colours, of 255, that two images of one drawing may have. Among 16,000 real faces,
+47,000 pairs are within `MAX_BITS`, most of them of different drawings. The 1,000 pairs that are within this limit as
+well show one drawing, or two variants of it (an open mouth, closed eyes). Different drawings differ by 20 or so."""
 
 FIELDS = 8
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """What two pictures are compared by.
+    """What two images are compared by.
 
     Attributes
     ----------
@@ -52,19 +52,19 @@ def require_imagehash() -> Any:
     Raises
     ------
     UserError
-        If it is not installed; says how to install it and how to do without.
+        If it is not installed; the message says how to install it, or how to do without it.
     """
     try:
         return importlib.import_module("imagehash")
     except ImportError as error:
         raise UserError(
-            f"near-duplicates are found by the imagehash package, which cannot be imported ({error}): install it by "
+            f"near-duplicates are found with the imagehash package, which cannot be imported ({error}): install it by "
             'python -m pip install -e ".[prepare]", or keep them by --keep-duplicates'
         ) from None
 
 
 def likeness(pixels: npt.NDArray[np.uint8]) -> Likeness:
-    """What a picture is compared by.
+    """What an image is compared by.
 
     Parameters
     ----------
@@ -79,9 +79,9 @@ def likeness(pixels: npt.NDArray[np.uint8]) -> Likeness:
 
 
 class Seen:
-    """The pictures so far, to be asked for the one most like a new one.
+    """The images so far, among which near-duplicates of a new image are found.
 
-    Every question looks at all of them; at 30,000 that takes a tenth of a millisecond, and 200 bytes each.
+    A search looks at all of them; for 30,000 that takes a tenth of a millisecond. Each image takes 200 bytes.
     """
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class Seen:
         self._fields = np.zeros((1024, 3 * FIELDS**2), np.uint8)
 
     def add(self, new: Likeness) -> None:
-        """Remember a picture; they are numbered from 0."""
+        """Remember an image; images are numbered from 0."""
         if self._count == len(self._bits):
             self._bits = np.concatenate([self._bits, np.zeros_like(self._bits)])
             self._fields = np.concatenate([self._fields, np.zeros_like(self._fields)])
@@ -99,7 +99,7 @@ class Seen:
         self._count += 1
 
     def find(self, new: Likeness) -> int | None:
-        """Number of the picture that shows the same drawing, the most similar if there are several; else None."""
+        """Number of an image that shows the same drawing, the most similar one if there are several, or None."""
         differing = np.bitwise_count(self._bits[: self._count] ^ np.uint64(new.bits))
         near = np.flatnonzero(differing <= MAX_BITS)
         fields = np.frombuffer(new.fields, np.uint8).astype(np.float32)

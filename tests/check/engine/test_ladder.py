@@ -184,7 +184,7 @@ def test_zero_dx_of_batch_norm_is_caught():
 
 
 def test_errors_of_the_checker_are_not_the_students(monkeypatch):
-    monkeypatch.setattr("minigan.check.engine.ladder._probe", lambda *_: 1 / 0)
+    monkeypatch.setattr("minigan.check.engine.ladder.disagreeing_gradients", lambda *_: 1 / 0)
     outcome = run_exercise("dense", OWN)
     assert outcome.status == "checker error"
     assert "the checker itself failed" in outcome.finding.title

@@ -19,9 +19,9 @@ from minigan.check.outcomes import (
     Finding,
     Outcome,
 )
-from minigan.check.report.class_page import _DARK as DARK
-from minigan.check.report.class_page import _LIGHT as LIGHT
-from minigan.check.report.class_page import _luminance, _Scale, _text, distinct_names, render_html
+from minigan.check.report.class_page import distinct_names, render_html
+from minigan.check.report.heat_maps import Scale, luminance
+from minigan.pages.html import DARK, LIGHT
 
 NOW = datetime(2026, 3, 12, 14, 5)
 
@@ -536,7 +536,7 @@ def test_unusual_pictures(value):
     ],
 )
 def test_scale(limit, value, level, number):
-    scale = _Scale.of(limit, limit)
+    scale = Scale.of(limit, limit)
     assert (scale.level(value), scale.number(value)) == (level, number)
 
 
@@ -544,7 +544,7 @@ def test_scale(limit, value, level, number):
 
 
 def contrast(a, b):
-    low, high = sorted((_luminance(a), _luminance(b)))
+    low, high = sorted((luminance(a), luminance(b)))
     return (high + 0.05) / (low + 0.05)
 
 
@@ -577,7 +577,3 @@ def test_light_dark_paper_and_phone():
     ):
         assert words in page
     assert "focus-visible" in page
-
-
-def test_text():
-    assert _text("a<b>\"c\"'d'&") == "a&lt;b&gt;&quot;c&quot;&#x27;d&#x27;&amp;"

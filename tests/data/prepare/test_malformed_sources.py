@@ -195,7 +195,7 @@ def test_a_file_that_gives_no_picture(folder, capsys, name):
     assert re.fullmatch(reason, found.pop(name))
     status, out, _ = call(capsys, data_command.main, "info", folder)
     assert status == 0
-    assert "pictures    1 usable of 2 files" in out
+    assert "images      1 usable of 2 files" in out
     assert re.search(f"not used    1 ({reason}) \\({name}\\)", out), out
 
 
@@ -207,8 +207,8 @@ def test_a_file_that_is_odd_and_yet_a_picture(folder, capsys, name):
     assert list(found.values()) == [""]
     status, out, err = call(capsys, data_command.main, "info", folder)
     assert status == 0
-    assert "pictures    1 usable\n" in out
-    assert "only 1 picture:" in err[0]
+    assert "images      1 usable\n" in out
+    assert "only 1 image:" in err[0]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"])

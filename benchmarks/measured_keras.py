@@ -1,4 +1,4 @@
-"""Worker: the same training step in Keras 3 on TensorFlow, one `tf.function`, written as one would write it there.
+"""Keras 3 on TensorFlow as a program to measure: the same training step, in one `tf.function`.
 
 Needs keras, tensorflow and numpy, not minigan. Starts from the weights and inputs that minigan's worker left in the
 folder; they are in Keras's layouts already.
@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
-from workers import Program, serve, timed
+from measured_programs import Program, serve, timed
 
 NOISE_SIZE = 100
 
@@ -100,18 +100,18 @@ class Keras(Program):
         fakes = self.G(noise, training=False)
         losses = [self._teach_d(real, real_labels), self._teach_d(fakes, fake_labels)]
         with tf.GradientTape() as tape:
-            pictures = self.G(g_noise, training=True)
-            # Batch statistics, but D's moving averages stay: what it would write comes back, and is dropped.
+            images = self.G(g_noise, training=True)
+            # Batch statistics, but D's moving averages stay: their new values are returned, and dropped here.
             logits, _ = self.D.stateless_call(
-                self.D.trainable_variables, self.D.non_trainable_variables, pictures, training=True
+                self.D.trainable_variables, self.D.non_trainable_variables, images, training=True
             )
             loss = loss_of(real_labels, logits)
         self.g_optimizer.apply(tape.gradient(loss, self.G.trainable_variables), self.G.trainable_variables)
         return [*losses, loss]
 
-    def _teach_d(self, pictures: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def _teach_d(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            loss = loss_of(labels, self.D(pictures, training=True))
+            loss = loss_of(labels, self.D(images, training=True))
         self.d_optimizer.apply(tape.gradient(loss, self.D.trainable_variables), self.D.trainable_variables)
         return loss
 

@@ -1,4 +1,4 @@
-"""The pictures in a run folder: faces on the way, the losses, and the film of faces getting better."""
+"""The images that a run leaves in its folder: faces of its steps, a plot of the losses, and a film of the faces."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 from minigan.gan.step import METRICS
 from minigan.nn.backend import Array
 from minigan.pages import plots
-from minigan.runs.run_folder import PICTURE_FACES, Run, list_pictures
+from minigan.runs.layout import FACES_PER_IMAGE, image_name
+from minigan.runs.run_folder import Run
+from minigan.runs.run_records import list_images
 
 
 def save_faces(run: Path, step: int, fakes: Array, *, fixed: bool) -> None:
@@ -23,8 +25,7 @@ def save_faces(run: Path, step: int, fakes: Array, *, fixed: bool) -> None:
     fixed : bool
         Whether they come from the fixed noise.
     """
-    name = f"{step:04d}fixed_image.png" if fixed else f"{step:04d}_image.png"
-    plots.save_grid(run / "images" / name, fakes[:PICTURE_FACES], columns=4)
+    plots.save_grid(run / "images" / image_name(step, fixed=fixed), fakes[:FACES_PER_IMAGE], columns=4)
 
 
 def save_losses(run: Run) -> None:
@@ -35,11 +36,11 @@ def save_losses(run: Run) -> None:
 
 
 def save_summary(run: Run, faces: Array) -> None:
-    """Make the pictures of the whole run: losses.png, faces.png from `faces`, and the film faces.gif."""
+    """Write what shows the whole run: losses.png, faces.png with `faces`, and the film faces.gif."""
     save_losses(run)
     plots.save_grid(run.path / "faces.png", faces)
-    film = [picture for _, picture in list_pictures(run.path, fixed=True)]
+    film = [path for _, path in list_images(run.path, fixed=True)]
     if film:
-        # The fixed faces after a save are those before the next step: one of two equal pictures is enough.
+        # The faces drawn at a save are those drawn before the next step: of two equal images, the film shows one.
         film = [p for k, p in enumerate(film) if k == 0 or p.read_bytes() != film[k - 1].read_bytes()]
         plots.save_film(run.path / "faces.gif", film)

@@ -1,7 +1,7 @@
-"""The convolutions of both networks, and how much arithmetic they and a training step are.
+"""The convolutions of both networks, and how many operations they and a training step take.
 
-Counted as direct convolution, two operations per multiply-add, whatever a kernel really does: so the rate of a kernel
-that saves multiplications may exceed what the machine can multiply.
+Counted as a direct convolution, two operations per multiply-add, also where a kernel does fewer. So the rate of a
+kernel that saves multiplications may be higher than the machine's own.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ConvLayer:
         return 4 * (batch_size * math.prod(self.x) + math.prod(self.w) + batch_size * math.prod(self.y))
 
     def scratch_bytes(self, kernel: str, batch_size: int) -> int | None:
-        """Bytes of what a float32 kernel makes on the way, written once and read once; None if that is not known.
+        """Bytes of the arrays that a float32 kernel makes in between, written once and read once; None if unknown.
 
         im2col makes the matrix of patches, Kh Kw C values for each position of the small side. Winograd makes nine
         matrices for each tile of 2x2 positions, and nine products: S S C values in, O out.
@@ -97,8 +97,8 @@ def conv_layers(*, image_size: int, width: int) -> list[ConvLayer]:
 def step_flops(*, batch_size: int, image_size: int, width: int) -> int:
     """Operations of the convolutions of one training step.
 
-    Fakes: G forward. D, on reals and on fakes: forward and both gradients, but no gradient for the pictures. G's step:
-    G and D forward, D's input gradients down to the pictures, G's gradients, but none for the noise.
+    Fakes: G forward. D, on reals and on fakes: forward and both gradients, but no gradient for the images. G's step:
+    G and D forward, D's input gradients down to the images, G's gradients, but none for the noise.
     """
     layers = conv_layers(image_size=image_size, width=width)
     of = {letter: [layer.flops(batch_size) for layer in layers if layer.name[0] == letter] for letter in "DG"}

@@ -1,11 +1,11 @@
 """What each part of minigan's speed is worth: a training step with all of them, and without one at a time.
 
 All variants run in this process, in turn, on the same networks; PyTorch, where there is one, in a process of its own.
-What counts is the median of the ratios to the neighbouring step that had everything. Writes the raw numbers and, unless
-under --quick, the picture of docs/performance.md.
+What counts is the median of the ratios to the neighbouring step with all parts. Writes the raw numbers and, without
+--quick, the plot of docs/performance.md.
 
-    python benchmarks/parts.py
-    python benchmarks/parts.py --torch-python OTHER/bin/python --pairs 15
+    python benchmarks/ablation.py
+    python benchmarks/ablation.py --torch-python OTHER/bin/python --pairs 15
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from unittest import mock
 
 import numpy as np
 import records
+from measured_programs import HERE, TORCH, Workers, in_turn
 from records import Spread, spread
 from train_step import add_size, verify
-from workers import HERE, TORCH, Workers, in_turn
 
 from minigan.fast.cpu import fused, memory, thread_pool, winograd
 from minigan.fast.cpu.process_pool import worker_processes
@@ -47,7 +47,7 @@ def only_two_taps(kernel_size: tuple[int, int], stride: int) -> bool:
 
 @contextmanager
 def no_pool() -> Iterator[None]:
-    """Every array in memory of its own, which helpers then cannot see."""
+    """Every array in memory of its own. Helper processes cannot see it, so there are none."""
     with (
         thread_pool.using_processes(None),
         mock.patch.object(memory, "_pool", memory._Pool()),
@@ -58,7 +58,7 @@ def no_pool() -> Iterator[None]:
 
 @contextmanager
 def first_version() -> Iterator[None]:
-    """As good as nothing of it: BLAS alone has more than one thread, and there is one product per convolution."""
+    """Almost no part: one product per convolution, and only BLAS has more than one thread."""
     with mock.patch.object(winograd, "pays", return_value=False), no_pool(), thread_pool.use_threads(1):
         yield
 
@@ -115,7 +115,7 @@ def compare(arguments: argparse.Namespace, backend: Backend) -> dict[str, Spread
             took = f"{spread(seconds[name]).median:.3f} s"
             say(f"  {name:32} {took}   {ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f})")
         settings = {**size, "pairs": arguments.pairs}
-        records.keep("parts", arguments, programs=programs, settings=settings, seconds=seconds)
+        records.keep("ablation", arguments, programs=programs, settings=settings, seconds=seconds)
     return ratios
 
 

@@ -1,9 +1,9 @@
 """Make RESULTS.md, and its two plots, of the raw numbers in the results folder.
 
-Of every kind of measurement the newest file counts; for training steps, the newest of every size and backend. What
-was measured before on other machines has a section of its own. Nothing in RESULTS.md is written by hand.
+Of every kind of measurement the newest file counts; for training steps, the newest of every size and backend. Older
+measurements on other machines have a section of their own. Nothing in RESULTS.md is written by hand.
 
-    python benchmarks/report.py [--results FOLDER] [--out FILE]
+    python benchmarks/results_page.py [--results FOLDER] [--out FILE]
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import records
-from networks import PASSES
+from flop_counts import PASSES
 from records import SCHEMA, Spread, spread
 from train_step import compare
 
@@ -29,7 +29,7 @@ Record = dict[str, Any]
 ARTICLE = {"batch_size": 64, "width": 64, "image_size": 64}
 MAX_IMPORT = 0.15
 MAX_SHARE = 0.03
-"""What is aimed at: seconds of `import minigan` over NumPy's, and the data path's share of a step."""
+"""The aims: seconds of `import minigan` over NumPy's, and the data path's share of a step."""
 
 KERNEL_TITLES = {"im2col": "im2col", "winograd": "Winograd", "torch": "PyTorch"}
 MARKS = {"im2col": ("o", "white"), "winograd": ("s", "black"), "torch": ("^", "0.6")}
@@ -99,7 +99,7 @@ def newest_of_each(found: Iterable[Record]) -> dict[tuple[Any, ...], Record]:
 
 
 def machine_of(record: Record) -> tuple[str, int]:
-    """What tells machines apart here: the processor, and how many of its cores."""
+    """The name of a machine here: the processor, and how many of its cores."""
     return record["machine"]["cpu"], record["machine"]["cores"]
 
 
@@ -152,7 +152,7 @@ class _Report:
         self.lines.append("")
 
     def source(self, record: Record) -> None:
-        """Where the numbers of a section come from."""
+        """The line under a section that says where its numbers come from."""
         versions = [f"minigan {record['minigan']['version']} ({record['minigan']['commit'] or 'no commit'})"]
         for name in ("numpy", "blas", "cupy", "torch", "keras", "tensorflow", "cuda", "device"):
             found = {str(p[name]) for p in record["programs"].values() if p.get(name)}
@@ -373,7 +373,7 @@ class _Report:
         self.source(record)
 
     def other_machines(self) -> None:
-        """Training steps and images as measured last on each machine, so far as no section has shown them."""
+        """Training steps and images as measured last on each machine, without those that a section has shown."""
         rows = []
         for machine in dict.fromkeys(map(machine_of, self.found)):
             newest = newest_of_each(record for record in self.found if machine_of(record) == machine)

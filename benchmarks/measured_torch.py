@@ -1,4 +1,4 @@
-"""Worker: the same work in PyTorch, channels_last, written as one would write it there.
+"""PyTorch as a program to measure: the same work, channels_last, written as PyTorch's users write it.
 
 Needs torch and numpy, not minigan. Starts from the weights and inputs that minigan's worker left in the folder.
 """
@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from measured_programs import Program, serve, timed
 from torch import nn
 from torch.nn import functional as F
-from workers import Program, serve, timed
 
 NOISE_SIZE = 100
 
@@ -87,7 +87,7 @@ class Torch(Program):
         return about
 
     def memory(self, reset: bool = False) -> dict[str, int | None]:
-        """As `Program.memory`; on a GPU, the device memory that PyTorch has taken."""
+        """Like `Program.memory`; on a GPU, the device memory that PyTorch has taken."""
         if self._device.type == "cpu":
             return super().memory(reset)
         peak, now = torch.cuda.max_memory_reserved(), torch.cuda.memory_reserved()
@@ -134,15 +134,15 @@ class Torch(Program):
         self._freeze_d(False)
         return [*losses, loss.detach()]
 
-    def _teach_d(self, pictures: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        loss = F.binary_cross_entropy_with_logits(self.run_D(pictures), labels)
+    def _teach_d(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        loss = F.binary_cross_entropy_with_logits(self.run_D(images), labels)
         self.d_optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.d_optimizer.step()
         return loss.detach()
 
     def _freeze_d(self, frozen: bool) -> None:
-        """Frozen, D uses the batch's statistics as ever, but neither its parameters nor its moving averages change."""
+        """Frozen, D still uses the batch's statistics, but neither its parameters nor its moving averages change."""
         self.D.requires_grad_(not frozen)
         for layer in self.D:
             if isinstance(layer, nn.BatchNorm2d):
@@ -196,11 +196,11 @@ class Torch(Program):
         with torch.no_grad():
             return self._timed(self._passes[direction], count)
 
-    # ---- all of them ----
+    # ---- shared by all ----
 
     def _images(self, array: np.ndarray) -> torch.Tensor:
-        pictures = torch.from_numpy(array).permute(0, 3, 1, 2)
-        return pictures.to(self._device).contiguous(memory_format=torch.channels_last)
+        images = torch.from_numpy(array).permute(0, 3, 1, 2)
+        return images.to(self._device).contiguous(memory_format=torch.channels_last)
 
     def _timed(self, work: Any, count: int) -> dict[str, Any]:
         if self._device.type == "cpu":

@@ -1,4 +1,4 @@
-"""Worker: minigan. Methods are what the benchmarks ask for; see `workers`."""
+"""minigan as a program to measure: its methods are the requests of the benchmarks; see `measured_programs`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measured_programs import Program, serve, timed
 from threadpoolctl import threadpool_info, threadpool_limits
-from workers import Program, serve, timed
 
 from minigan.data.open import open_images
 from minigan.fast.cpu.process_pool import ProcessPool, worker_processes
@@ -57,7 +57,7 @@ class Minigan(Program):
         return about
 
     def memory(self, reset: bool = False) -> dict[str, int | None]:
-        """As `Program.memory`, helpers included; on a GPU, the device memory that CuPy's pool has taken."""
+        """Like `Program.memory`, with the helper processes; on a GPU, the device memory that CuPy's pool has taken."""
         if self.backend.name != "cupy":
             memory = super().memory(reset)
             if self._pool is None:
@@ -101,7 +101,7 @@ class Minigan(Program):
             return timed_on_device(self.backend.xp, lambda: self._train_step(self.inputs), count)
         before = self._pool.system_seconds() if self._pool else 0
         result = timed(lambda: self._train_step(self.inputs), count)
-        if self._pool:  # whose time includes the repetition that is not timed
+        if self._pool:  # its time includes the repetition that is not timed
             result["system_seconds"] += (self._pool.system_seconds() - before) / (count + 1)
         return result
 
@@ -162,7 +162,7 @@ class Minigan(Program):
         return {"source": self.images.source, "images": len(self.images)}
 
     def batches(self, batch_size: int, count: int) -> dict[str, Any]:
-        """Time everything that a step is fed with: a batch of pictures, noise and labels."""
+        """Time everything that a step gets: a batch of images, noise and labels."""
         step = iter(range(1_000_000_000))
 
         def prepare() -> None:
@@ -173,7 +173,7 @@ class Minigan(Program):
 
 
 def timed_on_device(xp: Any, work: Callable[[], Any], count: int) -> dict[str, Any]:
-    """As `timed`, between two events on the GPU; nothing waits in between."""
+    """Like `timed`, between two events on the GPU; nothing waits in between."""
     work()
     start, end = xp.cuda.Event(), xp.cuda.Event()
     start.record()

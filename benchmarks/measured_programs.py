@@ -1,13 +1,13 @@
 """Programs in processes of their own, each doing a piece of work when asked to, so that they can be timed in turn.
 
-Absolute times move from minute to minute on any machine that is shared; what can be compared is what was measured side
-by side. So every program under test waits in its own process (with its own Python, where it needs one) for a line on
-its stdin, does what the line says, and answers with a line on its stdout. Both lines are JSON:
+On a shared machine, times change from minute to minute; only times measured side by side can be compared. So every
+program under test waits in its own process (with its own Python, where it needs one) for a line on its stdin, does the
+work that the line names, and answers with a line on its stdout. Both lines are JSON:
 
     {"do": "step", "count": 3}        {"seconds": 0.81, "losses": [0.71, 0.69, 0.70]}
 
-This file has both ends: `Worker` is the asking one, `serve` and `Program` are the answering one. It needs nothing but
-the standard library, because PyTorch's and TensorFlow's environments load it too.
+This file has both ends: `Worker` asks, `serve` and `Program` answer. It needs only the standard library, because
+PyTorch's and TensorFlow's environments load it too.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Result = TypeVar("Result")
 
 
 class WorkerError(RuntimeError):
-    """A worker has ended before its time; the message has the last line it wrote to stderr."""
+    """A worker has ended too early; the message has the last line that it wrote to stderr."""
 
 
 # ---- The asking end ----
@@ -55,7 +55,7 @@ class Peer:
     title : str
         As in the tables.
     library : str
-        What it is built on: its worker is ``worker_<library>.py``, its Python is ``--<library>-python``.
+        What it is built on: its worker is ``measured_<library>.py``, its Python is ``--<library>-python``.
     options : dict
         For the worker's `begin`.
     """
@@ -93,7 +93,7 @@ GPU_PEERS = (
 
 
 class Worker:
-    """A process that does what it is asked to.
+    """A process that answers requests, seen from the asking side.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class Worker:
         self.name, self.title = peer.name, peer.title
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed in close)
         self._process = subprocess.Popen(
-            [python, str(HERE / f"worker_{peer.library}.py")],
+            [python, str(HERE / f"measured_{peer.library}.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
@@ -157,7 +157,7 @@ class Worker:
 
 
 class Workers:
-    """Workers that end together, and the reasons why some could not be had; a context manager."""
+    """Workers that end together, and why the others could not be started; a context manager."""
 
     def __init__(self) -> None:
         self.workers: list[Worker] = []
@@ -171,13 +171,13 @@ class Workers:
             worker.close()
 
     def start(self, peer: Peer, python: str = sys.executable, **options: Any) -> Worker:
-        """Start a worker that has to be there."""
+        """Start a worker; an error if that fails."""
         worker = Worker(peer, python, **options)
         self.workers.append(worker)
         return worker
 
     def start_peers(self, peers: Iterable[Peer], pythons: dict[str, str], **options: Any) -> None:
-        """Start what is installed; note why the rest is not measured.
+        """Start those that are installed; note why the others are not measured.
 
         Parameters
         ----------
@@ -255,10 +255,10 @@ def in_turn(
 
 
 class Program:
-    """What all workers can do; each adds its own methods, and every method can be asked for.
+    """The methods that all workers have; each adds its own, and every method can be asked for.
 
-    A timed piece of work is done once more, untimed, before: waking threads up and filling caches again is the price of
-    taking turns and not of the work.
+    Before it is timed, a piece of work is done once more untimed: waking threads up and filling caches again are costs
+    of taking turns, not of the work.
     """
 
     def memory(self, reset: bool = False) -> dict[str, int | None]:
@@ -269,13 +269,13 @@ class Program:
         fields = dict(line.split(":", 1) for line in status.read_text(encoding="utf-8").splitlines() if ":" in line)
         peak, now = (int(fields[name].split()[0]) * 1024 for name in ("VmHWM", "VmRSS"))
         if reset:
-            with contextlib.suppress(OSError):  # not allowed in every container; the peak is then that since the start
+            with contextlib.suppress(OSError):  # not allowed in every container; then it is the peak since the start
                 Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
         return {"peak": peak, "now": now}
 
 
 def timed(work: Callable[[], Any], count: int) -> dict[str, Any]:
-    """Do something `count` times after once untimed.
+    """Do something once untimed, then `count` times timed.
 
     Returns
     -------

@@ -1,0 +1,1 @@
+"""How a student's functions are called, and what must hold of what they return."""

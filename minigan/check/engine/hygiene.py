@@ -1,0 +1,113 @@
+"""Hygiene: side effects that a right result may have, such as a changed input, a view, or a memory of older calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from minigan.check.calls.student_functions import Forward, Run, Subject, call_backward, call_forward
+from minigan.check.exercises import Case
+from minigan.check.numeric import differs
+from minigan.check.outcomes import Finding, Stop
+from minigan.nn.backend import Array
+
+
+def check_memory_of_calls(subject: Subject, runs: list[Run], rng: np.random.Generator) -> None:
+    """The same cache twice, and an older cache after a newer forward."""
+    name = subject.exercise.functions[1]
+    forward, dy, _ = runs[1]
+    case = forward.case
+    fresh = call_forward(subject, case)
+    first = call_backward(subject, fresh, dy)
+    if not _gives_again(subject, fresh, dy, first):
+        raise Stop(
+            Finding(
+                "E24",
+                "hygiene",
+                f"calling {name} twice with the same cache gives two results",
+                cause="backward changes something in the cache (an in-place +=, a pop) or draws random numbers.",
+                hints=("Look for in-place operations on arrays that come out of the cache.",),
+                where=name,
+            )
+        )
+    old = call_forward(subject, case)
+    first = call_backward(subject, old, dy)
+    old = call_forward(subject, case)
+    call_forward(subject, Case({k: a + 0.5 * rng.random(a.shape) for k, a in case.arrays.items()}, case.settings))
+    if not _gives_again(subject, old, dy, first):
+        raise Stop(
+            Finding(
+                "E25",
+                "hygiene",
+                f"after a second forward, {name} gives another gradient for the first one's cache",
+                cause="something is kept in a global variable or on an object instead of in the cache.",
+                hints=(
+                    "A discriminator sees real and fake pictures before it goes back: each backward has to find its "
+                    "own.",
+                    "Put all that backward needs into the cache that forward returns.",
+                ),
+                where=name,
+            )
+        )
+
+
+def _gives_again(subject: Subject, forward: Forward, dy: Array, first: list[Array]) -> bool:
+    """Whether backward gives these gradients (again); failing altogether is a way of not doing so."""
+    try:
+        again = call_backward(subject, forward, dy)
+    except Stop:
+        return False
+    return not any(differs(a, b, 1e-9) for a, b in zip(again, first, strict=True))
+
+
+def modified_input(function: str, argument: str, code: str = "E20") -> Finding:
+    """Finding E20 or E21: a function changes one of its arguments."""
+    return Finding(
+        code,
+        "hygiene",
+        f"{function} modifies its input {argument}",
+        (),
+        "an in-place operation (+=, *=, a[...] = , out=) works on the array itself, and whoever passed "
+        "it still needs it.",
+        (f"Make a copy first, or write {argument} = {argument} + ... instead of {argument} += ... .",),
+        where=f"{function}: {argument}",
+    )
+
+
+def shared_memory(function: str, name: str, of: str) -> Finding:
+    """Finding E22: a result is a view of an argument or of the cache."""
+    return Finding(
+        "E22",
+        "hygiene",
+        f"{function}: {name} shares memory with {of}",
+        cause="a slice, reshape or transpose is a view: changing the result later changes the other array too.",
+        hints=("Return a copy (.copy()), or compute into a new array.",),
+        where=f"{function}: {name}",
+    )
+
+
+def unsteady_result(function: str) -> Finding:
+    """Finding E23: two equal calls give different results."""
+    return Finding(
+        "E23",
+        "hygiene",
+        f"two equal calls of {function} give different results",
+        cause="it draws random numbers, fills np.empty only partly, or remembers something between calls.",
+        where=function,
+    )
+
+
+def arrays_in(thing: Any, depth: int = 4) -> Iterator[Array]:
+    """Arrays somewhere inside a cache."""
+    if isinstance(thing, np.ndarray):
+        yield thing
+    elif depth and isinstance(thing, Mapping):
+        for value in thing.values():
+            yield from arrays_in(value, depth - 1)
+    elif depth and isinstance(thing, list | tuple | set):
+        for value in thing:
+            yield from arrays_in(value, depth - 1)
+    elif depth and hasattr(thing, "__dict__") and not isinstance(thing, type) and not callable(thing):
+        yield from arrays_in(vars(thing), depth - 1)

@@ -1,0 +1,40 @@
+"""Gradients compared with the slope of the exercise's oracle along random directions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from minigan.check.calls.student_functions import Run
+from minigan.check.exercises import Case, Exercise
+from minigan.check.numeric import H, slope
+from minigan.nn.backend import Array
+
+TOLERANCE = 1e-6
+DIRECTIONS = 3
+
+
+def disagreeing_gradients(exercise: Exercise, runs: list[Run], rng: np.random.Generator) -> dict[str, list[int]]:
+    """Names of wrong gradients to the numbers of the cases in which they are wrong."""
+    wrong: dict[str, list[int]] = {}
+    for number, (forward, dy, gradients) in enumerate(runs):
+        for (name, argument), gradient in zip(exercise.gradients.items(), gradients, strict=True):
+            if not all(
+                _direction_agrees(exercise, forward.case, argument, gradient, dy, rng) for _ in range(DIRECTIONS)
+            ):
+                wrong.setdefault(name, []).append(number)
+    return wrong
+
+
+def _direction_agrees(
+    exercise: Exercise, case: Case, argument: str, gradient: Array, dy: Array, rng: np.random.Generator
+) -> bool:
+    for _ in range(5):
+        direction = rng.standard_normal(gradient.shape)
+        numeric, half = (slope(exercise, case, argument, direction, dy, h) for h in (H, H / 2))
+        scale = abs(numeric) + float(np.linalg.norm(gradient))
+        if abs(numeric - half) <= TOLERANCE * max(scale, 1e-3):
+            break  # at a kink the two steps disagree: look elsewhere
+    analytic = float(np.vdot(gradient, direction))
+    return abs(numeric - analytic) <= TOLERANCE * (scale + abs(analytic)) + 1e-9 * math.sqrt(dy.size)
