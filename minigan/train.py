@@ -18,18 +18,18 @@ from typing import Any
 from minigan.data.image_set import ImageSet
 from minigan.data.images.image_folder import check_folder, describe_skipped
 from minigan.data.open import open_images
-from minigan.fast.cpu.process_pool import worker_processes
-from minigan.fast.cpu.thread_pool import working_with
 from minigan.gan.models import discriminator, generator
 from minigan.gan.step import build_gan
 from minigan.nn.backend import get_backend
+from minigan.ranks.interface import Ranks
 from minigan.runs.config import PRESETS, RunConfig, resumed_config
 from minigan.runs.run_folder import Run, check_new_folder, fresh_folder, lock_run
 from minigan.runs.run_records import expect_checkpoint, finished_steps, newest_step, open_config
 from minigan.runs.settings import add_options
-from minigan.system.cli import Parser, path_name, run_command
+from minigan.system.cli import Parser, core_count, path_name, run_command
 from minigan.system.console import complain, one_line, say
 from minigan.system.errors import UserError
+from minigan.training.ranks import follow_rank_0, mpi_program, rank_count, training_on
 from minigan.training.trainer import Trainer, resume_line
 
 
@@ -52,18 +52,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         See `minigan.system.cli.run_command`.
     """
     arguments = _parser().parse_args(argv)
+    with mpi_program() as ranks:
+        if ranks.rank > 0:
+            follow_rank_0(ranks)
+            return 0
+        return _command(arguments, ranks)
+
+
+def _command(arguments: argparse.Namespace, ranks: Ranks) -> int:
     given = {
         name: value
         for name, value in vars(arguments).items()
-        if value is not None and name not in ("out", "resume", "dry_run")
+        if value is not None and name not in ("out", "resume", "dry_run", "threads")
     }
+    if arguments.threads is not None:
+        _warn("--threads: has become --ranks, which means the same")
+        given.setdefault("ranks", arguments.threads)
     if "data" in given:
         given["data"] = _absolute(given["data"])
     if arguments.resume is not None:
         if arguments.out is not None:
             raise UserError(f"--out: a resumed run stays in its folder, {arguments.resume}, got {arguments.out}")
-        return _resume(Path(arguments.resume), given, arguments.dry_run)
-    return _begin(given, arguments.out, arguments.dry_run)
+        return _resume(Path(arguments.resume), given, arguments.dry_run, ranks)
+    return _begin(given, arguments.out, arguments.dry_run, ranks)
 
 
 def _absolute(path: str) -> str:
@@ -73,9 +84,9 @@ def _absolute(path: str) -> str:
         raise UserError(f"--data: {path} cannot be opened ({error})") from None
 
 
-def _begin(given: dict[str, Any], out: str | None, dry_run: bool) -> int:
+def _begin(given: dict[str, Any], out: str | None, dry_run: bool, launched: Ranks) -> int:
     preset = given.get("preset", "article")
-    config = replace(PRESETS[preset], **given).check()
+    config = _with_ranks(replace(PRESETS[preset], **given).check())
     path = Path(out) if out is not None else fresh_folder(preset, datetime.now())
     check_new_folder(path)
     backend = get_backend(config.backend, tf32=config.tf32)
@@ -91,12 +102,13 @@ def _begin(given: dict[str, Any], out: str | None, dry_run: bool) -> int:
         g_learning_rate=config.g_learning_rate,
         backend=backend,
     )
-    run = Run.create(path, config, gan, _data_facts(images), backend)
-    say(f"Run folder: {one_line(path)}")
-    return _train(Trainer(run, gan, images, backend))
+    with training_on(config, gan, 0, launched, _warn) as ranks:
+        run = Run.create(path, replace(config, ranks=ranks.size), gan, _data_facts(images), backend)
+        say(f"Run folder: {one_line(path)}")
+        return _train(Trainer(run, gan, images, backend, ranks=ranks))
 
 
-def _resume(path: Path, given: dict[str, Any], dry_run: bool) -> int:
+def _resume(path: Path, given: dict[str, Any], dry_run: bool, launched: Ranks) -> int:
     config, _ = _resumed_settings(path, given)
     backend = get_backend(config.backend, tf32=config.tf32)
     if dry_run:
@@ -121,7 +133,15 @@ def _resume(path: Path, given: dict[str, Any], dry_run: bool) -> int:
         for warning in warnings:
             _warn(warning)
         say(f"Run folder: {one_line(path)}, going on after {step} of {config.steps} steps")
-        return _train(Trainer(run, gan, images, backend, step=step))
+        begun_with, config = config.ranks, _with_ranks(config)
+        with training_on(config, gan, step, launched, _warn) as ranks:
+            if ranks.size != begun_with:
+                say(f"{ranks.size} of {begun_with or 'an unknown number of'} ranks: the last digits will differ")
+            return _train(Trainer(run, gan, images, backend, step=step, ranks=ranks))
+
+
+def _with_ranks(config: RunConfig) -> RunConfig:
+    return replace(config, ranks=rank_count(config))
 
 
 def _resumed_settings(path: Path, given: dict[str, Any]) -> tuple[RunConfig, dict[str, Any]]:
@@ -134,9 +154,7 @@ def _resumed_settings(path: Path, given: dict[str, Any]) -> tuple[RunConfig, dic
 
 
 def _train(trainer: Trainer) -> int:
-    with working_with(trainer.run.config.threads), worker_processes(trainer.backend) as backend:
-        trainer.move_to(backend)
-        status = trainer.train()
+    status = trainer.train()
     path = trainer.run.path
     if status:
         say(f"Stopped after {trainer.step} of {trainer.run.config.steps} steps; all is saved. To go on:")
@@ -207,6 +225,7 @@ def _parser() -> argparse.ArgumentParser:
         "everything; the last line printed goes on with the run)",
     )
     add_options(parser, RunConfig, PRESETS)
+    parser.add_argument("--threads", type=core_count, metavar="N", help="the former name of --ranks")
     add = parser.add_argument
     add("--out", type=path_name, metavar="RUN", help="new folder for the run (default: a fresh one under runs/)")
     add("--resume", type=path_name, metavar="RUN", help="go on with a run; --steps, --backend and --data may change")

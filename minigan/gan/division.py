@@ -6,50 +6,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from minigan.gan.step import GAN
-from minigan.nn.backend import Array, Shape
+from minigan.nn.backend import Array
 from minigan.ranks.adam import DividedAdam, Flat, move_params
+from minigan.ranks.batch_share import BatchShare
 from minigan.ranks.interface import Ranks
 from minigan.ranks.shared_memory import aligned
-
-
-class Division:
-    """A rank's share of batches of one size (`minigan.nn.share.Share`).
-
-    Parameters
-    ----------
-    ranks : Ranks
-    batch_size : int
-        Images in the whole batch, at least one for every rank.
-    image_shape : tuple of int
-    dtype : dtype
-        Of the images.
-    """
-
-    def __init__(self, ranks: Ranks, batch_size: int, image_shape: Shape, dtype: Any) -> None:
-        self.ranks, self.batch_size = ranks, batch_size
-        self.here = ranks.share(batch_size)
-        self.weight = (self.here.stop - self.here.start) / batch_size
-        self._fakes = ranks.own((-(-batch_size // ranks.size), *image_shape), dtype)
-
-    def stack(self, x: Array) -> Array:
-        """See `minigan.nn.share.Share`."""
-        return self.ranks.stack(x)
-
-    def gather_fakes(self, fakes: Array) -> Array | None:
-        """The fakes of the whole batch on rank 0, None elsewhere. Collective."""
-        self._fakes[: len(fakes)] = fakes
-        return self.ranks.gather(self._fakes, self.batch_size)
 
 
 def memory_bytes(gan: GAN, size: int, batch_size: int) -> int:
     """How much memory that all have `divide` takes, for `size` ranks."""
     flats = [Flat(network.params()) for network in (gan.generator, gan.discriminator)]
-    shared = 3 * sum(flat.nbytes for flat in flats) + (0 if gan.average is None else flats[0].nbytes)
+    shared = 3 * sum(flat.nbytes for flat in flats)
     own = max(flat.nbytes for flat in flats)
     images = -(-batch_size // size) * int(np.prod(gan.discriminator.input_shape)) * flats[0].dtype.itemsize
     return aligned(shared + size * (own + images) + 64 * 1024)
@@ -88,11 +58,11 @@ def divide(gan: GAN, ranks: Ranks, batch_size: int) -> GAN:
         optimizers.append(DividedAdam(adam, ranks, place, params, gradients))
     gan.g_optimizer, gan.d_optimizer = optimizers
     image_shape = gan.discriminator.input_shape
-    gan.division = Division(ranks, batch_size, image_shape, places[0].dtype)
+    gan.share = BatchShare(ranks, batch_size, image_shape, places[0].dtype)
     return gan
 
 
 def _states(gan: GAN) -> list[dict[str, Array]]:
-    average = [] if gan.average is None else [gan.average.state()]
-    networks = [gan.generator.state(), gan.discriminator.state()]
-    return [*networks, gan.g_optimizer.state(), gan.d_optimizer.state(), *average]
+    """All that ranks must have in common; the generator's average is rank 0's alone."""
+    parts = (gan.generator, gan.discriminator, gan.g_optimizer, gan.d_optimizer)
+    return [part.state() for part in parts]

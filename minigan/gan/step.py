@@ -45,8 +45,8 @@ from minigan.nn.losses import bce_with_logits_backward, bce_with_logits_forward
 from minigan.nn.network import Sequential
 from minigan.nn.ops import LIBRARY, Ops, sigmoid_forward
 from minigan.nn.optimizers import Adam
-from minigan.nn.share import Share
 from minigan.nn.rng import stream
+from minigan.ranks.batch_share import BatchShare
 
 D_LEARNING_RATE = 2e-4
 G_LEARNING_RATE = 1.5e-4
@@ -67,7 +67,7 @@ class GAN:
     g_optimizer: Adam
     d_optimizer: Adam
     average: GeneratorAverage | None = None
-    division: Share | None = None
+    share: BatchShare | None = None
 
     def painter(self) -> Sequential:
         """The generator to draw faces with: the average if there is one, ready for its present weights."""
@@ -191,7 +191,7 @@ def train_step(gan: GAN, inputs: StepInputs, moves: Array | None = None) -> Step
     StepResult
         Its fakes are as G drew them, not moved.
     """
-    with holding_blas(), share.having(gan.division):
+    with holding_blas(), share.having(gan.share):
         fakes = gan.generator.predict(inputs.noise, batch_size=len(inputs.noise))
         real, fake, move = inputs.real, fakes, None
         if moves is not None:

@@ -102,7 +102,9 @@ class DividedAdam(Adam):
         self._ranks.gather_slices(self._p)
 
     def complete(self) -> None:
-        """Bring all moments to all ranks. Collective."""
+        """Bring all moments to all ranks. Collective, unless memory is shared: there they are complete already."""
+        if self._ranks.shares_memory:
+            return
         self._ranks.gather_slices(self._m)
         self._ranks.gather_slices(self._v)
 

@@ -19,6 +19,10 @@ class RankError(RunError):
     """Another rank has failed, has been killed, or does not answer."""
 
 
+GO, SAVE, STOP = 1, 2, 3
+"""What comes next: another step, a checkpoint, or nothing."""
+
+
 class Ranks(ABC):
     """One rank's view of all of them.
 
@@ -42,11 +46,17 @@ class Ranks(ABC):
         rank = self.rank if rank is None else rank
         return slice(rank * count // self.size, (rank + 1) * count // self.size)
 
-    def goes_on(self, yes: bool) -> bool:
-        """Rank 0's word on whether there is to be another step."""
-        return yes
+    shares_memory = True
+    """Whether `shared` arrays are the same memory for all ranks."""
 
-    def abort(self, status: int) -> None:
+    def word(self, word: int) -> int:
+        """Rank 0's word on what comes next (GO, SAVE or STOP), for all; each gives its own where memory is shared.
+
+        There rank 0 need not say anything: it can save what all ranks have, and its end ends the others.
+        """
+        return word
+
+    def abort(self, status: int) -> None:  # noqa: B027 (where memory is shared, the end of rank 0 is enough)
         """End all ranks at once with this exit status, where nothing else would."""
 
     @abstractmethod
@@ -67,7 +77,7 @@ class Ranks(ABC):
 
     @abstractmethod
     def scatter_sum(self, own: Array) -> list[Array]:
-        """This rank's slice of every rank's flat `own` array, in order; what they hold is added by the caller.
+        """Get this rank's slice of every rank's flat `own` array, in order; what they hold is added by the caller.
 
         They may be read until the next collective call.
         """

@@ -29,7 +29,7 @@ def launched_size() -> int | None:
 
 
 class MPI(Ranks):
-    """This process's place among those that the launcher has started.
+    """A process's place among those that the launcher has started.
 
     Raises
     ------
@@ -37,9 +37,11 @@ class MPI(Ranks):
         If mpi4py, or the MPI library that it needs, is not installed.
     """
 
+    shares_memory = False
+
     def __init__(self) -> None:
         try:
-            from mpi4py import MPI as library
+            from mpi4py import MPI as library  # noqa: N811
         except (ImportError, RuntimeError) as error:
             raise UserError(
                 f"started by an MPI launcher, but mpi4py cannot be used ({error}); "
@@ -60,11 +62,11 @@ class MPI(Ranks):
         """End all ranks at once: for a rank that cannot go on."""
         self._comm.Abort(status)
 
-    def goes_on(self, yes: bool) -> bool:
-        """See `Ranks.goes_on`."""
-        word = np.array([yes])
-        self.broadcast(word)
-        return bool(word[0])
+    def word(self, word: int) -> int:
+        """See `Ranks.word`."""
+        said = np.array([word])
+        self.broadcast(said)
+        return int(said[0])
 
     def stack(self, x: Array) -> Array:
         """See `Ranks.stack`."""

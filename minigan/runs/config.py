@@ -19,7 +19,7 @@ from minigan.nn.geometry import IMAGE_SIZES
 from minigan.nn.rng import MAX_SEED
 from minigan.runs.settings import check_values, declared_settings, has_type_of, setting
 from minigan.runs.settings import option as option
-from minigan.system.cli import core_count, path_name
+from minigan.system.cli import path_name
 from minigan.system.errors import UserError
 
 MAX_CONFIG_BYTES = 4 << 20
@@ -77,15 +77,14 @@ class RunConfig:
     tf32: bool = setting(
         False,
         "on a GPU, multiply matrices in tf32: faster and less exact (default: no)",
-        after="threads",
+        after="ranks",
         fixed=False,
         added_later=True,
     )
-    threads: int = setting(  # 0: all. The option itself is stricter: a config.json may come from a larger machine.
+    ranks: int = setting(  # 0: not decided yet. Runs that began before there were ranks have none.
         0,
-        "cores to work on with numpy (default: all)",
+        "processes to train with, each on one core (default: one for each physical core)",
         range=(0, 1024),
-        parse=core_count,
         fixed=False,
         added_later=True,
     )
@@ -227,6 +226,7 @@ def read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
             raise ValueError("it has no settings")
         _insist_on_flat(about)
         settings = about.pop("settings")
+        _take_threads_for_ranks(settings)
         known = declared_settings(RunConfig)
         for each, told in known:
             if each.name not in settings and not told.added_later:
@@ -241,6 +241,15 @@ def read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
     except (OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path}: no run's configuration ({reason or type(error).__name__})") from None
+
+
+def _take_threads_for_ranks(settings: dict[str, Any]) -> None:
+    """Runs that began before there were ranks say how many threads they had; one thread did what one rank does."""
+    if "ranks" not in settings:
+        threads = settings.pop("threads", 0)
+        if not has_type_of(0, threads):
+            raise ValueError(f"threads is {repr(threads)[:60]}")
+        settings["ranks"] = 1 if threads == 1 else 0
 
 
 def _insist_on_flat(about: object) -> None:

@@ -82,7 +82,9 @@ def _of_version_2(folder: Path) -> float:
 
 def _of_version_1(folder: Path) -> float:
     try:
-        quota, period = (int((folder / f"cpu.cfs_{name}_us").read_text(encoding="ascii")) for name in ("quota", "period"))
+        quota, period = (
+            int((folder / f"cpu.cfs_{name}_us").read_text(encoding="ascii")) for name in ("quota", "period")
+        )
         return math.inf if quota <= 0 else quota / period
     except (OSError, ValueError, ZeroDivisionError):
         return math.inf

@@ -27,12 +27,11 @@ from tqdm import tqdm
 from minigan.data.image_set import ImageSet, Prefetcher
 from minigan.evaluation import run_page
 from minigan.evaluation.diagnosis import diagnose_numbers, one_liner
-from minigan.fast.cpu.process_pool import WorkerProcessError
-from minigan.gan.augment import draw_moves
 from minigan.gan.models import NOISE_SIZE
-from minigan.gan.step import GAN, METRICS, RecordedStep, StepResult, draw_inputs, train_step
+from minigan.gan.step import GAN, METRICS, RecordedStep, StepResult, train_step
 from minigan.nn.backend import Array, Backend
 from minigan.nn.rng import stream
+from minigan.ranks.interface import ALONE, GO, SAVE, STOP, RankError, Ranks
 from minigan.runs import health
 from minigan.runs.checkpoint import NotFiniteError
 from minigan.runs.layout import FACES_PER_IMAGE, METRICS_NAME, REPORT_NAME, VITALS_NAME
@@ -41,6 +40,7 @@ from minigan.runs.run_records import read_rows
 from minigan.system.console import complain, one_line, say
 from minigan.system.errors import RunError
 from minigan.training import run_images
+from minigan.training.ranks import are_fakes_wanted, complete_moments, inputs_of, part_of, whole_fakes
 
 if TYPE_CHECKING:
     from minigan.evaluation.metrics import Yardstick
@@ -100,13 +100,23 @@ class Trainer:
         Finished steps.
     progress : bool
         Whether to show a progress bar on stderr.
+    ranks : Ranks
+        This process is number 0 of them, and the GAN is divided among them.
     """
 
     def __init__(
-        self, run: Run, gan: GAN, images: ImageSet, backend: Backend, *, step: int = 0, progress: bool = True
+        self,
+        run: Run,
+        gan: GAN,
+        images: ImageSet,
+        backend: Backend,
+        *,
+        step: int = 0,
+        progress: bool = True,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.run, self.gan, self.images, self.backend, self.step = run, gan, images, backend, step
-        self._progress = progress
+        self._progress, self._ranks = progress, ranks
         self._ring = MetricRing(backend)
         self._saved_at = time.monotonic()
         self._began_at = step
@@ -119,12 +129,6 @@ class Trainer:
         noise = stream(config.seed, "pictures").standard_normal((SUMMARY_FACES, 1, 1, NOISE_SIZE), np.float32)
         self._fixed_noise = backend.asarray(noise)
         self._yardstick: Yardstick | None = None
-
-    def move_to(self, backend: Backend) -> None:
-        """Go on with all arrays on another backend of the same array module."""
-        if backend is not self.backend:
-            self.backend = backend
-            self.gan.to(backend)
 
     def train(self) -> int:
         """Run to the last step, or until told to stop.
@@ -161,6 +165,7 @@ class Trainer:
                 self._timed = self.step, time.monotonic()
                 self._write_report(run_page.RUNNING)
                 while self.step < config.steps and not requests:
+                    self._ranks.word(GO)
                     self._one_step(batches, bar)
                     bar.update()
                 self._read_metrics(bar)
@@ -168,6 +173,7 @@ class Trainer:
                 self._summarise()
                 if self.step % config.save_every:
                     self._say_diagnosis(bar)
+                self._ranks.word(STOP)
                 if self.step == config.steps:
                     end = run_page.FINISHED
                 return 128 + requests[0] if requests and self.step < config.steps else 0
@@ -178,7 +184,7 @@ class Trainer:
             end, words = run_page.FAILED, f"after step {self.step - 1} {error}; {self._what_is_kept()}"
             self._note_not_finite(self.step - 1, f"after step {self.step - 1} {error}")
             raise RunError(words, exit_status=3) from None
-        except WorkerProcessError as error:
+        except RankError as error:
             end, words = run_page.FAILED, f"{error}; {self._what_is_kept()}"
             raise RunError(words) from None
         except RunError as error:
@@ -193,18 +199,16 @@ class Trainer:
         is_sample, is_save = step % config.sample_every == 0, (step + 1) % config.save_every == 0
         if is_sample:
             self._save_fixed_faces(step)
-        inputs = draw_inputs(batches.batch(step), config.seed, step, self.backend)
+        inputs, moves = inputs_of(config, batches.batch(step), step, self.backend)
         before = health.weights_of(self.gan) if health.is_due(step) else None
-        more = []
-        if config.translate:
-            more = [draw_moves(config.batch_size, config.image_size, config.seed, step, self.backend)]
-        result = self._train_step(inputs, *more)
-        if before is not None:
-            self.run.append(VITALS_NAME, step, health.measure(inputs.real, result.fakes, before, self.gan))
-        if is_sample:
-            run_images.save_faces(
-                self.run.path, step, self.backend.to_host(result.fakes[:FACES_PER_IMAGE]), fixed=False
-            )
+        result = self._train_step(*part_of(self.gan, inputs, moves))
+        if are_fakes_wanted(config, step):
+            fakes = whole_fakes(self.gan, result.fakes)
+            if before is not None:
+                self.run.append(VITALS_NAME, step, health.measure(inputs.real, fakes, before, self.gan))
+            if is_sample:
+                faces = self.backend.to_host(fakes[:FACES_PER_IMAGE])
+                run_images.save_faces(self.run.path, step, faces, fixed=False)
         self.step += 1
         # After the first step, too: what a plot needs is loaded, and found missing, now and not hours later.
         is_plot = is_save or step == self._began_at
@@ -312,6 +316,8 @@ class Trainer:
     def _save_checkpoint(self) -> None:
         self._log_speed()
         if self.run.last_checkpoint() != self.step:
+            self._ranks.word(SAVE)
+            complete_moments(self.gan)
             self.run.save_checkpoint(self.gan, self.step)
         self._saved_at = time.monotonic()
 

@@ -26,9 +26,9 @@ from tqdm import tqdm
 from minigan.data import cache
 from minigan.data.drawn import faces
 from minigan.data.image_set import ImageSet, in_order
-from minigan.system.processes import MAX_WORKERS, begin_work, starting_workers
 from minigan.nn.rng import MAX_SEED
 from minigan.system.errors import UserError
+from minigan.system.processes import MAX_WORKERS, begin_work, starting_workers
 
 DEFAULT_COUNT = 20_000
 FEW = 200

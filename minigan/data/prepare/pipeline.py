@@ -37,10 +37,10 @@ from minigan.data.images.near_duplicates import Seen, require_imagehash
 from minigan.data.prepare.face_detector import Detector
 from minigan.data.prepare.prepared_file import Cut, PreparedFile, Settings, prepare_file
 from minigan.data.prepare.tally import Tally
-from minigan.system.processes import MAX_WORKERS, begin_work, starting_workers
 from minigan.system.atomic_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, remove_temporaries
 from minigan.system.errors import RunError, UserError
 from minigan.system.lock import LOCK_NAME, FolderLock
+from minigan.system.processes import MAX_WORKERS, begin_work, starting_workers
 
 PICTURES = "pictures"
 """Folder of the prepared pictures, in the target."""
