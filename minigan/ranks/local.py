@@ -42,6 +42,9 @@ MEETING_SECONDS = 600.0
 START_SECONDS = 60.0
 """How long a rank may take to start."""
 
+END_SECONDS = 5.0
+"""How long the others may take to end."""
+
 STARTING, READY, FAILED = 0, 1, 2
 _LINE = 16  # words from one rank's to the next's: two lines of the cache, which processors fetch in pairs
 _WORDS = 512  # of a message about a failure
@@ -159,7 +162,7 @@ class Local(Ranks):
         places = self._exchange[(self._meetings + 1) % 2]
         places[self.rank, : x.nbytes].view(x.dtype)[:] = x.reshape(-1)
         self.meet()
-        return places[: self.size, : x.nbytes].view(x.dtype).reshape(self.size, *x.shape)
+        return places[: self.size, : x.nbytes].view(x.dtype).reshape(self.size, *x.shape).copy()
 
     def broadcast(self, x: Array) -> None:
         """See `Ranks.broadcast`."""
@@ -330,7 +333,7 @@ def _wait_for_start(board: _Board, processes: dict[int, BaseProcess]) -> dict[in
 def _end(board: _Board, processes: dict[int, BaseProcess]) -> None:
     """Tell all ranks that it is over; those that do not hear it within seconds are killed."""
     board.put_common(_ENDED, 1)
-    until = time.monotonic() + 5
+    until = time.monotonic() + END_SECONDS
     for process in processes.values():
         process.join(max(0.0, until - time.monotonic()))
         if process.exitcode is None:

@@ -1,0 +1,169 @@
+"""Ranks that cannot start, fail, hang or lose their parent: one line, within seconds, and nothing is left behind."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from places import ROOT, SUPPORT
+from rank_programs import exchanges, failing, waiting
+
+from minigan.ranks import local
+from minigan.ranks.interface import RankError
+
+
+def start(program, *arguments, size=3, warn=None, room=1 << 20):
+    return local.start(program, arguments, size=size, memory_bytes=room, warn=warn or pytest.fail)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("raises", r"rank 1 of 3 has failed: ValueError: one value too many"),
+        ("is killed", r"rank 1 of 3 has ended \(signal 9\)"),
+        ("exits", r"rank 1 of 3 has ended \(exit status 3\)"),
+    ],
+)
+def test_a_rank_that_fails_ends_all(how, said):
+    began = time.monotonic()
+    with pytest.raises(RankError, match=said), start(failing, how) as ranks:
+        failing(ranks, how)
+    assert time.monotonic() - began < 30
+
+
+def test_a_rank_that_hangs_is_found(monkeypatch):
+    monkeypatch.setattr(local, "MEETING_SECONDS", 1.0)
+    monkeypatch.setattr(local, "END_SECONDS", 0.5)
+    with (
+        pytest.raises(RankError, match=r"rank 1 of 3 has not answered for [1-9]\d* s"),
+        start(failing, "hangs") as ranks,
+    ):
+        failing(ranks, "hangs")
+
+
+def test_the_end_of_rank_0_ends_the_others():
+    with pytest.raises(KeyError, match="mine"), start(failing, "") as ranks:
+        ranks.stack(np.zeros(3))
+        raise KeyError("mine")
+    time.sleep(0.1)
+    assert not any("minigan-rank" in name for name in children())
+
+
+def children():
+    import multiprocessing
+
+    return [process.name for process in multiprocessing.active_children()]
+
+
+def test_without_memory_there_is_one_rank(monkeypatch):
+    def none(size):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(local, "SharedMemory", none)
+    lines = []
+    with start(exchanges, warn=lines.append) as ranks:
+        assert ranks.size == 1
+    assert lines == ["there is no shared memory for 3 ranks (No space left on device); going on with 1"]
+
+
+def test_without_processes_there_is_one_rank(monkeypatch):
+    monkeypatch.setattr(
+        "multiprocessing.process.BaseProcess.start",
+        lambda self: (_ for _ in ()).throw(OSError(11, "Resource temporarily unavailable")),
+    )
+    lines = []
+    with start(exchanges, warn=lines.append) as ranks:
+        assert ranks.size == 1
+    assert "rank 1 cannot be started (Resource temporarily unavailable)" in lines[0]
+    assert lines[0].endswith("going on with 1 of 3 ranks")
+
+
+SITE = "import os, sys; {what}\n"
+
+
+@pytest.mark.parametrize(
+    ("what", "ranks", "said"),
+    [
+        ("print('hello from sitecustomize'); print('and more', file=sys.stderr)", 3, ""),
+        ("'spawn_main' in str(sys.argv) + str(sys.orig_argv) and os._exit(7)", 1, "ended at its start (exit status 7)"),
+    ],
+)
+def test_what_happens_while_a_rank_starts(tmp_path, what, ranks, said):
+    """Whatever is printed then disturbs nobody; a rank that ends then is done without."""
+    (tmp_path / "sitecustomize.py").write_text(SITE.format(what=what), encoding="ascii")
+    script = (
+        "import sys; from rank_programs import exchanges, check_exchanges; from minigan.ranks import local\n"
+        "with local.start(exchanges, (), size=3, memory_bytes=1 << 20, warn=lambda line: print('WARNED', line)) as r:\n"
+        "    found = exchanges(r); check_exchanges(found, r.size); print('RANKS', r.size)\n"
+    )
+    path = os.pathsep.join(map(str, (tmp_path, SUPPORT, ROOT)))
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"RANKS {ranks}" in done.stdout
+    assert said in done.stdout
+    assert ("WARNED" in done.stdout) == bool(said)
+
+
+def test_packages_that_only_the_parents_path_has_are_found(tmp_path):
+    script = (
+        f"import sys; sys.path[:0] = [{str(SUPPORT)!r}, {str(ROOT)!r}]\n"
+        "from rank_programs import exchanges, check_exchanges; from minigan.ranks import local\n"
+        "with local.start(exchanges, (), size=2, memory_bytes=1 << 20, warn=print) as r:\n"
+        "    check_exchanges(exchanges(r), 2); print('GOOD')\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "GOOD\n", done.stderr
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc")
+def test_nothing_is_left_of_a_killed_parent(tmp_path):
+    file = tmp_path / "pids"
+    script = (
+        "import sys; from rank_programs import sleeping; from minigan.ranks import local\n"
+        "with local.start(sleeping, (sys.argv[1],), size=3, memory_bytes=1 << 20, warn=print) as r:\n"
+        "    sleeping(r, sys.argv[1])\n"
+    )
+    path = os.pathsep.join(map(str, (SUPPORT, ROOT)))
+    with subprocess.Popen([sys.executable, "-c", script, file], env={**os.environ, "PYTHONPATH": path}) as process:
+        until = time.monotonic() + 30
+        while not file.exists() or len(file.read_text().split()) < 3:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        pids = [int(pid) for pid in file.read_text().split()]
+        process.kill()
+    until = time.monotonic() + 20
+    while any(is_alive(pid) for pid in pids):
+        assert time.monotonic() < until, "ranks outlive rank 0"
+        time.sleep(0.01)
+    assert not list(Path("/dev/shm").glob("minigan*"))
+
+
+def is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_rank_that_waits_sleeps():
+    """A second's wait costs a small part of a core."""
+    with start(waiting, 1.0, size=2) as ranks:
+        used = waiting(ranks, 1.0)
+    assert used < 0.3
+
+
+def test_more_than_a_place_holds_is_refused():
+    with start(exchanges, size=2) as ranks, pytest.raises(ValueError, match="65536 bytes"):
+        ranks.stack(np.zeros(10_000))
