@@ -517,9 +517,10 @@ def test_no_value_becomes_html(tmp_path, given):
     assert words.count(r"\u003cimg src=x onerror=alert(1)\u003e") > 4
 
 
-def test_the_template_uses_every_value_and_does_without_none(tmp_path, given, run):
+def test_the_template_uses_every_value_and_does_without_none(tmp_path, given, long_run, run):
     names, used = set(), set()
-    for folder, state in ((rich_run(tmp_path / "run"), run_page.FINISHED), (run, run_page.RUNNING)):
+    rich = rich_run(tmp_path / "rich")
+    for folder, state in ((rich, run_page.FINISHED), (long_run, run_page.STOPPED), (run, run_page.RUNNING)):
         write(folder, state)
         values = {name: value for name, value in given.items() if name not in ("title", "light", "dark")}
         names |= values.keys()
