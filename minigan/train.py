@@ -17,7 +17,6 @@ from typing import Any
 
 from minigan.data.image_set import ImageSet
 from minigan.data.images.image_folder import check_folder, describe_skipped
-from minigan.data.open import open_images
 from minigan.fast.cpu.process_pool import worker_processes
 from minigan.fast.cpu.thread_pool import working_with
 from minigan.gan.models import discriminator, generator
@@ -27,6 +26,7 @@ from minigan.runs.config import PRESETS, RunConfig, resumed_config
 from minigan.runs.run_folder import Run, check_new_folder, fresh_folder, lock_run
 from minigan.runs.run_records import expect_checkpoint, finished_steps, newest_step, open_config
 from minigan.runs.settings import add_options
+from minigan.runs.training_images import counts_if_changed, image_facts, open_training_images
 from minigan.system.cli import Parser, path_name, run_command
 from minigan.system.console import complain, one_line, say
 from minigan.system.errors import UserError
@@ -91,7 +91,7 @@ def _begin(given: dict[str, Any], out: str | None, dry_run: bool) -> int:
         g_learning_rate=config.g_learning_rate,
         backend=backend,
     )
-    run = Run.create(path, config, gan, _data_facts(images), backend)
+    run = Run.create(path, config, gan, {"images": image_facts(images)}, backend)
     say(f"Run folder: {one_line(path)}")
     return _train(Trainer(run, gan, images, backend))
 
@@ -148,13 +148,11 @@ def _train(trainer: Trainer) -> int:
 
 
 def _open_images(config: RunConfig) -> ImageSet:
-    images = open_images(config.data, image_size=config.image_size, count=config.faces if config.data is None else None)
+    images = open_training_images(config)
     if images.skipped:
         _warn(describe_skipped(images.skipped, len(images)))
     if config.metrics_every:
-        from minigan.evaluation.metrics import (
-            check_count,  # brings Pillow and the drawn faces' painter, which few runs need
-        )
+        from minigan.evaluation.metrics import check_count  # late: it brings Pillow and the painter of drawn faces
 
         check_count(images)
     if len(images) < config.batch_size:
@@ -165,17 +163,9 @@ def _open_images(config: RunConfig) -> ImageSet:
     return images
 
 
-def _data_facts(images: ImageSet) -> dict[str, Any]:
-    return {"images": {"source": images.source, "count": len(images), "fingerprint": images.fingerprint}}
-
-
 def _warn_if_changed(images: ImageSet, about: dict[str, Any]) -> None:
-    before = about.get("images")
-    if isinstance(before, dict) and before.get("fingerprint") != images.fingerprint:
-        _warn(
-            f"the images have changed since the run began (then {before.get('count')}, now {len(images)}): "
-            "the run goes on, but not as it would have"
-        )
+    if counts := counts_if_changed(images, about):
+        _warn(f"the images have changed since the run began ({counts}): the run goes on, but not as it would have")
 
 
 def _describe(config: RunConfig, path: Path, done: int) -> int:

@@ -25,11 +25,11 @@ import numpy.typing as npt
 
 from minigan.data.drawn import modes
 from minigan.data.image_set import ImageSet
+from minigan.evaluation.samples import draw_faces
 from minigan.gan.models import NOISE_SIZE
 from minigan.nn.backend import Array, Backend
 from minigan.nn.network import Sequential
 from minigan.nn.rng import stream
-from minigan.pages.plots import to_uint8
 from minigan.system.errors import UserError
 
 Pictures = npt.NDArray[np.uint8]
@@ -87,17 +87,10 @@ def draw_samples(generator: Sequential, count: int, seed: int, backend: Backend)
     Returns
     -------
     numpy.ndarray of shape (count, S, S, 3), uint8, or None
-        None if the generator draws values that are no numbers.
+        None if the generator draws NaN.
     """
     noise = stream(seed, "metrics", _NOISE).standard_normal((count, 1, 1, NOISE_SIZE), np.float32)
-    faces = np.empty((count, *generator.output_shape()), np.uint8)
-    for a in range(0, count, _CHUNK):
-        with np.errstate(all="ignore"):
-            batch = backend.to_host(generator.predict(backend.asarray(noise[a : a + _CHUNK])))
-        if not np.isfinite(batch).all():
-            return None
-        faces[a : a + _CHUNK] = to_uint8(batch)
-    return faces
+    return draw_faces(generator, noise, backend, batch_size=_CHUNK)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
