@@ -528,7 +528,7 @@ ARCHIVES = {
     "bomb.tar.gz": (lambda: tar_of(("zeros.png", bytes(40 << 20), tarfile.REGTYPE), mode="w:gz"), 0, ""),
     "nested.zip": (lambda: zip_of(("inside.zip", zip_of())), 0, ""),
     "same-name.tar": (lambda: tar_of(("good.png", picture(), tarfile.REGTYPE)), 0, ""),
-    "lies.zip": (zip_that_lies_about_sizes, 2, "no picture is left"),
+    "lies.zip": (zip_that_lies_about_sizes, 2, "no image is left"),
     "claims.tar": (lambda: tar_that_claims(2**40), 0, ""),
     "cut.zip": (lambda: zip_of()[:-30], 2, "neither a folder nor an archive"),
     "cut.tar": (lambda: tar_of()[:1500], 2, ""),
@@ -662,7 +662,7 @@ ARGUMENTS = [
     ("prepare", ["DATA", "PLACE/new", "--margin", "1e999"], "--margin: must be between 1 and 4"),
     ("prepare", ["DATA", "PLACE/new", "--min-side", "-1"], "--min-side: must be 1 or more"),
     ("prepare", ["DATA", "PLACE/new", "--workers", "0"], "--workers: must be 1 or more, got 0"),
-    ("prepare", ["DATA", "PLACE/new", "--no-face", "crop"], "without --cascade nobody looks for faces"),
+    ("prepare", ["DATA", "PLACE/new", "--no-face", "crop"], "without --cascade no faces are searched for"),
     ("prepare", ["DATA", "PLACE/new", "--cascade", "PLACE/nothing.xml"], ""),
     ("prepare", ["DATA", "PLACE/new", "--cascade", "PLACE"], ""),
     ("prepare", ["DATA", "PLACE/new", "--cascade", "DATA/good0.png"], ""),
@@ -716,7 +716,7 @@ def cases():
 
 
 def _picture_cases():
-    alone = {"train": "", "data": "", "prepare": "no picture is left"}
+    alone = {"train": "", "data": "", "prepare": "no image is left"}
     for command, arguments in OF_PICTURES.items():
         for name, (_, says) in UNREADABLE_PICTURES.items():
             says = alone[command] or says

@@ -274,7 +274,7 @@ def test_a_picture_without_a_face(source, target, crop):
     fill(source, 1)
     picture(1, 64).save(source / "001.png")
     if not crop:
-        with pytest.raises(UserError, match=r"no picture is left of 2 files in .*: 2 no face found"):
+        with pytest.raises(UserError, match=r"no image is left of 2 files in .*: 2 no face found"):
             run(source, target, NOWHERE)
         return
     tally, found = run(source, target, NOWHERE, crop_faceless=True)
@@ -594,7 +594,7 @@ def test_sources_that_are_refused(tmp_path, target):
 def test_an_empty_folder_is_a_fine_target_and_stays_if_nothing_comes_of_it(source, target):
     target.mkdir()
     (source / "x.png").write_bytes(b"")
-    with pytest.raises(UserError, match=r"no picture is left of the only file in .*: 1 empty file"):
+    with pytest.raises(UserError, match=r"no image is left of the only file in .*: 1 empty file"):
         run(source, target)
     assert list(target.iterdir()) == []
     fill(source, 1)
@@ -689,13 +689,13 @@ def test_summary_and_reports(source, target, capsys):
     assert out.splitlines() == [
         f"Kept 30 of 34 files of {source}, as {target / 'pictures' / '000000.png'} to 000029.png (32 x 32)",
         "  dropped       1 cannot be read: 1 empty file (0 bytes)",
-        "  dropped       1 not a picture: 1 not an image",
+        "  dropped       1 not an image: 1 not an image",
         "  dropped       1 near-grey",
         "  dropped       1 near-duplicate",
         f"Look at {target / 'report.html'}, and fill in whose drawings they are in DATACARD.md. Then:",
         f"  python -m minigan.train --data {target} --image-size 32",
     ]
-    assert "warning: Only 30 pictures; a few thousand" in err
+    assert "warning: Only 30 images; a few thousand" in err
     report = json.loads((target / "report.json").read_text(encoding="utf-8"))
     assert report["kept"] == 30
     assert report["dropped"]["count"] == 4
@@ -710,7 +710,7 @@ def test_summary_and_reports(source, target, capsys):
     assert "| Licence, and whether they" in card
     assert card.count("(fill in)") == 5
     assert "| dropped: near-duplicate | 1 |" in card
-    assert "Nobody looked for faces" in card
+    assert "No faces were searched for" in card
     assert f"    python -m minigan.prepare {source} {target} --size 32 --colour-only --workers 1\n" in card
     assert len(rows(target)) == 34
 
@@ -771,7 +771,7 @@ def test_what_was_done_says_what_was_done():
         "biggest face found, 1.5 times",
         "filled up",
         "if no face was found",
-        "next to no colours",
+        "almost no colours",
         "nearly equal",
     ):
         assert words in full
