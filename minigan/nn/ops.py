@@ -73,7 +73,7 @@ def dense_backward(
     dy : Array of shape (N, O)
     cache : DenseCache
     input_grad, param_grads : bool
-        Whether dx, and whether dw and db are wanted; what is not wanted is None.
+        Whether to compute dx, and whether to compute dw and db. A gradient that is not computed is None.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def conv2d_backward(
     dy : Array of shape (N, Ho, Wo, O)
     cache : ConvCache
     input_grad, param_grads : bool
-        Whether dx, and whether dw and db are wanted; what is not wanted is None.
+        Whether to compute dx, and whether to compute dw and db. A gradient that is not computed is None.
 
     Returns
     -------
@@ -208,7 +208,7 @@ def conv2d_transpose_backward(
     dy : Array of shape (N, Ho, Wo, O)
     cache : ConvCache
     input_grad, param_grads : bool
-        Whether dx, and whether dw and db are wanted; what is not wanted is None.
+        Whether to compute dx, and whether to compute dw and db. A gradient that is not computed is None.
 
     Returns
     -------
@@ -416,7 +416,7 @@ def batch_norm_forward(x: Array, gamma: Array, beta: Array, eps: float = 1e-3) -
     Raises
     ------
     ValueError
-        If there is only one value per channel: y would be beta whatever x is.
+        If there is only one value per channel: y would be beta for every x.
 
     References
     ----------
@@ -445,7 +445,7 @@ def batch_norm_backward(
     dy : Array of shape (..., C)
     cache : BatchNormCache
     input_grad, param_grads : bool
-        Whether dx, and whether dgamma and dbeta are wanted; what is not wanted is None.
+        Whether to compute dx, and whether to compute dgamma and dbeta. A gradient that is not computed is None.
 
     Returns
     -------

@@ -378,7 +378,7 @@ def update_moving_averages(
     mean, variance : Array of shape (C,)
         Of the batch.
     correction : float
-        What the variance is multiplied by first.
+        Factor for the variance.
     momentum : float
     """
     names = ("moving_mean", "biased_mean", "moving_variance", "biased_variance", "updates")
