@@ -1,9 +1,9 @@
 """Judge a run: ``python -m minigan.evaluate RUN``.
 
-Draws faces with the run's newest generator (of a run with ``--ema``: its average, unless ``--raw``), measures them
-against the images that it was trained on (`minigan.evaluation.metrics`), and examines the run's log
-(`minigan.evaluation.diagnosis`). Prints a table with a plain word on every number, and leaves evaluation.json and
-evaluation.png in the run's folder. The run may still be going on.
+Draws faces with the run's newest generator (with its average, if the run has ``--ema`` and the command no ``--raw``),
+measures them against the images that it was trained on (`minigan.evaluation.metrics`), and examines the run's log
+(`minigan.evaluation.diagnosis`). Prints a table with a few plain words about each number, and writes evaluation.json
+and evaluation.png to the run folder. The run may still be going on.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         save_sheet(out / PICTURE_NAME, measures, faces, neighbours, images.images)
         write_text(out / JSON_NAME, json.dumps(result, indent=2, allow_nan=False) + "\n")
         if out == run:
-            renew(run)  # the report shows them, too
+            renew(run)  # it shows the measures, too
     except OSError as error:
         raise RunError(f"cannot write to {out}: {error.strerror or error}") from None
     say(f"Written: {one_line(out / JSON_NAME)}, {one_line(out / PICTURE_NAME)}")
@@ -154,7 +154,7 @@ def _say_table(measures: dict[str, Measurement], count: int) -> None:
         label, form, words = describe(name, m, count)
         say(f"  {label:<30}{form(m.value):>9}{form(m.real):>9}{form(m.noise):>9}  {words}")
     say(
-        '\n  "real" is what real pictures score in the samples\' place, "chance" what two halves of them differ by\n'
+        '\n  "real" is what real images score in the samples\' place, "chance" what two halves of them differ by\n'
         "  (docs/metrics.md says what each number means).\n"
     )
 

@@ -1,7 +1,7 @@
 """Draw faces with a trained generator: ``python -m minigan.sample RUN``.
 
 The generator runs in inference mode, from noise that is a function of the seed, so the same command draws the same
-faces. Of a run with ``--ema`` it is the generator's average that draws, unless ``--raw`` asks for the generator itself.
+faces. For a run with ``--ema``, the generator's average draws them, unless ``--raw`` asks for the generator itself.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--out: {out} exists already; --force replaces it")
     columns = count if arguments.interpolate else None
     if not fits(out, count, generator.output_shape()[0], columns=columns):
-        raise UserError(f"--out: a {out.suffix} file cannot hold so large a picture; try .png")
+        raise UserError(f"--out: a {out.suffix} file cannot hold so large an image; try .png")
     noise = interpolation(arguments.seed, count) if arguments.interpolate else random_noise(arguments.seed, count)
     with working_with(arguments.threads):
         faces = draw_faces(generator.to(backend), noise, backend, batch_size=64, progress=True)

@@ -1,7 +1,7 @@
 """Train the DCGAN: ``python -m minigan.train``.
 
-Without arguments this is the article's run, 10,000 steps of 64 pictures, on drawn faces. This file reads the command
-line, opens what it names, and hands over to `minigan.training.trainer`.
+Without arguments this is the article's run, 10,000 steps of 64 images, on drawn faces. This file reads the command
+line, opens the images and the run folder, builds the networks, and calls `minigan.training.trainer`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _absolute(path: str) -> str:
     try:
         return str(Path(path).resolve())
-    except (OSError, RuntimeError) as error:  # a loop of links; a current folder that is gone
+    except (OSError, RuntimeError) as error:  # links that form a circle; a current folder that is gone
         raise UserError(f"--data: {path} cannot be opened ({error})") from None
 
 
@@ -106,7 +106,8 @@ def _resume(path: Path, given: dict[str, Any], dry_run: bool) -> int:
         say(f"{one_line(path)} is finished: all {done} steps are done; --steps N goes further")
         return 0
     with lock_run(path) as lock:
-        config, about = _resumed_settings(path, given)  # once more: from here on nobody else changes them
+        # Again, because only now that the folder is locked no other process can change them.
+        config, about = _resumed_settings(path, given)
         expect_checkpoint(path, config)
         images = _open_images(config)
         _warn_if_changed(images, about)
@@ -169,7 +170,7 @@ def _warn_if_changed(images: ImageSet, about: dict[str, Any]) -> None:
 
 
 def _describe(config: RunConfig, path: Path, done: int) -> int:
-    """Say what would happen; write nothing."""
+    """Print what would be done; write nothing."""
     if config.data is not None:
         check_folder(config.data)
     for build in (discriminator, generator):

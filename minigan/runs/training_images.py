@@ -1,4 +1,4 @@
-"""The images that a run learns from: opening them again, and noticing that they are others than at its beginning."""
+"""The images that a run learns from: opening them, and noticing when they are not those that the run began with."""
 
 from __future__ import annotations
 
