@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from minigan.data.cache import printable
 from minigan.data.images.near_duplicates import MAX_BITS, MAX_COLOUR_DIFFERENCE
 from minigan.data.prepare.prepared_file import Settings
 from minigan.data.prepare.tally import KINDS, SIDES, Tally
+from minigan.data.printable_text import printable
 from minigan.pages.html import plural
 
 FEW_IMAGES = 2_000

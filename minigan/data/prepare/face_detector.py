@@ -20,8 +20,8 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from minigan.data.cache import printable
 from minigan.data.images.decode import system_reason
+from minigan.data.printable_text import printable
 from minigan.system.errors import UserError
 
 SEARCHED_SIDE = 640

@@ -26,7 +26,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from minigan.data.cache import printable
 from minigan.data.image_set import in_order
 from minigan.data.images import decode
 from minigan.data.images.archive import Member, open_archive
@@ -36,6 +35,7 @@ from minigan.data.images.near_duplicates import Seen, require_imagehash
 from minigan.data.prepare.face_detector import Detector
 from minigan.data.prepare.prepared_file import Cut, PreparedFile, Settings, prepare_file
 from minigan.data.prepare.tally import Tally
+from minigan.data.printable_text import printable
 from minigan.data.workers import MAX_WORKERS, begin_work, starting_workers
 from minigan.system.atomic_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, remove_temporaries
 from minigan.system.errors import RunError, UserError

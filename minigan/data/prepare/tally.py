@@ -13,7 +13,8 @@ from typing import Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from minigan.data.cache import printable, sealed
+from minigan.data.cache import finish_fingerprint
+from minigan.data.printable_text import printable
 
 KINDS = {
     "unreadable": "cannot be read",
@@ -222,7 +223,7 @@ class Tally:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the kept images, equal to `minigan.data.cache.fingerprint`; a run has it in its config.json."""
-        return sealed(self._digest, (self.kept, self.size, self.size, 3))
+        return finish_fingerprint(self._digest, (self.kept, self.size, self.size, 3))
 
     @property
     def average(self) -> Pixels:
