@@ -141,13 +141,13 @@ def image_format(path: Path) -> str | None:
     return FORMATS.get(path.suffix.lower())
 
 
-def save_film(path: Path, pictures: Sequence[Path], *, seconds: float = 8.0) -> None:
+def save_film(path: Path, files: Sequence[Path], *, seconds: float = 8.0) -> None:
     """Join image files of equal size into an animated GIF that loops and rests on the last one.
 
     Parameters
     ----------
     path : Path
-    pictures : sequence of Path
+    files : sequence of Path
         In the order of the film; at least one.
     seconds : float
         Length without the rest at the end.
@@ -161,8 +161,8 @@ def save_film(path: Path, pictures: Sequence[Path], *, seconds: float = 8.0) -> 
     -----
     An image that cannot be read, or has another size than the last one, is left out.
     """
-    chosen = sorted({round(k) for k in np.linspace(0, len(pictures) - 1, min(len(pictures), MAX_FRAMES))})
-    frames = [frame for k in chosen if (frame := _frame(pictures[k])) is not None]
+    chosen = sorted({round(k) for k in np.linspace(0, len(files) - 1, min(len(files), MAX_FRAMES))})
+    frames = [frame for k in chosen if (frame := _frame(files[k])) is not None]
     frames = [frame for frame in frames if frame.size == frames[-1].size]
     if not frames:
         return
@@ -183,10 +183,10 @@ def _frame(path: Path) -> Image | None:
     from PIL import Image
 
     try:
-        with Image.open(path, formats=("PNG",)) as picture:
-            if picture.width * picture.height > MAX_FRAME_PIXELS:
+        with Image.open(path, formats=("PNG",)) as image:
+            if image.width * image.height > MAX_FRAME_PIXELS:
                 return None
-            return picture.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+            return image.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     except Exception:  # Pillow on a damaged file raises almost anything
         return None
 
