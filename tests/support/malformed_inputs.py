@@ -2,9 +2,9 @@
 
 Each table maps a name to an input and to the words that the error message must contain;
 `tests/commands/test_malformed_inputs.py` compares. As a program (`python tests/support/malformed_inputs.py FOLDER K
-N`), this file gives every input to every command that it concerns, in one process with a limit on its memory; the cases are
-divided into N parts, and part K is run. It prints a list of {"name", "status", "error", "changed" (files that must not
-have changed but have), "kilobytes" (by how much the process grew)}.
+N`), this file gives every input to every command that it concerns, in one process with a limit on its memory; the cases
+are divided into N parts, and part K is run. It prints a list of {"name", "status", "error", "changed" (files that must
+not have changed but have), "kilobytes" (by how much the process grew)}.
 """
 
 import contextlib
