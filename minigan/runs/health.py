@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from minigan.gan.step import GAN
 from minigan.nn.backend import Array, backend_of, xp_of
 
-VITALS_EVERY = 25
+HEALTH_EVERY = 25
 """Steps between two measurements."""
 
 Weights = tuple[dict[str, Array], dict[str, Array]]
@@ -22,7 +22,7 @@ Weights = tuple[dict[str, Array], dict[str, Array]]
 
 def is_due(step: int) -> bool:
     """Whether the health numbers of a step are taken."""
-    return step % VITALS_EVERY == 0
+    return step % HEALTH_EVERY == 0
 
 
 def weights_of(gan: GAN) -> Weights:
