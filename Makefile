@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-train: $(VENV)/.core  ## train the quick preset on drawn faces, a few minutes; pictures in runs/
+train: $(VENV)/.core  ## train the quick preset on drawn faces, a few minutes; faces in runs/
 	$(BIN)/python -m minigan.train --preset quick $(ARGS)
 
 notebook: $(VENV)/.notebook  ## open the lessons in Jupyter, in the browser

@@ -70,7 +70,7 @@ def run_notebook(source: Path, kind: str, *, fast: bool, threads: int) -> Ran:
     kind : "exercise" or "solution"
     fast : bool
     threads : int
-        For matrix products.
+        Threads for matrix products.
 
     Returns
     -------

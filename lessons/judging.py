@@ -177,9 +177,9 @@ def judge(exercise: Exercise, given: Sequence[Any], *, seed: int = 0, **settings
     given : sequence
         Functions or answers; an answer of None is not given yet.
     seed : int
-        For the cases.
+        Seed of the random cases.
     **settings
-        For the exercise's own judge.
+        Settings of the exercise's own judge.
 
     Returns
     -------

@@ -212,7 +212,7 @@ def play(
         ``f(d_step, g_step, G, draw_real, draw_noise, d_steps, g_steps) -> d_real, d_fake, g``: `gan_round` of lesson 6.
     rounds : int
     seed : int
-        For weights, points and noise.
+        Seed of weights, points and noise.
     d_steps, g_steps : int
         Steps of each network in a round.
     d_learning_rate, g_learning_rate, beta_1 : float

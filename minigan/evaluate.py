@@ -1,9 +1,9 @@
 """Judge a run: ``python -m minigan.evaluate RUN``.
 
-Draws faces with the run's newest generator (of a run with ``--ema``: its average, unless ``--raw``), measures them
-against the images that it was trained on (`minigan.evaluation.metrics`), and examines the run's log
-(`minigan.evaluation.diagnosis`). Prints a table with a plain word on every number, and leaves evaluation.json and
-evaluation.png in the run's folder. The run may still be going on.
+Draws faces with the run's newest generator (with its average, if the run has ``--ema`` and the command no ``--raw``),
+measures them against the images that it was trained on (`minigan.evaluation.metrics`), and examines the run's log
+(`minigan.evaluation.diagnosis`). Prints a table with a few plain words about each number, and writes evaluation.json
+and evaluation.png to the run folder. The run may still be going on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from minigan.data.image_set import ImageSet
-from minigan.data.open import open_images
 from minigan.evaluation.diagnosis import Finding, diagnose_numbers, diagnose_run
 from minigan.evaluation.metrics import (
     LEAST,
@@ -29,6 +28,7 @@ from minigan.evaluation.metrics import (
     draw_samples,
 )
 from minigan.evaluation.run_page import renew
+from minigan.evaluation.samples import BROKEN_GENERATOR
 from minigan.evaluation.sheet import save_sheet
 from minigan.evaluation.words import describe
 from minigan.fast.cpu.thread_pool import working_with
@@ -38,6 +38,7 @@ from minigan.runs.config import RunConfig
 from minigan.runs.layout import METRICS_NAME, VITALS_NAME
 from minigan.runs.run_records import open_config, read_history, read_rows
 from minigan.runs.saved_generator import load_generator
+from minigan.runs.training_images import counts_if_changed, image_facts, open_training_images
 from minigan.system.atomic_files import write_text
 from minigan.system.cli import Parser, core_count, path_name, run_command, whole
 from minigan.system.console import complain, one_line, say
@@ -45,9 +46,6 @@ from minigan.system.errors import RunError, UserError
 
 JSON_NAME, PICTURE_NAME = "evaluation.json", "evaluation.png"
 DEFAULT_SAMPLES = 2000
-
-SHOWN = 16
-"""Pairs of a sample and its nearest training image in each half of the sheet."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,17 +80,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     _check_out(out)
     backend = get_backend(arguments.backend)
     generator, step = load_generator(run, raw=arguments.raw)
-    is_average = config.ema > 0 and not arguments.raw
     images = _open_images(config, about, arguments.data)
     yardstick = Yardstick(images, samples=arguments.samples, seed=arguments.seed, drawn=config.data is None)
+    is_average = config.ema > 0 and not arguments.raw
     whose = " of the generator's average" if is_average else ""
     say(f"{one_line(run)} after {step:,} steps: {yardstick.samples:,} samples{whose} beside {len(images):,} images")
     with working_with(arguments.threads):
         faces = draw_samples(generator.to(backend), yardstick.samples, arguments.seed, backend)
         if faces is None:
-            raise UserError("the generator draws values that are no numbers: its weights are broken")
+            raise UserError(BROKEN_GENERATOR)
         measures, neighbours = yardstick.measure(faces)
-    rows = [*read_rows(run, METRICS_NAME), {"measures": {name: m.to_dict() for name, m in measures.items()}}]
+    row = {"measures": {name: m.to_dict() for name, m in measures.items()}}
+    rows = [*read_rows(run, METRICS_NAME), row]
     findings = diagnose_numbers(config, *read_history(run), read_rows(run, VITALS_NAME), rows)
     _say_table(measures, len(faces))
     _say_findings(findings)
@@ -100,16 +99,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         "step": step,
         "samples": len(faces),
         "seed": arguments.seed,
-        "images": {"source": images.source, "count": len(images), "fingerprint": images.fingerprint},
+        "images": image_facts(images),
         **({"generator": "ema" if is_average else "raw"} if config.ema else {}),
-        **rows[-1],
+        **row,
         "findings": [asdict(finding) for finding in findings],
     }
     try:
         save_sheet(out / PICTURE_NAME, measures, faces, neighbours, images.images)
         write_text(out / JSON_NAME, json.dumps(result, indent=2, allow_nan=False) + "\n")
         if out == run:
-            renew(run)  # the report shows them, too
+            renew(run)  # it shows the measures, too
     except OSError as error:
         raise RunError(f"cannot write to {out}: {error.strerror or error}") from None
     say(f"Written: {one_line(out / JSON_NAME)}, {one_line(out / PICTURE_NAME)}")
@@ -117,21 +116,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _open_images(config: RunConfig, about: dict[str, Any], moved: str | None) -> ImageSet:
-    """The run's images, or those of the folder that they have moved to."""
+    """The run's images, from the folder that they have moved to if one is given."""
     if moved is not None and config.data is None:
         raise UserError(f"--data: this run learned from drawn faces, which are drawn again as needed, got {moved}")
     try:
-        count = config.faces if config.data is None else None
-        images = open_images(moved or config.data, image_size=config.image_size, count=count)
+        images = open_training_images(config, moved)
     except UserError as error:
         told = f"{error}; --data DIR says where the run's images are" if moved is None else f"--data: {error}"
         raise UserError(told) from None
     check_count(images)
-    before = about.get("images")
-    if isinstance(before, dict) and before.get("fingerprint") != images.fingerprint:
+    if counts := counts_if_changed(images, about):
         complain(
-            "minigan: warning: these are not the images that the run began with "
-            f"(then {one_line(before.get('count'))}, now {len(images)}): copies of others will not be found"
+            f"minigan: warning: these are not the images that the run began with ({counts}): "
+            "copies of others will not be found"
         )
     return images
 
@@ -157,7 +154,7 @@ def _say_table(measures: dict[str, Measurement], count: int) -> None:
         label, form, words = describe(name, m, count)
         say(f"  {label:<30}{form(m.value):>9}{form(m.real):>9}{form(m.noise):>9}  {words}")
     say(
-        '\n  "real" is what real pictures score in the samples\' place, "chance" what two halves of them differ by\n'
+        '\n  "real" is what real images score in the samples\' place, "chance" what two halves of them differ by\n'
         "  (docs/metrics.md says what each number means).\n"
     )
 

@@ -1,7 +1,7 @@
-"""Make a data set from a folder or an archive of pictures: ``python -m minigan.prepare SRC DST``.
+"""Make a data set from a folder or an archive of images: ``python -m minigan.prepare SRC DST``.
 
-This file reads the command line, opens the face detector, and hands over to `minigan.data.prepare.pipeline`; the
-reports that lie beside the pictures are written at the end, from what was counted on the way.
+This file reads the command line, opens the face detector, and calls `minigan.data.prepare.pipeline`. At the end it
+writes the reports beside the images, from the counts that were made on the way.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from minigan.system.errors import UserError
 
 MAX_MARGIN = 4.0
 
-_MANIFOLD = ("unreadable", "no picture", "refused")  # what is dropped for many reasons
+_EXPLAINED = ("unreadable", "no picture", "refused")  # kinds for which the summary says the reasons
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -99,7 +99,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         raise UserError(f"--min-side: must be 1 or more pixels, got {min_side}")
     if arguments.no_face is not None and not arguments.cascade:
         raise UserError(
-            "--no-face: says what to do where no face is found, and without --cascade nobody looks for faces"
+            "--no-face: says what to do if no face is found, but without --cascade no faces are searched for"
         )
     return Settings(
         size=arguments.size,
@@ -113,7 +113,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 
 def _versions() -> dict[str, str]:
-    """Of everything that has a say in how the pictures come out."""
+    """Versions of all packages that the prepared images may depend on."""
     found = {"minigan": minigan.__version__, "python": platform.python_version()}
     for package in ("pillow", "opencv-python-headless", "imagehash", "numpy"):
         try:
@@ -124,7 +124,7 @@ def _versions() -> dict[str, str]:
 
 
 def _summary(tally: Tally, source: str, target: Path) -> str:
-    """What was done, and what to do next."""
+    """What was done and what to do next, in a few lines."""
     lines = [
         f"Kept {tally.kept:,} of {tally.kept + tally.dropped:,} files of {one_line(source)}, as "
         f"{target / PICTURES / image_name(0)} to {image_name(tally.kept - 1)} ({tally.size} x {tally.size})"
@@ -135,7 +135,7 @@ def _summary(tally: Tally, source: str, target: Path) -> str:
             detail = "; ".join(f"{counted.count:,} {one_line(reason)}" for reason, counted in reasons[:3])
             more = "; ..." if len(reasons) > 3 else ""
             lines.append(
-                f"  dropped {tally.count(kind):>7,} {words}" + (f": {detail}{more}" if kind in _MANIFOLD else "")
+                f"  dropped {tally.count(kind):>7,} {words}" + (f": {detail}{more}" if kind in _EXPLAINED else "")
             )
     size = "" if tally.size == 64 else f" --image-size {tally.size}"
     lines += [
@@ -155,25 +155,25 @@ def _factor(text: str) -> float:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         "minigan.prepare",
-        "Make a data set from a folder or an archive (zip, tar, tar.gz, tar.bz2, tar.xz) of pictures: square, of one\n"
+        "Make a data set from a folder or an archive (zip, tar, tar.gz, tar.bz2, tar.xz) of images: square, of one\n"
         "size, without duplicates and without what cannot be read; with a report and a data card.",
-        "It finds faces if given a --cascade (by OpenCV), and duplicates without --keep-duplicates (by imagehash):\n"
+        "It finds faces with OpenCV (only with --cascade) and duplicates with imagehash (unless --keep-duplicates):\n"
         '  python -m pip install -e ".[prepare]"\n'
         "exit status: 0 done, 1 stopped by the system (disk full), 2 a mistake in the call, 130 stopped by Ctrl-C;\n"
         "unless it is 0, nothing is left in DST",
     )
     add = parser.add_argument
-    add("source", metavar="SRC", type=path_name, help="folder or archive of pictures; never changed")
+    add("source", metavar="SRC", type=path_name, help="folder or archive of images; never changed")
     add("target", metavar="DST", type=path_name, help="new or empty folder for the data set, outside of SRC")
-    add("--size", type=whole, choices=SIZES, default=64, help="side of the prepared pictures (default: 64)")
-    add("--cascade", type=path_name, metavar="XML", help="find faces by this file, lbpcascade_animeface.xml")
+    add("--size", type=whole, choices=SIZES, default=64, help="side of the prepared images (default: 64)")
+    add("--cascade", type=path_name, metavar="XML", help="find faces with this file, lbpcascade_animeface.xml")
     add(
         "--margin", type=_factor, default=1.5, metavar="X", help="side of a square, in sides of its face (default: 1.5)"
     )
-    add("--no-face", choices=("drop", "crop"), help="a picture without a face: drop it (default), or take its middle")
-    add("--pad", action="store_true", help="fill up to a square with the colours of the edge, and cut nothing off")
-    add("--min-side", type=whole, metavar="N", help="drop squares of fewer pixels (default: half of --size)")
-    add("--colour-only", action="store_true", help="drop pictures without colours")
+    add("--no-face", choices=("drop", "crop"), help="an image without a face: drop it (default), or take its middle")
+    add("--pad", action="store_true", help="fill up to a square with the colours of the edge, instead of cutting off")
+    add("--min-side", type=whole, metavar="N", help="drop squares with a smaller side (default: half of --size)")
+    add("--colour-only", action="store_true", help="drop images without colours")
     add("--keep-duplicates", action="store_true", help="do not look for near-duplicates")
     add("--workers", type=whole, metavar="N", help="processes to work in (default: as many as processor cores)")
     return parser

@@ -1,7 +1,7 @@
 """Draw faces with a trained generator: ``python -m minigan.sample RUN``.
 
 The generator runs in inference mode, from noise that is a function of the seed, so the same command draws the same
-faces. Of a run with ``--ema`` it is the generator's average that draws, unless ``--raw`` asks for the generator itself.
+faces. For a run with ``--ema``, the generator's average draws them, unless ``--raw`` asks for the generator itself.
 """
 
 from __future__ import annotations
@@ -12,15 +12,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from tqdm import tqdm
-
+from minigan.evaluation.samples import BROKEN_GENERATOR, draw_faces, interpolation, random_noise
 from minigan.fast.cpu.thread_pool import working_with
-from minigan.gan.models import NOISE_SIZE
-from minigan.nn.backend import BACKENDS, Array, backend_of, get_backend
-from minigan.nn.network import Sequential
-from minigan.nn.rng import MAX_SEED, stream
-from minigan.pages.plots import FORMATS, fits, image_format, save_grid, to_uint8
+from minigan.nn.backend import BACKENDS, get_backend
+from minigan.nn.rng import MAX_SEED
+from minigan.pages.plots import FORMATS, fits, image_format, save_grid
 from minigan.runs.saved_generator import load_generator
 from minigan.system.cli import Parser, core_count, path_name, run_command, whole
 from minigan.system.console import say
@@ -63,94 +59,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--out: {out} exists already; --force replaces it")
     columns = count if arguments.interpolate else None
     if not fits(out, count, generator.output_shape()[0], columns=columns):
-        raise UserError(f"--out: a {out.suffix} file cannot hold so large a picture; try .png")
+        raise UserError(f"--out: a {out.suffix} file cannot hold so large an image; try .png")
     noise = interpolation(arguments.seed, count) if arguments.interpolate else random_noise(arguments.seed, count)
     with working_with(arguments.threads):
-        faces = draw(generator.to(backend), backend.asarray(noise))
+        faces = draw_faces(generator.to(backend), noise, backend, batch_size=64, progress=True)
+    if faces is None:
+        raise UserError(BROKEN_GENERATOR)
     try:
         save_grid(out, faces, columns=columns)
     except OSError as error:
         raise RunError(f"cannot write {out}: {error.strerror or error}") from None
     say(f"{out}: {count} face{'s' if count > 1 else ''} after {step:,} training steps")
     return 0
-
-
-def random_noise(seed: int, count: int) -> Array:
-    """Noise for `count` independent faces.
-
-    Parameters
-    ----------
-    seed : int
-    count : int
-
-    Returns
-    -------
-    numpy.ndarray of shape (count, 1, 1, 100), float32
-        N(0, 1); the first faces of a seed are the same whatever the count.
-    """
-    return stream(seed, "pictures", 1).standard_normal((count, 1, 1, NOISE_SIZE), np.float32)
-
-
-def interpolation(seed: int, count: int) -> Array:
-    """Noise on the way from one random face to another.
-
-    Parameters
-    ----------
-    seed : int
-    count : int
-        Stops on the way, both ends included; at least 2.
-
-    Returns
-    -------
-    numpy.ndarray of shape (count, 1, 1, 100), float32
-
-    Notes
-    -----
-    The way is the great circle (slerp) rather than the straight line: N(0, 1) noise in 100 dimensions has length near
-    10 almost always, and the middle of a straight line would be too short to look like any noise G has seen.
-
-    References
-    ----------
-    T. White, "Sampling generative networks", arXiv:1609.04468.
-    """
-    a, b = random_noise(seed, 2).reshape(2, NOISE_SIZE).astype(np.float64)
-    cosine = a @ b / (np.linalg.norm(a) * np.linalg.norm(b))
-    angle = np.arccos(np.clip(cosine, -1, 1))
-    t = np.linspace(0, 1, count)[:, None]
-    path = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
-    return path.astype(np.float32).reshape(count, 1, 1, NOISE_SIZE)
-
-
-def draw(generator: Sequential, noise: Array, *, batch_size: int = 64) -> Array:
-    """Faces for noise, a batch at a time with a progress bar when there are many.
-
-    Parameters
-    ----------
-    generator : Sequential
-    noise : Array of shape (N, 1, 1, 100)
-    batch_size : int
-
-    Returns
-    -------
-    numpy.ndarray of shape (N, S, S, 3), uint8
-        On the host.
-
-    Raises
-    ------
-    UserError
-        If the faces are no numbers: the network is broken.
-    """
-    to_host = backend_of(noise).to_host
-    starts = range(0, len(noise), batch_size)
-    batches = tqdm(starts, desc="Drawing", unit="batch", disable=len(starts) < 8)
-    faces = np.empty((len(noise), *generator.output_shape()), np.uint8)
-    for a in batches:
-        with np.errstate(all="ignore"):
-            batch = to_host(generator.predict(noise[a : a + batch_size]))
-        if not np.isfinite(batch).all():
-            raise UserError("the generator draws values that are no numbers: its weights are broken")
-        faces[a : a + batch_size] = to_uint8(batch)
-    return faces
 
 
 def _default_out(source: Path, arguments: argparse.Namespace, count: int) -> Path:

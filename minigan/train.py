@@ -1,7 +1,7 @@
 """Train the DCGAN: ``python -m minigan.train``.
 
-Without arguments this is the article's run, 10,000 steps of 64 pictures, on drawn faces. This file reads the command
-line, opens what it names, and hands over to `minigan.training.trainer`.
+Without arguments this is the article's run, 10,000 steps of 64 images, on drawn faces. This file reads the command
+line, opens the images and the run folder, builds the networks, and calls `minigan.training.trainer`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import Any
 
 from minigan.data.image_set import ImageSet
 from minigan.data.images.image_folder import check_folder, describe_skipped
-from minigan.data.open import open_images
 from minigan.gan.models import discriminator, generator
 from minigan.gan.step import build_gan
 from minigan.nn.backend import get_backend
@@ -26,6 +25,7 @@ from minigan.runs.config import PRESETS, RunConfig, resumed_config
 from minigan.runs.run_folder import Run, check_new_folder, fresh_folder, lock_run
 from minigan.runs.run_records import expect_checkpoint, finished_steps, newest_step, open_config
 from minigan.runs.settings import add_options
+from minigan.runs.training_images import counts_if_changed, image_facts, open_training_images
 from minigan.system.cli import Parser, core_count, path_name, run_command
 from minigan.system.console import complain, one_line, say
 from minigan.system.errors import UserError
@@ -80,7 +80,7 @@ def _command(arguments: argparse.Namespace, ranks: Ranks) -> int:
 def _absolute(path: str) -> str:
     try:
         return str(Path(path).resolve())
-    except (OSError, RuntimeError) as error:  # a loop of links; a current folder that is gone
+    except (OSError, RuntimeError) as error:  # links that form a circle; a current folder that is gone
         raise UserError(f"--data: {path} cannot be opened ({error})") from None
 
 
@@ -103,7 +103,7 @@ def _begin(given: dict[str, Any], out: str | None, dry_run: bool, launched: Rank
         backend=backend,
     )
     with training_on(config, gan, 0, launched, _warn) as ranks:
-        run = Run.create(path, replace(config, ranks=ranks.size), gan, _data_facts(images), backend)
+        run = Run.create(path, replace(config, ranks=ranks.size), gan, {"images": image_facts(images)}, backend)
         say(f"Run folder: {one_line(path)}")
         return _train(Trainer(run, gan, images, backend, ranks=ranks))
 
@@ -118,7 +118,8 @@ def _resume(path: Path, given: dict[str, Any], dry_run: bool, launched: Ranks) -
         say(f"{one_line(path)} is finished: all {done} steps are done; --steps N goes further")
         return 0
     with lock_run(path) as lock:
-        config, about = _resumed_settings(path, given)  # once more: from here on nobody else changes them
+        # Again, because only now that the folder is locked no other process can change them.
+        config, about = _resumed_settings(path, given)
         expect_checkpoint(path, config)
         images = _open_images(config)
         _warn_if_changed(images, about)
@@ -166,13 +167,11 @@ def _train(trainer: Trainer) -> int:
 
 
 def _open_images(config: RunConfig) -> ImageSet:
-    images = open_images(config.data, image_size=config.image_size, count=config.faces if config.data is None else None)
+    images = open_training_images(config)
     if images.skipped:
         _warn(describe_skipped(images.skipped, len(images)))
     if config.metrics_every:
-        from minigan.evaluation.metrics import (
-            check_count,  # brings Pillow and the drawn faces' painter, which few runs need
-        )
+        from minigan.evaluation.metrics import check_count  # late: it brings Pillow and the painter of drawn faces
 
         check_count(images)
     if len(images) < config.batch_size:
@@ -183,21 +182,13 @@ def _open_images(config: RunConfig) -> ImageSet:
     return images
 
 
-def _data_facts(images: ImageSet) -> dict[str, Any]:
-    return {"images": {"source": images.source, "count": len(images), "fingerprint": images.fingerprint}}
-
-
 def _warn_if_changed(images: ImageSet, about: dict[str, Any]) -> None:
-    before = about.get("images")
-    if isinstance(before, dict) and before.get("fingerprint") != images.fingerprint:
-        _warn(
-            f"the images have changed since the run began (then {before.get('count')}, now {len(images)}): "
-            "the run goes on, but not as it would have"
-        )
+    if counts := counts_if_changed(images, about):
+        _warn(f"the images have changed since the run began ({counts}): the run goes on, but not as it would have")
 
 
 def _describe(config: RunConfig, path: Path, done: int) -> int:
-    """Say what would happen; write nothing."""
+    """Print what would be done; write nothing."""
     if config.data is not None:
         check_folder(config.data)
     for build in (discriminator, generator):

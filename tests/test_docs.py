@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
-from places import ROOT
+from places import ROOT, TESTS
 
 from minigan.check.codes import CODES
 from minigan.check.exercises import EXERCISES
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "lessons").glob("*.md")])
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
@@ -18,6 +18,19 @@ def test_links_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
         if "://" not in target:
             assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
+def test_a_link_with_a_file_name_leads_to_that_file(path):
+    text = path.read_text(encoding="utf-8")
+    for name, target in re.findall(r"\[`([\w./]+\.(?:py|cu))`\]\(([^)#]+)\)", text):
+        assert target.endswith(name), f"{name}: {target}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
+def test_tests_that_a_document_names_exist(path):
+    tests = {file.name for file in TESTS.rglob("test_*.py")}
+    assert set(re.findall(r"\btest_\w+\.py\b", path.read_text(encoding="utf-8"))) <= tests
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)

@@ -44,7 +44,7 @@ class Parts:
     ops : Ops
         Whose functions the layers call: minigan's own, or a student's (`notebook.my_ops`).
     seed : int
-        For the kernels.
+        Seed of the kernels.
     first : int
         Number of the first kernel. minigan counts the discriminator's from 0 and the generator's from 1000, so that
         neither network's weights depend on the other's.

@@ -173,7 +173,7 @@ def three_paths(paths: Sequence[Array]) -> Figure:
     Parameters
     ----------
     paths : three arrays of shape (N, 1) or (N,)
-        In that order.
+        The direct path, that through the mean, that through the variance.
 
     Returns
     -------

@@ -56,7 +56,7 @@ def draw(
     magnitude : bool
         Shade in grey, for counts, instead of orange above and blue below 0.
     size : float
-        Of the numbers, in points; 0 for none.
+        Size of the numbers in points; 0 for none.
     texts : Array of str, optional
         What is written into the cells instead of the numbers.
     ticks : two sequences, optional

@@ -151,7 +151,7 @@ def animated(figures: Sequence[Figure], milliseconds: Sequence[int]) -> bytes:
     Parameters
     ----------
     figures : sequence of Figure
-        Of one size.
+        Figures of one size.
     milliseconds : sequence of int
         How long each is shown.
 

@@ -110,7 +110,7 @@ def half_space(share: float = 0.15, points: int = 400) -> Figure:
     Parameters
     ----------
     share : float
-        Of the faces, those with the attribute.
+        Share of the faces that have the attribute.
     points : int
 
     Returns

@@ -146,7 +146,7 @@ def counted(clouds: Mapping[str, Array], counts: Sequence[int]) -> Figure:
     Parameters
     ----------
     clouds : mapping of str to Array (N, 2)
-        By what they are.
+        The clouds, by a name that says what they are.
     counts : sequence of int
         Modes covered, as counted by the student's function.
 
@@ -257,7 +257,7 @@ def film(frames: Sequence[plane_gan.Frame], *, milliseconds: int = 250) -> bytes
     ----------
     frames : sequence of Frame
     milliseconds : int
-        For each.
+        How long each is shown.
 
     Returns
     -------

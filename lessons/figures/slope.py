@@ -25,7 +25,7 @@ def secants(f: Callable[[float], float], x: float, h: float, slope: float) -> Fi
     Parameters
     ----------
     f : callable
-        Of one number.
+        A function of one number.
     x, h : float
         Where, and the step.
     slope : float

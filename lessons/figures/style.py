@@ -68,11 +68,11 @@ def new(
     Parameters
     ----------
     columns, rows : int
-        Of axes.
+        How many axes.
     width, height : float
         Size of the whole figure in inches; 9 fill a notebook's column.
     widths : sequence of float, optional
-        Of the columns, relative to each other.
+        Widths of the columns, relative to each other.
 
     Returns
     -------

@@ -82,7 +82,7 @@ def filmstrip(frames: Any, steps: Sequence[int], title: str = "The same noise, s
     frames : Array of shape (F, n, S, S, 3)
         F moments of n faces; uint8, or in [-1, 1].
     steps : sequence of int
-        Of the F moments.
+        The steps of the F moments.
     title : str
 
     Returns

@@ -440,8 +440,8 @@ def broken_backward(dy, cache):
 #   dw wrong too
 #   100% of dx wrong; worst at (0, 3, 3, 0): yours +6.13832, numeric -2.09676
 #   on x (2, 4, 5, 1), w (2, 2, 1, 2), b (2,), stride=1, pad=0
-#   Probably: the kernel is flipped. In a convolution written as a gather dx needs a flip, in a scatter (col2im)
-#     it does not: one flip too many, or too few.
+#   Probably: the kernel is flipped. dx as a convolution of dy needs a flip; dx as a sum of patches (col2im)
+#     does not: here is one flip too many, or too few.
 # ```
 #
 # It names one thing at a time, in the order dx, dw, db. When the flip is gone, the other sentence is next:

@@ -1,6 +1,6 @@
 """The teaching checker: says what is wrong with a layer, and why it is probably wrong.
 
-Three ways in, one engine:
+There are three ways to use it:
 
 * in a notebook, ``check("conv2d", my_forward, my_backward)``;
 * for a file, ``python -m minigan.check my_layers.py``;
@@ -29,10 +29,10 @@ def check(exercise: str, *functions: Callable[..., Any], layout: str = "NHWC", s
     exercise : str
         Name of the exercise, such as "conv2d"; ``python -m minigan.check --list`` lists them.
     *functions : callable
-        The exercise's functions in order: forward and backward, or the single one. Backward may be left out while it is
-        not written yet.
+        The exercise's functions in order: forward and backward, or the single one. Backward may be left out as long
+        as it is not written.
     layout : "NHWC" or "NCHW"
-        Order of the axes of pictures in these functions.
+        Order of the axes of images in these functions.
     seed : int
         For the random cases, 0 or more.
     hint : int
@@ -85,8 +85,8 @@ def check_network(network: Sequential, *, batch_size: int = 3, seed: int = 0, pr
     Returns
     -------
     dict of str to float
-        Largest relative error of each gradient by path, and of "input". Below 1e-5 is right. A direction along which
-        the slope is not to be trusted, because a LeakyReLU's kink lies within the step, is replaced by another one.
+        Largest relative error of each gradient by path, and of "input". Below 1e-5 is right. If a
+        LeakyReLU's kink lies within the step along a direction, its slope is not reliable; another direction is tried.
 
     Raises
     ------

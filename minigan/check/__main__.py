@@ -1,7 +1,8 @@
 """Check files of layers: ``python -m minigan.check my_layers.py``.
 
-This file reads the command line, makes sure that what is to be written can be written, has each file checked in a
-process of its own (`minigan.check.sandbox.supervisor`), and prints and writes what came out.
+This file reads the command line and makes sure that the files to write can be written. It lets
+`minigan.check.sandbox.supervisor` check each student's file in a process of its own, prints the result, and writes the
+reports.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     reports = _check(files, names, arguments.time_limit, arguments.seed)
     try:
         _write(reports, *outputs, hint=arguments.hint, seed=arguments.seed)
-    finally:  # a full disk does not swallow what was found
+    finally:  # so that the result is printed even if the disk is full
         _tell(reports, arguments.hint)
     if outputs[0] is not None:
         _print(f"\nReport: {outputs[0]}")
@@ -99,7 +100,7 @@ def _tell(reports: Sequence[FileReport], hint: int) -> None:
 
 
 def _files(given: Sequence[str]) -> list[str]:
-    """The files to check, each once; patterns that the shell has left alone (Windows) are filled in."""
+    """The files to check, each once. Patterns are expanded here, because the shell of Windows does not do it."""
     files: dict[str, None] = {}
     for name in given:
         pattern = glob.has_magic(name) and not Path(name).exists()
@@ -113,7 +114,7 @@ def _files(given: Sequence[str]) -> list[str]:
 
 
 def _writable(option: str, name: str | None) -> Path | None:
-    """The path an option names, if a file can go there."""
+    """The path that an option names, if a file can be written there."""
     if name is None:
         return None
     path = Path(name).expanduser()
@@ -137,7 +138,7 @@ def _json(reports: Sequence[FileReport], seed: int) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no word for NaN and infinity: they become text."""
+    """NaN and infinity, which JSON does not have, as text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, dict):
@@ -166,7 +167,7 @@ def _zoo() -> int:
 
 
 def _print(text: str) -> None:
-    """Print, also where the terminal's encoding lacks a letter."""
+    """Print, even if the terminal's encoding lacks a letter."""
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding))
 

@@ -83,7 +83,7 @@ CODES: dict[str, str] = {
     "E81": "the network that should learn does not change",
     "E82": "the other network is changed",
     "E83": "the labels are used wrongly",
-    "E84": "moving statistics move where they must not, or do not where they must",
+    "E84": "moving statistics change where they must not, or do not change where they must",
     "E85": "gradients of an earlier step are still there",
     "E86": "batch normalization runs in the wrong mode",
     "E87": "the loss that is returned is not the one before the update",

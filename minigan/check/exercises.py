@@ -1,11 +1,11 @@
-"""The exercises: what a student writes, on what cases it is tried, and what has to come out of the forward pass.
+"""The exercises: what a student writes, the cases on which it is tried, and the right result of the forward pass.
 
-An `Exercise` knows its functions, its array arguments and the roles they play (a picture, a kernel, a vector of
-channels), makes test cases in which all sizes differ, and has an oracle for the forward result. It holds no
-gradients: those are measured, by moving the inputs a little and looking at what the oracle says.
+An `Exercise` knows its functions, its array arguments and their roles (an image, a kernel, a vector of channels). It
+makes test cases in which all sizes differ, and has an oracle for the forward result. It holds no gradients: those are
+measured with the oracle, by moving the inputs a little (`minigan.check.numeric`).
 
 All cases are in minigan's layout (N, H, W, C). A student who writes (N, C, H, W) says ``LAYOUT = "NCHW"``; `to_student`
-and `from_student` turn arrays over, by their role.
+and `from_student` convert arrays according to their role.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Exercise:
     lesson : int
     signatures : tuple of str
     doc : str
-        What it computes, for the template; gives no formula of the backward away.
+        What it computes, for the template, without a formula of the backward.
     kind : str
         "pair" (forward and backward), "rule" (one function of numbers), or "step" (a training step).
     cases : callable
@@ -69,7 +69,7 @@ class Exercise:
     oracle : callable
         Arrays and settings by name to the result of the forward (for a rule: a tuple of results).
     gradients : dict of str to str
-        For a pair: name of the gradient to the argument it belongs to, in the order of backward's results.
+        For a pair: the argument of each gradient, by the gradient's name, in the order of backward's results.
     roles : dict of str to str
         "image", "kernel" or "flat" for arguments and for "y"; all others are the same in both layouts.
     results : tuple of str
@@ -81,7 +81,7 @@ class Exercise:
     scalar : bool
         Whether forward's result is one number.
     may_view : bool
-        Whether a view of the input is an honest result (reshaping).
+        Whether forward may return a view of its input (reshaping).
     extremes : list of Case
         Large inputs; the result must be finite and right there too.
     """
@@ -292,7 +292,7 @@ def _adam_cases(rng: Rng) -> list[Case]:
 
 # -------------------------------------------------------------------------------------------------------------- oracles
 def _bce_oracle(z: Array, target: Array) -> Array:
-    """Stable, without minigan's clip: inside the clip both agree."""
+    """Stable for large z, without minigan's clip of z; where the clip does nothing, both agree."""
     return np.mean(np.maximum(z, 0) - z * target + np.log1p(np.exp(-np.abs(z))))
 
 
@@ -384,7 +384,7 @@ _ALL = (
         functions=("flatten_forward", "flatten_backward"),
         lesson=3,
         signatures=("flatten_forward(x) -> y, cache", "flatten_backward(dy, cache) -> dx"),
-        doc="Pictures (N, H, W, C) to rows (N, H*W*C); element (h, w, c) goes to (h*W + w)*C + c.",
+        doc="Images (N, H, W, C) to rows (N, H*W*C); element (h, w, c) goes to (h*W + w)*C + c.",
         cases=_image_cases,
         oracle=lambda x: x.reshape(len(x), -1),
         gradients={"dx": "x"},
@@ -401,9 +401,8 @@ _ALL = (
             "bce_with_logits_backward(dloss, cache) -> dz",
         ),
         doc=(
-            "Mean binary cross-entropy of the probabilities sigmoid(z) against targets in [0, 1], as one "
-            "number, computed "
-            "so that it stays right for |z| = 1000. z and target have one shape; dloss is one number."
+            "Mean binary cross-entropy of the probabilities sigmoid(z) against targets in [0, 1], as one number, "
+            "computed so that it stays right for |z| = 1000. z and target have one shape; dloss is one number."
         ),
         cases=_bce_cases,
         oracle=_bce_oracle,
@@ -442,9 +441,8 @@ _ALL = (
         lesson=5,
         signatures=("adam_step(p, g, m, v, t, lr, beta1, beta2, eps) -> p, m, v",),
         doc=(
-            "One step of Adam; t is 1 at the first step. Moments m (of g) and v (of g*g) are moving "
-            "averages; the rate is "
-            "lr * sqrt(1 - beta2**t) / (1 - beta1**t), and p moves by -rate * m / (sqrt(v) + eps)."
+            "One step of Adam; t is 1 at the first step. Moments m (of g) and v (of g*g) are moving averages; the "
+            "rate is lr * sqrt(1 - beta2**t) / (1 - beta1**t), and p moves by -rate * m / (sqrt(v) + eps)."
         ),
         kind="rule",
         cases=_adam_cases,
@@ -457,9 +455,8 @@ _ALL = (
         lesson=6,
         signatures=("discriminator_step(D, optimizer, x, labels) -> loss",),
         doc=(
-            "Teach D to give pictures x (B, S, S, 3) these labels (B, 1): forward in training mode, binary "
-            "cross-entropy, "
-            "fresh gradients, one optimizer.step(D.grads()). Returns the loss before the update."
+            "Teach D to give images x (B, S, S, 3) these labels (B, 1): forward in training mode, binary "
+            "cross-entropy, fresh gradients, one optimizer.step(D.grads()). Returns the loss before the update."
         ),
         kind="step",
     ),
@@ -469,11 +466,9 @@ _ALL = (
         lesson=6,
         signatures=("generator_step(G, D, optimizer, noise, labels) -> loss",),
         doc=(
-            "Teach G to make pictures that D gives these labels (B, 1): G and D forward in training mode, D "
-            "without new "
-            "moving statistics, the gradient back through D, one optimizer.step(G.grads()). D stays as it "
-            "is. Returns the "
-            "loss before the update."
+            "Teach G to make images that D gives these labels (B, 1): G and D forward in training mode, D without "
+            "new moving statistics, the gradient back through D, one optimizer.step(G.grads()). D stays as it is. "
+            "Returns the loss before the update."
         ),
         kind="step",
     ),
@@ -486,10 +481,9 @@ _ALL = (
             "conv2d_backward(dy, cache) -> dx, dw, db",
         ),
         doc=(
-            "Convolution without flipping the kernel: x (N, H, W, C), w (K, K, C, O), b (O,), `pad` zeros on "
-            "all four sides, "
-            "y (N, (H + 2*pad - K)//stride + 1, ..., O). Where the kernel does not reach the last rows, they "
-            "do not count."
+            "Convolution without flipping the kernel: x (N, H, W, C), w (K, K, C, O), b (O,), `pad` zeros on all "
+            "four sides, y (N, (H + 2*pad - K)//stride + 1, ..., O). Last rows that the kernel does not reach are "
+            "not used."
         ),
         cases=_conv_cases,
         oracle=_conv_oracle,
@@ -506,10 +500,9 @@ _ALL = (
             "conv2d_transpose_backward(dy, cache) -> dx, dw, db",
         ),
         doc=(
-            "Transposed convolution: each input position stamps the kernel, times its value, onto the "
-            "output, `stride` apart; "
-            "stamps add up, then `pad` rows and columns are cropped on all four sides. x (N, H, W, C), w (K, K, O, C), "
-            "b (O,), y (N, stride*(H - 1) + K - 2*pad, ..., O)."
+            "Transposed convolution: each input position stamps the kernel, times its value, onto the output, "
+            "`stride` apart; stamps add up, then `pad` rows and columns are cropped on all four sides. x (N, H, W, "
+            "C), w (K, K, O, C), b (O,), y (N, stride*(H - 1) + K - 2*pad, ..., O)."
         ),
         cases=_transpose_cases,
         oracle=_transpose_oracle,
@@ -526,9 +519,8 @@ _ALL = (
             "batch_norm_backward(dy, cache) -> dx, dgamma, dbeta",
         ),
         doc=(
-            "Normalise every channel with its own mean and (biased) variance over all axes but the last, eps "
-            "added to the "
-            "variance under the root; then times gamma (C,) plus beta (C,). x (N, C) or (N, H, W, C)."
+            "Normalise every channel with its own mean and (biased) variance over all axes but the last, eps added "
+            "to the variance under the root; then times gamma (C,) plus beta (C,). x (N, C) or (N, H, W, C)."
         ),
         cases=_batch_norm_cases,
         oracle=_batch_norm_oracle,
@@ -554,9 +546,8 @@ _ALL = (
         lesson=10,
         signatures=("moving_average(moving, biased, t, value, momentum=0.5) -> moving, biased, t",),
         doc=(
-            "Zero-debiased moving average: biased becomes momentum*biased + (1 - momentum)*value, t becomes "
-            "t + 1, and moving "
-            "is biased / (1 - momentum**t). After the first update moving equals value."
+            "Zero-debiased moving average: biased becomes momentum*biased + (1 - momentum)*value, t becomes t + 1, "
+            "and moving is biased / (1 - momentum**t). After the first update moving equals value."
         ),
         kind="rule",
         cases=_moving_average_cases,

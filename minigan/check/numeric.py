@@ -1,4 +1,4 @@
-"""Slopes measured by moving the inputs a little: the oracle behind every judgement of a gradient.
+"""Slopes measured by moving the inputs a little: every gradient is compared with them.
 
 >>> import numpy as np
 >>> from minigan.check.exercises import EXERCISES, Case

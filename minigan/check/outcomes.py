@@ -1,7 +1,7 @@
 """What the checker says: outcomes, findings and their codes, as plain data.
 
 The engine (`minigan.check.engine.ladder`) makes one `Outcome` for each exercise; reports, the pytest plugin and JSON
-files only pass it on. Everything here turns into JSON and back, because a student's file is checked in another process.
+files pass it on. Outcomes can be turned into JSON and back, because a student's file is checked in another process.
 """
 
 from __future__ import annotations
@@ -143,8 +143,8 @@ class FileReport:
         }
 
 
-class Stop(Exception):  # noqa: N818 -- not an error: the ladder ends here
-    """A rung has given way."""
+class Stop(Exception):  # noqa: N818 -- not an error: the check ends here
+    """A rung has failed; the check ends with this finding."""
 
     def __init__(self, finding: Finding, picture: dict[str, Any] | None = None) -> None:
         super().__init__(finding.title)

@@ -1,9 +1,9 @@
 """pytest for a class: ``pytest --minigan-impl=my_layers.py -m lesson10``, from any folder.
 
-pytest loads this module wherever minigan is installed. It adds the option and the markers lesson1 to lesson14, and does
-nothing else unless the option is given: then the tests in `minigan.check.plugin_tests`, one for each exercise, run on
-that file, alone or together with whatever else was named. The file is checked in a process of its own, once, for those
-exercises that `-m` and `-k` have left.
+pytest loads this module wherever minigan is installed. It adds the option and the markers lesson1 to lesson14. If the
+option is given, the tests in `minigan.check.plugin_tests`, one for each exercise, run on the student's file, alone or
+together with other tests that were named. The file is checked once, in a process of its own, for the exercises that
+`-m` and `-k` select.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:  # nothing heavy at run time: every pytest run of everybody loads this
+if TYPE_CHECKING:  # nothing heavy at run time: pytest loads this module in every run
     from minigan.check.outcomes import FileReport
 
 OPTION = "--minigan-impl"
@@ -45,13 +45,13 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"{OPTION}: {error}") from None
     tests = str(TESTS)
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
-        config.args[:] = [tests]  # no path was named: not everything below this folder, then
+        config.args[:] = [tests]  # no path was named: run only ours, not all below this folder
     elif tests not in config.args:
         config.args.append(tests)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Keep our tests out of runs that collect whatever they find, unless there is a file to check."""
+    """Keep our tests out of every run without a file to check."""
     return True if collection_path == TESTS and config.getoption(OPTION) is None else None
 
 
@@ -77,17 +77,17 @@ def minigan_report(request: pytest.FixtureRequest) -> FileReport:
 
         exercises = [exercise for item in request.session.items if (exercise := exercise_of(item)) is not None]
         report = check_file(_file(request.config), exercises=exercises)
-        report.path = request.config.getoption(OPTION)  # as it was named, for commands to copy
+        report.path = request.config.getoption(OPTION)  # as it was named, so that printed commands can be copied
         stash[_report_key] = report
     return stash[_report_key]
 
 
 def exercise_of(item: pytest.Item) -> str | None:
-    """The exercise that one of our tests checks; None for somebody else's test."""
+    """The exercise that one of our tests checks; None for any other test."""
     callspec = getattr(item, "callspec", None)
     return str(callspec.params["exercise"]) if item.path == TESTS and callspec is not None else None
 
 
 def _file(config: pytest.Config) -> Path:
-    """The student's file, wherever a test may have gone meanwhile."""
+    """The student's file, even if a test has changed the working folder since."""
     return Path(config.invocation_params.dir, Path(config.getoption(OPTION)).expanduser())

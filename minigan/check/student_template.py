@@ -1,6 +1,6 @@
-"""The file a student starts from: every function of every exercise, with what it takes and what it has to return.
+"""The file that a student starts from: a stub of every function, which says what it takes and what it must return.
 
-It is made from the table of exercises, so it can never ask for something else than the checker checks.
+It is made from the table of exercises, `minigan.check.exercises`, so it asks for exactly what the checker checks.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ HARD_SPACE = "\0"
 HEAD = '''\
 """My layers, for the exercises of minigan.
 
-Write one function after the other in place of `raise NotImplementedError`, and look what the checker says:
+Write one function after the other in place of `raise NotImplementedError`, and run the checker:
 
     python -m minigan.check {name}
     python -m minigan.check {name} --only dense --hint 2
     pytest --minigan-impl={name} -m lesson10
 
-A forward function returns its result and a cache: whatever your backward function needs, a tuple for
-example. A backward function takes dy, the slope of the loss for each element of the forward result, and
-returns the slope for each input, in the order of the inputs. Results are new arrays of the inputs' dtype;
-inputs stay as they are. Arguments of your own are welcome if they have defaults.
+A forward function returns its result and a cache, which holds all that your backward function needs, for
+example a tuple. A backward function takes dy, the slope of the loss for each element of the forward
+result, and returns the slope for each input, in the order of the inputs. Results are new arrays of the
+inputs' dtype; inputs stay as they are. Arguments of your own are welcome if they have defaults.
 """
 
 import numpy as np  # noqa: F401 (you will need it)
 
-# Pictures are (N, H, W, C), convolution kernels (K, K, C, O). To write (N, C, H, W) and (O, C, K, K) as in
+# Images are (N, H, W, C), convolution kernels (K, K, C, O). To write (N, C, H, W) and (O, C, K, K) as in
 # CS231n and PyTorch, say "NCHW" here: transposed kernels are (C, O, K, K) then, and batch norm keeps axis 1.
 LAYOUT = "NHWC"
 '''
@@ -52,7 +52,7 @@ def render_template(name: str = "my_layers.py") -> str:
     str
         Python, ending in a line break.
     """
-    simple = re.fullmatch(r"[\w.-]{1,40}", name, re.ASCII)  # anything else may end the text it stands in
+    simple = re.fullmatch(r"[\w.-]{1,40}", name, re.ASCII)  # other names may end the string that they are written into
     parts = [HEAD.format(name=name if simple else "my_layers.py")]
     lesson = None
     for exercise in EXERCISES.values():
@@ -77,7 +77,7 @@ def write_template(path: Path) -> None:
     Raises
     ------
     UserError
-        If something is there already, or the folder is not.
+        If the path exists already, or its folder does not.
     """
     if path.exists() or path.is_symlink():
         raise UserError(f"--template: {path} is already there; it is left as it is")

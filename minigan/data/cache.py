@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 
+from minigan.data.printable_text import printable
 from minigan.system import atomic_files
 from minigan.system.errors import RunError, UserError
 
@@ -67,15 +68,6 @@ def cache_directory() -> Path:
     return Path(platformdirs.user_cache_dir("minigan", appauthor=False))
 
 
-def printable(text: object) -> str:
-    r"""Text that is safe in a one-line message: line breaks, terminal commands and undecodable bytes are escaped.
-
-    >>> print(printable("two\nlines.png"))
-    two\nlines.png
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))
-
-
 def fingerprint(images: npt.NDArray[np.uint8]) -> str:
     """SHA-256 of images: equal for equal images in equal order, no matter which files they came from.
 
@@ -92,7 +84,7 @@ def fingerprint(images: npt.NDArray[np.uint8]) -> str:
     digest = hashlib.sha256()
     for start in range(0, len(images), _BLOCK):
         digest.update(np.ascontiguousarray(images[start : start + _BLOCK]).data)
-    return sealed(digest, images.shape)
+    return finish_fingerprint(digest, images.shape)
 
 
 def load(stem: str) -> Cached | None:
@@ -239,11 +231,11 @@ class Builder:
         """
         with _explained(self._directory):
             file = self._opened()
-            seal = sealed(self._digest, (self.count, *self._shape))
+            digits = finish_fingerprint(self._digest, (self.count, *self._shape))
             file.seek(0)
             self._write_header()
             file.close()
-            images = self._directory / _images_name(self.stem, seal)
+            images = self._directory / _images_name(self.stem, digits)
             # On Windows this fails while another run has a file of this name mapped. Its name says that it is equal to
             # this one, so it can stay; it is verified below.
             try:
@@ -251,7 +243,7 @@ class Builder:
             except PermissionError:
                 if os.name != "nt":
                     raise
-            record = {"fingerprint": seal, "notes": notes}
+            record = {"fingerprint": digits, "notes": notes}
             try:
                 atomic_files.write_text(self._directory / f"{self.stem}.json", json.dumps(record, indent=1) + "\n")
             except BaseException:
@@ -281,15 +273,15 @@ class Builder:
                 self._temporary.unlink()
 
 
-def sealed(digest: hashlib._Hash, shape: tuple[int, ...]) -> str:
+def finish_fingerprint(digest: hashlib._Hash, shape: tuple[int, ...]) -> str:
     """Finish a digest with the shape: it is known only at the end, and equal bytes may have different shapes."""
     whole = digest.copy()
     whole.update(str(tuple(int(n) for n in shape)).encode("ascii"))
     return whole.hexdigest()
 
 
-def _images_name(stem: str, seal: str) -> str:
-    return f"{stem}-{seal[:16]}.npy"
+def _images_name(stem: str, digits: str) -> str:
+    return f"{stem}-{digits[:16]}.npy"
 
 
 def _is_image_stack(images: object) -> bool:

@@ -26,6 +26,7 @@ from minigan.data.images.image_folder import check_folder, list_files, skipped_b
 from minigan.data.images.near_duplicates import Seen, likeness, require_imagehash
 from minigan.data.open import open_images
 from minigan.data.prepare.data_card import FEW_IMAGES
+from minigan.data.printable_text import printable
 from minigan.pages.html import plural
 from minigan.system.errors import UserError
 
@@ -178,7 +179,7 @@ def describe(found: Survey) -> list[tuple[str, str]]:
         else f"; {_share(found.similar, count)} nearly equal to an earlier one"
     )
     lines = [
-        ("folder", cache.printable(images.source)),
+        ("folder", printable(images.source)),
         ("images", f"{count:,} usable" + (f" of {files:,} files" if files != count else "")),
     ]
     for number, words in enumerate(skipped_by_reason(images.skipped)):
@@ -197,7 +198,7 @@ def describe(found: Survey) -> list[tuple[str, str]]:
         ("grey", f"{_share(found.grey, count)} with almost no colours"),
         (
             "cache",
-            f"{cache.printable(found.cache)}, {_bytes(images.images.nbytes)}, "
+            f"{printable(found.cache)}, {_bytes(images.images.nbytes)}, "
             + ("was there" if found.was_cached else "written now, so that training starts at once"),
         ),
         (

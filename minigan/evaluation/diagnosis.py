@@ -1,14 +1,15 @@
-"""Is my run normal? Plain words about what is going wrong, from what a run folder holds; silence if nothing is.
+"""Is my run normal? This module says in plain words what is going wrong in a run, and what to do about it.
 
-The evidence is the log (losses of every step), the vitals (`minigan.runs.health`), and the metrics where they were
-measured. Each finding says what was seen, beside the *band* in which normal runs lie, and what to do. The bands of the
-losses are those of the original's own 10,000 steps for the article's configuration on real faces; for other settings
-they are taken from minigan's recorded runs (docs/runs), and for settings that nobody has recorded they are wide.
+The evidence comes from the run folder: the log (losses of every step), the health numbers (vitals.jsonl, see
+`minigan.runs.health`), and metrics.jsonl if the faces were measured. Each finding says what was seen, the *band* in
+which normal runs lie, and what to do. For the article's configuration on real faces, the bands of the losses come from
+the original's own 10,000 steps. For other settings they come from minigan's recorded runs (docs/runs), and for settings
+without a recorded run they are wide. `minigan.evaluate`, report.html and the trainer show the findings.
 
 A loss says less than one would think. A discriminator that separates everything and one that faces a dead generator
-have the same losses, near the floor of 0.325 that soft labels leave, and a small but healthy run is nearly there, too.
-Therefore the first look is at how far a step moves the weights, which Adam makes nearly the same in all healthy runs,
-at how far apart the fakes are, and at the pictures' range.
+have the same losses, near 0.325, the lowest that soft labels allow; and the losses of a small but healthy run are
+nearly as low. Therefore the first things to look at are how far a step moves the weights (with Adam nearly the same in
+all healthy runs), how far apart the fakes are, and the images' range.
 """
 
 from __future__ import annotations
@@ -31,35 +32,35 @@ from minigan.runs.run_records import open_config, read_history, read_rows
 Rows = Sequence[Mapping[str, Any]]
 
 WARM_UP = 100
-"""Steps before the losses are judged: at first everything is out of bounds."""
+"""Steps before the losses are judged: at first they are outside every band."""
 
 WINDOW = 200
-"""Steps whose medians are judged."""
+"""How many of the latest steps are judged, by their medians."""
 
-# The following hold for networks of every size and all data, in all recorded runs.
+# The following are true of all recorded runs, for networks of every size and all data.
 
 G_MOVE, D_MOVE = (3e-5, 2e-4), (2e-5, 4e-4)
-"""How much a step changes a weight (root mean square). The learning rates are 1.5e-4 and, twice a step, 2e-4."""
+"""How much a step changes a weight of G and of D (root mean square). They learn at 1.5e-4 and, twice a step, 2e-4."""
 
 MOST_RATES = 4
-"""A generator with another learning rate may move as much farther, up to so many times; more has not been tried."""
+"""A generator with a larger learning rate may move farther in proportion, up to so many times: more was not tried."""
 
 DEAD_MOVE = 3e-6
 """Below this, a network does not change."""
 
 SPREAD = 0.25
-"""Least distance between two fakes, as a share of the distance between two real pictures; 0.4 to 1 is usual."""
+"""Least distance between two fakes, as a share of the distance between two real images; 0.4 to 1 is usual."""
 
 ACCURACY = 0.75
-"""Least share of pictures that a discriminator puts on the right side; 0.93 to 1 is usual."""
+"""Least share of images that a discriminator puts on the right side; 0.93 to 1 is usual."""
 
 ACCURACY_OF_FAST_G = 0.65
-"""The same where the generator was told to learn faster; 0.8 to 1 is usual then."""
+"""The same if the generator has a larger learning rate; 0.8 to 1 is usual then."""
 
 LOSS_FLOOR, LOSS_RUNAWAY = 0.30, 2.0
-"""Losses of the discriminator below the floor of soft labels, 0.325, and beyond any that it comes back from."""
+"""Losses of D that are below the lowest that soft labels allow (0.325), and above all from which a run recovers."""
 
-_VITALS_ROWS = 8
+_HEALTH_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,11 @@ class Band:
     Attributes
     ----------
     name : str
-        What runs it was taken from.
+        The runs that it was taken from.
     d_real, d_fake, g : tuple of float
         Lowest and highest median of a loss.
     window : int
-        Over so many steps.
+        The medians are over so many steps.
     """
 
     name: str
@@ -85,7 +86,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be.
+    """One thing that is wrong or unusual in a run.
 
     Attributes
     ----------
@@ -94,9 +95,9 @@ class Finding:
     code : str
         Short name, one of `CODES`.
     title : str
-        What is the matter, in a few words.
+        What is wrong, in a few words.
     evidence : str
-        What was seen, with the numbers and the band they should lie in.
+        What was seen: the numbers, and the band in which they should lie.
     band : str
         Where that band comes from.
     advice : str
@@ -112,8 +113,8 @@ class Finding:
 
 
 CODES = {
-    "not-finite": "a loss or a weight is no longer a number",
-    "data-range": "the training pictures are not in the range -1 to 1",
+    "not-finite": "a loss or a weight is NaN or infinite",
+    "data-range": "the training images are not in the range -1 to 1",
     "exploding": "the weights move too far in a step, or the losses have run away",
     "nothing-learned": "neither network changes",
     "generator-dead": "the generator does not change",
@@ -121,10 +122,10 @@ CODES = {
     "discriminator-too-strong": "the discriminator leaves the generator behind",
     "discriminator-lost": "the discriminator cannot follow the generator",
     "mode-collapse": "the fakes look alike",
-    "memorising": "fakes are copies of training pictures",
+    "memorising": "fakes are copies of training images",
     "unusual": "the losses are outside the band of comparable runs, and no cause was found",
 }
-"""Every code and its meaning, the most telling first: where several apply, that is the order."""
+"""Every code and its meaning. Findings are listed in this order, the most telling first."""
 
 SEVERITIES = ("error", "warning", "note")
 
@@ -162,7 +163,7 @@ def band_of(config: RunConfig, step: int) -> Band:
             return Band(f"{name}, steps 100 to 299", (0.38, 0.52), (0.36, 0.50), (2.3, 3.5))
         if step < 3000:
             return Band(f"{name}, before step 3,000", (0.36, 0.52), (0.36, 0.50), (2.2, 3.5))
-        # A narrow band, which the medians of shorter windows may leave in a normal run.
+        # The band is narrow: medians over fewer steps may lie outside in a normal run.
         return Band(f"{name}, after step 2,000", (0.36, 0.42), (0.36, 0.42), (2.2, 2.9), 1000)
     if size == (64, 32, 16):
         return Band(f"the quick preset on {data}", (0.33, 0.44), (0.33, 0.44), (2.1, 3.1))
@@ -170,12 +171,12 @@ def band_of(config: RunConfig, step: int) -> Band:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The examination.
+# The diagnosis.
 # ---------------------------------------------------------------------------------------------------------------------
 
 
 def diagnose_run(run: Path) -> list[Finding]:
-    """Examine a run folder, finished or still running.
+    """Diagnose a run by its folder; it may be finished or still running.
 
     Parameters
     ----------
@@ -184,12 +185,12 @@ def diagnose_run(run: Path) -> list[Finding]:
     Returns
     -------
     list of Finding
-        Empty if all is well (or too early to tell); the most telling first.
+        The most telling first. Empty if nothing looks wrong, or if it is too early to say.
 
     Raises
     ------
     UserError
-        If it is no run folder.
+        If it is not a run folder.
     OSError
         If one of its files cannot be read.
     """
@@ -201,7 +202,7 @@ def diagnose_run(run: Path) -> list[Finding]:
 def diagnose_numbers(
     config: RunConfig, steps: Array, history: Array, vitals: Rows, metrics: Rows = ()
 ) -> list[Finding]:
-    """Examine a run by its numbers.
+    """Diagnose a run by its numbers.
 
     Parameters
     ----------
@@ -243,9 +244,9 @@ class _Case:
         )
         self.losses_judged = len(self.window) >= WARM_UP // 2
         self.stopped = next((str(row["not_finite"]) for row in vitals if "not_finite" in row), None)
-        self.vitals = [row for row in vitals if "not_finite" not in row]
-        # What the first steps do says nothing yet, except about the pictures.
-        self.recent = [row for row in self.vitals if row["step"] >= WARM_UP // 2][-_VITALS_ROWS:]
+        self.health_rows = [row for row in vitals if "not_finite" not in row]
+        # The health numbers of the first steps say nothing yet, except about the images.
+        self.recent = [row for row in self.health_rows if row["step"] >= WARM_UP // 2][-_HEALTH_ROWS:]
         measures = metrics[-1].get("measures") if metrics else None
         self.metrics = measures if isinstance(measures, dict) else {}
 
@@ -253,13 +254,13 @@ class _Case:
         """Median of a logged metric over the window, or over other rows of the log."""
         return float(np.median((self.window if rows is None else rows)[:, METRICS.index(name)]))
 
-    def vital(self, name: str) -> float | None:
-        """Median of a vital over the latest rows; None if there are too few, infinite if it was no number."""
+    def health(self, name: str) -> float | None:
+        """Median of a health number over the latest rows; None if there are too few. NaN counts as infinite."""
         values = [_number(row[name], math.inf) for row in self.recent if name in row]
         return float(np.median(values)) if len(values) > 1 else None
 
     def measured(self, name: str) -> tuple[float, float] | None:
-        """A metric of the latest measurement, of the samples and of real pictures."""
+        """A metric of the latest measurement: its value for the samples, and for real images."""
         entry = self.metrics.get(name)
         if not isinstance(entry, dict):
             return None
@@ -268,24 +269,24 @@ class _Case:
 
     def is_fast(self, network: str) -> bool:
         """Whether a network's ("g" or "d") weights move too far."""
-        move = self.vital(f"{network}_move")
+        move = self.health(f"{network}_move")
         return move is not None and move > (self.g_move if network == "g" else D_MOVE)[1]
 
     def is_dead(self, network: str) -> bool:
         """Whether a network's weights hardly move."""
-        move = self.vital(f"{network}_move")
+        move = self.health(f"{network}_move")
         return move is not None and move < DEAD_MOVE
 
     def moves(self) -> str:
-        """How far both networks' weights move, for evidence."""
-        g, d = self.vital("g_move"), self.vital("d_move")
+        """How far both networks' weights move, in words."""
+        g, d = self.health("g_move"), self.health("d_move")
         return (
             f"a step changes a weight of the generator by {_size(g)} (normal: {_span(self.g_move)}) and one of the "
             f"discriminator by {_size(d)} (normal: {_span(D_MOVE)})"
         )
 
     def losses(self) -> str:
-        """The losses, for evidence."""
+        """The losses, in words."""
         band = self.band
         told = [
             f"{words} {self.median(name, self.band_window):.3g} (normal: {_span(limits)})"
@@ -319,7 +320,7 @@ def _not_finite(case: _Case) -> Finding | None:
     return Finding(
         "error",
         "not-finite",
-        "The numbers have run away: a loss or a weight is infinite or no number",
+        "The numbers have run away: a loss or a weight is infinite or NaN",
         case.stopped,
         "every number must be finite",
         "Go on from the last checkpoint only after lowering the learning rates, or looking for a division by zero or a "
@@ -330,7 +331,7 @@ def _not_finite(case: _Case) -> Finding | None:
 def _data_range(case: _Case) -> Finding | None:
     rows = [
         (_number(row.get("real_low"), math.nan), _number(row.get("real_high"), math.nan), row.get("real_spread"))
-        for row in case.vitals
+        for row in case.health_rows
         if {"real_low", "real_high", "real_spread"} <= row.keys()
     ]
     if not rows:
@@ -339,13 +340,13 @@ def _data_range(case: _Case) -> Finding | None:
     spread = max(_number(row[2], math.nan) for row in rows)
     seen = f"the pixels shown to the discriminator lie between {low:.3g} and {high:.3g}"
     advice = "Bring pixels p of 0..255 to -1..1 by p / 127.5 - 1, as the generator's tanh does; then start a new run."
-    if not (low >= -1.001 and high <= 1.001):  # also for what is no number
-        title = "The training pictures are not in the range -1 to 1"
+    if not (low >= -1.001 and high <= 1.001):  # NaN is not in the range, either
+        title = "The training images are not in the range -1 to 1"
     elif low > -0.02 and len(rows) > 1:
-        title = "The training pictures use only half of the range: 0 to 1 instead of -1 to 1"
+        title = "The training images use only half of the range: 0 to 1 instead of -1 to 1"
     elif high - low < 0.1 or spread < 0.02:
-        title = "The training pictures are all alike: nearly one colour, or one picture many times"
-        seen += f", and two pictures differ by {spread:.2g} on average"
+        title = "The training images are all alike: nearly one colour, or one image many times"
+        seen += f", and two images differ by {spread:.2g} on average"
         advice = "Look at them. If they are black, numbers from 0 to 1 were probably saved where 0 to 255 were meant."
     else:
         return None
@@ -372,10 +373,10 @@ def _exploding(case: _Case) -> Finding | None:
 
 
 def _leapt(case: _Case) -> bool:
-    """Whether some step moved the weights ten times too far: afterwards nothing may move any more."""
+    """Whether a step moved the weights ten times too far. After such a step, the weights may not move any more."""
     return any(
         _number(row.get(name, 0), math.inf) > 10 * limits[1]
-        for row in case.vitals
+        for row in case.health_rows
         for name, limits in (("g_move", G_MOVE), ("d_move", D_MOVE))
     )
 
@@ -403,7 +404,7 @@ def _generator_dead(case: _Case) -> Finding | None:
         "The generator is dead: it does not change, whatever the discriminator says",
         case.moves(),
         _ALL_RUNS,
-        "Is its learning rate zero or far too small? Do gradients reach it: is the discriminator's input gradient "
+        "Is its learning rate zero or far too small? Do gradients reach it? Is the discriminator's input gradient "
         "computed in the generator's step, and is the loss inside the range where it has one?",
     )
 
@@ -425,11 +426,11 @@ def _discriminator_too_strong(case: _Case) -> Finding | None:
     if not case.losses_judged:
         return None
     beaten = max(case.median("d_real"), case.median("d_fake")) < LOSS_FLOOR
-    g, d = case.vital("g_move"), case.vital("d_move")
+    g, d = case.health("g_move"), case.health("d_move")
     outpaced = g is not None and d is not None and d > 8 * max(g, DEAD_MOVE) and not case.is_fast("g")
     if not (beaten or case.is_fast("d") or outpaced) or case.median("accuracy") < 0.8:
         return None
-    right = f"the discriminator is right about {100 * case.median('accuracy'):.0f} % of the pictures"
+    right = f"the discriminator is right about {100 * case.median('accuracy'):.0f} % of the images"
     return Finding(
         "warning",
         "discriminator-too-strong",
@@ -437,7 +438,7 @@ def _discriminator_too_strong(case: _Case) -> Finding | None:
         f"{right}; {case.moves()}; {case.losses()}",
         f"{_ALL_RUNS}; losses: {case.band.name}",
         "Lower the discriminator's learning rate (the article's is 0.0002, the generator's 0.00015), train it once per "
-        "step on each kind of picture, and keep its labels soft (real 0.8 to 1, fake 0 to 0.2).",
+        "step on each kind of image, and keep its labels soft (real 0.8 to 1, fake 0 to 0.2).",
     )
 
 
@@ -449,8 +450,8 @@ def _discriminator_lost(case: _Case) -> Finding | None:
     return Finding(
         "error",
         "discriminator-lost",
-        f"The discriminator has lost{cause or ', and has nothing to teach: it cannot tell fakes from real pictures'}",
-        f"it is right about {right:.0f} % of the pictures (normal: more than {least:.0f} %); {case.moves()}; "
+        f"The discriminator has lost{cause or ', and has nothing to teach: it cannot tell fakes from real images'}",
+        f"it is right about {right:.0f} % of the images (normal: more than {least:.0f} %); {case.moves()}; "
         f"{case.losses()}",
         f"{_ALL_RUNS}; losses: {case.band.name}",
         "Unless the fakes are excellent, the generator's steps are too large or the discriminator's too small, or its "
@@ -459,24 +460,24 @@ def _discriminator_lost(case: _Case) -> Finding | None:
 
 
 def _mode_collapse(case: _Case) -> Finding | None:
-    fake, real = case.vital("fake_spread"), case.vital("real_spread")
+    fake, real = case.health("fake_spread"), case.health("real_spread")
     seen, bands = [], []
     if fake is not None and real is not None and fake < SPREAD * real:
         seen.append(
-            f"two fakes of a batch differ by {fake:.2g} on average, two real pictures by {real:.2g} (normal: at least "
+            f"two fakes of a batch differ by {fake:.2g} on average, two real images by {real:.2g} (normal: at least "
             f"{100 * SPREAD:.0f} % of that)"
         )
         bands.append(_ALL_RUNS)
     distance = case.measured("distance")
     if distance is not None and distance[0] < SPREAD * distance[1]:
         seen.append(
-            f"two samples differ by {distance[0]:.3g} grey levels on average, two real pictures by {distance[1]:.3g}"
+            f"two samples differ by {distance[0]:.3g} grey levels on average, two real images by {distance[1]:.3g}"
         )
-        bands.append("real pictures against real ones")
+        bands.append("real images against real ones")
     clear, kinds = case.measured("clear"), case.measured("modes")
     if clear is not None and kinds is not None and clear[0] > 0.5 and kinds[0] < 0.25 * kinds[1]:
-        seen.append(f"only {kinds[0]:.0f} kinds of face appear where real pictures show {kinds[1]:.0f}")
-        bands.append("real pictures against real ones")
+        seen.append(f"only {kinds[0]:.0f} kinds of face appear where real images show {kinds[1]:.0f}")
+        bands.append("real images against real ones")
     if not seen:
         return None
     fast = f"; {case.moves()}" if case.is_fast("g") else ""
@@ -486,7 +487,7 @@ def _mode_collapse(case: _Case) -> Finding | None:
         "Mode collapse: the generator draws nearly the same face whatever the noise",
         "; ".join(seen) + fast,
         "; ".join(dict.fromkeys(bands)),
-        "Is the noise fresh for every picture of the batch, and are the steps small enough? A collapsed generator "
+        "Is the noise fresh for every image of the batch, and are the steps small enough? A collapsed generator "
         "seldom recovers: go back to a saved network from before, with a smaller learning rate for the generator.",
     )
 
@@ -498,11 +499,11 @@ def _memorising(case: _Case) -> Finding | None:
     return Finding(
         "warning",
         "memorising",
-        "The generator copies training pictures",
-        f"{100 * copies[0]:.0f} % of the samples are copies; of real pictures beside the other real ones "
+        "The generator copies training images",
+        f"{100 * copies[0]:.0f} % of the samples are copies; of real images beside the other real ones "
         f"{100 * copies[1]:.0f} % would pass for one",
-        "real pictures held out in turn",
-        "Look at the nearest neighbours in evaluation.png. More or more varied pictures help, a smaller network, or "
+        "real images held out in turn",
+        "Look at the nearest neighbours in evaluation.png. More or more varied images help, a smaller network, or "
         "stopping earlier.",
     )
 
@@ -552,7 +553,7 @@ _EXPLAINS = {
     "generator-dead": ("discriminator-too-strong",),
     "discriminator-dead": ("discriminator-lost",),
 }
-"""What follows from a finding and need not be said beside it."""
+"""The findings that follow from a finding, and are therefore left out beside it."""
 
 
 def one_liner(findings: Sequence[Finding], run: Path) -> str | None:
@@ -562,7 +563,7 @@ def one_liner(findings: Sequence[Finding], run: Path) -> str | None:
     ----------
     findings : sequence of Finding
     run : Path
-        Whose they are.
+        The folder of the run that they are about.
     """
     if not findings:
         return None

@@ -1,16 +1,16 @@
-"""How good are the faces? Four measures that need nothing but the training images, each beside what real ones score.
+"""How good are the faces? Four measures that need only the training images.
 
-*Sliced Wasserstein distance*: do small pieces of the pictures look alike, size by size? *Diversity*: are two samples as
-different from each other as two real pictures? *Nearest training image*: are samples copies? And on drawn faces
-(`minigan.data.drawn.modes`), whose making is known: does every hair colour and hair style appear, as often as it
-should?
+*Sliced Wasserstein distance*: do small pieces of the samples look like those of real images, size by size? *Diversity*:
+are two samples as different from each other as two real images? *Nearest training image*: are samples copies? And for
+drawn faces (`minigan.data.drawn.modes`): does every hair colour and hair style appear, and as often as it should?
 
-No number means anything alone. The real pictures are therefore split into two halves of as many as there are samples,
-and each measure is also taken of one half against the other: a perfect generator would score that, and two scores that
-differ by no more than the two halves do are equal. `Yardstick` prepares the real side once, so that a run can be
-measured again and again while it trains.
+A number alone means nothing. Therefore each measure is also taken of real images. Two halves of them are chosen, each
+as many as there are samples, and one half is measured against the other. A perfect generator would score the same. If
+two scores differ by no more than the two halves do, that is chance. `Yardstick` prepares the real images once, so that
+a run can be measured again and again while it trains.
 
-Everything random is a function of the seed (purpose "metrics"), so equal weights give equal numbers.
+Everything random is a function of the seed (purpose "metrics"), so equal weights give equal numbers. The measures go to
+evaluation.json (`minigan.evaluate`) and to metrics.jsonl (`minigan.training.trainer`).
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ import numpy.typing as npt
 
 from minigan.data.drawn import modes
 from minigan.data.image_set import ImageSet
+from minigan.evaluation.samples import draw_faces
 from minigan.gan.models import NOISE_SIZE
 from minigan.nn.backend import Array, Backend
 from minigan.nn.network import Sequential
 from minigan.nn.rng import stream
-from minigan.pages.plots import to_uint8
 from minigan.system.errors import UserError
 
-Pictures = npt.NDArray[np.uint8]
+Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 LEAST, MOST = 64, 10_000
 """Fewest and most samples that can be measured."""
 
-_CHUNK = 250  # pictures worked on at a time, so that memory does not grow with their number
+_CHUNK = 250  # images in memory at a time
 
 # Each use of the seed has its own place in the stream.
 _CHOICE, _NOISE, _PATCHES, _DIRECTIONS = 0, 1, 100, 200
@@ -46,17 +46,17 @@ _CHOICE, _NOISE, _PATCHES, _DIRECTIONS = 0, 1, 100, 200
 
 @dataclass(frozen=True)
 class Measurement:
-    """One measure of the samples, beside the same measure of real pictures.
+    """One measure of the samples, beside the same measure of real images.
 
     Attributes
     ----------
     value : float
         Of the samples.
     real : float
-        Of real pictures in the samples' place: what a perfect generator would score.
+        Of real images in place of the samples; a perfect generator would score the same.
     noise : float
-        How much of a difference is chance: what two disjoint halves of the real pictures differ by. For a distance
-        that is `real` itself.
+        How much the values of two halves of the real images differ. A smaller difference is chance. For a distance
+        between two sets it is `real` itself.
     """
 
     value: float
@@ -64,7 +64,7 @@ class Measurement:
     noise: float
 
     def to_dict(self) -> dict[str, float]:
-        """As a dict, ready for JSON: six digits, so that another number of threads does not show in the last ones."""
+        """As a dict for JSON, with six digits: later digits may depend on the number of threads."""
         return {name: float(f"{number:.6g}") for name, number in asdict(self).items()}
 
 
@@ -73,8 +73,8 @@ class Measurement:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def draw_samples(generator: Sequential, count: int, seed: int, backend: Backend) -> Pictures | None:
-    """Faces to measure, from noise that depends on the seed alone.
+def draw_samples(generator: Sequential, count: int, seed: int, backend: Backend) -> Images | None:
+    """Draw faces to measure, from noise that depends only on the seed.
 
     Parameters
     ----------
@@ -87,17 +87,10 @@ def draw_samples(generator: Sequential, count: int, seed: int, backend: Backend)
     Returns
     -------
     numpy.ndarray of shape (count, S, S, 3), uint8, or None
-        None if the generator draws values that are no numbers.
+        None if the generator draws NaN.
     """
     noise = stream(seed, "metrics", _NOISE).standard_normal((count, 1, 1, NOISE_SIZE), np.float32)
-    faces = np.empty((count, *generator.output_shape()), np.uint8)
-    for a in range(0, count, _CHUNK):
-        with np.errstate(all="ignore"):
-            batch = backend.to_host(generator.predict(backend.asarray(noise[a : a + _CHUNK])))
-        if not np.isfinite(batch).all():
-            return None
-        faces[a : a + _CHUNK] = to_uint8(batch)
-    return faces
+    return draw_faces(generator, noise, backend, batch_size=_CHUNK)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -106,9 +99,9 @@ def draw_samples(generator: Sequential, count: int, seed: int, backend: Backend)
 
 PATCH = 7
 COARSEST = 16
-"""Side of the smallest picture of the pyramid."""
+"""Side of the smallest image of the pyramid."""
 
-_MOST_PATCHES = 1 << 16  # per level; of many pictures each gives fewer
+_MOST_PATCHES = 1 << 16  # per level; the more images, the fewer patches of each
 _PATCHES_PER_PICTURE = 128
 _REPEATS, _SLICES = 4, 128
 
@@ -123,7 +116,7 @@ def pyramid_sides(side: int) -> list[int]:
 
 
 def laplacian_pyramid(images: Floats) -> list[Floats]:
-    """Split pictures into what each size adds: fine lines first, then coarser shapes, last a small picture.
+    """Split images by the size of what they show: first fine lines, then coarser shapes, last a small image.
 
     Parameters
     ----------
@@ -132,7 +125,8 @@ def laplacian_pyramid(images: Floats) -> list[Floats]:
     Returns
     -------
     list of numpy.ndarray
-        Of shapes (N, S, S, 3), (N, S/2, S/2, 3), ..., down to a side of 16. All but the last hold differences.
+        Of shapes (N, S, S, 3), (N, S/2, S/2, 3), ..., down to a side of 16 to 31. All but the last are differences
+        between an image and its smaller version.
     """
     levels = []
     while images.shape[1] >= 2 * COARSEST:
@@ -158,7 +152,7 @@ def _blur(images: Floats, axis: int, weight: float = 1.0) -> Floats:
 
 
 def _enlarged(images: Floats, axis: int) -> Floats:
-    """Twice as long along one axis: zeros in between, then the blur fills them."""
+    """Make images twice as long along one axis: zeros are put in between, and the blur fills them."""
     shape = list(images.shape)
     shape[axis] *= 2
     spread_out = np.zeros(shape, images.dtype)
@@ -166,7 +160,7 @@ def _enlarged(images: Floats, axis: int) -> Floats:
     return _blur(spread_out, axis, 2.0)
 
 
-def _descriptors(images: Pictures, seed: int) -> list[Floats]:
+def _descriptors(images: Images, seed: int) -> list[Floats]:
     """Random 7x7 patches of every level, (patches, 147), each channel with mean 0 and standard deviation 1."""
     N, S = images.shape[:2]
     sides = pyramid_sides(S)
@@ -186,33 +180,33 @@ def _descriptors(images: Pictures, seed: int) -> list[Floats]:
     for patches in found:
         patches -= patches.mean(axis=(0, 1, 3, 4), keepdims=True, dtype=np.float64).astype(np.float32)
         deviation = np.sqrt(np.mean(np.square(patches), axis=(0, 1, 3, 4), keepdims=True, dtype=np.float64))
-        patches /= np.maximum(deviation, 1e-8).astype(np.float32)  # pictures of one colour have none
+        patches /= np.maximum(deviation, 1e-8).astype(np.float32)  # the deviation of images of one colour is 0
     return [patches.reshape(N * each, -1) for patches in found]
 
 
-def sliced_wasserstein(a: Pictures, b: Pictures, *, seed: int = 0) -> list[float]:
-    """How different the small pieces of two sets of pictures are, at every size.
+def sliced_wasserstein(a: Images, b: Images, *, seed: int = 0) -> list[float]:
+    """How different the small pieces of two sets of images are, at every size.
 
     Parameters
     ----------
     a, b : numpy.ndarray of shape (N, S, S, 3), uint8
-        As many of one as of the other.
+        Equally many of both.
     seed : int
 
     Returns
     -------
     list of float
-        One distance per level of `pyramid_sides`, times 1000 as is usual. 0 for equal sets; two sets of the same
-        distribution are some way apart: see `Measurement`.
+        One distance per level of `pyramid_sides`, times 1000 as is usual. It is 0 for equal sets, but not for two sets
+        of the same distribution: see `Measurement`.
 
     Notes
     -----
-    The Wasserstein distance says how much must be moved how far to turn one cloud of points into another. In one
-    dimension that is simple: sort both and subtract. The points here are 7x7 patches, 147 numbers each, of one level of
-    the Laplacian pyramid; they are projected on 512 random directions, and the 512 distances averaged. Each colour
-    channel is first brought to mean 0 and standard deviation 1 *within each set*, so that an error in overall colour or
-    contrast does not show; that is the paper's definition. The paper takes 128 patches from each of 16,384 pictures;
-    here there are at most 65,536 patches a level.
+    The Wasserstein distance is the mean way that points must be moved to turn one cloud of points into another. In one
+    dimension it is simple: sort the points of both clouds and subtract. Here a point is a patch of 7x7 pixels, 147
+    numbers, of one level of the Laplacian pyramid. The points are projected on 512 random directions, and the 512
+    distances are averaged. First, each colour channel is brought to mean 0 and standard deviation 1 *within each set*,
+    as in the paper; so an error in overall colour or contrast does not show. The paper takes 128 patches from each of
+    16,384 images; here a level has at most 65,536 patches.
 
     References
     ----------
@@ -229,7 +223,7 @@ def sliced_wasserstein(a: Pictures, b: Pictures, *, seed: int = 0) -> list[float
             directions = rng.standard_normal((_SLICES, one.shape[1]))
             directions /= np.linalg.norm(directions, axis=1, keepdims=True)
             slices = directions.astype(np.float32)
-            # Directions in the rows, so that what is sorted lies together in memory.
+            # One row for each direction, so that the numbers of a sort lie together in memory.
             apart = np.sort(slices @ one.T, axis=1) - np.sort(slices @ other.T, axis=1)  # (128, patches)
             total += float(np.abs(apart).mean(dtype=np.float64))
         distances.append(1000 * total / _REPEATS)
@@ -241,8 +235,8 @@ def sliced_wasserstein(a: Pictures, b: Pictures, *, seed: int = 0) -> list[float
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def mean_distance(images: Pictures) -> float:
-    """How far apart two pictures of a set are, pixel by pixel.
+def mean_distance(images: Images) -> float:
+    """How far apart two images of a set are, pixel by pixel.
 
     Parameters
     ----------
@@ -256,7 +250,8 @@ def mean_distance(images: Pictures) -> float:
 
     Notes
     -----
-    No pair is formed: the mean squared difference of all pairs is twice the variance. Sums of whole numbers are exact.
+    No pair is formed: the mean squared difference of all pairs is twice the variance. The sums are of whole numbers,
+    and so they are exact.
     """
     N = len(images)
     total = np.zeros(images.shape[1:], np.int64)
@@ -273,8 +268,8 @@ _MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _SSIM_WINDOW = 7
 
 
-def mean_similarity(images: Pictures) -> float:
-    """How alike two pictures of a set are in structure: the mean MS-SSIM of neighbours in the set, N/2 pairs.
+def mean_similarity(images: Images) -> float:
+    """How alike two images of a set are in structure: the mean MS-SSIM of neighbours in the set, N/2 pairs.
 
     Parameters
     ----------
@@ -284,13 +279,13 @@ def mean_similarity(images: Pictures) -> float:
     Returns
     -------
     float
-        1 if all pictures are equal, near 0 if they have nothing in common.
+        1 if all images are equal, near 0 if they have nothing in common.
 
     Notes
     -----
-    Unlike the distance of pixels, it does not forget a face that is moved by a pixel, and it is what is usually quoted
-    for the variety of GANs' samples. Luminance only; uniform windows of 7x7; sizes from S down to 16, with the paper's
-    weights for as many sizes as there are.
+    Two faces that differ only by a move of one pixel are far apart in pixels, but alike by this measure. It is the
+    usual measure of the variety of GANs' samples. It is taken of the luminance, in uniform windows of 7x7, at the sizes
+    from S down to 16, with the paper's weights for these sizes.
 
     References
     ----------
@@ -305,12 +300,12 @@ def mean_similarity(images: Pictures) -> float:
     return total / pairs
 
 
-def _grey(images: Pictures) -> npt.NDArray[np.float64]:
+def _grey(images: Images) -> npt.NDArray[np.float64]:
     return images @ np.array([0.299, 0.587, 0.114])
 
 
 def ms_ssim(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Multi-scale structural similarity of pairs of grey pictures.
+    """Multi-scale structural similarity of pairs of grey images.
 
     Parameters
     ----------
@@ -320,7 +315,7 @@ def ms_ssim(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArr
     Returns
     -------
     numpy.ndarray of shape (N,)
-        1 for equal pictures.
+        1 for equal images.
     """
     sides = pyramid_sides(a.shape[1])
     weights = np.array(_MS_WEIGHTS[: len(sides)]) / sum(_MS_WEIGHTS[: len(sides)])
@@ -347,7 +342,7 @@ def _ssim_parts(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> tuple
 
 
 def _window_means(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Means over all 7x7 windows, by differences of running sums."""
+    """Means over all windows of 7x7, from differences of cumulative sums."""
     for axis in (1, 2):
         sums = np.cumsum(x, axis=axis)
         sums = np.insert(sums, 0, 0, axis=axis)
@@ -367,12 +362,12 @@ _COPY = 0.5
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The nearest training image of each of N pictures.
+    """The nearest training image of each of N images.
 
     Attributes
     ----------
     index : numpy.ndarray of shape (N,)
-        Which training image.
+        Number of the training image.
     distance : numpy.ndarray of shape (N,)
         Root of the mean squared difference at 32x32 pixels, in grey levels (0 to 255).
     crowd : numpy.ndarray of shape (N,)
@@ -384,21 +379,21 @@ class Neighbours:
     crowd: Floats
 
     def copies(self) -> npt.NDArray[np.bool_]:
-        """Which pictures are copies: nearer to one training image than half their distance to the 50 nearest."""
+        """Which images are copies: the nearest training image is less than half as far as the 50 nearest on average."""
         return self.distance < _COPY * self.crowd
 
 
-def nearest(pictures: Pictures, training: Pictures, *, own: npt.NDArray[np.int64] | None = None) -> Neighbours:
-    """Find the nearest training image of every picture.
+def nearest(images: Images, training: Images, *, own: npt.NDArray[np.int64] | None = None) -> Neighbours:
+    """Find the nearest training image of every image.
 
     Parameters
     ----------
-    pictures : numpy.ndarray of shape (N, S, S, 3), uint8
+    images : numpy.ndarray of shape (N, S, S, 3), uint8
     training : numpy.ndarray of shape (M, S, S, 3), uint8
         May be a memory map; it is read once, a block at a time. M at least 2.
     own : numpy.ndarray of shape (N,), optional
-        For pictures that are training images themselves: their places, which do not count. They are thereby measured as
-        if they had been held out.
+        Only if the images are training images themselves: their numbers. An image is not its own neighbour, as if it
+        had been held out.
 
     Returns
     -------
@@ -406,11 +401,11 @@ def nearest(pictures: Pictures, training: Pictures, *, own: npt.NDArray[np.int64
 
     References
     ----------
-    N. Carlini et al., "Extracting training data from diffusion models", arXiv:2301.13188, section 4: a copy is not what
-    is near, but what is much nearer to one image than to the others around it.
+    N. Carlini et al., "Extracting training data from diffusion models", arXiv:2301.13188, section 4: a copy is an image
+    that is much nearer to one training image than to the others around it.
     """
-    queries = _thumbs(pictures)
-    centre = queries.mean(axis=0)  # smaller numbers, so that their squares keep more digits
+    queries = _thumbs(images)
+    centre = queries.mean(axis=0)  # subtracted, because squares of smaller numbers keep more digits
     queries -= centre
     lengths = np.einsum("nd,nd->n", queries, queries)
     K = min(_NEIGHBOURS, len(training) - (own is not None))
@@ -433,8 +428,8 @@ def nearest(pictures: Pictures, training: Pictures, *, own: npt.NDArray[np.int64
     return Neighbours(place[rows, first], distances[rows, first], distances.mean(axis=1))
 
 
-def _thumbs(images: Pictures) -> Floats:
-    """Pictures of 32x32 as rows, (N, 3072): small enough to compare all with all, large enough to tell faces apart."""
+def _thumbs(images: Images) -> Floats:
+    """Images of 32x32 as rows, (N, 3072): small enough to compare all pairs, large enough to tell faces apart."""
     N, S = images.shape[:2]
     k = S // _THUMB
     small = images.reshape(N, _THUMB, k, _THUMB, k, 3).mean(axis=(2, 4), dtype=np.float32)
@@ -460,23 +455,24 @@ def check_count(images: ImageSet) -> None:
 
 
 class Yardstick:
-    """The real pictures, prepared to measure samples against.
+    """The real images, prepared to measure samples against.
 
     Parameters
     ----------
     images : ImageSet
         All training images; see `check_count`.
     samples : int
-        How many samples are to be measured, at least 64; of few images, half as many as there are images.
+        How many samples are to be measured, at least 64. If there are fewer than twice as many images, half as many
+        samples as images are used.
     seed : int
-        Chooses which of the real pictures are compared with.
+        Decides which of the real images are used.
     drawn : bool
-        Whether these are minigan's drawn faces, whose modes can be read.
+        Whether these are minigan's drawn faces, of which the kinds can be counted.
 
     Attributes
     ----------
     samples : int
-        As many samples as `measure` wants.
+        How many samples `measure` needs.
     """
 
     def __init__(self, images: ImageSet, *, samples: int, seed: int = 0, drawn: bool = False) -> None:
@@ -485,29 +481,29 @@ class Yardstick:
         self._chosen = stream(seed, "metrics", _CHOICE).permutation(len(images))[: 2 * self.samples]
         in_order = np.argsort(self._chosen)
         halves = np.empty((len(self._chosen), *images.images.shape[1:]), np.uint8)
-        halves[in_order] = images.images[self._chosen[in_order]]  # a memory map is read from front to back
+        halves[in_order] = images.images[self._chosen[in_order]]  # in rising order: the images may be a memory map
         self._halves = halves[: self.samples], halves[self.samples :]
         self._reader = modes.reader(images.images.shape[1]) if drawn else None
 
-    def measure(self, fakes: Pictures) -> tuple[dict[str, Measurement], Neighbours]:
+    def measure(self, fakes: Images) -> tuple[dict[str, Measurement], Neighbours]:
         """Measure samples.
 
         Parameters
         ----------
         fakes : numpy.ndarray of shape (samples, S, S, 3), uint8
-            In random order, as noise makes them.
+            In random order, as `draw_samples` returns them.
 
         Returns
         -------
         measures : dict of str to Measurement
-            swd_64, swd_32, swd_16 (by the image size) and their mean swd: `sliced_wasserstein`;
-            distance, similarity: `mean_distance` and `mean_similarity`, for diversity;
-            nearest: median distance to the nearest training image, as a share of a held-out real picture's;
-            copies: share of samples that `Neighbours.copies` tells;
-            on drawn faces clear, modes, modes_off, hair_colours, hair_styles, skins: see
+            swd_64, swd_32, swd_16 (depending on the image size) and their mean swd: see `sliced_wasserstein`;
+            distance, similarity (the diversity): see `mean_distance` and `mean_similarity`;
+            nearest: median distance to the nearest training image, divided by that of held-out real images;
+            copies: share of the samples that are copies, see `Neighbours.copies`;
+            only for drawn faces: clear, modes, modes_off, hair_colours, hair_styles, skins: see
             `minigan.data.drawn.modes.count`.
         neighbours : Neighbours
-            Of the samples.
+            The nearest training images of the samples.
         """
         measures = self.compare(fakes)
         neighbours = nearest(fakes, self._images)
@@ -520,8 +516,8 @@ class Yardstick:
             measures |= {name: _beside(value, *(c[name] for c in self._real_modes)) for name, value in counts.items()}
         return measures, neighbours
 
-    def compare(self, fakes: Pictures) -> dict[str, Measurement]:
-        """The sliced Wasserstein distances and the diversity alone: `measure` without what takes half of its time.
+    def compare(self, fakes: Images) -> dict[str, Measurement]:
+        """The sliced Wasserstein distances and the diversity only, which takes half of the time of `measure`.
 
         Parameters
         ----------
@@ -543,7 +539,7 @@ class Yardstick:
         measures["similarity"] = self._beside(mean_similarity, fakes)
         return measures
 
-    def _beside(self, measure: Callable[[Pictures], float], fakes: Pictures) -> Measurement:
+    def _beside(self, measure: Callable[[Images], float], fakes: Images) -> Measurement:
         key = measure.__name__
         if key not in self._real_values:
             self._real_values[key] = (measure(self._halves[0]), measure(self._halves[1]))
@@ -582,9 +578,9 @@ def in_short(measures: dict[str, Measurement]) -> str:
         As `Yardstick.measure` returns them.
     """
     swd, distance = measures["swd"], measures["distance"]
-    words = f"sliced Wasserstein distance {swd.value:.1f} (real pictures {swd.real:.1f})"
+    words = f"sliced Wasserstein distance {swd.value:.1f} (real images {swd.real:.1f})"
     if distance.real > 0:
-        words += f", diversity {100 * distance.value / distance.real:.0f} % of real pictures'"
+        words += f", diversity {100 * distance.value / distance.real:.0f} % of real images'"
     if "modes" in measures:
         words += f", {measures['modes'].value:.0f} of {modes.MODES} kinds of face"
     return words
@@ -595,5 +591,5 @@ def _beside(value: float, one: float, other: float) -> Measurement:
 
 
 def _ratio(a: float, b: float) -> float:
-    """Divide a by b; of a data set that consists of copies (b = 0) every picture counts as usual."""
+    """Divide a by b. If all real images are copies of each other, b is 0 and the result 1."""
     return a / b if b > 0 else 1.0

@@ -1,7 +1,7 @@
 """What a run's folder says about the run, for its report: settings, losses, checkpoints, times and measurements.
 
-Files that are missing or damaged are left out, for the report must not fail with them. What the report makes of these
-facts is in `minigan.evaluation.run_page`.
+Files that are missing or damaged are left out, so that the report does not fail. `minigan.evaluation.run_page` turns
+these facts into the page.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Facts:
     state : str
         RUNNING, FINISHED, STOPPED or FAILED.
     words : str
-        Why it ended, where there is more to say.
+        Why the run ended, if there is more to say than the state.
     steps : numpy.ndarray of shape (T,)
         Rising.
     values : numpy.ndarray of shape (T, 6)
@@ -50,11 +50,11 @@ class Facts:
     done : int
         Finished steps.
     saved : int
-        Steps that the newest checkpoint has behind it.
+        Finished steps at the newest checkpoint.
     speed : list of (int, int, float)
-        See `minigan.runs.run_folder.read_speed`.
+        See `minigan.runs.run_records.read_speed`.
     vitals, measured : list of dict
-        Rows of vitals.jsonl; rows of metrics.jsonl and at last evaluation.json's, each with "step", the number of
+        Rows of vitals.jsonl; rows of metrics.jsonl, then evaluation.json's, each with "step", the number of
         finished steps, and "measures".
     """
 
@@ -73,7 +73,7 @@ class Facts:
 
     @property
     def pace(self) -> float | None:
-        """Seconds per step of late; None if nobody has measured it."""
+        """Seconds per step of the latest spans; None if none was measured."""
         latest = self.speed[-5:]
         count = sum(last - first for first, last, _ in latest)
         return sum(seconds for _, _, seconds in latest) / count if count else None
@@ -85,12 +85,12 @@ class Facts:
 
     @property
     def sessions(self) -> list[dict[str, Any]]:
-        """What config.json says about the sittings, as far as it can be used."""
+        """What config.json says about the sittings, without entries that cannot be used."""
         sessions = self.about.get("sessions")
         told: list[dict[str, Any]] = []
         for entry in sessions if isinstance(sessions, list) else []:
             if isinstance(entry, dict) and type(entry.get("from_step")) is int and 0 <= entry["from_step"] < 10**12:
-                # What is as it was the time before is not written again.
+                # An entry holds only what is new since the entry before it.
                 told.append({**(told[-1] if told else {}), **entry})
         return told
 
@@ -104,7 +104,7 @@ def gather(path: Path, state: str, words: str = "", history: tuple[Array, Array]
     state : str
         RUNNING, FINISHED, STOPPED or FAILED.
     words : str
-        What more there is to say about its end.
+        Why the run ended, if there is more to say than the state.
     history : tuple of arrays, optional
         `minigan.runs.run_folder.Run.history`, by default read from log.csv.
 
@@ -139,7 +139,7 @@ def gather(path: Path, state: str, words: str = "", history: tuple[Array, Array]
 
 
 def state_of(path: Path) -> str:
-    """Whether a process trains in a run folder, or how that has ended.
+    """Whether a process trains in a run folder now, or has finished or stopped.
 
     Parameters
     ----------
@@ -184,20 +184,20 @@ def measures_of(row: dict[str, Any]) -> dict[str, Measurement]:
 
 
 def _measured(path: Path) -> list[dict[str, Any]]:
-    """Rows of metrics.jsonl, and at last evaluation.json's, as far as they can be used."""
+    """Rows of metrics.jsonl, then evaluation.json's, without those that cannot be used."""
     rows = [{**row, "step": row["step"] + 1} for row in read_rows(path, METRICS_NAME)]
     try:
         file = path / "evaluation.json"
         row = json.loads(file.read_text(encoding="utf-8")) if file.stat().st_size < MAX_JSON_BYTES else None
         if isinstance(row, dict) and type(row.get("step")) is int:
             rows.append(row)
-    except (OSError, ValueError, RecursionError):  # none was made, or by another program
+    except (OSError, ValueError, RecursionError):  # there is none, or another program wrote it
         pass
     return [row for row in rows if isinstance(row.get("measures"), dict)]
 
 
 def _clean(steps: Array, values: Array) -> tuple[Array, Array]:
-    """Without what is not finite or out of order, which only a changed log holds."""
+    """Leave out steps that are out of order or have NaN or huge metrics; only a log changed by hand has some."""
     if not len(steps):
         return steps, values
     rising = np.concatenate([[True], steps[1:] > np.maximum.accumulate(steps)[:-1]])

@@ -7,9 +7,9 @@
 
 While a run trains, the page is written again with every image and every save, and in the browser it loads itself
 again. It is one file that opens from the disk without a server and loads nothing: the images are in it as data.
-However long the run, it stays below `MAX_BYTES`: of the film an evenly spread choice is shown, and of the curves what a
-screen can show. It costs less than a hundredth of the training, for it is only written when that is so
-(`Report.is_due`).
+It stays below `MAX_BYTES` however long the run is: the film shows images spread evenly over the run, and a curve has as
+many points as a screen can show. Writing it takes less than a hundredth of the training time: otherwise the trainer
+waits (`Report.is_due`).
 """
 
 from __future__ import annotations
@@ -48,29 +48,29 @@ from minigan.system import atomic_files
 __all__ = ["FAILED", "FINISHED", "RUNNING", "STOPPED", "Report", "command_line", "renew"]
 
 MAX_BYTES = 6_000_000
-"""No page is larger."""
+"""Largest page."""
 
 FILM_BYTES = 4_000_000
-"""Room for the film, in the letters that images become in a page."""
+"""Most bytes of the film's images, encoded as they are in the page."""
 
 MAX_FRAMES = 120
-"""Most frames of the film."""
+"""Most images of the film, apart from the newest."""
 
 COST = 0.01
 """Share of the time that writing reports may take."""
 
 FIRST_VERDICT = WARM_UP + WARM_UP // 2
-"""Steps after which the losses are judged."""
+"""Finished steps from which on the losses are judged."""
 
 MAX_PIXELS = 16_000_000
 MAX_SIDE = 560
-"""Pixels of a side of an image in the page; a larger one is made smaller."""
+"""Longest side of an image in the page, in pixels; larger images are made smaller."""
 
 ROWS = 40
 """Most rows of a table."""
 
 D_FLOOR = 0.325
-"""The least that a loss of D can be on average: a soft label is 0.9 on average, and that is the entropy of 0.9."""
+"""Lowest possible mean of a loss of D: its soft labels are 0.9 on average, and 0.325 is the entropy of 0.9."""
 
 LIGHT = {**html.LIGHT, "real": "#0b5394", "fake": "#d9730d", "one": "#6b3fa0"}
 DARK = {**html.DARK, "real": "#8cc8ff", "fake": "#f0883e", "one": "#c9a6f5"}
@@ -78,7 +78,7 @@ DARK = {**html.DARK, "real": "#8cc8ff", "fake": "#f0883e", "one": "#c9a6f5"}
 
 
 class Report:
-    """Writes a run's report.html, and keeps the images that it has prepared for the next time.
+    """Writes a run's report.html, and keeps the encoded images for the next time.
 
     Parameters
     ----------
@@ -90,11 +90,11 @@ class Report:
         self.path = path
         self._known: dict[str, tuple[tuple[int, int], str | None]] = {}
         self._written_at, self._took = -math.inf, 0.0
-        self._every = 1  # which of the film's pictures are shown
+        self._every = 1  # the film shows every n-th image
 
     @property
     def is_due(self) -> bool:
-        """Whether writing it now would take less than `COST` of the time since the last one."""
+        """Whether writing the report now would take less than `COST` of the time since it was last written."""
         return self._took <= COST * (time.monotonic() - self._written_at)
 
     def write(self, state: str, words: str = "", history: tuple[Array, Array] | None = None) -> None:
@@ -105,7 +105,7 @@ class Report:
         state : str
             RUNNING, FINISHED, STOPPED or FAILED.
         words : str
-            What more there is to say about its end.
+            Why the run ended, if there is more to say than the state.
         history : tuple of arrays, optional
             `minigan.runs.run_folder.Run.history`, by default read from log.csv.
 
@@ -127,7 +127,7 @@ class Report:
         self._took = self._written_at - began
 
     def _page(self, facts: Facts, now: datetime) -> Iterator[str]:
-        """The page in pieces: the film need not be in memory a second time."""
+        """The page in pieces, so that the film is not in memory twice."""
         steps, frames = self._film(facts.config)
         losses, quality, speed = _loss_charts(facts), _quality_charts(facts), _speed_charts(facts)
         refresh = _refresh_seconds(facts)
@@ -172,8 +172,8 @@ class Report:
 
     # ------------------------------------------------------------------------------------------------------- images
     def _film(self, config: RunConfig) -> tuple[list[int], list[str]]:
-        """Finished steps and images of an evenly spread choice of the fixed faces, always with the newest."""
-        # The faces after a save are those before the next step: 0499 and 0500 are one frame.
+        """Finished steps and images of the film: fixed faces, spread evenly over the run, always with the newest."""
+        # The faces drawn after step 499, at a save, are those before step 500: they are one frame.
         images = {
             step + 1 if (step + 1) % config.save_every == 0 else step: file
             for step, file in list_images(self.path, fixed=True)
@@ -200,11 +200,11 @@ class Report:
             return {"image": image, "caption": f"64 faces after {plural(facts.done, 'step')}{whose}"}
         for step, file in reversed(list_images(self.path, fixed=False)[-3:]):
             if (image := _as_data(file)) is not None:
-                return {"image": image, "caption": f"What step {step:,} showed the discriminator"}
+                return {"image": image, "caption": f"What the discriminator saw in step {step:,}"}
         return None
 
     def _prepared(self, file: Path) -> str | None:
-        """An image as data, from the last time if the file is the same."""
+        """An image as data; an unchanged file is not read again."""
         try:
             status = file.stat()
         except OSError:
@@ -219,16 +219,16 @@ class Report:
 def _as_data(file: Path) -> str | None:
     """An image of the run as a data URI, at the size the network drew it; None if it cannot be read.
 
-    It is decoded and encoded anew: what is in the file, if that is no image of the run's, does not reach the page.
+    It is decoded and encoded anew, so that only pixels reach the page, whatever else is in the file.
     """
     from PIL import Image
 
     try:
-        with Image.open(file, formats=("PNG",)) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
+        with Image.open(file, formats=("PNG",)) as opened:
+            if opened.width * opened.height > MAX_PIXELS:
                 return None
-            sheet = picture.convert("RGB")
-        # Every pixel was written SCALE times each way; the browser enlarges as well.
+            sheet = opened.convert("RGB")
+        # The file has every pixel SCALE times each way; in the page the browser enlarges the image.
         sheet = sheet.resize((max(1, sheet.width // SCALE), max(1, sheet.height // SCALE)), Image.Resampling.NEAREST)
         sheet.thumbnail((MAX_SIDE, MAX_SIDE))
         encoded = io.BytesIO()
@@ -240,7 +240,7 @@ def _as_data(file: Path) -> str | None:
 
 # ----------------------------------------------------------------------------------------------------------- the header
 def _progress(facts: Facts) -> str:
-    """How far it is, in a sentence."""
+    """How far the run is, in a sentence or two."""
     done, steps, took = facts.done, facts.config.steps, facts.took
     if facts.state == FINISHED:
         return f"All {plural(done, 'step')} are done" + (f", in {duration(took)} of training." if took else ".")
@@ -251,12 +251,12 @@ def _progress(facts: Facts) -> str:
     if facts.words:
         return f"{far}. {cut(facts.words)}"
     if facts.saved < done:
-        return f"{far}. The run can go on from its newest checkpoint, which has {facts.saved:,} of them behind it."
+        return f"{far}. The run can go on from its newest checkpoint, written after {plural(facts.saved, 'step')}."
     return f"{far}. All is saved, and the run can go on."
 
 
 def _refresh_seconds(facts: Facts) -> int:
-    """After how long there may be something new."""
+    """Seconds until the page may have something new."""
     config = facts.config
     return round(min(60.0, max(10.0, min(config.sample_every, config.save_every) * (facts.pace or 0.0))))
 
@@ -266,7 +266,7 @@ _SEVERITIES = {"error": ("bad", "✗"), "warning": ("warning", "!")}
 
 
 def _findings(facts: Facts) -> list[dict[str, str]]:
-    """What the diagnosis says."""
+    """The findings of the diagnosis, ready to print."""
     told = []
     for finding in diagnose_numbers(facts.config, facts.steps, facts.values, facts.vitals, facts.measured):
         kind, symbol = _SEVERITIES.get(finding.severity, ("unknown", "?"))
@@ -284,7 +284,7 @@ def _findings(facts: Facts) -> list[dict[str, str]]:
 
 
 def _sentence(words: str) -> str:
-    """With a capital and a full stop."""
+    """Words with a capital and a full stop."""
     told = cut(words)
     return told[:1].upper() + told[1:] + ("" if told.endswith((".", "?", "!", "…")) else ".")
 
@@ -309,7 +309,7 @@ def _loss_charts(facts: Facts) -> list[Chart]:
             [g],
             *_ends(facts, [g]),
             bands=normal["g"],
-            note="The lower, the more of its faces pass for real.",
+            note="The lower, the more of its faces the discriminator takes for real.",
         ),
         Chart(
             "Discriminator's losses",
@@ -318,8 +318,8 @@ def _loss_charts(facts: Facts) -> list[Chart]:
             *_ends(facts, [real, fake], D_FLOOR),
             bands=[*normal["d_real"], *normal["d_fake"]],
             marks=(D_FLOOR,),
-            note="The lower, the better it tells real from fake. The thin line, 0.325, is the least they can be on "
-            "average, because its labels are not quite 0 and 1.",
+            note="The lower, the better it tells real from fake. The thin line, 0.325, is the lowest mean they can "
+            "have, because its labels are not quite 0 and 1.",
         ),
         Chart(
             "Discriminator's answers",
@@ -328,13 +328,13 @@ def _loss_charts(facts: Facts) -> list[Chart]:
             0.0,
             1.0,
             marks=(0.5,),
-            note="What it takes for real: 1 is certainly, 0 certainly not; on the thin line it cannot tell.",
+            note="Its mean answer: 1 is certainly real, 0 certainly fake; on the thin line it cannot tell.",
         ),
     ]
 
 
 def _bands(config: RunConfig, thinned: Thinned) -> dict[str, list[Band]]:
-    """Where the medians of each loss lie in a normal run, from the steps on from which they are judged."""
+    """Where the medians of each loss lie in a normal run; nothing for steps before the losses are judged."""
     kinds = {"g": "one", "d_real": "real", "d_fake": "fake"}
     bands: dict[str, list[Band]] = {name: [] for name in kinds}
     for place, step in zip(thinned.first, thinned.last, strict=True):
@@ -353,7 +353,7 @@ def _bands(config: RunConfig, thinned: Thinned) -> dict[str, list[Band]]:
 
 
 def _ends(facts: Facts, curves: Sequence[Curve], *more: float) -> tuple[float, float]:
-    """Ends of a vertical axis that shows all but the wildest one in two hundred steps."""
+    """Ends of a vertical axis that shows all steps but the 0.5 % lowest and the 0.5 % highest."""
     values = facts.values[:, [curve.column for curve in curves]]
     low, high = np.quantile(values, (0.005, 0.995))
     numbers = svg.axis(min(low, *more, high), max(low, *more, high))
@@ -380,27 +380,27 @@ def _numbers(facts: Facts) -> list[dict[str, Any]]:
 
 # --------------------------------------------------------------------------------------------------------- the metrics
 def _quality_charts(facts: Facts) -> list[Chart]:
-    """How near and how varied the faces are, if that was measured more than once."""
-    # In a run with an average, the others are of that.
+    """How far the faces are from real ones and how varied, if that was measured more than once."""
+    # In a run with an average generator, the rows that do not say "raw" are of the average.
     rows = [(row["step"], measures_of(row)) for row in facts.measured if row.get("generator") != "raw"]
     charts = []
     for title, name, note in (
         (
-            "Distance from real pictures",
+            "Distance from real images",
             "swd",
             "Sliced Wasserstein distance: the lower, the more small pieces of the faces look like those of real ones.",
         ),
         (
             "Difference between two faces",
             "distance",
-            "Far below that of real pictures, all faces are much the same.",
+            "If it is far below the line of real images, all faces look much the same.",
         ),
     ):
         found = {step: (m[name].value, m[name].real) for step, m in rows if name in m and 0 <= step < 10**12}
         if len(found) > 1:
             steps = np.array(sorted(found), np.int64)
             values = np.array([found[step] for step in sorted(found)])
-            curves = [Curve(0, "samples", "one"), Curve(1, "real pictures", "goal")]
+            curves = [Curve(0, "samples", "one"), Curve(1, "real images", "goal")]
             top = svg.axis(0.0, float(values.max()))[-1]
             charts.append(Chart(title, svg.thin(steps, values, window=1), curves, 0.0, top, note=note))
     return charts
@@ -414,10 +414,10 @@ def _metrics(facts: Facts) -> dict[str, Any] | None:
     count = newest["samples"] if type(newest.get("samples")) is int else 0
     rows = []
     measures = measures_of(newest)
-    for name in sorted(measures, key=lambda name: name != "swd"):  # the mean before its parts
+    for name in sorted(measures, key=lambda name: name != "swd"):  # the mean distance stands before its parts
         try:
             label, form, words = describe(name, measures[name], count)
-        except KeyError:  # a measure of another version's
+        except KeyError:  # a measure of another version of minigan
             continue
         numbers = [form(value) for value in (measures[name].value, measures[name].real, measures[name].noise)]
         rows.append({"label": label.strip(), "is_part": label.startswith(" "), "numbers": numbers, "words": words})
@@ -439,7 +439,7 @@ def _speed_charts(facts: Facts) -> list[Chart]:
 
 
 def _pace(facts: Facts) -> dict[str, Any] | None:
-    """How fast the run was, to three digits, and in how many steps that was measured; None if it was not."""
+    """The run's speed to three digits, and over how many steps it was measured; None if it was not."""
     count = sum(last - first for first, last, _ in facts.speed)
     if not count or not facts.took:
         return None
@@ -449,7 +449,7 @@ def _pace(facts: Facts) -> dict[str, Any] | None:
 
 
 def _sittings(facts: Facts) -> list[dict[str, str]]:
-    """One row for each sitting: a run may be stopped and resumed, and on another machine."""
+    """One row for each sitting. A run may be stopped and resumed, also on another machine."""
     rows = []
     end = facts.done
     for session in reversed(facts.sessions[-ROWS:]):
@@ -465,27 +465,27 @@ def _sittings(facts: Facts) -> list[dict[str, str]]:
                 "machine": cut(f"{session.get('backend', '')}, {session.get('device', '')}"),
             }
         )
-        end = min(end, begin)  # what came after that was done again in the next sitting
+        end = min(end, begin)  # the steps after that were done again in the next sitting
     return rows[::-1]
 
 
-# ---------------------------------------------------------------------------------------- what can be done with the run
+# ----------------------------------------------------------------------------------------------------- what to do next
 def _commands(facts: Facts) -> list[tuple[str, str]]:
-    """What can be done, and the command that does it."""
+    """What one can do with the run, and the command for it."""
     path = str(facts.path)
     more = ["--steps", str(2 * facts.config.steps)] if facts.state == FINISHED else []
     commands = [
         ("Train further" if more else "Go on", ["minigan.train", "--resume", path, *more]),
         ("Measure the faces", ["minigan.evaluate", path]),
         ("Draw new faces", ["minigan.sample", path, "--n", "64", "--seed", "1"]),
-        ("The way from one face to another", ["minigan.sample", path, "--interpolate"]),
-        ("This page again", ["minigan.report", path]),
+        ("Draw the path from one face to another", ["minigan.sample", path, "--interpolate"]),
+        ("Make this page again", ["minigan.report", path]),
     ]
     return [(what, command_line(words)) for what, words in commands]
 
 
 def command_line(words: Sequence[str]) -> str:
-    """A command of minigan's as one would type it here.
+    """A command as one would type it on this system.
 
     Parameters
     ----------
@@ -503,7 +503,7 @@ def command_line(words: Sequence[str]) -> str:
 
 # --------------------------------------------------------------------------------------------------------- the settings
 def _settings(config: RunConfig) -> list[tuple[str, str, str | None]]:
-    """Each option, its value, and the preset's where that is another."""
+    """Each option, its value, and the preset's value where it differs."""
     preset = PRESETS[config.preset]
     rows = []
     for field in fields(RunConfig):
@@ -525,7 +525,7 @@ def _machine(facts: Facts) -> list[tuple[str, str]]:
     images = facts.about.get("images")
     if isinstance(images, dict):
         pairs += [
-            ("Pictures", cut(f"{images.get('count')} from {images.get('source')}")),
+            ("Images", cut(f"{images.get('count')} from {images.get('source')}")),
             ("Fingerprint", str(images.get("fingerprint"))[:12]),
         ]
     sessions = facts.sessions

@@ -1,4 +1,4 @@
-"""evaluation.png: samples beside the training images nearest to them, and the distances at each size."""
+"""evaluation.png: samples beside the training images that are nearest to them, and a bar chart of the distances."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN = 16
 def save_sheet(
     path: Path, measures: dict[str, Measurement], faces: Array, neighbours: Neighbours, training: Array
 ) -> None:
-    """Draw the sheet of nearest neighbours and the distances at each size, all or nothing.
+    """Draw the sheet of nearest neighbours and the distances at each size, and write it all or nothing.
 
     Parameters
     ----------
@@ -27,13 +27,13 @@ def save_sheet(
     faces : numpy.ndarray of shape (N, S, S, 3), uint8
         The samples.
     neighbours : Neighbours
-        Theirs.
+        The nearest training images of the faces.
     training : numpy.ndarray of shape (M, S, S, 3), uint8
 
     Raises
     ------
     OSError
-        If it cannot be written.
+        If the file cannot be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -54,10 +54,10 @@ def save_sheet(
     places = np.arange(len(sides))
     levels = [measures[f"swd_{side}"] for side in sides]
     right.bar(places - 0.2, [m.value for m in levels], 0.4, color="#d1495b", label="samples")
-    right.bar(places + 0.2, [m.real for m in levels], 0.4, color="#00798c", label="real pictures")
+    right.bar(places + 0.2, [m.real for m in levels], 0.4, color="#00798c", label="real images")
     right.set_xticks(places, [f"{side}" for side in sides])
     right.set_xlabel("pixels (left: fine lines, right: shapes)", fontsize=9)
-    right.set_title("Sliced Wasserstein distance\nto real pictures, by size", fontsize=10, loc="left")
+    right.set_title("Sliced Wasserstein distance\nto real images, by size", fontsize=10, loc="left")
     right.spines[["top", "right"]].set_visible(False)
     right.legend(frameon=False)
     with replacing(path) as temporary:

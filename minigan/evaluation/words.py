@@ -1,4 +1,7 @@
-"""What a measure says in plain words: its label, the form of its numbers, and one sentence."""
+"""Plain words for a measure: its label, the format of its numbers, and one sentence.
+
+The measures come from `minigan.evaluation.metrics`. The words go to the table of `minigan.evaluate` and to report.html.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def describe(name: str, m: Measurement, count: int) -> tuple[str, Callable[[float], str], str]:
-    """A measure's label, the form of its numbers, and what they say in plain words.
+    """The label of a measure, a function that formats its numbers, and a sentence about them.
 
     Parameters
     ----------
     name : str
-        One of those of `minigan.evaluation.metrics.Yardstick.measure`.
+        A key of what `minigan.evaluation.metrics.Yardstick.measure` returns.
     m : Measurement
     count : int
         How many samples were measured.
@@ -30,7 +33,7 @@ def describe(name: str, m: Measurement, count: int) -> tuple[str, Callable[[floa
         label = "sliced Wasserstein distance" if name == "swd" else f"  at {side}x{side} pixels"
         return label, _one_digit, _swd_words(m)
     if name in _KINDS:
-        return _KINDS[name], _whole, f"{m.value:.0f} kinds are there; real pictures show {m.real:.0f}"
+        return _KINDS[name], _whole, f"{m.value:.0f} kinds are there; real images show {m.real:.0f}"
     return {
         "distance": ("diversity: distance", _one_digit, _distance_words(m)),
         "similarity": ("diversity: MS-SSIM", _two_digits, _similarity_words(m)),
@@ -75,26 +78,26 @@ def _percent(value: float) -> str:
 
 def _swd_words(m: Measurement) -> str:
     if m.real <= 0:
-        return "the real pictures are all equal"
+        return "the real images are all equal"
     ratio = m.value / m.real
     if ratio < 1.5:
-        return "as near to real pictures as these are to each other"
-    return f"{ratio:.1f} times as far as real pictures are from each other"
+        return "as near to real images as these are to each other"
+    return f"{ratio:.1f} times as far as real images are from each other"
 
 
 def _distance_words(m: Measurement) -> str:
     if m.real <= 0:
-        return "the real pictures are all equal"
-    return f"two samples differ {_percent(m.value / m.real)} as much as two real pictures"
+        return "the real images are all equal"
+    return f"two samples differ {_percent(m.value / m.real)} as much as two real images"
 
 
 def _similarity_words(m: Measurement) -> str:
     if abs(m.value - m.real) <= 2 * m.noise:
-        return "as varied as real pictures"
-    return "more alike than real pictures" if m.value > m.real else "less alike than real pictures"
+        return "as varied as real images"
+    return "more alike than real images" if m.value > m.real else "less alike than real images"
 
 
 def _nearest_words(m: Measurement) -> str:
     if abs(m.value - 1) <= max(0.02, 2 * m.noise):
-        return "as far away as that of a new real picture"
-    return f"{m.value:.2f} times as far away as that of a new real picture"
+        return "as far away as that of a new real image"
+    return f"{m.value:.2f} times as far away as that of a new real image"

@@ -1,1 +1,4 @@
-"""The engine room: what `minigan.nn` computes, computed fast. `cpu` is for NumPy, `cuda` for a GPU."""
+"""What `minigan.nn` computes, computed faster: `cpu` for NumPy arrays, `cuda` for arrays on a GPU.
+
+The results are those of the plain functions, up to rounding. docs/performance.md says what each part is worth.
+"""

@@ -65,7 +65,7 @@ def conv_forward(
     kernel : str
         Algorithm: "auto" or a key of `KERNELS`.
     kept : dict, optional
-        A place for what an algorithm has computed from w alone, so that it need not compute it again. Pass the same
+        Here an algorithm stores results that depend on w alone, so that it need not compute them again. Pass the same
         dict, empty at first, to this function and to `conv_input_grad`, for as long as w does not change.
 
     Returns

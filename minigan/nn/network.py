@@ -147,7 +147,7 @@ class Sequential:
         return {**self.params(), **self.buffers()}
 
     def zero_grads(self) -> None:
-        """Set every gradient to 0; backward passes add to what is there."""
+        """Set every gradient to 0. Backward passes add to the gradients, so call this first."""
         params = self.params().values()
         if params and cuda.available(*params):
             self._zeroing.run(list(self.grads().values()))

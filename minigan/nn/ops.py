@@ -74,7 +74,7 @@ def dense_backward(
     dy : Array of shape (N, O)
     cache : DenseCache
     input_grad, param_grads : bool
-        Whether dx, and whether dw and db are wanted; what is not wanted is None.
+        Whether to compute dx, and whether to compute dw and db. A gradient that is not computed is None.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def conv2d_backward(
     dy : Array of shape (N, Ho, Wo, O)
     cache : ConvCache
     input_grad, param_grads : bool
-        Whether dx, and whether dw and db are wanted; what is not wanted is None.
+        Whether to compute dx, and whether to compute dw and db. A gradient that is not computed is None.
 
     Returns
     -------
@@ -209,7 +209,7 @@ def conv2d_transpose_backward(
     dy : Array of shape (N, Ho, Wo, O)
     cache : ConvCache
     input_grad, param_grads : bool
-        Whether dx, and whether dw and db are wanted; what is not wanted is None.
+        Whether to compute dx, and whether to compute dw and db. A gradient that is not computed is None.
 
     Returns
     -------
@@ -417,7 +417,7 @@ def batch_norm_forward(x: Array, gamma: Array, beta: Array, eps: float = 1e-3) -
     Raises
     ------
     ValueError
-        If there is only one value per channel: y would be beta whatever x is.
+        If there is only one value per channel: y would be beta for every x.
 
     References
     ----------
@@ -446,7 +446,7 @@ def batch_norm_backward(
     dy : Array of shape (..., C)
     cache : BatchNormCache
     input_grad, param_grads : bool
-        Whether dx, and whether dgamma and dbeta are wanted; what is not wanted is None.
+        Whether to compute dx, and whether to compute dgamma and dbeta. A gradient that is not computed is None.
 
     Returns
     -------

@@ -1,1 +1,1 @@
-"""What people look at: HTML pages that load nothing, charts as SVG, and pictures of faces and losses."""
+"""What people look at: HTML pages made from templates, charts as SVG, grids of faces, and plots of losses."""

@@ -15,12 +15,9 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-import html
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
-from string import Template
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,6 +25,49 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 TEMPLATES = Path(__file__).with_name("templates")
+
+LIGHT = {
+    "page": "#f6f5f2",
+    "paper": "#ffffff",
+    "ink": "#1d2126",
+    "quiet": "#5c636c",
+    "line": "#dcdad4",
+    "link": "#0b57a4",
+    "pass": "#006b52",
+    "pass-soft": "#dff3ec",
+    "fail": "#a83200",
+    "fail-soft": "#ffe9dd",
+    "todo": "#5c636c",
+    "todo-soft": "#ecebe7",
+    "skip": "#7a5200",
+    "skip-soft": "#fdf0cf",
+    "oops": "#7b3294",
+    "oops-soft": "#f5e6fa",
+    "sunk": "#f3f2ee",
+    "shadow": "0 1px 2px #0001, 0 4px 14px #0000000a",
+}
+
+DARK = {
+    "page": "#14171b",
+    "paper": "#1c2026",
+    "ink": "#e7e9ec",
+    "quiet": "#a3abb5",
+    "line": "#343a43",
+    "link": "#86bdff",
+    "pass": "#5fd3ad",
+    "pass-soft": "#143a2f",
+    "fail": "#ff9d6e",
+    "fail-soft": "#4a2413",
+    "todo": "#a3abb5",
+    "todo-soft": "#2a2f36",
+    "skip": "#f1c24b",
+    "skip-soft": "#42340f",
+    "oops": "#dda6f0",
+    "oops-soft": "#3c2147",
+    "sunk": "#15181d",
+    "shadow": "none",
+}
+"""The two colour themes. A page may add colours of its own."""
 
 LONGEST = 600
 """Letters that `cut` leaves of a path or of other words from outside."""
@@ -157,206 +197,3 @@ def environment() -> Environment:
 def _sha256(script: str) -> str:
     """The hash that a security policy names a script by."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-
-
-LIGHT = {
-    "page": "#f6f5f2",
-    "paper": "#ffffff",
-    "ink": "#1d2126",
-    "quiet": "#5c636c",
-    "line": "#dcdad4",
-    "link": "#0b57a4",
-    "pass": "#006b52",
-    "pass-soft": "#dff3ec",
-    "fail": "#a83200",
-    "fail-soft": "#ffe9dd",
-    "todo": "#5c636c",
-    "todo-soft": "#ecebe7",
-    "skip": "#7a5200",
-    "skip-soft": "#fdf0cf",
-    "oops": "#7b3294",
-    "oops-soft": "#f5e6fa",
-    "sunk": "#f3f2ee",
-    "shadow": "0 1px 2px #0001, 0 4px 14px #0000000a",
-}
-
-DARK = {
-    "page": "#14171b",
-    "paper": "#1c2026",
-    "ink": "#e7e9ec",
-    "quiet": "#a3abb5",
-    "line": "#343a43",
-    "link": "#86bdff",
-    "pass": "#5fd3ad",
-    "pass-soft": "#143a2f",
-    "fail": "#ff9d6e",
-    "fail-soft": "#4a2413",
-    "todo": "#a3abb5",
-    "todo-soft": "#2a2f36",
-    "skip": "#f1c24b",
-    "skip-soft": "#42340f",
-    "oops": "#dda6f0",
-    "oops-soft": "#3c2147",
-    "sunk": "#15181d",
-    "shadow": "none",
-}
-
-
-# ---- The old way: goes when the last page has its template ----
-
-
-def text(words: object) -> str:
-    """Any words, safe in HTML text and in attributes; what would not print, or would turn text around, is replaced.
-
-    >>> text('<b title="x">')
-    '&lt;b title=&quot;x&quot;&gt;'
-    """
-    return html.escape(_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", str(words)), quote=True)
-
-
-def hidden(words: str) -> str:
-    """Words for screen readers."""
-    return f'<span class="hidden">{text(words)}</span>'
-
-
-def date(moment: datetime) -> str:
-    """A moment, to the minute."""
-    return f'<time datetime="{moment.isoformat(timespec="minutes")}">{moment:%Y-%m-%d %H:%M}</time>'
-
-
-def document(
-    *, title: str, style: str, script: str, body: str, kind: str = "", head: str = "", pictures: bool = False
-) -> str:
-    """A whole page.
-
-    Parameters
-    ----------
-    title : str
-        Any words.
-    style, script : str
-        What the page adds to the shared `STYLE` and `SCRIPT`.
-    body, head : str
-        HTML; further elements for the page's head.
-    kind : str
-        Class of the body.
-    pictures : bool
-        Whether the page may show pictures that it carries as data.
-
-    Returns
-    -------
-    str
-        To be written as UTF-8.
-    """
-    script = SCRIPT + script
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return _PAGE.substitute(
-        title=text(title),
-        style=STYLE + style,
-        script=script,
-        digest=digest,
-        body=body,
-        kind=kind,
-        head=head,
-        pictures=" img-src data:;" if pictures else "",
-    )
-
-
-def themes(light: str, dark: str) -> str:
-    """CSS variables: light, dark where the system asks for it, and either where the reader chose; light on paper.
-
-    Parameters
-    ----------
-    light, dark : str
-        Declarations, as `variables` makes them.
-    """
-    return "\n".join(
-        [
-            f":root{{color-scheme:light;{light}}}",
-            "@media screen and (prefers-color-scheme:dark)"
-            f"{{:root:not([data-theme=light]){{color-scheme:dark;{dark}}}}}",
-            f"@media screen{{:root[data-theme=dark]{{color-scheme:dark;{dark}}}}}",
-        ]
-    )
-
-
-def variables(theme: dict[str, str]) -> str:
-    """A palette as declarations of CSS variables."""
-    return ";".join(f"--{name}:{value}" for name, value in theme.items())
-
-
-STYLE = """
-*{box-sizing:border-box}
-html{scroll-behavior:smooth;-webkit-text-size-adjust:100%}
-@media (prefers-reduced-motion:reduce){html{scroll-behavior:auto}}
-body{margin:0;padding:2rem clamp(.8rem,3vw,2.5rem) 4rem;background:var(--page);color:var(--ink);
- font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
-.top,main{max-width:76rem;margin:0 auto}
-h1,h2,h3,h4,p,ul,ol,pre,figure{margin:0}
-h1{font-size:clamp(1.5rem,4vw,2.1rem);line-height:1.2;letter-spacing:-.01em;overflow-wrap:anywhere}
-h2{font-size:1.25rem;margin:2.2rem 0 .7rem}
-ul,ol{padding:0;list-style:none}
-a{color:var(--link)}
-a:focus-visible,button:focus-visible,summary:focus-visible,[tabindex]:focus-visible,
-input:focus-visible{outline:3px solid var(--link);outline-offset:2px;border-radius:4px}
-code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
-code{font-size:.92em;overflow-wrap:anywhere}
-summary{cursor:pointer}
-.hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
-.over{color:var(--quiet);font-weight:600;font-size:.9rem;letter-spacing:.02em}
-.facts{display:flex;flex-wrap:wrap;gap:.1rem 1.2rem;color:var(--quiet);font-size:.92rem;margin-top:.3rem}
-.lead{font-size:1.1rem;margin-top:1.1rem}
-.symbol{display:inline-block;min-width:1em;text-align:center;font-weight:700}
-.note{color:var(--quiet);font-size:.9rem;margin-top:.6rem;overflow-wrap:anywhere}
-#theme{font:inherit;font-size:.88rem;color:var(--ink);background:var(--paper);border:1px solid var(--line);
- border-radius:1rem;padding:.25rem .8rem;cursor:pointer;position:absolute;top:1rem;right:clamp(.8rem,3vw,2.5rem)}
-#theme[hidden]{display:none}
-#theme:hover{border-color:var(--quiet)}
-@media (max-width:40rem){body{padding-top:3.2rem}}
-@media print{
- *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
- body{padding:0;font-size:11pt;background:none}
- #theme{display:none}
- h2,h3,summary{break-after:avoid}
-}
-"""
-
-SCRIPT = """
-// light or dark: the reader's choice goes before the system's
-(function () {
-  "use strict";
-  const root = document.documentElement;
-  const button = document.getElementById("theme");
-  const system = window.matchMedia("(prefers-color-scheme: dark)");
-  const dark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
-  const label = () => { button.textContent = dark() ? "Light" : "Dark"; };
-  try { const kept = localStorage.getItem("minigan-theme"); if (kept) root.dataset.theme = kept; } catch (e) {}
-  button.hidden = false;
-  button.addEventListener("click", () => {
-    root.dataset.theme = dark() ? "light" : "dark";
-    try { localStorage.setItem("minigan-theme", root.dataset.theme); } catch (e) {}
-    label();
-  });
-  system.addEventListener("change", label);
-  label();
-})();
-"""
-
-_PAGE = Template("""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none';$pictures style-src 'unsafe-inline'; \
-script-src 'sha256-$digest'; form-action 'none'; base-uri 'none'">
-<meta name="color-scheme" content="light dark">
-<title>$title</title>
-$head<style>
-$style</style>
-</head>
-<body class="$kind">
-<button type="button" id="theme" aria-label="Switch between light and dark" hidden></button>
-$body
-<script>$script</script>
-</body>
-</html>
-""")

@@ -1,4 +1,4 @@
-"""Pictures for people: grids of faces, the losses of a run, and the film of faces getting better.
+"""Images for people: grids of faces, a plot of a run's losses, and a film of the faces during training.
 
 matplotlib and Pillow are imported when first used, so that ``import minigan`` stays fast.
 """
@@ -37,12 +37,12 @@ FORMATS = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
 }
-"""Suffixes of the pictures that can be written, and Pillow's names for them."""
+"""Suffixes of the image files that can be written, and Pillow's names of their formats."""
 
 _LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
 
 MAX_FRAMES = 60
-"""Longest film; of more pictures an evenly spread choice is shown, always with the first and the last."""
+"""Most images of a film. Of more images some are chosen, evenly spread, always with the first and the last."""
 
 
 def to_uint8(images: Array) -> Array:
@@ -111,7 +111,7 @@ def fits(path: Path, count: int, side: int, *, columns: int | None = None) -> bo
 
 
 def save_grid(path: Path, images: Array, *, columns: int | None = None) -> None:
-    """Write a grid of faces as a picture, `SCALE` times enlarged, all or nothing.
+    """Write a grid of faces as an image file, `SCALE` times enlarged, all or nothing.
 
     Parameters
     ----------
@@ -137,17 +137,17 @@ def save_grid(path: Path, images: Array, *, columns: int | None = None) -> None:
 
 
 def image_format(path: Path) -> str | None:
-    """Pillow's name of the format that a file name asks for; None if it is no usual picture's."""
+    """Pillow's name of the image format that a file name asks for; None if its suffix is not in `FORMATS`."""
     return FORMATS.get(path.suffix.lower())
 
 
-def save_film(path: Path, pictures: Sequence[Path], *, seconds: float = 8.0) -> None:
-    """Join pictures of equal size into an animated GIF that loops and rests on the last one.
+def save_film(path: Path, files: Sequence[Path], *, seconds: float = 8.0) -> None:
+    """Join image files of equal size into an animated GIF that loops and rests on the last one.
 
     Parameters
     ----------
     path : Path
-    pictures : sequence of Path
+    files : sequence of Path
         In the order of the film; at least one.
     seconds : float
         Length without the rest at the end.
@@ -159,10 +159,10 @@ def save_film(path: Path, pictures: Sequence[Path], *, seconds: float = 8.0) -> 
 
     Notes
     -----
-    A picture that cannot be read, or has another size than the last one, is left out: it must not cost the film.
+    An image that cannot be read, or has another size than the last one, is left out.
     """
-    chosen = sorted({round(k) for k in np.linspace(0, len(pictures) - 1, min(len(pictures), MAX_FRAMES))})
-    frames = [frame for k in chosen if (frame := _frame(pictures[k])) is not None]
+    chosen = sorted({round(k) for k in np.linspace(0, len(files) - 1, min(len(files), MAX_FRAMES))})
+    frames = [frame for k in chosen if (frame := _frame(files[k])) is not None]
     frames = [frame for frame in frames if frame.size == frames[-1].size]
     if not frames:
         return
@@ -179,14 +179,14 @@ def save_film(path: Path, pictures: Sequence[Path], *, seconds: float = 8.0) -> 
 
 
 def _frame(path: Path) -> Image | None:
-    """A picture in 256 colours, which is all that GIF knows, without dithering, which would flicker."""
+    """An image in 256 colours, as many as a GIF has, without dithering, which would flicker."""
     from PIL import Image
 
     try:
-        with Image.open(path, formats=("PNG",)) as picture:
-            if picture.width * picture.height > MAX_FRAME_PIXELS:
+        with Image.open(path, formats=("PNG",)) as image:
+            if image.width * image.height > MAX_FRAME_PIXELS:
                 return None
-            return picture.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+            return image.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     except Exception:  # Pillow on a damaged file raises almost anything
         return None
 
@@ -238,7 +238,7 @@ def save_loss_plot(path: Path, steps: Array, history: Mapping[str, Array]) -> No
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
     del figure, top, bottom, axes, curves
-    gc.collect()  # a figure's parts hold on to each other: 7 MB that would lie there until Python looks for such rings
+    gc.collect()  # a figure's parts refer to each other, so its 7 MB would stay until Python's next collection
 
 
 def running_median(values: Array, window: int) -> Array:

@@ -20,13 +20,13 @@ import numpy as np
 from minigan.nn.backend import Array
 
 PLACES = 320
-"""Most places of a curve."""
+"""Most points of a curve."""
 
 WINDOW = 101
-"""Steps that the median looks at in a long run, unless one place stands for more."""
+"""Steps of each median in a long run, unless a place stands for more steps."""
 
 WIDTH, HEIGHT = 1000, 240
-"""Units of the drawing; what they are on the screen is the page's choice."""
+"""Size of the drawing in its own units; the page chooses its size on the screen."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Thinned:
     low, high, median : Array of shape (P, K)
         Smallest and largest value of those steps, and the median around them, for each of K curves.
     window : int
-        Steps that a median looks at.
+        Steps of each median.
     """
 
     first: Array
@@ -76,7 +76,7 @@ class Band:
     Parameters
     ----------
     kind : str
-        As the curve's.
+        As the curve's: a CSS class.
     first, last : int
         Steps for which it holds.
     low, high : float
@@ -104,7 +104,7 @@ class Chart:
     marks : sequence of float
         Heights of thin lines all the way across.
     note : str
-        What one sees in it.
+        What the curves say, for the reader.
     """
 
     title: str
@@ -134,7 +134,7 @@ def thin(steps: Array, values: Array, *, places: int = PLACES, window: int = WIN
         Finite.
     places : int
     window : int
-        Steps that the median looks at, odd; fewer in a short run, and never less than a place stands for.
+        Steps of the median, odd; fewer in a short run, but at least those that a place stands for.
 
     Returns
     -------
@@ -240,7 +240,7 @@ def draw(chart: Chart) -> dict[str, Any]:
 
 
 def points(chart: Chart) -> dict[str, Any]:
-    """The chart's numbers, for the page's script to read out.
+    """The chart's numbers, which the page's script shows under the cursor.
 
     Parameters
     ----------
@@ -277,7 +277,7 @@ def number(value: float) -> str:
 
 
 def _short(value: float) -> float:
-    """Four digits, which is more than a screen shows.
+    """A number to four digits, which is more than a chart can show.
 
     >>> _short(0.123456)
     0.1235
@@ -290,7 +290,7 @@ def _share(value: float, low: float, high: float) -> float:
 
 
 def _side(step: float, first: int, last: int) -> str:
-    """The first number begins at its place and the last one ends there, so that neither is cut off."""
+    """How a number stands at its place: the first begins there and the last ends there, so that none is cut off."""
     share = _share(step, first, last)
     return "left" if share < 0.04 else "right" if share > 0.96 else "middle"
 
@@ -300,7 +300,7 @@ def _x(chart: Chart, step: float) -> float:
 
 
 def _y(chart: Chart, value: float) -> float:
-    """A height in the drawing; what is far outside stays near, for numbers of a path have limits too."""
+    """A height in the drawing; values far outside are brought nearer, for the numbers of a path have limits."""
     return HEIGHT * (1 - min(2.0, max(-1.0, _share(value, chart.low, chart.high))))
 
 
@@ -339,7 +339,7 @@ def _middle(chart: Chart, column: int) -> str:
 
 
 def _swings(chart: Chart, column: int) -> str:
-    """From each place's lowest to its highest value, and back in the next."""
+    """A line from each place's lowest to its highest value, and back down in the next place."""
     thinned = chart.thinned
     corners = []
     for k, (a, b) in enumerate(zip(thinned.first, thinned.last, strict=True)):
@@ -354,4 +354,6 @@ def _swings(chart: Chart, column: int) -> str:
 
 def _line(corners: Any) -> str:
     words = " ".join(f"{x:.1f} {y:.1f}" for x, y in corners)
-    return f"M{words}" if words.count(" ") > 1 else f"M{words}h0"  # a line of no length: round ends show it as a dot
+    return (
+        f"M{words}" if words.count(" ") > 1 else f"M{words}h0"
+    )  # a single point: with h0 its round ends show it as a dot

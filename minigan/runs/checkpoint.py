@@ -1,14 +1,14 @@
-"""Saving and loading: networks for keeps, and checkpoints that hold all that a run is.
+"""Saving and loading networks, and checkpoints: files from which a run can go on.
 
-Both are safetensors files (Hugging Face's format: a JSON header, then raw numbers), so that opening one can never run
-code. A checkpoint holds weights, moving statistics with their debiasing state, both optimizers' moments and counts,
-the generator's average if the run keeps one, and the number of finished steps; random draws are functions of the step,
-so nothing else is needed for a resumed run to equal an uninterrupted one bit for bit.
+Both are safetensors files (Hugging Face's format: a JSON header, then raw numbers), so opening one can never run code.
+A checkpoint holds the weights, the moving statistics with their debiasing state, both optimizers' moments and counts,
+the generator's average if the run keeps one, and the number of finished steps. Random draws are functions of the step.
+So nothing else is needed for a resumed run to equal an uninterrupted one, bit for bit.
 
-Each file carries a SHA-256 over everything in it. A file whose sum does not fit, or that cannot be read at all, is
-*damaged*: the loader says so and goes back to the one before. What a file claims about itself is checked against its
-length before anything is made of it, so that a wrong or malicious one costs no more memory than its own size. Equal
-states make equal bytes.
+Each file contains a SHA-256 over everything in it. A file is *damaged* if this checksum does not fit or the file cannot
+be read; `minigan.runs.run_records` then goes back to the checkpoint before it. What a file says about its size is
+checked against its length before arrays are made, so a wrong or malicious file costs no more memory than its own size.
+Equal states make equal bytes.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ from minigan.system.atomic_files import replacing
 from minigan.system.errors import UserError
 
 KEPT = 2
-"""Checkpoints that stay; the second to last is there in case the last is damaged."""
+"""How many checkpoints are kept: the one before the last is there in case the last is damaged."""
 
 _FORMAT = "minigan-1"
 _CHECKPOINT_NAME = re.compile(r"step-(\d{6,12})\.safetensors", re.ASCII)
-_MAX_COUNT = 10**10  # of steps and updates: more is damage, not diligence
+_MAX_COUNT = 10**10  # of steps and updates: no run has more, so a larger number is damage
 _LENGTH_BYTES = 8  # a safetensors file begins with the length of its header
 _MAX_HEADER = 1 << 20
 
 
 class DamagedFileError(ValueError):
-    """A file that cannot be trusted: cut short, altered, or no file of ours."""
+    """A file that cannot be trusted: cut short, changed, or not written by minigan."""
 
 
 class NotFiniteError(ValueError):
-    """A weight or moment is infinite or no number, so there is nothing worth saving."""
+    """A weight or moment is infinite or NaN, so saving it makes no sense."""
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
-    """Write arrays and a few words about them to a safetensors file, all or nothing.
+    """Write arrays and metadata to a safetensors file, all or nothing.
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ def save_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str
     """
     host = {name: np.ascontiguousarray(backend_of(a).to_host(a)).reshape(a.shape) for name, a in tensors.items()}
     _insist_on_numbers(host)
-    words = {"format": _FORMAT, **metadata}
-    words["sha256"] = _checksum(host, words)
-    data = safetensors.numpy.save(host, words)
+    told = {"format": _FORMAT, **metadata}
+    told["sha256"] = _checksum(host, told)
+    data = safetensors.numpy.save(host, told)
     with replacing(path) as temporary, temporary.open("wb") as file:
         file.write(_header_in_order(data))
         file.write(memoryview(data)[_LENGTH_BYTES + _header_length(data) :])
@@ -97,26 +97,26 @@ def load_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     OSError
         If it may be good, but cannot be opened: no permission, too many open files.
     """
-    words = read_words(path)
+    metadata = read_metadata(path)
     try:
-        # Read rather than mapped into memory: where a disk fails under a map, the system ends the process.
+        # The file is read and not mapped into memory: if a disk fails under a map, the system ends the process.
         tensors = safetensors.numpy.load(path.read_bytes())
     except OSError as error:
         raise _unreadable(path, error) from None
     except MemoryError:
         raise
-    except Exception as error:  # whatever bytes there are, safetensors and NumPy may raise almost anything
+    except Exception as error:  # of wrong bytes, safetensors and NumPy may raise almost anything
         raise DamagedFileError(f"{path.name} cannot be read ({_one_line(error)})") from None
-    if words.pop("sha256", None) != _checksum(tensors, words):
+    if metadata.pop("sha256", None) != _checksum(tensors, metadata):
         raise DamagedFileError(f"{path.name} is damaged (its checksum does not fit its contents)")
     try:
         _insist_on_numbers(tensors)
     except (NotFiniteError, TypeError) as error:
-        raise DamagedFileError(f"{path.name} is of no use: {error}") from None
-    return tensors, words
+        raise DamagedFileError(f"{path.name} cannot be used: {error}") from None
+    return tensors, metadata
 
 
-def read_words(path: Path) -> dict[str, str]:
+def read_metadata(path: Path) -> dict[str, str]:
     """The metadata of a file that `save_tensors` wrote, without its arrays and without checking the sum.
 
     Parameters
@@ -140,21 +140,21 @@ def read_words(path: Path) -> dict[str, str]:
             if len(start) < _LENGTH_BYTES or not 0 < length <= _MAX_HEADER:
                 raise ValueError("it has no header of a sensible length")
             header = json.loads(file.read(length))
-        words = header.get("__metadata__", {}) if isinstance(header, dict) else {}
-        if not isinstance(words, dict) or not all(isinstance(word, str) for word in words.values()):
-            raise ValueError("its metadata are no words")
+        metadata = header.get("__metadata__", {}) if isinstance(header, dict) else {}
+        if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+            raise ValueError("its metadata is not a table of texts")
     except OSError as error:
         raise _unreadable(path, error) from None
     except (ValueError, RecursionError) as error:
         raise DamagedFileError(f"{path.name} cannot be read ({_one_line(error)})") from None
-    if words.get("format") != _FORMAT:
-        found = repr(words.get("format"))[:40]
+    if metadata.get("format") != _FORMAT:
+        found = repr(metadata.get("format"))[:40]
         raise DamagedFileError(f"{path.name} is no file of minigan's (format {found}, not {_FORMAT!r})")
-    return words
+    return metadata
 
 
 def save_network(path: Path, network: Sequential, *, image_size: int, width: int, step: int, ema: float = 0.0) -> None:
-    """Save one network for keeps: weights, moving statistics, and what is needed to build it again.
+    """Save one network: weights, moving statistics, and what is needed to build it again.
 
     Parameters
     ----------
@@ -164,17 +164,17 @@ def save_network(path: Path, network: Sequential, *, image_size: int, width: int
     step : int
         Finished training steps.
     ema : float
-        Decay of the average that the network is, 0 if it is none. Nobody needs it to load the network.
+        Decay of the average, if the network is an average of a generator; else 0. Loading does not need it.
 
     Raises
     ------
     NotFiniteError, OSError
         As `save_tensors`.
     """
-    words = {"network": network.name, "image_size": str(image_size), "width": str(width), "step": str(step)}
+    metadata = {"network": network.name, "image_size": str(image_size), "width": str(width), "step": str(step)}
     if ema:
-        words["ema"] = str(ema)
-    save_tensors(path, network.state(), words)
+        metadata["ema"] = str(ema)
+    save_tensors(path, network.state(), metadata)
 
 
 def load_network(path: Path) -> tuple[Sequential, int]:
@@ -194,21 +194,21 @@ def load_network(path: Path) -> tuple[Sequential, int]:
     Raises
     ------
     DamagedFileError
-        If the file cannot be trusted or holds no network.
+        If the file cannot be trusted, or holds no network.
     OSError
         As `load_tensors`.
     """
-    words = read_words(path)
-    build = {"generator": generator, "discriminator": discriminator}.get(words.get("network", ""))
+    metadata = read_metadata(path)
+    build = {"generator": generator, "discriminator": discriminator}.get(metadata.get("network", ""))
     if build is None:
-        raise DamagedFileError(f"{path.name} holds no network (network is {words.get('network', '')[:20]!r})")
+        raise DamagedFileError(f"{path.name} holds no network (network is {metadata.get('network', '')[:20]!r})")
     try:
-        size, width = _count(words, "image_size"), _count(words, "width")
-        _check_length(path, parameter_counts(image_size=size, width=width)[words["network"]])
-        tensors, words = load_tensors(path)
+        size, width = _count(metadata, "image_size"), _count(metadata, "width")
+        _check_length(path, parameter_counts(image_size=size, width=width)[metadata["network"]])
+        tensors, metadata = load_tensors(path)
         network = build(image_size=size, width=width)
         network.load_state(tensors)
-        return network, _count(words, "step")
+        return network, _count(metadata, "step")
     except DamagedFileError:
         raise
     except (KeyError, ValueError) as error:
@@ -231,7 +231,7 @@ def list_checkpoints(folder: Path) -> list[tuple[int, Path]]:
 
 
 def save_checkpoint(folder: Path, gan: GAN, *, step: int, image_size: int, width: int) -> Path:
-    """Save all that a run is, and drop all but the last two checkpoints.
+    """Save all that a run needs to go on, and remove all but the last two checkpoints.
 
     Parameters
     ----------
@@ -252,7 +252,7 @@ def save_checkpoint(folder: Path, gan: GAN, *, step: int, image_size: int, width
         As `save_tensors`; earlier checkpoints are kept.
     """
     tensors = {f"{part}.{name}": a for part, state in _parts(gan).items() for name, a in state.items()}
-    words = {
+    metadata = {
         "step": str(step),
         "image_size": str(image_size),
         "width": str(width),
@@ -260,7 +260,7 @@ def save_checkpoint(folder: Path, gan: GAN, *, step: int, image_size: int, width
         "d_optimizer.t": str(gan.d_optimizer.t),
     }
     path = checkpoint_path(folder, step)
-    save_tensors(path, tensors, words)
+    save_tensors(path, tensors, metadata)
     drop_old_checkpoints(folder)
     return path
 
@@ -272,7 +272,7 @@ def drop_old_checkpoints(folder: Path) -> None:
 
 
 def check_checkpoint(path: Path, *, image_size: int, width: int) -> int:
-    """Look at a checkpoint's words and length before networks are built for it.
+    """Check a checkpoint's metadata and length, before networks are built for it.
 
     Parameters
     ----------
@@ -283,7 +283,7 @@ def check_checkpoint(path: Path, *, image_size: int, width: int) -> int:
     Returns
     -------
     int
-        Finished steps, if the file tells the truth.
+        Finished steps, as the file says. Its checksum is not looked at.
 
     Raises
     ------
@@ -294,19 +294,19 @@ def check_checkpoint(path: Path, *, image_size: int, width: int) -> int:
     OSError
         As `load_tensors`.
     """
-    words = read_words(path)
+    metadata = read_metadata(path)
     try:
-        step, saved_size, saved_width = (_count(words, key) for key in ("step", "image_size", "width"))
+        step, saved_size, saved_width = (_count(metadata, key) for key in ("step", "image_size", "width"))
         if path.name != checkpoint_path(path.parent, step).name:
             raise ValueError(f"its contents are those of step {step}")
-        # Every parameter is there three times: itself, and Adam's two moments.
+        # For each parameter there are three numbers: itself, and Adam's two moments.
         _check_length(path, 3 * sum(parameter_counts(image_size=saved_size, width=saved_width).values()))
     except DamagedFileError:
         raise
     except (KeyError, ValueError) as error:
         raise DamagedFileError(f"{path.name} is no checkpoint ({_one_line(error)})") from None
     if (saved_size, saved_width) != (image_size, width):
-        load_tensors(path)  # for the checksum: a flipped bit must not pass for somebody else's checkpoint
+        load_tensors(path)  # for the checksum: a flipped bit must not look like a checkpoint of other networks
         raise UserError(
             f"{path} is of image size {saved_size} and width {saved_width}, "
             f"but this run has image size {image_size} and width {width}"
@@ -340,14 +340,14 @@ def load_checkpoint(path: Path, gan: GAN, *, image_size: int, width: int) -> int
         As `load_tensors`.
     """
     step = check_checkpoint(path, image_size=image_size, width=width)
-    tensors, words = load_tensors(path)
+    tensors, metadata = load_tensors(path)
     parts = _parts(gan)
     saved: dict[str, dict[str, Array]] = {part: {} for part in parts}
     for name, array in tensors.items():
         part, _, rest = name.partition(".")
         saved.setdefault(part, {})[rest] = array
     try:
-        g_t, d_t = _count(words, "g_optimizer.t"), _count(words, "d_optimizer.t")
+        g_t, d_t = _count(metadata, "g_optimizer.t"), _count(metadata, "d_optimizer.t")
         if saved.keys() != parts.keys():
             raise ValueError(f"it has the parts {', '.join(saved)}")
         for part, own in parts.items():
@@ -363,9 +363,9 @@ def load_checkpoint(path: Path, gan: GAN, *, image_size: int, width: int) -> int
     return step
 
 
-def _count(words: Mapping[str, str], key: str) -> int:
-    """A number of things among a file's words."""
-    value = words[key]
+def _count(metadata: Mapping[str, str], key: str) -> int:
+    """A count of steps, pixels, ... in a file's metadata."""
+    value = metadata[key]
     if not (value.isascii() and value.isdigit() and len(value) < 12 and int(value) <= _MAX_COUNT):
         raise ValueError(f"{key} is {value[:20]!r}")
     return int(value)
@@ -383,9 +383,9 @@ def _parts(gan: GAN) -> dict[str, dict[str, Array]]:
     return parts
 
 
-def _checksum(tensors: Mapping[str, Array], words: Mapping[str, str]) -> str:
-    """SHA-256 over names, types, shapes and bytes of all arrays, and over the words."""
-    digest = hashlib.sha256(json.dumps(sorted(words.items())).encode())
+def _checksum(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> str:
+    """SHA-256 over names, types, shapes and bytes of all arrays, and over the metadata."""
+    digest = hashlib.sha256(json.dumps(sorted(metadata.items())).encode())
     for name in sorted(tensors):
         array = tensors[name]
         digest.update(json.dumps([name, str(array.dtype), list(array.shape)]).encode())
@@ -400,7 +400,7 @@ def _insist_on_numbers(arrays: Mapping[str, Array]) -> None:
 
 
 def _check_length(path: Path, numbers: int) -> None:
-    """Raise DamagedFileError unless a file is about as long as so many float32 and some smaller things beside them."""
+    """Raise DamagedFileError unless a file is about as long as so many float32 numbers and a few small arrays."""
     length = path.stat().st_size
     if not 4 * numbers <= length <= 8 * numbers + _MAX_HEADER:
         raise DamagedFileError(f"{path.name} is damaged ({length} bytes cannot hold {numbers} numbers and little else)")
@@ -420,7 +420,7 @@ def _header_in_order(data: bytes) -> bytes:
 
 
 def _unreadable(path: Path, error: OSError) -> OSError | DamagedFileError:
-    """A file that is gone or on a broken piece of disk is as good as damaged; one that is only closed to us is not."""
+    """A file that is gone, or that the disk cannot read, counts as damaged; one that we may not open does not."""
     if error.errno in (errno.ENOENT, errno.EIO):
         return DamagedFileError(f"{path.name} cannot be read ({error.strerror})")
     return error

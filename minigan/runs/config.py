@@ -1,7 +1,7 @@
-"""What a run is: the settings that decide its outcome, their ranges, and the two presets.
+"""The settings of a run, the two presets, and config.json, the file that holds the settings.
 
-A `RunConfig` together with the images determines every number of a run. It is written to config.json when the run
-begins and read again when it is resumed.
+A `RunConfig` and the images together determine every number of a run. The settings are written to config.json when the
+run begins, and read again when it is resumed.
 """
 
 from __future__ import annotations
@@ -146,12 +146,12 @@ class RunConfig:
 
 
 PRESETS = {name: RunConfig(preset=name, **values) for name, values in _PRESETS.items()}
-"""Starting points: the article's run, and a few minutes' worth that already shows faces (of the combinations tried that
-take as long, many small batches gave the best faces)."""
+"""Starting points: the article's run, and one of a few minutes that already shows faces. Of the combinations tried that
+take as long, many small batches gave the best faces."""
 
 
 def resumed_config(saved: RunConfig, given: dict[str, Any]) -> RunConfig:
-    """Settings of a run that goes on: the saved ones, and those given that a resumed run may change.
+    """Settings of a resumed run: the saved ones, with the given ones instead where they may change.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def resumed_config(saved: RunConfig, given: dict[str, Any]) -> RunConfig:
     Raises
     ------
     UserError
-        If a setting was given that would make it another run.
+        If another value is given for a setting that is fixed, or the settings do not fit together.
     """
     for each, told in declared_settings(saved):
         name, value = each.name, getattr(saved, each.name)
@@ -179,7 +179,7 @@ def resumed_config(saved: RunConfig, given: dict[str, Any]) -> RunConfig:
 
 
 def to_json(config: RunConfig, about: dict[str, Any]) -> str:
-    """Text of config.json: the settings, and facts about where they ran.
+    """The text of config.json: the settings, and facts about the images and the machine.
 
     Parameters
     ----------
@@ -210,16 +210,16 @@ def read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
     Raises
     ------
     UserError
-        If it is missing, too large to be one, or not what `to_json` writes.
+        If the file is missing, too large, or not what `to_json` writes.
     """
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
             raise ValueError(f"it is larger than {MAX_CONFIG_BYTES} bytes")
-        # "-sig": some editors put a mark in front of the text.
+        # "-sig": some editors put a byte order mark before the text.
         about = json.loads(
             path.read_text(encoding="utf-8-sig"),
             object_pairs_hook=_once,
-            parse_constant=_no_number,
+            parse_constant=_not_finite,
             parse_float=_finite,
         )
         if not isinstance(about, dict) or not isinstance(about.get("settings"), dict):
@@ -240,7 +240,7 @@ def read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
         return RunConfig(**settings).check(), about
     except (OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{path}: no run's configuration ({reason or type(error).__name__})") from None
+        raise UserError(f"{path}: not the configuration of a run ({reason or type(error).__name__})") from None
 
 
 def _take_threads_for_ranks(settings: dict[str, Any]) -> None:
@@ -253,7 +253,7 @@ def _take_threads_for_ranks(settings: dict[str, Any]) -> None:
 
 
 def _insist_on_flat(about: object) -> None:
-    """Raise ValueError if there is nesting that Python might read, but not write again."""
+    """Raise ValueError if there is deep nesting, which Python might read but could not write again."""
     level = [about]
     for _ in range(_MAX_DEPTH):
         level = [
@@ -267,7 +267,7 @@ def _insist_on_flat(about: object) -> None:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON in which no name is given twice; Python would let the last one hold."""
+    """Make a dict of a JSON object; raise ValueError if a name is given twice. Python would take the last one."""
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
@@ -276,10 +276,10 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_number(text: str) -> float:
-    raise ValueError(f"{text} is no number")
+def _not_finite(text: str) -> float:
+    raise ValueError(f"{text} is not a finite number")
 
 
 def _finite(text: str) -> float:
     value = float(text)
-    return value if math.isfinite(value) else _no_number(text[:60])
+    return value if math.isfinite(value) else _not_finite(text[:60])

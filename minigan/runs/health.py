@@ -1,9 +1,10 @@
-"""What a doctor measures before asking anything: a few numbers about the pictures and the weights, every 25 steps.
+"""Health numbers (vitals.jsonl): six numbers about the images and the weights, every 25 steps.
 
-The losses alone cannot tell a dead generator from a discriminator that has become too strong, nor notice that all fakes
-look alike or that the pictures have the wrong range. Six numbers more can, and cost about a thousandth of the
-training: the range of the real pictures, how far apart two pictures of a batch are, real and fake, and how far a step
-moves the weights of either network. They are written to vitals.jsonl, and `minigan.evaluation.diagnosis` reads them.
+The losses alone cannot tell a dead generator from a discriminator that has become too strong. Nor do they show that all
+fakes look alike, or that the images have the wrong range. These six numbers do: the smallest and the largest real
+pixel, how far apart two images of a batch are (real ones, and fakes), and how far a step moves the weights of each
+network. They cost about a thousandth of the training. `minigan.training.trainer` writes them to vitals.jsonl, and
+`minigan.evaluation.diagnosis` reads them.
 """
 
 from __future__ import annotations
@@ -13,24 +14,24 @@ from collections.abc import Mapping
 from minigan.gan.step import GAN
 from minigan.nn.backend import Array, backend_of, xp_of
 
-VITALS_EVERY = 25
+HEALTH_EVERY = 25
 """Steps between two measurements."""
 
 Weights = tuple[dict[str, Array], dict[str, Array]]
 
 
 def is_due(step: int) -> bool:
-    """Whether the vitals of a step are taken."""
-    return step % VITALS_EVERY == 0
+    """Whether the health numbers of a step are taken."""
+    return step % HEALTH_EVERY == 0
 
 
 def weights_of(gan: GAN) -> Weights:
-    """Copies of both networks' trainable weights, generator first: what `measure` compares with after the step."""
+    """Copies of both networks' trainable weights, generator first. After the step, `measure` compares with them."""
     return _copied(gan.generator.params()), _copied(gan.discriminator.params())
 
 
 def measure(real: Array, fakes: Array, before: Weights, gan: GAN) -> dict[str, float]:
-    """Vitals of one training step.
+    """Health numbers of one training step.
 
     Parameters
     ----------
@@ -46,9 +47,9 @@ def measure(real: Array, fakes: Array, before: Weights, gan: GAN) -> dict[str, f
     dict of str to float
         real_low, real_high : smallest and largest pixel of the real batch;
         real_spread, fake_spread : see `spread`;
-        g_move, d_move : how much the step changed a weight of a network, as the root of the mean square over all its
-        weights. Adam makes that a share of the learning rate that hardly depends on the size of the network.
-        A number may be infinite or no number in a run that is going wrong.
+        g_move, d_move : how much the step changed a weight of a network: the root of the mean square over all its
+        weights. With Adam that is a share of the learning rate which hardly depends on the size of the network.
+        In a run that is going wrong, a number may be infinite or NaN.
     """
     xp = xp_of(real)
     values = {
@@ -64,7 +65,7 @@ def measure(real: Array, fakes: Array, before: Weights, gan: GAN) -> dict[str, f
 
 
 def spread(images: Array) -> Array:
-    """How far apart two pictures of a batch are: the root of the mean squared difference, over all pairs and pixels.
+    """How far apart two images of a batch are: the root of the mean squared difference, over all pairs and pixels.
 
     Parameters
     ----------
@@ -73,11 +74,11 @@ def spread(images: Array) -> Array:
     Returns
     -------
     Array of shape ()
-        In the units of the pixels. 0 if all pictures are equal, and for a single one.
+        In the units of the pixels. 0 if all images are equal, or if there is only one.
 
     Notes
     -----
-    No pair is ever formed: the mean squared difference of all pairs is twice the variance (with N - 1), pixel by pixel.
+    No pair is formed: the mean squared difference over all pairs is twice the variance (with N - 1) of each pixel.
 
     Examples
     --------
@@ -89,7 +90,7 @@ def spread(images: Array) -> Array:
     N = len(images)
     if N < 2:
         return xp.zeros((), images.dtype)
-    # A mean over all pictures first, in two passes: the variance of pixels near 255 would lose digits otherwise.
+    # In two passes, first the mean and then the deviations: in one pass, pixels near 255 would lose digits.
     deviation = images - images.mean(axis=0)
     return xp.sqrt((deviation * deviation).mean() * (2 * N / (N - 1)))
 

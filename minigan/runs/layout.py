@@ -1,16 +1,16 @@
 """What lies in a run folder, and under which names.
 
     config.json                     settings, versions, machine
-    training_log.txt                one line per step, in the article's very format
-    log.csv                         the same with all metrics and all digits
+    training_log.txt                one line per step, in exactly the article's format
+    log.csv                         the same, with all metrics and all digits
     vitals.jsonl                    health numbers of every 25th step (`minigan.runs.health`)
-    metrics.jsonl                   how good the faces are, if that was asked for (`minigan.evaluation.metrics`)
+    metrics.jsonl                   how good the faces are, with --metrics-every (`minigan.evaluation.metrics`)
     images/0100_image.png           16 of that step's fakes (inference mode)
     images/0100fixed_image.png      16 faces from noise that never changes
-    models/499_GENERATOR_...        both networks every so many steps; these are kept (with --ema, the average, too)
+    models/499_GENERATOR_...        both networks, every so many steps; all are kept (with --ema, also the average)
     checkpoints/step-000500...      all that is needed to go on; the last two are kept
-    losses.png  faces.png  faces.gif    plot, faces and film of the whole run, made when it stops
-    report.html                     all of it on one page, written while it goes on (`minigan.report`)
+    losses.png  faces.png  faces.gif    a plot of the losses, faces, and a film of faces, made when the run stops
+    report.html                     all of it on one page, written again and again (`minigan.evaluation.run_page`)
     speed.csv                       how long the steps took
     .lock                           held by the process that writes to the run
 

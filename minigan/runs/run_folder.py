@@ -52,7 +52,7 @@ _CSV_HEADING = ",".join(("step", *METRICS)) + "\n"
 class Run:
     """An open run folder.
 
-    Use `create` or `resume`; both give a folder that can be resumed from whatever moment the process dies at.
+    Use `create` or `resume`. With both, the folder can be resumed whenever the process is killed.
 
     Attributes
     ----------
@@ -65,12 +65,12 @@ class Run:
         self._lock: FolderLock | None = None
         self._log: IO[str] | None = None
         self._csv: IO[str] | None = None
-        self._steps, self._values = array("q"), array("d")  # of every step since the beginning: 56 bytes each
+        self._steps, self._values = array("q"), array("d")  # of all steps of the run, 56 bytes each
 
     # ------------------------------------------------------------------------------------------------ open and close
     @classmethod
     def create(cls, path: Path, config: RunConfig, gan: GAN, about: dict[str, Any], backend: Backend = NUMPY) -> Run:
-        """Make a new run folder that already holds a checkpoint of step 0.
+        """Make a new run folder with a checkpoint of step 0 in it.
 
         Parameters
         ----------
@@ -100,7 +100,7 @@ class Run:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             atomic_files.remove_temporaries(path.parent, older_than=atomic_files.STALE_SECONDS)
-            # Built under another name first: a run folder, once it can be seen, can be resumed.
+            # The folder gets its name last, so that every folder of that name can be resumed.
             temporary = atomic_files.temporary_folder(path)
             for folder in FOLDERS:
                 (temporary / folder).mkdir()
@@ -124,7 +124,7 @@ class Run:
             raise
         run.path = path
         try:
-            run._lock = FolderLock(path)  # only now: Windows renames no folder with an open file in it
+            run._lock = FolderLock(path)  # only now: Windows cannot rename a folder in which a file is open
             run._open()
         except OSError as error:
             run.close()
@@ -141,7 +141,7 @@ class Run:
         backend: Backend = NUMPY,
         lock: FolderLock | None = None,
     ) -> tuple[Run, int, list[str]]:
-        """Open a run folder at its newest good checkpoint, and cut away what is beyond it.
+        """Open a run folder at its newest good checkpoint, and remove what belongs to later steps.
 
         Parameters
         ----------
@@ -151,11 +151,11 @@ class Run:
         gan : GAN
             Brought to the checkpoint's state.
         about : dict
-            What config.json said besides the settings.
+            The entries of config.json besides the settings.
         backend : Backend
             Where it goes on, for config.json.
         lock : FolderLock, optional
-            On the folder, if the caller holds it already; otherwise it is taken here. `close` releases it.
+            The lock on the folder, if the caller holds it already; otherwise it is taken here. `close` releases it.
 
         Returns
         -------
@@ -194,10 +194,10 @@ class Run:
         self._csv = (self.path / CSV_NAME).open("a", encoding="utf-8", newline="\n")
 
     def close(self) -> None:
-        """Close the logs and let another process have the folder."""
+        """Close the logs, and release the lock for other processes."""
         for file in (self._log, self._csv):
             if file is not None:
-                with contextlib.suppress(OSError):  # a full disk has been reported by then
+                with contextlib.suppress(OSError):  # a full disk has been reported before
                     file.close()
         if self._lock is not None:
             self._lock.release()
@@ -221,7 +221,7 @@ class Run:
         self._log.flush()
         self._csv.flush()
         self._steps.append(step)
-        self._values.extend(float(text) for text in digits)  # as a resumed run will read them
+        self._values.extend(float(text) for text in digits)  # rounded as a resumed run reads them
 
     def history(self) -> tuple[Array, Array]:
         """Steps of shape (T,) and their metrics of shape (T, 6), from the beginning of the run."""
@@ -233,7 +233,7 @@ class Run:
             file.write(f"{first},{last},{seconds:.3f}\n")
 
     def append(self, name: str, step: int, row: dict[str, Any]) -> None:
-        """Append a row to one of the files of JSON lines; it has reached the disk before any checkpoint after it.
+        """Append a row to a file of JSON lines. It is on the disk before any later checkpoint.
 
         Parameters
         ----------
@@ -242,7 +242,7 @@ class Run:
         step : int
             The step that the row is about.
         row : dict
-            Numbers that are not finite are written as null, for JSON has none.
+            NaN and infinite numbers are written as null, because JSON does not have them.
         """
         told = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
         with (self.path / name).open("a", encoding="utf-8", newline="\n") as file:
@@ -256,7 +256,7 @@ class Run:
 
     # ------------------------------------------------------------------------------------------------------- networks
     def save_networks(self, gan: GAN, step: int) -> None:
-        """Save both networks after step number `step`, under the article's names, and the generator's average."""
+        """Save both networks, and the generator's average if there is one, after step number `step`."""
         networks = {"GENERATOR": (gan.generator, 0.0), "DISCRIMINATOR": (gan.discriminator, 0.0)}
         if gan.average is not None:
             networks["GENERATOR_EMA"] = (gan.average.settle(), gan.average.decay)
@@ -271,13 +271,13 @@ class Run:
             )
 
     def save_checkpoint(self, gan: GAN, step: int) -> None:
-        """Save all that a run is after `step` finished steps; the logs reach the disk first."""
+        """Save a checkpoint after `step` finished steps. The logs reach the disk before it."""
         for file in (self._log, self._csv):
             if file is not None:
                 file.flush()
                 os.fsync(file.fileno())
         if gan.average is not None:
-            gan.average.settle()  # so that who reads the checkpoint can draw with it
+            gan.average.settle()  # a command that reads the checkpoint can draw with it
         checkpoint.save_checkpoint(
             self.path / "checkpoints", gan, step=step, image_size=self.config.image_size, width=self.config.width
         )
@@ -289,7 +289,7 @@ class Run:
 
     # ---------------------------------------------------------------------------------------------------------- resume
     def _cut(self, step: int) -> None:
-        """Drop all that belongs to step number `step` or a later one, and half-written files."""
+        """Remove all that belongs to step number `step` or a later one, and half-written files."""
         for folder, patterns in (("images", (SHOWN_IMAGE, FIXED_IMAGE)), ("models", (MODEL,))):
             (self.path / folder).mkdir(exist_ok=True)
             for file in (self.path / folder).iterdir():
@@ -321,7 +321,7 @@ class Run:
 
 
 def _stopped(error: OSError, mistake: str, fate: str) -> UserError | RunError:
-    """A folder that cannot be written to is the user's to choose; a full or broken disk is not."""
+    """The error to raise: the user can choose a folder that is writable, but cannot help a full or broken disk."""
     theirs = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTEMPTY, errno.EISDIR)
     return UserError(mistake) if error.errno in theirs else RunError(fate)
 
@@ -334,10 +334,10 @@ def _unusable(error: OSError, path: Path, where: str) -> UserError | RunError:
 
 
 def _with_session(about: dict[str, Any], new: dict[str, Any]) -> list[Any]:
-    """Sittings of a run for config.json, the new one last.
+    """The list of a run's sessions for config.json, the new one last.
 
-    All are kept, but one that got no further than where it began is replaced by the next: a program that starts a
-    failing run again every second must not fill the file. What is as it was in the sitting before is not said again.
+    All are kept, except that a session without a finished step is replaced by the next one: a program that starts a
+    failing run every second must not fill the file. Of the new session, only what has changed is written.
     """
     sessions = about.get("sessions")
     kept = [entry for entry in sessions if isinstance(entry, dict)] if isinstance(sessions, list) else []
@@ -351,7 +351,7 @@ def _with_session(about: dict[str, Any], new: dict[str, Any]) -> list[Any]:
 
 
 def lock_run(path: Path) -> FolderLock:
-    """Hold a run folder, so that no other process writes to it.
+    """Lock a run folder, so that no other process writes to it.
 
     Parameters
     ----------
@@ -364,7 +364,7 @@ def lock_run(path: Path) -> FolderLock:
     Raises
     ------
     UserError
-        If another process holds it, or it cannot be written to.
+        If another process holds the lock, or the folder cannot be written to.
     """
     try:
         return FolderLock(path)
@@ -392,7 +392,7 @@ def check_new_folder(path: Path) -> None:
         parent = path.absolute().parent
         while not parent.exists():
             parent = parent.parent
-    except OSError as error:  # a name too long, a loop of links
+    except OSError as error:  # a name that is too long, or links that form a circle
         raise UserError(f"--out: {path} cannot be made: {error.strerror or error}") from None
     if not parent.is_dir():
         raise UserError(f"--out: {path} cannot be made: {parent} is a file")
@@ -401,7 +401,7 @@ def check_new_folder(path: Path) -> None:
 
 
 def fresh_folder(preset: str, now: datetime, root: Path = Path("runs")) -> Path:
-    """A path under runs/ that does not exist yet, named by the time and the preset."""
+    """A path under runs/ that does not exist yet, with the time and the preset in its name."""
     base = f"{now:%Y-%m-%d_%H%M%S}-{preset}"
     path, k = root / base, 1
     while path.exists():
@@ -411,12 +411,12 @@ def fresh_folder(preset: str, now: datetime, root: Path = Path("runs")) -> Path:
 
 
 def session(step: int, backend: Backend) -> dict[str, Any]:
-    """Facts about one sitting of a run, for config.json: when, from which step, with what, and on which machine.
+    """Facts about one session of a run for config.json: its beginning, its versions, and its machine.
 
     Parameters
     ----------
     step : int
-        Finished steps at its beginning.
+        Finished steps when it began.
     backend : Backend
 
     Returns

@@ -1,7 +1,8 @@
-"""Reading a run folder: its settings, its logs, its images, and its newest checkpoint that is good.
+"""Reading a run folder: its settings, its logs, its list of images, and its newest good checkpoint.
 
-Nothing here writes, so a folder can be read while a run is still writing to it. Lines that are cut short or that a run
-did not write are passed over. What is read goes to the report, the evaluation, the diagnosis, and to a resumed run.
+Nothing here writes, so a folder can be read while a run is still writing to it. A line that is cut short, or that no
+run has written, is passed over. The report, the evaluation, the diagnosis and a resumed run read the folder with these
+functions.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def open_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
     Raises
     ------
     UserError
-        If it is no run folder.
+        If it is not a run folder.
     """
     try:
         if not path.exists():
@@ -55,9 +56,9 @@ def open_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
 
 
 def expect_checkpoint(path: Path, config: RunConfig) -> None:
-    """Raise UserError unless a run folder has a checkpoint that looks like one of its networks.
+    """Raise UserError unless a run folder has a checkpoint of networks of this size, as far as its metadata say.
 
-    Called before networks are built, so that a wrong number in config.json does not cost gigabytes.
+    Commands call it before they build the networks, so that a wrong number in config.json does not cost gigabytes.
 
     Parameters
     ----------
@@ -91,7 +92,7 @@ def load_newest(path: Path, config: RunConfig, gan: GAN) -> tuple[int, list[tupl
     step : int
         Finished steps.
     damaged : list of (Path, str)
-        What was passed over, and why.
+        The checkpoints that were passed over, and why.
 
     Raises
     ------
@@ -114,7 +115,7 @@ def _no_checkpoint(path: Path, reasons: Sequence[str]) -> UserError:
 
 
 def finished_steps(path: Path, config: RunConfig) -> int | None:
-    """How many steps a run folder has behind it, if it is complete up to its last picture; None if there is work left.
+    """Finished steps of a run folder that is complete, its faces and film included; None if something is missing.
 
     Parameters
     ----------
@@ -134,13 +135,13 @@ def finished_steps(path: Path, config: RunConfig) -> int | None:
 
 
 def newest_step(path: Path) -> int:
-    """Finished steps of a run folder's newest checkpoint, 0 if it has none; not whether that can be read."""
+    """Finished steps of a run folder's newest checkpoint, 0 if it has none. Only its name is looked at."""
     found = checkpoint.list_checkpoints(path / "checkpoints")
     return found[0][0] if found else 0
 
 
 def read_lines(path: Path) -> list[str]:
-    """Lines of a text file with their ends; none if it is missing. Whatever is no text is no line we wrote."""
+    """Lines of a text file with their ends; none if the file is missing. Bytes that are not UTF-8 are replaced."""
     if not path.exists():
         return []
     if not path.is_file():  # a pipe would never end
@@ -150,7 +151,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def step_of_line(name: str, line: str) -> int | None:
-    """The step that a line of one of the logs is about, or the last of its steps; None if it is no line of such a log.
+    """The step that a line of a log is about (of several, the last); None if it is not a line of such a log.
 
     Parameters
     ----------
@@ -185,7 +186,7 @@ def read_history(path: Path) -> tuple[Array, Array]:
 
 
 def read_rows(path: Path, name: str) -> list[dict[str, Any]]:
-    """Rows of one of a run folder's files of JSON lines, in order; what is no row is passed over.
+    """Rows of a file of JSON lines in a run folder, in order. Other lines are passed over.
 
     Parameters
     ----------
@@ -213,7 +214,7 @@ def list_images(path: Path, *, fixed: bool) -> list[tuple[int, Path]]:
     ----------
     path : Path
     fixed : bool
-        Those from the fixed noise, or what the discriminator was shown.
+        Whether to list the faces from the fixed noise, or the fakes that the discriminator was shown.
     """
     folder, pattern = path / "images", FIXED_IMAGE if fixed else SHOWN_IMAGE
     found = folder.iterdir() if folder.is_dir() else ()
@@ -221,7 +222,7 @@ def list_images(path: Path, *, fixed: bool) -> list[tuple[int, Path]]:
 
 
 def _parse_csv_row(line: str) -> list[float] | None:
-    """Numbers of a line of log.csv; None if it is cut short."""
+    """The numbers in a line of log.csv; None if it is cut short."""
     step, *cells = line.split(",")
     if (
         not line.endswith("\n")
@@ -253,6 +254,6 @@ def _parse_json_row(line: str) -> dict[str, Any] | None:
 
 
 def _whole(text: str) -> int:
-    if len(text) > 15:  # nothing that we count; and Python would make no float of a very long one
+    if len(text) > 15:  # no count is so large, and Python cannot make a float of a very long one
         raise ValueError(f"{text[:15]}... is too large")
     return int(text)

@@ -1,4 +1,4 @@
-"""The generator to draw with: the newest of a run, or the one in a file of weights."""
+"""Loading a generator to draw with: the newest of a run, or the one in a file of weights."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ def load_generator(source: Path, *, raw: bool = False) -> tuple[Sequential, int]
     source : Path
         A run folder, or a ``..._GENERATOR_weights_and_arch.safetensors`` file of one.
     raw : bool
-        Whether to take the generator itself even if the run keeps an average of it.
+        Whether to take the generator itself, even if the run keeps an average of its weights.
 
     Returns
     -------
     generator : Sequential
         On the NumPy backend.
     step : int
-        Training steps it has had.
+        Its finished training steps.
 
     Raises
     ------
     UserError
-        If it is neither, or cannot be read.
+        If the source is neither, or cannot be read.
     """
     try:
         return _load_generator(source, raw)
@@ -56,5 +56,5 @@ def _load_generator(source: Path, raw: bool) -> tuple[Sequential, int]:
     step, damaged = load_newest(source, config, gan)
     for _, reason in damaged:
         complain(f"minigan: warning: {one_line(reason)}; going back to the checkpoint before it")
-    # A checkpoint's average has been settled.
+    # The average in a checkpoint has its batch norm statistics measured already (`minigan.gan.average`).
     return (gan.generator if raw or gan.average is None else gan.average.network), step

@@ -100,14 +100,14 @@ def check_values(config: DataclassInstance) -> None:
 
 
 def has_type_of(default: object, value: object) -> bool:
-    """Whether a value has the type of a setting's default: True is no number here, and 1 is no float."""
+    """Whether a value has the very type of a setting's default: True does not pass for an int, nor 1 for a float."""
     return type(value) is type(default) if default is not None else isinstance(value, str | None)
 
 
 def add_options(
     parser: argparse.ArgumentParser, config: type[DataclassInstance], presets: Mapping[str, DataclassInstance]
 ) -> None:
-    """Give a parser one option for each setting. An option that is not used is None in the result.
+    """Add one option for each setting to a parser. The value of an option that is not used is None.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def add_options(
 
 
 def _how_to_read(default: object, told: Setting) -> dict[str, Any]:
-    """What argparse has to know to make a value of the option's text."""
+    """The arguments of add_argument that say how the option's text becomes a value."""
     if isinstance(default, bool):
         return {"action": argparse.BooleanOptionalAction}
     if isinstance(default, str) and told.choices is not None:

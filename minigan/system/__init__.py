@@ -1,1 +1,9 @@
-"""What every program needs: one-line errors, command lines, printing, whole files, locks, and Ctrl-C."""
+"""What every program needs, whatever it computes. Nothing here imports another part of minigan.
+
+* `errors`: a user's mistake, reported in one line.
+* `cli`: the command line of all commands.
+* `console`: printing that never ends a run.
+* `atomic_files`: files that are written completely or not at all.
+* `lock`: one process at a time writes to a run folder.
+* `interrupts`: Ctrl-C while a command is still being imported.
+"""

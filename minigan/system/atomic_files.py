@@ -1,8 +1,8 @@
-"""Writing files so that a reader, or the next run, never meets half a file.
+"""Files that are written completely or not at all, so that no reader ever sees half a file.
 
-Everything that matters is first written under a temporary name beside its place, flushed to the disk, and only then
-renamed: a rename is all or nothing, also when the power fails. Temporary names are alike everywhere, so that what a
-killed process has left can be told from other people's files and removed.
+A file is first written under a temporary name in its folder, then flushed to the disk, and only then renamed. Renaming
+is all or nothing, even if the power fails. All temporary names have the same form, so that the files that a killed
+process has left behind can be recognised and removed. Checkpoints, images and pages are written in this way.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pathlib import Path
 TEMPORARY_PREFIX, TEMPORARY_SUFFIX = ".minigan-", ".tmp"
 
 STALE_SECONDS = 24 * 3600
-"""A temporary file or folder that nobody has written to for so long was left behind by a process that was killed."""
+"""A temporary file or folder that has not changed for so long was left behind by a process that was killed."""
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path to write to; on a clean exit it takes the place of `path`, otherwise it is removed.
+    """Give a temporary path to write to. Without an error it then replaces `path`; after an error it is removed.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises
     ------
     OSError
-        As the system says (no space, no permission); `path` is then as it was.
+        If the system cannot write (no space, no permission); then `path` has not changed.
     """
     temporary = temporary_file(path)
     try:
@@ -51,7 +51,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def temporary_file(path: Path) -> Path:
-    """Make an empty temporary file beside the place of a file that is to come.
+    """Make an empty temporary file in the folder of a file that will be written.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def temporary_file(path: Path) -> Path:
     -------
     Path
     """
-    stem, suffix = path.stem[:40], path.suffix[:10]  # a name that is allowed must not become one that is too long
+    stem, suffix = path.stem[:40], path.suffix[:10]  # so that a long name does not become too long
     handle, name = tempfile.mkstemp(
         prefix=f"{TEMPORARY_PREFIX}{stem}-", suffix=suffix + TEMPORARY_SUFFIX, dir=path.parent
     )
@@ -71,7 +71,7 @@ def temporary_file(path: Path) -> Path:
 
 
 def temporary_folder(path: Path) -> Path:
-    """Make an empty temporary folder beside the place of a folder that is to come.
+    """Make an empty temporary folder beside a folder that will be made.
 
     Parameters
     ----------
@@ -94,9 +94,9 @@ def put_in_place(temporary: Path, path: Path) -> None:
     temporary : Path
         From `temporary_file`; closed.
     path : Path
-        A file of this name is replaced.
+        A file with this name is replaced.
     """
-    # mkstemp's file is private; the finished one is as open as any other file of the user's.
+    # mkstemp makes a private file; the finished file has the permissions of the user's other files.
     temporary.chmod(0o666 & ~umask())
     flush_to_disk(temporary)
     _rename(temporary, path)
@@ -126,13 +126,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def remove_temporaries(folder: Path, *, older_than: float = 0.0) -> None:
-    """Remove what a killed process has left half-written in a folder; what cannot be removed stays.
+    """Remove the temporary files and folders of a killed process; those that cannot be removed stay.
 
     Parameters
     ----------
     folder : Path
     older_than : float
-        Seconds; younger ones are spared. In a folder that others write to as well they may still be at it.
+        Seconds. Younger ones stay: in a folder that other processes write to, they may still be in use.
     """
     now = time.time()
     for leftover in list(folder.glob(f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}")):
@@ -146,12 +146,12 @@ def remove_temporaries(folder: Path, *, older_than: float = 0.0) -> None:
 
 
 def has_temporaries(folder: Path) -> bool:
-    """Whether somebody is writing to a folder, or was killed while doing so."""
+    """Whether a process is writing to a folder, or was killed while it did."""
     return any(folder.glob(f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}"))
 
 
 def _rename(temporary: Path, path: Path) -> None:
-    """Rename over `path`. Windows refuses while another process looks at it (a browser, a virus scanner): try again."""
+    """Rename to `path`. Windows refuses while another process (a browser, a virus scanner) reads it: then try again."""
     for patience in (0.05, 0.1, 0.2, 0.4, 0.8, None):
         try:
             temporary.replace(path)
@@ -179,7 +179,7 @@ def _flush_folder(folder: Path) -> None:
 
 
 def umask() -> int:
-    """Permissions that this process's new files are not to have."""
+    """The permissions that new files of this process do not get."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -1,7 +1,7 @@
-"""What the command lines share: one-line errors and exit statuses.
+"""What all commands share: their parser, the readers of option values, one-line errors and exit statuses.
 
-Exit status 0: done. 1: stopped by the system (a full disk). 2: a user's mistake, nothing written. 3: the numbers are no
-longer finite. 130: stopped by Ctrl-C, everything saved.
+Exit status 0: done. 1: stopped by the system (a full disk). 2: a user's mistake, nothing written. 3: a number is no
+longer finite. 130: stopped by Ctrl-C, everything saved. 143: stopped by SIGTERM, everything saved.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from minigan.system.interrupts import restore_interrupts
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with one-line errors and without guessing at abbreviations."""
+    """argparse with errors of one line, and without abbreviated options."""
 
     def __init__(self, prog: str, description: str, epilog: str = "") -> None:
         super().__init__(
@@ -36,17 +36,17 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong in one line and exit with status 2."""
+        """Raise UserError, which `run_command` turns into one line and exit status 2."""
         raise UserError(f"{message} (see {self.prog} --help)")
 
 
 def whole(text: str) -> int:
-    """A whole number, written 10000 or 10_000.
+    """Read a whole number, written 10000 or 10_000.
 
     Raises
     ------
     argparse.ArgumentTypeError
-        If it is none.
+        If the text is not one.
     """
     if not re.fullmatch(r"[+-]?[0-9][0-9_]*", text, re.ASCII) or len(text) > 40 or "__" in text or text.endswith("_"):
         raise argparse.ArgumentTypeError(f"must be a whole number, got {text[:40]!r}")
@@ -54,12 +54,12 @@ def whole(text: str) -> int:
 
 
 def number(text: str) -> float:
-    """A finite number.
+    """Read a finite number.
 
     Raises
     ------
     argparse.ArgumentTypeError
-        If it is none.
+        If the text is not one.
     """
     try:
         value = float(text) if text.isascii() else math.nan
@@ -71,12 +71,12 @@ def number(text: str) -> float:
 
 
 def core_count(text: str) -> int:
-    """How many threads to work with: 1 to the number of the machine's cores.
+    """Read a number of threads: 1 to the number of the machine's cores.
 
     Raises
     ------
     argparse.ArgumentTypeError
-        If it is out of range, or no whole number.
+        If the number is out of range, or not a whole number.
     """
     count, cores = whole(text), os.cpu_count() or 1
     if not 1 <= count <= cores:
@@ -85,23 +85,23 @@ def core_count(text: str) -> int:
 
 
 def path_name(text: str) -> str:
-    """A path that says something: the empty one would mean the current folder.
+    """Read a path that is not empty (an empty one would mean the current folder). ``~`` is the home folder.
 
     Raises
     ------
     argparse.ArgumentTypeError
-        If it is empty.
+        If the path is empty, or there is no such home folder.
     """
     if not text.strip():
         raise argparse.ArgumentTypeError(f"must be a path, got {text!r}")
     try:
         return str(Path(text).expanduser())
-    except RuntimeError as error:  # ~somebody who has no home here
+    except RuntimeError as error:  # ~name, of a user who does not exist here
         raise argparse.ArgumentTypeError(f"cannot be found: {text!r} ({error})") from None
 
 
 def run_command(command: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
-    """Call a command and turn what it raises into one line on stderr and an exit status.
+    """Call a command, and turn an exception that it raises into one line on stderr and an exit status.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def _say(message: object, status: int) -> int:
 
 @contextlib.contextmanager
 def _termination_as_exit() -> Iterator[None]:
-    """Within this, a request to terminate (SIGTERM) cleans up like any other end, with status 143."""
+    """Within this, SIGTERM raises SystemExit with status 143, so that `finally` clauses clean up."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)

@@ -1,6 +1,7 @@
-"""Printing that cannot hurt: file names that hold anything, a reader that has gone away, a terminal that never was.
+"""Printing that never ends a program: not with odd file names, with a closed pipe, or without a terminal.
 
-Training takes hours; it must not end because the ``head -1`` that it was piped into has seen enough.
+Training takes hours. It must not end because its output was piped into ``head -1``, which closes the pipe after one
+line. All commands print with `say` and `complain`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 
 
 def one_line(message: object) -> str:
-    r"""Text as one printable line, whatever file names in it hold.
+    r"""Text as one printable line, whatever characters are in it.
 
     >>> one_line("two\nlines")
     'two lines'
@@ -19,7 +20,7 @@ def one_line(message: object) -> str:
 
 
 def say(text: str) -> None:
-    """Print on stdout; if nobody can hear it any more, go on in silence."""
+    """Print on stdout. If stdout is closed, print nothing from now on."""
     try:
         print(text, flush=True)
     except (OSError, ValueError):
@@ -27,7 +28,7 @@ def say(text: str) -> None:
 
 
 def complain(text: str) -> None:
-    """Print on stderr; if nobody can hear it any more, go on in silence."""
+    """Print on stderr. If stderr is closed, print nothing from now on."""
     try:
         print(text, file=sys.stderr, flush=True)
     except (OSError, ValueError):
@@ -35,7 +36,7 @@ def complain(text: str) -> None:
 
 
 def mend_streams() -> None:
-    """Give stdout and stderr somewhere to go, and a way to print any file name."""
+    """Make stdout and stderr safe to print to, even if they are missing, and able to print any file name."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by the caller, or a window without a console

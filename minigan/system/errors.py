@@ -1,8 +1,8 @@
-"""Mistakes a user can make, told in one line.
+"""Errors that are reported in one line, without a traceback.
 
-Library code raises `UserError` where the message is meant for the person at the keyboard: it names the argument, the
-rule and the value. The command lines turn it into that one line on stderr and exit status 2; nobody sees a traceback
-for a mistyped folder. Programming mistakes (a wrong shape handed to a layer) stay ordinary `ValueError` /
+`UserError` is for a mistake by the person at the keyboard, such as a mistyped folder. Its message names the argument,
+the rule and the value; `minigan.system.cli` prints it on stderr and ends with exit status 2. `RunError` is for a run
+that had to stop for another reason. Programming mistakes (an array of the wrong shape) are ordinary `ValueError` and
 `TypeError`.
 """
 
@@ -14,14 +14,14 @@ class UserError(ValueError):
 
 
 class RunError(RuntimeError):
-    """A run had to stop through no mistake of the user's.
+    """A run had to stop, and not because of a mistake by the user.
 
     Parameters
     ----------
     message : str
-        One line that says what happened and what was kept.
+        One line that says what happened and what has been saved.
     exit_status : int
-        The process's exit status: 1 for a failed write, 3 for a loss that is no longer finite.
+        Exit status of the process: 1 for a failed write, 3 for a loss that is no longer finite.
     """
 
     def __init__(self, message: str, exit_status: int = 1) -> None:

@@ -1,9 +1,9 @@
-"""Ctrl-C in the first half second, while Python is still loading what a command needs.
+"""Ctrl-C in the first half second, while Python is still importing the modules of a command.
 
-``python -m minigan.train`` imports the package before a line of the command runs. An interrupt that comes so early
-would end in a traceback out of the middle of NumPy. So this module, which the package imports first, lets the system
-end the process instead, silently, as it would end any other program; `minigan.system.cli.run_command` takes over as
-soon as it runs. Whoever imports minigan from elsewhere is left alone.
+``python -m minigan.train`` imports the package before the first line of the command runs. Ctrl-C at that moment would
+print a traceback from the middle of NumPy. So the package imports this module first. It lets the operating system end
+the process without a message, as it ends other programs. `minigan.system.cli.run_command` restores Python's own
+behaviour as soon as it runs. Programs that import minigan in any other way are not affected.
 """
 
 from __future__ import annotations

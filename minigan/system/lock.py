@@ -1,10 +1,10 @@
-"""One process at a time in a run folder.
+"""A lock that lets only one process at a time write to a run folder.
 
-Two processes that train in one folder would cut each other's logs and replace each other's checkpoints. So whoever
-writes to a run holds a lock on the file ``.lock`` in it. Not the existence of the file, which a crash would leave
-behind, but a lock of the operating system's, which ends with the process however that ends. In the file stands who
-it is, for the message that a second process gives. Whoever only reads needs no lock: every file is replaced at once,
-or grows by whole lines.
+Two processes that train in the same folder would cut each other's logs and replace each other's checkpoints. So a
+process that writes to a run holds a lock on the file ``.lock`` in its folder. It is a lock of the operating system, and
+it ends with the process, however the process ends; the file itself may stay and means nothing. The file names the
+process that holds the lock, so that a second process can print the name. A process that only reads needs no lock: every
+file is replaced as a whole (`minigan.system.atomic_files`), or grows by whole lines.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from minigan.system.console import complain, one_line
 from minigan.system.errors import UserError
 
 LOCK_NAME = ".lock"
-_HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)  # what the systems say when it is somebody else's
+_HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)  # what the systems report if another process has the lock
 _LONGEST = 200
 
 
 class FolderLock:
     """The right to write to a run folder, held until `release` or the end of the process.
 
-    A context manager that holds the lock within the ``with``.
+    It can be used in a ``with`` statement, and then holds the lock inside the block.
 
     Parameters
     ----------
@@ -40,17 +40,17 @@ class FolderLock:
     Raises
     ------
     UserError
-        If another process, or another lock in this one, holds it; says which.
+        If another process, or another lock in this process, has it; the message says which.
     OSError
-        If nothing can be written there at all.
+        If the file cannot be written at all.
 
     Notes
     -----
-    Where the file system knows no locks (some network shares), a warning is printed and nothing is held.
+    If the file system has no locks (as some network shares), a warning is printed, and there is no lock.
     """
 
     def __init__(self, folder: Path) -> None:
-        # No link is followed: what stands in a lock file is overwritten.
+        # Links are not followed, because the file is overwritten.
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         self._file: int | None = os.open(folder / LOCK_NAME, flags, 0o666)
         try:
@@ -70,7 +70,7 @@ class FolderLock:
         _write(self._file, f"process {os.getpid()} on {socket.gethostname()} since {datetime.now():%Y-%m-%d %H:%M:%S}")
 
     def release(self) -> None:
-        """Let the next one in; may be called more than once."""
+        """Give up the lock; may be called more than once."""
         if self._file is not None:
             _write(self._file, "")
             self._close()
@@ -90,7 +90,7 @@ class FolderLock:
 
 
 def _lock_patiently(file: int) -> None:
-    """Lock; somebody who only looks whether a run is being trained holds it for a moment."""
+    """Take the lock; try four times, because a process that checks whether a run is in training has it for a moment."""
     for patience in (0.05, 0.1, 0.2):
         try:
             return _lock(file)
@@ -102,7 +102,7 @@ def _lock_patiently(file: int) -> None:
 
 
 def _read(file: int) -> str:
-    """Who holds it, in one line; empty if that cannot be told."""
+    """The process that holds the lock, in one line; empty if it is not known."""
     with contextlib.suppress(OSError):
         os.lseek(file, 0, os.SEEK_SET)
         return one_line(os.read(file, _LONGEST).decode("utf-8", "replace")).strip()
@@ -110,7 +110,7 @@ def _read(file: int) -> str:
 
 
 def _write(file: int, text: str) -> None:
-    with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
+    with contextlib.suppress(OSError):  # on a full disk, the lock holds without a name
         os.ftruncate(file, 0)
         os.lseek(file, 0, os.SEEK_SET)
         os.write(file, text.encode("utf-8"))
@@ -120,7 +120,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock(file: int) -> None:
-        # Windows locks bytes, and nobody else can then read them: one far behind the text.
+        # Windows locks bytes, and other processes cannot read them. So this locks a byte far behind the text.
         os.lseek(file, 1 << 30, os.SEEK_SET)
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
 

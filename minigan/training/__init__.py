@@ -1,1 +1,1 @@
-"""The training loop: the schedule around `minigan.gan.train_step`, and the pictures that it leaves."""
+"""The training loop around `minigan.gan.train_step`, and the images that it writes."""

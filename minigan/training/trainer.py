@@ -1,10 +1,10 @@
 """The training loop: the article's schedule around `minigan.gan.step.train_step`.
 
-At every `sample_every`-th step two pictures are taken before the step's updates: 16 of the fakes it shows the
+At every `sample_every`-th step two images are written before the step's updates: 16 of the fakes that it shows the
 discriminator, and 16 faces from noise that never changes. At the end of every `save_every`-th step the averages of
-the last 250 losses are printed, the fixed faces are drawn again, and both networks and a checkpoint are saved.
-Everything else here is about not losing work: a checkpoint at least every five minutes, an orderly stop on Ctrl-C,
-and a clear word when the disk is full or a loss is no longer a number.
+the last 250 losses are printed, the faces from the fixed noise are drawn again, and both networks and a checkpoint are
+saved. Everything else here keeps work from being lost: a checkpoint at least every five minutes, an orderly stop on
+Ctrl-C, and a clear message when the disk is full or a loss is NaN.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ if TYPE_CHECKING:
     from minigan.evaluation.metrics import Yardstick
 
 CHECKPOINT_SECONDS = 300.0
-"""Longest time between two checkpoints: what a crash can cost."""
+"""Longest time between two checkpoints, and so the most work that a crash can cost."""
 
 METRICS_SAMPLES = 1000
-"""Faces that `--metrics-every` measures: enough to see a run getting better, few enough to take seconds."""
+"""How many faces `--metrics-every` measures: enough to see a run get better, few enough to take only seconds."""
 
 SUMMARY_FACES = 64
 BAR_FORMAT = "{desc} {percentage:3.0f}% {bar} {n_fmt}/{total_fmt}, {rate_noinv_fmt}, {remaining} left{postfix}"
@@ -59,12 +59,13 @@ AVERAGED = 250
 class MetricRing:
     """Metrics of the latest steps, kept on the device until they are read together.
 
-    Reading a number from a GPU waits for everything before it, so a loop that prints every loss runs at half speed.
+    Reading a number from a GPU waits for all work that was started before it, so a loop that reads every loss runs at
+    half speed.
 
     Parameters
     ----------
     backend : Backend
-        Says how many steps fit.
+        Its `read_every` is the number of steps that fit.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -73,13 +74,13 @@ class MetricRing:
         self._steps: list[int] = []
 
     def append(self, step: int, metrics: Array) -> bool:
-        """Keep the metrics of a step; True if the ring is full and has to be read."""
+        """Keep the metrics of a step. Return True if the ring is full and must be read."""
         self._rows[len(self._steps)] = metrics
         self._steps.append(step)
         return len(self._steps) == len(self._rows)
 
     def read(self) -> list[tuple[int, list[float]]]:
-        """Every (step, metrics) since the last reading; the ring is then empty."""
+        """Return every (step, metrics) since the last call, and empty the ring."""
         if not self._steps:
             return []
         rows = self._backend.to_host(self._rows[: len(self._steps)]).tolist()
@@ -131,17 +132,17 @@ class Trainer:
         self._yardstick: Yardstick | None = None
 
     def train(self) -> int:
-        """Run to the last step, or until told to stop.
+        """Run to the last step, or to a request to stop.
 
         Returns
         -------
         int
-            0 when all steps are done, 130 or 143 after Ctrl-C or a request to terminate; everything is saved then.
+            0 when all steps are done; 130 after Ctrl-C and 143 after SIGTERM, when everything is saved.
 
         Raises
         ------
         RunError
-            On a full disk (status 1) or a loss that is no longer finite (status 3); the last checkpoint is kept.
+            If the disk is full (status 1) or a loss is no longer finite (status 3). The last checkpoint is kept.
         """
         config = self.run.config
         bar: tqdm[NoReturn] = tqdm(
@@ -151,13 +152,13 @@ class Trainer:
             unit=" steps",
             disable=not self._progress,
             dynamic_ncols=True,
-            mininterval=0.2 if sys.stderr.isatty() else 15,  # a log file wants few lines
+            mininterval=0.2 if sys.stderr.isatty() else 15,  # a log file should get few lines
             bar_format=BAR_FORMAT,
         )
         end, words = run_page.STOPPED, ""
         try:
             with (
-                np.errstate(all="ignore"),  # what is no number is found in the losses, and told in plain words there
+                np.errstate(all="ignore"),  # NaN is found in the losses, and reported there
                 bar,
                 Prefetcher(self.images, config.seed, config.batch_size, flip=config.flip) as batches,
                 _stop_requests() as requests,
@@ -210,7 +211,7 @@ class Trainer:
                 faces = self.backend.to_host(fakes[:FACES_PER_IMAGE])
                 run_images.save_faces(self.run.path, step, faces, fixed=False)
         self.step += 1
-        # After the first step, too: what a plot needs is loaded, and found missing, now and not hours later.
+        # Also after the first step: if something that a plot needs is missing, that is found now and not hours later.
         is_plot = is_save or step == self._began_at
         if self._ring.append(step, result.metrics) or is_plot:
             self._read_metrics(bar)
@@ -233,7 +234,7 @@ class Trainer:
             self._write_report(run_page.RUNNING)
 
     def _read_metrics(self, bar: tqdm[NoReturn]) -> None:
-        """Bring the metrics to the host, log them, and make sure that they are numbers."""
+        """Bring the metrics to the host, log them, and raise RunError if one of them is not finite."""
         values = None
         for step, values in self._ring.read():
             if not np.isfinite(values).all():
@@ -258,7 +259,7 @@ class Trainer:
             )
 
     def _say_diagnosis(self, bar: tqdm[NoReturn]) -> None:
-        """One line if the run does not look normal; a file that cannot be read must not cost the run."""
+        """Print one line if the run does not look normal. A file that cannot be read must not end the run."""
         with contextlib.suppress(OSError):
             rows = [read_rows(self.run.path, name) for name in (VITALS_NAME, METRICS_NAME)]
             line = one_liner(diagnose_numbers(self.run.config, *self.run.history(), *rows), self.run.path)
@@ -267,13 +268,13 @@ class Trainer:
                     say(line)
 
     def _note_not_finite(self, step: int, words: str) -> None:
-        """Leave word of it for the diagnosis: the log has only numbers."""
+        """Write it to vitals.jsonl for the diagnosis, because log.csv has only finite numbers."""
         with contextlib.suppress(OSError):
             self.run.append(VITALS_NAME, step, {"not_finite": words})
 
     def _measure_faces(self, bar: tqdm[NoReturn]) -> None:
-        """Append a row to metrics.jsonl; broken weights are left to the check of the losses."""
-        from minigan.evaluation import metrics  # late, as in minigan.train
+        """Append a row to metrics.jsonl, unless the faces are NaN: the check of the losses reports that."""
+        from minigan.evaluation import metrics  # late: it brings Pillow and the painter of drawn faces
 
         config = self.run.config
         if self._yardstick is None:
@@ -298,14 +299,14 @@ class Trainer:
         run_images.save_faces(self.run.path, step, self._faces(FACES_PER_IMAGE), fixed=True)
 
     def _log_speed(self) -> None:
-        """Note how long it took since the last note."""
+        """Append to speed.csv how long the steps since its last line took."""
         now, (step, then) = time.monotonic(), self._timed
         if self.step > step:
             self.run.log_speed(step, self.step, now - then)
             self._timed = self.step, now
 
     def _write_report(self, state: str, words: str = "") -> None:
-        """Write report.html. Whatever goes wrong with it, the run is worth more and goes on, after one warning."""
+        """Write report.html. If that fails, whatever the reason, the run goes on after one warning."""
         try:
             self._report.write(state, words, self.run.history())
         except Exception as error:
@@ -344,19 +345,19 @@ def resume_line(path: Path) -> str:
 
 @contextlib.contextmanager
 def _stop_requests() -> Iterator[list[int]]:
-    """Collect requests to stop (Ctrl-C, SIGTERM) in a list instead of dying; a second Ctrl-C does interrupt."""
+    """Collect requests to stop (Ctrl-C, SIGTERM) in a list, instead of ending the process; a second one does end it."""
     requests: list[int] = []
 
     def ask(number: int, frame: FrameType | None) -> None:
         if requests:
             raise KeyboardInterrupt
         requests.append(number)
-        # Not print: the signal may have come while the progress bar was in the middle of printing.
+        # Not by print: the signal may have come while the progress bar was printing.
         os.write(2, b"\nStopping after this step (once more: stop at once) ...\n")
 
     try:
         before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread, as in a test or a notebook's worker
+    except ValueError:  # not in the main thread, as in a test or in a notebook
         yield requests
         return
     try:

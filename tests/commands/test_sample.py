@@ -73,16 +73,6 @@ def test_interpolation_strip(run, tmp_path):
         assert image.size == size(7, 1)
 
 
-def test_interpolation_goes_from_one_face_to_the_other_at_full_length():
-    path = sample.interpolation(3, 9).reshape(9, 100)
-    ends = sample.random_noise(3, 2).reshape(2, 100)
-    np.testing.assert_allclose(path[[0, -1]], ends, atol=1e-5)
-    lengths = np.linalg.norm(path, axis=1)
-    assert lengths.min() > 0.95 * np.linalg.norm(ends, axis=1).min()  # a straight line would sink to about 0.7
-    steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
-    assert steps.max() < 1.3 * steps.min()
-
-
 def test_no_other_picture_is_replaced(run, tmp_path, capsys):
     photo = tmp_path / "photo.png"
     photo.write_bytes(b"mine")

@@ -1,4 +1,4 @@
-"""``python -m minigan.data info``: the numbers are training's own, and what is odd is said."""
+"""``python -m minigan.data info``: it counts what training would see, and warns of what is odd."""
 
 import sys
 
@@ -87,7 +87,7 @@ def test_nothing_is_odd_about_a_good_set(folder, capsys, monkeypatch):
     assert lines["duplicates"].startswith("none equal to an earlier one; none nearly")
 
 
-def test_without_imagehash_equal_pictures_are_counted(folder, capsys, monkeypatch):
+def test_without_imagehash_equal_images_are_counted(folder, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "imagehash", None)
     picture(0).save(folder / "a.png")
     picture(0).save(folder / "b.png")

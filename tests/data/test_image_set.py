@@ -35,7 +35,7 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def images() -> ImageSet:
-    # Eleven images that between them hold every value, none like another.
+    # Eleven different images, in which every value occurs.
     pixels = (np.arange(11 * 5 * 5 * 3) % 256).astype(np.uint8).reshape(11, 5, 5, 3)
     return ImageSet(pixels, "example", cache.fingerprint(pixels))
 
@@ -229,7 +229,7 @@ def test_importing_minigan_brings_no_pillow() -> None:
 
 
 def plain_face(index: int, *, seed: int = 0, size: int = 64) -> tuple[Any, None]:
-    """A stand-in that is drawn in no time and tells its number."""
+    """In place of a face: quick to make, and its pixels tell its number."""
     face = np.full((size, size, 3), index % 256, np.uint8)
     face[..., 1], face[..., 2] = index // 256, seed
     return face, None
@@ -270,7 +270,7 @@ def test_fewer_faces_are_the_beginning_of_more(monkeypatch: pytest.MonkeyPatch, 
     more = drawn_set(300)
     np.testing.assert_array_equal(more.images[:130], pixels)
     assert more.fingerprint != fingerprint
-    assert len(list(cache_folder.iterdir())) == 2  # the smaller cache has no further use
+    assert len(list(cache_folder.iterdir())) == 2  # the smaller cache has been removed
     monkeypatch.setattr(faces, "draw_face", no_drawing)
     again = drawn_set(130)
     np.testing.assert_array_equal(again.images, pixels)

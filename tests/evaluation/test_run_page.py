@@ -93,7 +93,7 @@ def write_log(folder, rows):
 
 
 def make_run(folder, *, steps=60, done=60, every=20, about=None, **settings):
-    """A folder such as a run of small pictures leaves, without having trained."""
+    """A folder such as a run of small images leaves, without having trained."""
     small = {"steps": steps, "image_size": 32, "width": 2, "sample_every": every, "save_every": 2 * every}
     config = replace(PRESETS["quick"], **{**small, **settings})
     for name in ("images", "models", "checkpoints"):
@@ -121,20 +121,20 @@ def run(tmp_path):
 
 
 def write(folder, state=run_page.FINISHED, words=""):
-    """Write the report; the page and its tree."""
+    """Write the report and return the page and its tree."""
     run_page.Report(folder).write(state, words)
     words = (folder / "report.html").read_text(encoding="utf-8")
     return words, Tree(words)
 
 
 def data_of(words):
-    """The numbers for the page's script, and the pictures of the film."""
-    data, pictures = (
+    """The numbers for the page's script, and the images of the film."""
+    data, images = (
         json.loads(re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', words, re.S)[1])
         for name in ("data", "pictures")
     )
-    assert len(data["steps"]) == len(pictures)
-    return {**data, "pictures": pictures}
+    assert len(data["steps"]) == len(images)
+    return {**data, "pictures": images}
 
 
 def call(*arguments):
@@ -230,7 +230,7 @@ def test_what_a_running_one_says(run):
     words, tree = write(run, run_page.RUNNING)
     assert "45 of 60 steps; about 3.8 s left." in tree.text
     assert "<title>75 % · my run · minigan</title>" in words
-    assert "What step 40 showed the discriminator" in tree.text
+    assert "What the discriminator saw in step 40" in tree.text
     assert data_of(words)["refresh"] == 10
     assert '<noscript><meta http-equiv="refresh" content="60"></noscript>' in words
 
@@ -239,14 +239,12 @@ def test_what_a_stopped_one_says(run):
     write_log(run, metrics(45))
     (run / "checkpoints" / "step-000060.safetensors").rename(run / "checkpoints" / "step-000040.safetensors")
     assert (
-        "45 of 60 steps. The run can go on from its newest checkpoint, which has 40 of them"
+        "45 of 60 steps. The run can go on from its newest checkpoint, written after 40 steps."
         in write(run, run_page.STOPPED)[1].text
     )
     (run / "checkpoints" / "step-000040.safetensors").rename(run / "checkpoints" / "step-000045.safetensors")
     assert "45 of 60 steps. All is saved, and the run can go on." in write(run, run_page.STOPPED)[1].text
-    assert (
-        "45 of 60 steps. the losses are no numbers" in write(run, run_page.FAILED, "the losses are no numbers")[1].text
-    )
+    assert "45 of 60 steps. the losses are NaN" in write(run, run_page.FAILED, "the losses are NaN")[1].text
 
 
 def test_the_film_shows_each_state_of_the_generator_once(run):
@@ -262,10 +260,10 @@ def test_the_film_shows_each_state_of_the_generator_once(run):
     assert (slider["min"], slider["max"], slider["value"]) == ("0", "2", "2")
 
 
-def test_frames_look_like_the_pictures(run):
+def test_frames_look_like_the_images(run):
     words, _ = write(run)
-    for step, picture in zip((0, 20, 40), data_of(words)["pictures"], strict=True):
-        kind, _, encoded = picture.partition(",")
+    for step, image in zip((0, 20, 40), data_of(words)["pictures"], strict=True):
+        kind, _, encoded = image.partition(",")
         assert kind == "data:image/jpeg;base64"
         (run / "frame.jpg").write_bytes(base64.b64decode(encoded))
         with Image.open(run / "frame.jpg") as frame, Image.open(run / "images" / f"{step:04d}fixed_image.png") as whole:
@@ -353,7 +351,7 @@ def test_a_normal_run(long_run):
 
 
 def test_too_early(run):
-    assert "Too early to tell The first 150 steps are like no others." in write(run)[1].text
+    assert "Too early to tell The losses are judged from step 150 on." in write(run)[1].text
 
 
 def test_findings_are_told(long_run):
@@ -517,9 +515,10 @@ def test_no_value_becomes_html(tmp_path, given):
     assert words.count(r"\u003cimg src=x onerror=alert(1)\u003e") > 4
 
 
-def test_the_template_uses_every_value_and_does_without_none(tmp_path, given, run):
+def test_the_template_uses_every_value_and_does_without_none(tmp_path, given, long_run, run):
     names, used = set(), set()
-    for folder, state in ((rich_run(tmp_path / "run"), run_page.FINISHED), (run, run_page.RUNNING)):
+    rich = rich_run(tmp_path / "rich")
+    for folder, state in ((rich, run_page.FINISHED), (long_run, run_page.STOPPED), (run, run_page.RUNNING)):
         write(folder, state)
         values = {name: value for name, value in given.items() if name not in ("title", "light", "dark")}
         names |= values.keys()
@@ -572,7 +571,7 @@ def test_many_small_frames(tmp_path):
     assert run_page.MAX_FRAMES // 2 < len(steps) <= run_page.MAX_FRAMES + 1
 
 
-def test_pictures_are_prepared_once(run, monkeypatch):
+def test_images_are_prepared_once(run, monkeypatch):
     seen = []
     monkeypatch.setattr(run_page, "_as_data", lambda file: seen.append(file.name) or f"data:,{file.name}")
     pages = run_page.Report(run)
@@ -681,7 +680,7 @@ def test_damaged_files(run, name, damage):
     told = {
         "log.csv": "There is no step in log.csv yet.",
         "speed.csv": "The time of this run's steps has not been recorded.",
-        "faces.png": "What step 40 showed the discriminator",
+        "faces.png": "What the discriminator saw in step 40",
         "images/0020fixed_image.png": "after 40 steps",
     }
     assert told[name] in tree.text
@@ -703,7 +702,7 @@ def test_nothing_but_settings(tmp_path):
     (run / "config.json").write_text(to_json(PRESETS["quick"], {}), encoding="utf-8")
     _, tree = write(run, run_page.RUNNING)
     assert "0 of 1,500 steps." in tree.text
-    assert "No picture has been drawn yet." in tree.text
+    assert "No image has been drawn yet." in tree.text
 
 
 @pytest.mark.parametrize(
@@ -730,11 +729,11 @@ def test_a_log_that_somebody_has_changed(run):
     assert not re.search(r"\b(nan|inf)\b", re.sub(r"base64,[\w+/=]+", "", words.split("<main>")[1]))
 
 
-def test_a_picture_too_large_is_left_out(run, monkeypatch):
+def test_an_image_too_large_is_left_out(run, monkeypatch):
     monkeypatch.setattr(run_page, "MAX_PIXELS", 100)
     words, tree = write(run)
     assert data_of(words)["steps"] == []
-    assert "No picture has been drawn yet." in tree.text
+    assert "No image has been drawn yet." in tree.text
 
 
 # ------------------------------------------------------------------------------------------------------------- writing
@@ -789,7 +788,7 @@ def test_mistakes_are_one_line(run, tmp_path, capsys, monkeypatch):
 
 # ------------------------------------------------------------------------------------------------------- while training
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
+def images(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pictures")
     rng = np.random.default_rng(0)
     for k in range(8):
@@ -797,9 +796,9 @@ def pictures(tmp_path_factory):
     return folder
 
 
-def begin(pictures, out, *arguments):
+def begin(images, out, *arguments):
     small = ["--image-size", 32, "--width", 2, "--batch-size", 4, "--sample-every", 2, "--save-every", 3]
-    words = ["--preset", "quick", "--data", pictures, *small, "--out", out, *arguments]
+    words = ["--preset", "quick", "--data", images, *small, "--out", out, *arguments]
     return run_command(train.main, [str(a) for a in words])
 
 
@@ -826,22 +825,22 @@ def states(monkeypatch):
     return seen
 
 
-def test_written_at_every_picture_save_and_end(pictures, tmp_path, states):
-    assert begin(pictures, tmp_path / "run", "--steps", 7) == 0
+def test_written_at_every_image_save_and_end(images, tmp_path, states):
+    assert begin(images, tmp_path / "run", "--steps", 7) == 0
     running = [(run_page.RUNNING, steps) for steps in (0, 1, 3, 5, 6, 7)]
     assert states == [*running, (run_page.FINISHED, 7)]
     assert "All 7 steps are done" in text_of(tmp_path / "run")
     words = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-    assert data_of(words)["steps"] == [0, 3, 4, 6]  # step 2 is a picture's and a save's
+    assert data_of(words)["steps"] == [0, 3, 4, 6]  # step 2 is an image's and a save's
 
 
-def test_not_written_when_it_costs_too_much(pictures, tmp_path, states, monkeypatch):
+def test_not_written_when_it_costs_too_much(images, tmp_path, states, monkeypatch):
     monkeypatch.setattr(run_page, "COST", 0.0)
-    assert begin(pictures, tmp_path / "run", "--steps", 7) == 0
+    assert begin(images, tmp_path / "run", "--steps", 7) == 0
     assert states == [(run_page.RUNNING, 0), (run_page.FINISHED, 7)]
 
 
-def test_stopped_and_resumed(pictures, tmp_path, states, monkeypatch):
+def test_stopped_and_resumed(images, tmp_path, states, monkeypatch):
     run, draw = tmp_path / "run", trainer.draw_inputs
 
     def press_ctrl_c(batch, seed, step, backend):
@@ -850,7 +849,7 @@ def test_stopped_and_resumed(pictures, tmp_path, states, monkeypatch):
         return draw(batch, seed, step, backend)
 
     monkeypatch.setattr(trainer, "draw_inputs", press_ctrl_c)
-    assert begin(pictures, run, "--steps", 8) == 130
+    assert begin(images, run, "--steps", 8) == 130
     assert states[-1] == (run_page.STOPPED, 4)
     assert "4 of 8 steps. All is saved, and the run can go on." in text_of(run)
     monkeypatch.setattr(trainer, "draw_inputs", draw)
@@ -867,7 +866,7 @@ def test_stopped_and_resumed(pictures, tmp_path, states, monkeypatch):
     assert len(re.findall(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d (?:0 – 4|4 – 8) ", text_of(run))) == 2
 
 
-def test_losses_that_are_no_numbers(pictures, tmp_path, monkeypatch):
+def test_losses_that_are_nan(images, tmp_path, monkeypatch):
     run, step_of = tmp_path / "run", trainer.train_step
     calls = []
 
@@ -877,19 +876,19 @@ def test_losses_that_are_no_numbers(pictures, tmp_path, monkeypatch):
         return result._replace(metrics=result.metrics * np.nan) if len(calls) == 5 else result
 
     monkeypatch.setattr(trainer, "train_step", explode)
-    assert begin(pictures, run, "--steps", 8) == 3
+    assert begin(images, run, "--steps", 8) == 3
     assert chip(run) == "failed"
     assert "the losses of step 4 are no longer finite" in text_of(run)
     assert "the checkpoint of step 3 is kept" in text_of(run)
 
 
-def test_a_report_that_fails_does_not_end_the_run(pictures, tmp_path, monkeypatch, capsys):
+def test_a_report_that_fails_does_not_end_the_run(images, tmp_path, monkeypatch, capsys):
     def fail(self, facts, now):
         raise ZeroDivisionError("a\nmistake")
 
     monkeypatch.setattr(run_page.Report, "_page", fail)
     monkeypatch.setattr(run_page, "COST", np.inf)
-    assert begin(pictures, tmp_path / "run", "--steps", 4) == 0
+    assert begin(images, tmp_path / "run", "--steps", 4) == 0
     told = capsys.readouterr().err
     assert told.count("minigan: warning: report.html could not be written: a mistake\n") == 1
     assert not (tmp_path / "run" / "report.html").exists()

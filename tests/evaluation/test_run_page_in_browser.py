@@ -26,7 +26,7 @@ def browser(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A finished run of 400 steps with a film of 21 pictures."""
+    """A finished run of 400 steps with a film of 21 images."""
     return make_run(tmp_path_factory.mktemp("runs") / "my run", steps=400, done=400)
 
 
@@ -46,7 +46,7 @@ def opened(browser, run, page):
 
 
 def shown(browser):
-    """Which picture of the film is shown, by its source, and what the page says of it."""
+    """Which image of the film is shown, by its source, and what the page says of it."""
     return browser.evaluate("[find('frame').src, find('shown').textContent]".replace("find", "document.getElementById"))
 
 
@@ -77,15 +77,15 @@ def click(browser, selector):
 
 
 def test_the_slider_moves_the_film(opened, page):
-    pictures, steps = page["pictures"], page["steps"]
-    assert shown(opened) == [pictures[-1], "after 400 steps"]
+    images, steps = page["pictures"], page["steps"]
+    assert shown(opened) == [images[-1], "after 400 steps"]
     opened.evaluate("document.getElementById('slider').focus()")
     opened.press(*LEFT)
-    assert shown(opened) == [pictures[-2], f"after {steps[-2]} steps"]
+    assert shown(opened) == [images[-2], f"after {steps[-2]} steps"]
     opened.press(*HOME)
-    assert shown(opened) == [pictures[0], "after 0 steps"]
+    assert shown(opened) == [images[0], "after 0 steps"]
     opened.press(*RIGHT)
-    assert shown(opened) == [pictures[1], f"after {steps[1]} steps"]
+    assert shown(opened) == [images[1], f"after {steps[1]} steps"]
     assert opened.evaluate("document.getElementById('slider').getAttribute('aria-valuetext')") == "after 20 steps"
     until(opened, "location.hash === '#step=20'")
     opened.press(*END)
@@ -95,7 +95,7 @@ def test_the_slider_moves_the_film(opened, page):
 
 
 @pytest.mark.parametrize(("fragment", "step"), [("#step=120", 120), ("#step=131", 140), ("#step=99999", 400)])
-def test_an_address_opens_its_picture(browser, run, page, fragment, step):
+def test_an_address_opens_its_image(browser, run, page, fragment, step):
     browser.open(run / "report.html", fragment)
     assert shown(browser) == [page["pictures"][page["steps"].index(step)], f"after {step} steps"]
 
@@ -114,7 +114,7 @@ def test_play_and_pause(opened, page):
     click(opened, "#play")
     assert "Play" in opened.evaluate("document.getElementById('play').textContent")
     here = shown(opened)
-    time.sleep(0.6)  # more than a picture's time
+    time.sleep(0.6)  # more than an image's time
     assert shown(opened) == here
     opened.evaluate("document.getElementById('slider').focus()")
     for key in (END, LEFT, LEFT, LEFT):
@@ -141,7 +141,7 @@ def test_the_curves_are_read_out(opened, page):
     assert opened.evaluate("document.querySelector('.at').textContent") == "newest"
 
 
-def test_a_click_on_a_curve_leads_to_its_picture(opened, page):
+def test_a_click_on_a_curve_leads_to_its_image(opened, page):
     left, top, width, height = box(opened, "figure.curves .plot")
     opened.move(left + width / 2, top + height / 2, click=True)
     assert shown(opened) == [page["pictures"][page["steps"].index(200)], "after 200 steps"]
@@ -227,7 +227,7 @@ def test_names_do_nothing(browser, tmp_path):
 
 
 def test_an_injected_script_would_not_run(browser, run, page, tmp_path):
-    """The policy holds by itself: without the escaping, a script would still be refused, and so would a picture."""
+    """The policy holds by itself: without the escaping, a script would still be refused, and so would an image."""
     words = (run / "report.html").read_text(encoding="utf-8")
     evil = "<script>document.title = 'run'</script><img src='file:///x.png' onerror=\"document.title = 'run'\">"
     (tmp_path / "evil.html").write_text(words.replace("<main>", f"<main>{evil}"), encoding="utf-8")
@@ -237,7 +237,7 @@ def test_an_injected_script_would_not_run(browser, run, page, tmp_path):
 
 
 def test_a_running_page_looks_again_by_itself(browser, tmp_path, monkeypatch):
-    """The new page is there, at the picture that was looked at, and a finished run is not looked at again."""
+    """The new page is there, at the image that was looked at, and a finished run is not looked at again."""
     monkeypatch.setattr(run_page, "_refresh_seconds", lambda facts: 1)
     run, later = (make_run(tmp_path / name, steps=400, done=done) for name, done in (("run", 200), ("later", 400)))
     write(run, run_page.RUNNING)

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from lesson_marks import assert_readable, judged, of_source, quoted, said, words
+from lesson_verdicts import assert_readable, judged, of_source, quoted, said, words
 from PIL import Image
 
 from lessons import figures

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from lesson_marks import assert_readable, judged, of_source, quoted, said, words
+from lesson_verdicts import assert_readable, judged, of_source, quoted, said, words
 
 from lessons import figures
 from lessons.exercises import lesson07, lesson08

@@ -30,8 +30,8 @@ def test_what_fits_can_be_written(tmp_path, suffix):
     path = tmp_path / f"strip{suffix}"
     count = next(n for n in range(20_000, 0, -1) if plots.fits(path, n, 1, columns=n))
     plots.save_grid(path, np.zeros((count, 1, 1, 3), np.uint8), columns=count)
-    with Image.open(path) as picture:
-        assert picture.width == 2 * (3 * count + 2)
+    with Image.open(path) as image:
+        assert image.width == 2 * (3 * count + 2)
     with pytest.raises(Exception, match=r"."):  # Pillow says it in many ways
         plots.save_grid(path, np.zeros((count + 1, 1, 1, 3), np.uint8), columns=count + 1)
     assert plots.fits(tmp_path / "strip.png", 20_000, 1, columns=20_000)
@@ -51,7 +51,7 @@ def test_grid_is_square_by_default():
     assert plots.grid(np.zeros((10, 4, 4, 3))).shape == (3 * 6 + 2, 4 * 6 + 2, 3)
 
 
-def make_pictures(folder, count):
+def make_images(folder, count):
     paths = []
     for k in range(count):
         path = folder / f"{k}.png"
@@ -61,7 +61,7 @@ def make_pictures(folder, count):
 
 
 def test_film(tmp_path):
-    plots.save_film(tmp_path / "f.gif", make_pictures(tmp_path, 5))
+    plots.save_film(tmp_path / "f.gif", make_images(tmp_path, 5))
     with Image.open(tmp_path / "f.gif") as film:
         assert film.n_frames == 5
         assert film.info["loop"] == 0
@@ -71,7 +71,7 @@ def test_film(tmp_path):
 
 
 def test_long_film_is_thinned_but_keeps_its_ends(tmp_path):
-    plots.save_film(tmp_path / "f.gif", make_pictures(tmp_path, 100))
+    plots.save_film(tmp_path / "f.gif", make_images(tmp_path, 100))
     with Image.open(tmp_path / "f.gif") as film:
         assert film.n_frames == plots.MAX_FRAMES
         assert abs(int(np.asarray(film.convert("RGB"))[0, 0, 0]) - 0) < 3
@@ -83,8 +83,8 @@ def test_long_film_is_thinned_but_keeps_its_ends(tmp_path):
 def test_loss_plot(tmp_path, T):
     history = dict(zip(METRICS, np.random.default_rng(0).uniform(0, 3, (6, T)), strict=True))
     plots.save_loss_plot(tmp_path / "l.png", np.arange(T), history)
-    with Image.open(tmp_path / "l.png") as picture:
-        assert picture.size == (1080, 780)
+    with Image.open(tmp_path / "l.png") as image:
+        assert image.size == (1080, 780)
 
 
 def test_loss_plot_draws_what_its_labels_say(tmp_path, monkeypatch):

@@ -1,9 +1,9 @@
 """Train in processes that are killed, or whose file operations fail, at a chosen moment; then resume.
 
 This is a program (`python tests/support/interrupted_runs.py JOBS.json`) because it forks: modules are imported once,
-and every start or resume of a job is a process of its own that a SIGKILL really ends. In such a process every operation on
-files below a watched folder has a number. At the chosen number the process dies after writing half of the data; or the
-operation fails, and so does every later operation that a full, read-only or broken disk would refuse.
+and every start or resume of a job is a process of its own that a SIGKILL really ends. In such a process every operation
+on files below a watched folder has a number. At the chosen number the process dies after writing half of the data; or
+the operation fails, and so does every later operation that a full, read-only or broken disk would refuse.
 
 Input: a list of jobs {"start": arguments of minigan.train, "out": run folder, "watch": folder, "faults": a list of null
 or [what, point], one for each sitting}. A sitting resumes the run if it exists, and starts it otherwise. Output: for

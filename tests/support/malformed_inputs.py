@@ -2,9 +2,9 @@
 
 Each table maps a name to an input and to the words that the error message must contain;
 `tests/commands/test_malformed_inputs.py` compares. As a program (`python tests/support/malformed_inputs.py FOLDER K
-N`), this file gives every input to every command that it concerns, in one process with a limit on its memory; the cases are
-divided into N parts, and part K is run. It prints a list of {"name", "status", "error", "changed" (files that must not
-have changed but have), "kilobytes" (by how much the process grew)}.
+N`), this file gives every input to every command that it concerns, in one process with a limit on its memory; the cases
+are divided into N parts, and part K is run. It prints a list of {"name", "status", "error", "changed" (files that must
+not have changed but have), "kilobytes" (by how much the process grew)}.
 """
 
 import contextlib
@@ -201,10 +201,10 @@ CONFIGS = {
     "too large": (b" " * (5 << 20), "larger than"),
     "given twice": (raw(b'"width": 1', b'"width": 1, "width": 2'), "width is given twice"),
     "settings twice": (raw(b'"sessions"', b'"settings"'), "settings is given twice"),
-    "nan": (raw(b'"width": 1', b'"width": NaN'), "NaN is no number"),
-    "infinity": (raw(b'"sessions": []', b'"sessions": [-Infinity]'), "-Infinity is no number"),
-    "1e999": (raw(b'"width": 1', b'"width": 1e999'), "1e999 is no number"),
-    "1e999 elsewhere": (raw(b'"sessions": []', b'"sessions": [1e999]'), "1e999 is no number"),
+    "nan": (raw(b'"width": 1', b'"width": NaN'), "NaN is not a finite number"),
+    "infinity": (raw(b'"sessions": []', b'"sessions": [-Infinity]'), "-Infinity is not a finite number"),
+    "1e999": (raw(b'"width": 1', b'"width": 1e999'), "1e999 is not a finite number"),
+    "1e999 elsewhere": (raw(b'"sessions": []', b'"sessions": [1e999]'), "1e999 is not a finite number"),
     "a fraction": (settings(width=1.0), "width is 1.0"),
     "a word": (settings(width="1"), "width is '1'"),
     "a truth": (settings(width=True), "width is True"),
@@ -228,7 +228,7 @@ CONFIGS = {
     "negative ema": (settings(ema=-0.5), "--ema: must be between 0 and 0.99999, got -0.5"),
     "ema in words": (settings(ema="0.999"), "ema is '0.999'"),
     "ema true": (settings(ema=True), "ema is True"),
-    "ema nan": (raw(b'"width": 1', b'"width": 1, "ema": NaN'), "NaN is no number"),
+    "ema nan": (raw(b'"width": 1', b'"width": 1, "ema": NaN'), "NaN is not a finite number"),
     "an ema that the checkpoint lacks": (settings(ema=0.9), "average: the saved state does not fit"),
     "flip in words": (settings(flip="no"), "flip is 'no'"),
     "translate by eight": (settings(translate=8), "translate is 8"),
@@ -342,10 +342,13 @@ FILES = {
     "header no json": (lambda good: tensors_file(b"nothing"), "cannot be read"),
     "header of deep nesting": (lambda good: tensors_file(b"[" * 500_000), "cannot be read"),
     "header a list": (lambda good: tensors_file([1]), "no file of minigan's"),
-    "header without words": (lambda good: tensors_file({}), "no file of minigan's (format None"),
+    "header without metadata": (lambda good: tensors_file({}), "no file of minigan's (format None"),
     "header not utf-8": (lambda good: tensors_file(b'{"\xff": 1}'), "cannot be read"),
-    "words are no words": (lambda good: tensors_file({"__metadata__": {"format": 1}}), "metadata are no words"),
-    "words are a list": (lambda good: tensors_file({"__metadata__": []}), "metadata are no words"),
+    "metadata without text": (
+        lambda good: tensors_file({"__metadata__": {"format": 1}}),
+        "its metadata is not a table of texts",
+    ),
+    "metadata is a list": (lambda good: tensors_file({"__metadata__": []}), "its metadata is not a table of texts"),
     "somebody else's": (
         lambda good: tensors_file({"__metadata__": {"format": "pt"}}),
         "no file of minigan's (format 'pt'",
@@ -528,7 +531,7 @@ ARCHIVES = {
     "bomb.tar.gz": (lambda: tar_of(("zeros.png", bytes(40 << 20), tarfile.REGTYPE), mode="w:gz"), 0, ""),
     "nested.zip": (lambda: zip_of(("inside.zip", zip_of())), 0, ""),
     "same-name.tar": (lambda: tar_of(("good.png", picture(), tarfile.REGTYPE)), 0, ""),
-    "lies.zip": (zip_that_lies_about_sizes, 2, "no picture is left"),
+    "lies.zip": (zip_that_lies_about_sizes, 2, "no image is left"),
     "claims.tar": (lambda: tar_that_claims(2**40), 0, ""),
     "cut.zip": (lambda: zip_of()[:-30], 2, "neither a folder nor an archive"),
     "cut.tar": (lambda: tar_of()[:1500], 2, ""),
@@ -607,7 +610,7 @@ ARGUMENTS = [
     ("sample", ["RUN", "--out", "PLACE/new\nline/x.png"], "does not exist"),
     ("sample", ["RUN", "--out", f"PLACE/{LONG}.png"], "cannot be written: "),
     ("sample", ["RUN", "--out", "DATA/good0.png"], "exists already; --force replaces it"),
-    ("sample", ["RUN", "--n", "999", "--interpolate", "--out", "PLACE/x.jpg"], "cannot hold so large a picture"),
+    ("sample", ["RUN", "--n", "999", "--interpolate", "--out", "PLACE/x.jpg"], "cannot hold so large an image"),
     ("report", [], "the following arguments are required: RUN"),
     ("report", [""], "must be a path, got ''"),
     ("report", ["PLACE"], "is no run folder"),
@@ -662,7 +665,7 @@ ARGUMENTS = [
     ("prepare", ["DATA", "PLACE/new", "--margin", "1e999"], "--margin: must be between 1 and 4"),
     ("prepare", ["DATA", "PLACE/new", "--min-side", "-1"], "--min-side: must be 1 or more"),
     ("prepare", ["DATA", "PLACE/new", "--workers", "0"], "--workers: must be 1 or more, got 0"),
-    ("prepare", ["DATA", "PLACE/new", "--no-face", "crop"], "without --cascade nobody looks for faces"),
+    ("prepare", ["DATA", "PLACE/new", "--no-face", "crop"], "without --cascade no faces are searched for"),
     ("prepare", ["DATA", "PLACE/new", "--cascade", "PLACE/nothing.xml"], ""),
     ("prepare", ["DATA", "PLACE/new", "--cascade", "PLACE"], ""),
     ("prepare", ["DATA", "PLACE/new", "--cascade", "DATA/good0.png"], ""),
@@ -716,7 +719,7 @@ def cases():
 
 
 def _picture_cases():
-    alone = {"train": "", "data": "", "prepare": "no picture is left"}
+    alone = {"train": "", "data": "", "prepare": "no image is left"}
     for command, arguments in OF_PICTURES.items():
         for name, (_, says) in UNREADABLE_PICTURES.items():
             says = alone[command] or says

@@ -30,7 +30,7 @@ def exchanges(ranks):
     own[:] = 1 + ranks.rank
     shared[ranks.share(11)] = sum(ranks.scatter_sum(own)) * np.arange(11)[ranks.share(11)]
     ranks.gather_slices(shared)
-    images = ranks.own((4, 2, 3), np.float64)
+    images = ranks.own((7, 2, 3), np.float64)
     here = ranks.share(7)
     images[: here.stop - here.start] = np.arange(7.0)[here, None, None]
     gathered = ranks.gather(images, 7)

@@ -26,7 +26,7 @@ _NOT_FINITE = {
         "Look for a division by something that can be 0.",
     ),
     "adam": (
-        "v is not made of squares, so that its root is one of numbers below 0; or the corrections count t from 0.",
+        "v is not made of squares, so it can be below 0 and has no root; or the corrections count t from 0.",
         "Print v and both corrections, at t = 1.",
     ),
 }

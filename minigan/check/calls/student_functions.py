@@ -245,7 +245,7 @@ def _raised(name: str, error: BaseException) -> Finding:
 
 
 def _is_library(filename: str) -> bool:
-    """Whether a frame is NumPy's or minigan's: a student wants to see the line of their own that led there."""
+    """Whether a frame is NumPy's or minigan's. A finding shows the last line of the student's own code instead."""
     parts = Path(filename).parts
     own = Path(__file__).resolve().parents[2]
     parents = Path(filename).resolve().parents

@@ -17,7 +17,7 @@ def explain_shape(
     case: Case,
     layout: str,
 ) -> Finding:
-    """Say what a wrong shape tells.
+    """The finding for a wrong shape, with its probable cause.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def explain_shape(
 
 
 def _shape_of_other_geometry(exercise: Exercise, case: Case, got: tuple[int, ...], layout: str) -> str:
-    """What mistake in the arithmetic of sizes gives this output."""
+    """The mistake in the formula of sizes that gives this output."""
     x, w = case.arrays["x"], case.arrays["w"]
     S, P, K = case.settings["stride"], case.settings["pad"], w.shape[0]
     if exercise.name == "conv2d":

@@ -1,9 +1,9 @@
 """Training steps of a GAN: mistakes that no gradient check can see.
 
-A student's step is run on minigan's own networks beside the right one, from equal weights, for two steps, and
-everything that may have changed is compared: the parameters of both networks, their moving statistics, the loss that
-comes back. If something differs, the step is compared with wrong steps that people write, and the one it equals is
-named.
+A student's step and the right one run on minigan's own networks, from equal weights, two times each. Then everything
+that may have changed is compared: the parameters of both networks, their moving statistics, the losses returned. If
+something differs, the step is compared with wrong steps that people write (`minigan.check.mistakes.wrong_steps`), and
+the finding names the one that it equals.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TOLERANCE = 1e-5
 
 
 class PlainDescent:
-    """The simplest optimizer: unlike Adam it shows whether a gradient has the right size."""
+    """The simplest optimizer. Unlike Adam, it shows whether a gradient has the right size."""
 
     def __init__(self, params: dict[str, Array]) -> None:
         self.params = params
@@ -37,7 +37,7 @@ class PlainDescent:
         for name, p in self.params.items():
             if name not in grads or grads[name].shape != p.shape:
                 raise ValueError(
-                    f"optimizer.step: {name} needs a gradient of shape {p.shape}; are these its network's?"
+                    f"optimizer.step: {name} needs a gradient of shape {p.shape}; are these gradients of its network?"
                 )
             p -= RATE * grads[name]
 
@@ -107,7 +107,7 @@ def check_step(name: str, step: Step, rng: np.random.Generator) -> Finding | Non
     twin = make_world(name, seed)
     again = _run(name, step, twin)
     if not (_same(world.state(), twin.state()) and np.allclose([float(v) for v in losses], [float(v) for v in again])):
-        cause = "it draws random numbers of its own instead of using what it is given, or remembers something."
+        cause = "it draws random numbers of its own instead of using what it is given, or remembers an earlier call."
         return Finding("E23", "hygiene", f"two equal calls of {name} do different things", cause=cause, where=name)
     truth = make_world(name, seed)
     expected_losses = _run(name, lambda *a: right(*a).loss, truth)
@@ -159,7 +159,7 @@ def _same(a: dict[str, dict[str, Array]], b: dict[str, dict[str, Array]]) -> boo
 
 
 def _different_parts(a: dict[str, dict[str, Array]], b: dict[str, dict[str, Array]]) -> list[str]:
-    """Parts that differ; biases before a batch normalization are passed over: their gradient is only rounding."""
+    """Parts that differ. Biases before a batch normalization are left out: their gradient is only rounding."""
     out = []
     for part, arrays in a.items():
         for name, array in arrays.items():

@@ -15,7 +15,7 @@ from minigan.nn.backend import Array
 
 
 def check_memory_of_calls(subject: Subject, runs: list[Run], rng: np.random.Generator) -> None:
-    """The same cache twice, and an older cache after a newer forward."""
+    """Call backward twice with the same cache, and with an older cache after a newer forward."""
     name = subject.exercise.functions[1]
     forward, dy, _ = runs[1]
     case = forward.case
@@ -44,8 +44,8 @@ def check_memory_of_calls(subject: Subject, runs: list[Run], rng: np.random.Gene
                 f"after a second forward, {name} gives another gradient for the first one's cache",
                 cause="something is kept in a global variable or on an object instead of in the cache.",
                 hints=(
-                    "A discriminator sees real and fake pictures before it goes back: each backward has to find its "
-                    "own.",
+                    "A discriminator runs forward on real and on fake images before it runs backward: each backward "
+                    "needs its own cache.",
                     "Put all that backward needs into the cache that forward returns.",
                 ),
                 where=name,
@@ -54,7 +54,7 @@ def check_memory_of_calls(subject: Subject, runs: list[Run], rng: np.random.Gene
 
 
 def _gives_again(subject: Subject, forward: Forward, dy: Array, first: list[Array]) -> bool:
-    """Whether backward gives these gradients (again); failing altogether is a way of not doing so."""
+    """Whether backward gives the same gradients again; if it fails, it does not."""
     try:
         again = call_backward(subject, forward, dy)
     except Stop:
@@ -69,8 +69,7 @@ def modified_input(function: str, argument: str, code: str = "E20") -> Finding:
         "hygiene",
         f"{function} modifies its input {argument}",
         (),
-        "an in-place operation (+=, *=, a[...] = , out=) works on the array itself, and whoever passed "
-        "it still needs it.",
+        "an in-place operation (+=, *=, a[...] = , out=) works on the array itself, and the caller still needs it.",
         (f"Make a copy first, or write {argument} = {argument} + ... instead of {argument} += ... .",),
         where=f"{function}: {argument}",
     )

@@ -1,12 +1,12 @@
-"""The ladder: try a student's functions rung by rung, and stop at the first that gives way.
+"""The ladder: check a student's functions rung by rung, and stop at the first rung that fails.
 
 For a pair of functions: does forward take and return what it should (contract), without side effects (hygiene), and
-is its result right; then the same for backward; then is backward linear in dy, sample by sample (algebra); and last,
-does it agree with the slope of the forward pass along random directions (gradient). A forward mistake is told before
-a backward one, because a gradient check cannot see a wrong forward.
+is its result right? Then the same for backward. Then: is backward linear in dy, sample by sample (algebra)? And last:
+does it agree with the slope of the forward pass along random directions (gradient)? A mistake in forward is reported
+before one in backward, because a gradient check cannot see a wrong forward.
 
-The slope is measured in float64 with the exercise's own oracle, at steps h and h/2: where the two disagree, the
-measurement is not to be trusted and is made again elsewhere. Only when something fails is the gradient measured
+The slope is measured in float64 with the exercise's own oracle, at steps h and h/2. Where the two disagree, the
+measurement is not reliable and is made again along another direction. Only if something fails, the gradient is measured
 element by element, on a small case, so that `minigan.check.mistakes` can say what is probably wrong.
 """
 
@@ -76,7 +76,7 @@ def run_exercise(
     Returns
     -------
     Outcome
-        Never an exception for a student's mistake; a mistake of the checker's own is told as such.
+        Never an exception for a student's mistake; an error of the checker itself is reported as such.
     """
     exercise = EXERCISES[name]
     subject = Subject(exercise, functions, layout)
@@ -95,7 +95,7 @@ def run_exercise(
     except MemoryError:
         outcome.status = FAILED
         outcome.finding = Finding("E05", "load", "it needs too much memory", where=name)
-    except Exception as error:  # a mistake of ours must not look like the student's
+    except Exception as error:  # an error of the checker must not look like the student's
         frames = traceback.extract_tb(error.__traceback__)
         where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
         outcome.status = CHECKER_ERROR
@@ -113,7 +113,7 @@ def run_exercise(
 def _try_other_layout(
     outcome: Outcome, name: str, functions: Mapping[str, Callable[..., Any] | None], layout: str, seed: int
 ) -> None:
-    """If the forward pass is right in the other layout, that is the thing to say."""
+    """If the forward pass is right in the other layout, say that instead."""
     finding = outcome.finding
     if finding is None:
         return
@@ -126,7 +126,7 @@ def _try_other_layout(
         order = "N, C, H, W" if other == "NCHW" else "N, H, W, C"
         outcome.finding = replace(
             finding,
-            cause=f"this is written for pictures ({order}), and right there; the file says {layout}.",
+            cause=f"the function is right for images ({order}); the file says {layout}.",
             hints=(f'Put LAYOUT = "{other}" at the top of the file (in a notebook: layout="{other}").',),
         )
 
@@ -141,7 +141,7 @@ def _climb_pair(subject: Subject, rng: np.random.Generator) -> None:
         except Stop:
             if not wrong_forwards:
                 raise
-            break  # a wrong value is told before a failure on a later case
+            break  # a wrong value is reported before a failure on a later case
         if result is not None:
             wrong_forwards.append(result)
     if wrong_forwards:

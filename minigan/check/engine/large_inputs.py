@@ -19,7 +19,7 @@ def check_large_inputs(subject: Subject, case: Case) -> None:
     with np.errstate(all="ignore"):
         expected = np.asarray(exercise.oracle(**case.arrays, **case.settings))
         accepted = [expected]
-        if exercise.name == "bce_with_logits":  # a clip of the logit, as minigan and Keras have it, is as good
+        if exercise.name == "bce_with_logits":  # minigan and Keras clip the logit, which is right too
             accepted.append(np.asarray(_clipped_bce(**case.arrays)))
         result = subject.call(name, *student_arguments(subject, case, np.float64).values(), **case.settings)
     y = np.asarray(result[0], dtype=np.float64)
@@ -30,7 +30,7 @@ def check_large_inputs(subject: Subject, case: Case) -> None:
     inputs = ", ".join(f"{k} = {np.ravel(a)[min(index, a.size - 1)]:g}" for k, a in case.arrays.items())
     cause = "exp of a large number is infinity, and log of something rounded to 0 is minus infinity."
     if np.isfinite(y).all():
-        cause = "a constant or a clip inside the logarithm hides log(0): the loss stops growing where it should go on."
+        cause = "a constant or a clip inside the logarithm hides log(0), so for large inputs the loss stops growing."
     raise Stop(
         Finding(
             "E39",

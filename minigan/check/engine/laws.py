@@ -15,7 +15,7 @@ from minigan.nn.backend import Array
 
 
 def broken_law(subject: Subject, runs: list[Run]) -> str:
-    """Code of the first law that backward breaks, "" if none. `diagnose` may know a better name for it."""
+    """Code of the first law that backward breaks, "" if none. `explain_gradient` may find a more precise one."""
     for forward, dy, gradients in runs:
         if any(np.abs(a).max(initial=0) > 1e-12 for a in call_backward(subject, forward, np.zeros_like(dy))):
             return "E40"

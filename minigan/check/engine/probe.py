@@ -1,4 +1,4 @@
-"""Gradients compared with the slope of the exercise's oracle along random directions."""
+"""Gradients compared with the measured slope along random directions: the last rung of the ladder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DIRECTIONS = 3
 
 
 def disagreeing_gradients(exercise: Exercise, runs: list[Run], rng: np.random.Generator) -> dict[str, list[int]]:
-    """Names of wrong gradients to the numbers of the cases in which they are wrong."""
+    """The numbers of the cases in which a gradient is wrong, by the gradient's name."""
     wrong: dict[str, list[int]] = {}
     for number, (forward, dy, gradients) in enumerate(runs):
         for (name, argument), gradient in zip(exercise.gradients.items(), gradients, strict=True):
@@ -35,6 +35,6 @@ def _direction_agrees(
         numeric, half = (slope(exercise, case, argument, direction, dy, h) for h in (H, H / 2))
         scale = abs(numeric) + float(np.linalg.norm(gradient))
         if abs(numeric - half) <= TOLERANCE * max(scale, 1e-3):
-            break  # at a kink the two steps disagree: look elsewhere
+            break  # at a kink the two steps disagree: try another direction
     analytic = float(np.vdot(gradient, direction))
     return abs(numeric - analytic) <= TOLERANCE * (scale + abs(analytic)) + 1e-9 * math.sqrt(dy.size)

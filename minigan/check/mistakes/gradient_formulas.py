@@ -49,8 +49,8 @@ def _parameter_sums(e: Evidence) -> Wrongs:
     yield Idea("E57", "a mean over samples and positions; it is a sum."), rows.mean(0)
     yield Idea("E57", "the number of rows, whatever dy is."), full + len(rows)
     if dy.ndim == 4:
-        yield Idea("E57", "a mean over the batch of sums over the picture."), dy.sum((1, 2)).mean(0)
-        yield Idea("E57", "a sum over the batch of means over the picture."), dy.mean((1, 2)).sum(0)
+        yield Idea("E57", "a mean over the batch of sums over the image."), dy.sum((1, 2)).mean(0)
+        yield Idea("E57", "a sum over the batch of means over the image."), dy.mean((1, 2)).sum(0)
         for axis, told in ((0, "the batch"), (1, "rows"), (2, "columns")):
             rest = tuple(a for a in (0, 1, 2) if a != axis)
             yield (
@@ -84,11 +84,11 @@ def _dense(e: Evidence) -> Wrongs:
         if y.shape == dy.shape:
             yield Idea("E63", "y is used where dy belongs."), x.T @ y
         yield (
-            Idea("E64", "samples are averaged before they meet: mean of x times mean of dy."),
+            Idea("E64", "x and dy are averaged over the samples before they are multiplied."),
             np.outer(x.mean(0), dy.sum(0)),
         )
         yield (
-            Idea("E64", "samples are summed before they meet: sum of x times sum of dy."),
+            Idea("E64", "x and dy are summed over the samples before they are multiplied."),
             np.outer(x.sum(0), dy.sum(0)),
         )
         for index, which in ((0, "first"), (-1, "last")):
@@ -270,14 +270,14 @@ def _left_out(e: Evidence, gradient: Callable[[Array], Array]) -> Wrongs:
 
 _FLIPPED = Idea(
     "E54",
-    "the kernel is flipped. In a convolution written as a gather dx needs a flip, in a scatter "
-    "(col2im) it does not: one flip too many, or too few.",
+    "the kernel is flipped. dx as a convolution of dy needs a flip; dx as a sum of patches (col2im) does not: "
+    "here is one flip too many, or too few.",
     ("Pixel (r, s) got to output (i, j) through tap (r - S*i + P, s - S*j + P): the same tap takes dy back.",),
 )
 
 
 def _scatter_mistakes(dy: Array, w: Array, S: int, P: int, size: tuple[int, int]) -> Wrongs:
-    """Mistakes in laying stamps down: overwriting, the wrong crop, the stride."""
+    """Mistakes in adding patches to dx: overwriting, the wrong crop, the stride."""
     N, Ho, Wo, _ = dy.shape
     Kh, Kw, C, _ = w.shape
     H, W = size
@@ -387,7 +387,10 @@ def _transpose(e: Evidence) -> Wrongs:
 
     if e.name == "dx":
         yield (
-            Idea("E54", "the kernel is flipped: back through a transposed convolution goes a plain one."),
+            Idea(
+                "E54",
+                "the kernel is flipped: the backward of a transposed convolution is a convolution without a flip.",
+            ),
             down(dy, w[::-1, ::-1]),
         )
         yield Idea("E53", "rows and columns of the kernel are exchanged."), down(dy, w.swapaxes(0, 1))
@@ -441,7 +444,7 @@ def _batch_norm(e: Evidence) -> Wrongs:
         yield Idea("E63", "y is used where xhat belongs."), (dy * y).sum(axes)
         yield Idea("E60", "dgamma is multiplied by gamma."), gamma * m2 * N
         yield Idea("E63", "xhat without eps is used."), (dy * (x - mean) / np.sqrt(var)).sum(axes)
-        yield Idea("E57", "sums before products: sum of dy times sum of xhat."), dy.sum(axes) * xhat.sum(axes)
+        yield Idea("E57", "dy and xhat are summed before they are multiplied."), dy.sum(axes) * xhat.sum(axes)
         yield Idea("E57", "all channels are summed into one number."), np.zeros(len(gamma)) + (dy * xhat).sum()
         yield Idea("E63", "xhat is missing: this is dbeta."), dy.sum(axes)
         for index, which in ((0, "first"), (-1, "last")):
@@ -477,7 +480,7 @@ def _batch_norm(e: Evidence) -> Wrongs:
     )
     direct_hint = (
         "x - mean is used twice on the way forward, and x, too. What has to happen to the two gradients of each?",
-        "Add them. Where = stands for +=, the second one erases the first: here dxhat / std, the direct path.",
+        "Add them. With = in place of +=, the second one overwrites the first: here dxhat / std, the direct path.",
         mean_hint[2],
     )
     for rest, left in (
@@ -485,7 +488,10 @@ def _batch_norm(e: Evidence) -> Wrongs:
         (-m1 - xhat * m2, "only the paths through the mean and the variance are left"),
         (-m1 + 0 * dy, "only the path through the mean is left"),
     ):
-        yield Idea("E63", f"the direct path is missing, {left}. Is it overwritten, = for +=?", direct_hint), g * rest
+        yield (
+            Idea("E63", f"the direct path is missing, {left}. Is it overwritten, by = in place of +=?", direct_hint),
+            g * rest,
+        )
     for factor, code, cause in (
         (1 / gamma, "E60", "gamma is missing"),
         (gamma, "E60", "gamma is used twice"),

@@ -23,7 +23,7 @@ def zeros(evidence: list[Evidence]) -> Idea | None:
 
 
 def exchanged(evidence: list[Evidence]) -> Idea | None:
-    """It is the right gradient of another argument."""
+    """It equals the right gradient of another argument."""
     for other in evidence[0].names:
         if other != evidence[0].name and all(e.fits(e.numeric_for(other)) for e in evidence):
             return Idea(
@@ -40,8 +40,7 @@ def ignores_dy(evidence: list[Evidence]) -> Idea | None:
     return Idea(
         "E56",
         f"it is the same whatever {'dloss' if evidence[0].exercise.scalar else 'dy'} is: the derivative "
-        f"of the function "
-        "alone, not yet times what comes from above.",
+        "of the function alone, not yet multiplied by it.",
     )
 
 
@@ -109,7 +108,7 @@ def turned(evidence: list[Evidence]) -> Idea | None:
         for axes in itertools.combinations(range(ndim), n):
             if all(e.fits(np.flip(e.numeric, axes)) for e in evidence):
                 told = " and ".join(str(a) for a in axes)
-                return Idea("E54", f"it runs backwards along axis {told}: a flipped kernel or picture.")
+                return Idea("E54", f"it runs backwards along axis {told}: a flipped kernel or image.")
     return None
 
 

@@ -1,6 +1,6 @@
-"""Three levels of hints for every result that can be wrong: a nudge, where to look, and the way out.
+"""Three hints for every result that can be wrong: a question, where to look, and the formula.
 
-A finding's own hints come first; what is missing to three is filled up from here.
+A finding's own hints come first; those from here fill them up to three.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ GRADIENTS: dict[tuple[str, str], Hints] = {
     ("tanh", "dx"): (_ELEMENTWISE, "The derivative of tanh can be written with y alone.", "dx = dy * (1 - y**2)"),
     ("sigmoid", "dx"): (_ELEMENTWISE, "The derivative can be written with y alone.", "dx = dy * y * (1 - y)"),
     ("flatten", "dx"): (
-        "Flattening moves no number to another value: backward only puts them back.",
+        "Flattening changes no value, only its place: backward puts each value back.",
         "The cache has to tell the shape of x; the order of elements must be that of forward.",
         "dx = dy.reshape(shape_of_x)",
     ),
     ("bce_with_logits", "dz"): (
-        "Write the loss with z, not with the probability, and take the derivative: much cancels.",
+        "Write the loss with z, not with the probability, and take the derivative: many terms cancel.",
         "For one element it is sigmoid(z) - target; the mean and dloss still have to come in.",
         "dz = dloss * (sigmoid(z) - target) / z.size",
     ),
     ("conv2d", "dx"): (
-        "Take one pixel of x: which output positions saw it, and through which tap of the kernel?",
+        "Take one pixel of x: which output positions used it, and with which tap of the kernel?",
         "Go through the output positions as forward does; each gives its dy, times the kernel, back to "
         "its whole patch.",
         "dxp[:, S*i:S*i+K, S*j:S*j+K] += sum over o of dy[:, i, j, o] * w[:, :, :, o]; then cut the padding off.",
@@ -60,14 +60,14 @@ GRADIENTS: dict[tuple[str, str], Hints] = {
         "db = dy.sum(axis=(0, 1, 2))",
     ),
     ("conv2d_transpose", "dx"): (
-        "One input position has stamped the kernel onto one patch of the output. What comes back is collected there.",
+        "One input position has stamped the kernel onto one patch of the output. Its gradient comes from that patch.",
         "This is a convolution of dy with the same kernel: no flip, the same stride and padding.",
         "dx[n, i, j, c] = sum over p, q, o of dyp[n, S*i+p, S*j+q, o] * w[p, q, o, c], dyp being dy with "
         "`pad` zeros around.",
     ),
     ("conv2d_transpose", "dw"): (
         "One tap has been stamped by every input position of every sample.",
-        "It is the convolution's weight gradient with the roles exchanged: dy is the picture, x the gradient.",
+        "It is the convolution's weight gradient with the roles exchanged: dy is the image, x the gradient.",
         "dw[p, q, o, c] = sum over n, i, j of dyp[n, S*i+p, S*j+q, o] * x[n, i, j, c]",
     ),
     ("conv2d_transpose", "db"): (
@@ -77,7 +77,7 @@ GRADIENTS: dict[tuple[str, str], Hints] = {
     ),
     ("batch_norm", "dx"): (
         "Draw the graph from x to y. Three paths lead there: directly, through the mean, through the variance.",
-        "Each path that is left out leaves a telling error: one constant per channel (mean), or a "
+        "Each missing path leaves an error of its own kind: one constant per channel (mean), or a "
         "multiple of xhat (variance).",
         "dx = gamma / std * (dy - mean(dy) - xhat * mean(dy * xhat)), the means over samples and pixels, "
         "channel by channel",
@@ -96,7 +96,7 @@ GRADIENTS: dict[tuple[str, str], Hints] = {
 
 RESULTS: dict[str, Hints] = {
     "dense": (
-        "Work one output by hand.",
+        "Compute one output by hand.",
         "Each output is a sum over the input channels, plus one bias.",
         "y = x @ w + b",
     ),
@@ -118,17 +118,17 @@ RESULTS: dict[str, Hints] = {
         "y = x.reshape(len(x), -1)",
     ),
     "bce_with_logits": (
-        "Work one element by hand: z = 0 gives log 2 whatever the target.",
+        "Compute one element by hand: z = 0 gives log 2 whatever the target.",
         "-(target * log p + (1 - target) * log(1 - p)), averaged; then rewrite it without log of a sigmoid.",
         "mean of np.maximum(z, 0) - z * target + np.log1p(np.exp(-np.abs(z)))",
     ),
     "conv2d": (
-        "Work one output position by hand, on a 3 x 3 picture with a 2 x 2 kernel.",
+        "Compute one output position by hand, on a 3 x 3 image with a 2 x 2 kernel.",
         "Output (i, j) is the sum of the patch that begins at (S*i, S*j) of the padded x, times the kernel, plus b.",
         "y[:, i, j] = np.tensordot(xp[:, S*i:S*i+K, S*j:S*j+K], w, 3) + b",
     ),
     "conv2d_transpose": (
-        "Work a single input pixel by hand: it must stamp the kernel onto the output.",
+        "Compute a single input pixel by hand: it must stamp the kernel onto the output.",
         "Stamps lie `stride` apart and add up; then `pad` rows and columns are cut off on all four "
         "sides, then b is added.",
         "full[:, S*i:S*i+K, S*j:S*j+K] += np.einsum('nc,pqoc->npqo', x[:, i, j], w)",
@@ -140,7 +140,7 @@ RESULTS: dict[str, Hints] = {
     ),
     "batch_norm_inference": (
         "No statistic of x is taken here.",
-        "The given mean is subtracted, the root of the given variance plus eps divides.",
+        "Subtract the given mean, then divide by the root of the given variance plus eps.",
         "y = gamma * (x - mean) / np.sqrt(var + eps) + beta",
     ),
     "moving_average": (
@@ -150,12 +150,12 @@ RESULTS: dict[str, Hints] = {
     ),
     "sgd": ("Which way is downhill?", "Against the gradient, a step of lr times it.", "p - lr * g"),
     "momentum": (
-        "Work one number by hand, with v = 1 and g = 1.",
+        "Compute one number by hand, with v = 1 and g = 1.",
         "The new v first; then p moves by the new v.",
         "v = beta * v + g; p = p - lr * v",
     ),
     "adam": (
-        "Work one number by hand at t = 1: the step should be almost exactly lr.",
+        "Compute one number by hand at t = 1: the step should be almost exactly lr.",
         "New moments first, then the corrected rate, then the step; eps is outside the root and not corrected.",
         "p - lr * math.sqrt(1 - beta2**t) / (1 - beta1**t) * m / (np.sqrt(v) + eps)",
     ),

@@ -147,7 +147,10 @@ def _bce_forwards(exercise: Exercise, z: Array, target: Array) -> Iterator[tuple
     p = 1 / (1 + np.exp(-z))
     flat, t = z.reshape(-1, 1), target.reshape(1, -1)
     pairs = np.maximum(flat, 0) - flat * t + np.log1p(np.exp(-np.abs(flat)))
-    yield Idea("E38", "every logit meets every target: (N, 1) against (N,) becomes N x N pairs."), pairs.mean()
+    yield (
+        Idea("E38", "every logit is paired with every target: (N, 1) and (N,) are broadcast to N x N pairs."),
+        pairs.mean(),
+    )
     for eps in (1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5):
         for told, q, r in (
             ("a constant inside the logarithm changes the result", p + eps, 1 - p + eps),
@@ -164,7 +167,7 @@ def _bce_forwards(exercise: Exercise, z: Array, target: Array) -> Iterator[tuple
     yield Idea("E34", "the logarithm is the one to base 2."), each.mean() / math.log(2)
     yield Idea("E3B", "this is the mean squared error."), ((p - target) ** 2).mean()
     yield (
-        Idea("E3B", "log1p(exp(-z)) without max(z, 0) is the loss of a real picture only."),
+        Idea("E3B", "log1p(exp(-z)) without max(z, 0) is the loss of a real image only."),
         np.log1p(np.exp(-z)).mean(),
     )
     yield Idea("E3B", "the term log1p(exp(-|z|)) is missing."), (np.maximum(z, 0) - z * target).mean()
@@ -215,7 +218,7 @@ def _conv_forwards(
 
 _MIXED_PATCH = Idea(
     "E38",
-    "patch and kernel are flattened in different orders: elements meet that do not belong together.",
+    "patch and kernel are flattened in different orders: elements are multiplied that do not belong together.",
     ("If the kernel is flattened as (row, column, channel), the patch has to be, too.",),
 )
 _MIXED_KERNEL = Idea(
@@ -243,7 +246,7 @@ def _shifted_conv(
         for mode, cause in (
             ("edge", "the border is repeated, not 0."),
             ("reflect", "the border is reflected, not 0."),
-            ("wrap", "the picture is wrapped around."),
+            ("wrap", "the image is wrapped around."),
         ):
             if mode == "reflect" and pad >= min(x.shape[1:3]):
                 continue
@@ -279,7 +282,7 @@ def _transpose_forwards(
     stamps = up(np.ones_like(x[..., :1]), np.ones((*w.shape[:3], 1)), 0 * b)
     yield Idea("E32", "the bias is added with every stamp: where stamps overlap, several times."), y + stamps * b
     yield Idea("E32", "the bias is added once for every input channel."), y + x.shape[-1] * b
-    yield Idea("E31", "the kernel is flipped: the stamp is laid down as it is, not turned around.", (
+    yield Idea("E31", "the kernel is flipped: the stamp must be laid down as it is, not turned around.", (
         "Stamp (i, j) covers the output from (S*i, S*j) on, tap (p, q) at (S*i + p, S*j + q).",
     )), up(x, w[::-1, ::-1], b)  # fmt: skip
     yield Idea("E31", "rows and columns of the kernel are exchanged."), up(x, w.swapaxes(0, 1), b)

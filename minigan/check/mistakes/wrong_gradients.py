@@ -116,11 +116,11 @@ def _descriptions(evidence: list[Evidence]) -> Iterator[Idea | None]:
 
 
 _LAWS = {
-    "E40": "dy = 0 means that the loss does not care: nothing can flow back. Something is added that does "
-    "not come from dy.",
+    "E40": "dy = 0 means that the loss does not depend on the result, so every gradient is 0. Something is "
+    "added that does not come from dy.",
     "E41": "twice the dy must give twice the gradient: dy may be multiplied and summed, never squared, "
     "compared or replaced.",
-    "E42": "what comes back for one sample must not depend on which others are in the batch.",
+    "E42": "the gradient of one sample must not depend on the other samples of the batch.",
     "E43": "forward is linear in x, so <forward(x), dy> = <x, dx> for every x and dy; it is not.",
 }
 
@@ -136,7 +136,7 @@ def _lawless(algebra: str, function: str) -> Finding:
 
 
 def _simple_sizes(subject: Subject, runs: list[Run], wrong: list[int]) -> Idea | None:
-    """What the failing cases have in common that the others have not."""
+    """What all failing cases have in common, and no other case has."""
 
     def traits(run: Run) -> set[str]:
         case = run[0].case
@@ -164,7 +164,7 @@ def _simple_sizes(subject: Subject, runs: list[Run], wrong: list[int]) -> Idea |
     roles, layout = subject.exercise.roles, subject.layout
     sizes = "; ".join(runs[k][0].case.told(roles, layout) for k in wrong[:2])
     if telling:
-        return Idea("E68", f"it goes wrong exactly where there is {telling[0]}.")
+        return Idea("E68", f"it is wrong in exactly the cases with {telling[0]}.")
     return Idea("E68", f"it is right for some sizes; it fails for {sizes}.")
 
 
@@ -178,7 +178,7 @@ def _picture(name: str, yours: Array, numeric: Array, role: str | None, layout: 
     index = np.unravel_index(int(np.argmax(difference)), difference.shape)
     if yours.ndim == 2:
         return {"name": name, "index": "", "yours": yours.tolist(), "numeric": numeric.tolist()}
-    # pictures show rows and columns, kernels their taps
+    # of images, rows and columns are shown; of kernels, the taps
     spatial = (1, 2) if yours.ndim == 3 or (role == "image" and layout == "NHWC") else (2, 3)
     if role == "kernel" and layout == "NHWC":
         spatial = (0, 1)

@@ -17,7 +17,7 @@ Step = Callable[..., Any]
 
 
 def wrong_steps(name: str, batch_size: int) -> Iterator[tuple[str, str, Step]]:
-    """Steps that people write: code, what is said, and the step."""
+    """Wrong steps that people write: the code of each, its cause in words, and the step."""
     yield (
         "E85",
         "gradients are not set to 0 before backward, so those of the step before are still in them.",
@@ -67,19 +67,20 @@ def wrong_steps(name: str, batch_size: int) -> Iterator[tuple[str, str, Step]]:
     )
     if name == "generator_step":
         minimax = (
-            "the loss is that of minimax, log(1 - D(G(z))), which saturates while D wins; it asks for real labels."
+            "the loss is that of minimax, log(1 - D(G(z))), which saturates while D wins; "
+            "use the given labels as they are."
         )
         for sign in (1, -1):
             yield "E83", minimax, _changed(labels=np.zeros_like, scale=-1, loss_scale=sign)
             yield "E83", minimax, _changed(labels=lambda t: 1 - t, scale=-1, loss_scale=sign)
         yield (
             "E86",
-            "the pictures come from inference mode, the caches from training mode: they do not belong together.",
+            "the images come from inference mode, the caches from training mode: they do not belong together.",
             _changed(mixed=True),
         )
         yield (
             "E86",
-            "D runs in inference mode; frozen means no update, not moving statistics.",
+            "D runs in inference mode. In this step D is not updated, but it still runs in training mode.",
             _changed(d_training=False),
         )
         yield "E84", "D's moving statistics are updated: D's forward needs update_stats=False.", _changed(d_update=True)
@@ -124,7 +125,7 @@ class Change:
     backwards, steps : int
         How often backward and the optimizer's step are run.
     mixed : bool
-        Whether G's pictures come from inference mode.
+        Whether G's images come from inference mode.
     d_training, d_update : bool
         Mode of D's forward in G's step, and whether D's moving statistics move.
     """
@@ -181,7 +182,7 @@ def _changed(**what: Any) -> Step:
 
 
 def _look(change: Change, networks: list[Sequential], x: Array) -> tuple[Array, Callable[[Array], Any]]:
-    """D's logits, of pictures x or of what G makes of noise x, and the way back to the learning network's gradients."""
+    """D's logits, for images x or for G's images of noise x, and a function that runs backward to the learner."""
     y, caches = networks[0].forward(x, training=change.training, update_stats=change.update)
     if len(networks) == 1:
         return y, lambda dlogits: networks[0].backward(dlogits, caches)

@@ -99,9 +99,7 @@ def _others_right(exercise: Exercise, wrong: list[bool]) -> str:
 def _old_state(exercise: Exercise, failure: RuleFailure, wrong: list[bool]) -> Idea | None:
     for name, value, bad in zip(exercise.results, failure.values, wrong, strict=True):
         if bad and name in failure.numbers and close(value, np.asarray(failure.numbers[name], np.float64)):
-            return Idea(
-                "E78", f"{name} comes back as it was given: the new one is computed, perhaps, but not returned."
-            )
+            return Idea("E78", f"{name} comes back as it was given: perhaps the new one is computed, but not returned.")
     return None
 
 
@@ -149,9 +147,9 @@ def _momentum_variants(
         (p - inside, inside),
     )
     yield Idea("E77", "the learning rate is used twice."), (p - lr * inside, inside)
-    yield Idea("E71", "v collects -g and p subtracts it: two signs."), (p - lr * (beta * v - g), beta * v - g)
+    yield Idea("E71", "v adds up -g, and p subtracts v: the two signs cancel."), (p - lr * (beta * v - g), beta * v - g)
     yield (
-        Idea("E78", "v is the step itself, -lr*g and momentum; in the exercise v is beta*v + g."),
+        Idea("E78", "v is the step itself, -lr*g and momentum; in the exercise v becomes beta*v + g."),
         (p + beta * v - lr * g, beta * v - lr * g),
     )
     yield Idea("E70", "this is Nesterov's variant, which looks ahead."), (p - lr * (g + beta * new), new)
@@ -202,7 +200,7 @@ def _adam_variants(
         (moved(m1, v1, lr * math.sqrt(abs(1 - beta2 * t)) / (1 - beta1 * t or 1)), m1, v1),
     )
     yield (
-        Idea("E72", "beta1 * t instead of beta1 ** t: right at t = 1, and never again."),
+        Idea("E72", "beta1 * t instead of beta1 ** t: right at t = 1 only."),
         (moved(m1, v1, lr * math.sqrt(c2) / (1 - beta1 * t or 1)), m1, v1),
     )
     if t != 1:

@@ -1,8 +1,8 @@
 """Reports as plain text, for a terminal, a log or a failing test.
 
 One file gets a line for each exercise and a paragraph for each failure: what was measured, what that probably means,
-the lesson, and as many hints as were asked for. A class gets one line for each file and a table. Texts may quote what
-a student's code says about itself, so nothing that a terminal would obey gets through.
+the lesson, and as many hints as were asked for. A class gets one line for each file and a table. Texts may quote a
+student's code, so control characters, which could change the terminal, are replaced.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def _status_line(outcome: Outcome, width: int, colour: bool) -> str:
 
 
 def _code(outcome: Outcome, gap: str) -> str:
-    # A code would say that something is known about the student's function.
+    # After an error of the checker, a code would say something about the student's function.
     finding = outcome.finding
     return f"{gap}{finding.code}" if finding is not None and finding.code and outcome.status == FAILED else ""
 
@@ -192,7 +192,7 @@ def _wrapped(lines: Iterable[str]) -> list[str]:
 
 
 def _command(path: str, exercise: str = "") -> str:
-    """What to type for the next hint, with a place for its number."""
+    """The command for the next hint, with a place for the hint's number."""
     if not path:
         return f'check("{exercise}", ..., hint={{hint}})'
     name = printable(path).replace("{", "{{").replace("}", "}}")
@@ -248,7 +248,7 @@ def _short_names(reports: Sequence[FileReport]) -> list[str]:
 
 # ---------------------------------------------------------------------------------------------------------------- words
 def printable(text: object) -> str:
-    r"""A text in which nothing moves a cursor, rings a bell or cannot be encoded.
+    r"""A text in one line, without control characters and without letters that cannot be encoded.
 
     Parameters
     ----------
@@ -258,7 +258,6 @@ def printable(text: object) -> str:
     Returns
     -------
     str
-        In one line.
 
     Examples
     --------

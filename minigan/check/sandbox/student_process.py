@@ -1,12 +1,12 @@
-"""The process in which a student's file runs: import it, check one exercise after the other, report each at once.
+"""The process in which a student's file runs: it imports the file and checks and reports one exercise after the other.
 
 `minigan.check.sandbox.supervisor` starts this file as a script and talks to it over the three standard streams.
-Standard input brings one line of JSON, the job, and then a byte for each step that is to be taken: the import, and
-every exercise. When it ends, whoever asked is gone, and so is this process. Standard output is taken away from the
-student before the file is imported and becomes the channel for results, one line of JSON each. Whatever is printed, by
-`print` or straight into a file descriptor, goes down the error stream, where it is counted and thrown away. Lines of
-the channel begin with a random word from the job, so that nothing a file writes into it by accident passes for a
-result. All this protects against mistakes, not against somebody who means harm.
+Standard input brings one line of JSON, the job, and then one byte for each step: the import, and each exercise. When
+standard input closes, the supervisor is gone, and this process ends too. Before the student's file is imported,
+standard output becomes the channel for results, one line of JSON for each. What the file prints, with `print` or
+directly into a file descriptor, goes to the error stream, where the supervisor counts it and throws it away. Lines of
+the channel begin with a random word from the job, so that nothing that the file writes there by accident is taken for
+a result. All this protects against mistakes, not against a file that means harm.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-if TYPE_CHECKING:  # at run time only once `sys.path` is the one of the process that asked
+if TYPE_CHECKING:  # at run time later, when `sys.path` is that of the supervisor
     from minigan.check.outcomes import Finding, Outcome
 
 LAYOUTS = ("NHWC", "NCHW")
@@ -35,11 +35,11 @@ AT_IMPORT_HINT = (
     'The checker imports the file to find its functions. Put code that runs under if __name__ == "__main__":'
 )
 
-_steps = threading.Semaphore(0)  # to be taken now
+_steps = threading.Semaphore(0)  # one for each step that may be taken
 
 
 class Channel:
-    """The way back to the process that asked.
+    """The channel back to the supervisor.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Channel:
         self.process = os.getpid()
 
     def send(self, kind: str, value: Any) -> None:
-        """Send one message; a copy of this process that a student's file has forked ends here instead.
+        """Send one message. If this is a copy of the process, forked by the student's file, end it instead.
 
         Parameters
         ----------
@@ -64,7 +64,7 @@ class Channel:
         """
         if os.getpid() != self.process:
             os._exit(1)
-        # The line break in front ends whatever half a line somebody else has left.
+        # The line break in front ends an incomplete line that the student's code may have written.
         line = f"\n{self.token}{json.dumps([kind, value], default=_plain)}\n".encode("ascii")
         while line:
             line = line[os.write(self.descriptor, line) :]
@@ -86,7 +86,7 @@ class NotImportedError(Exception):
 
 # ------------------------------------------------------------------------------------------------------------------ run
 def main() -> NoReturn:
-    """Do the job that standard input names; never return into an interpreter that holds a student's leftovers."""
+    """Do the job that standard input names, and end the process, so that nothing of the student's runs afterwards."""
     job = json.loads(sys.stdin.readline())
     channel = Channel(_take_over_streams(), job["token"])
     try:
@@ -99,7 +99,7 @@ def main() -> NoReturn:
         os._exit(1)
     channel.send("ready", None)
     _work(job, channel)
-    threading.Event().wait()  # all is said; the one who asked ends this process, and all that it has started
+    threading.Event().wait()  # all is sent; the supervisor ends this process and all that it started
     os._exit(0)
 
 
@@ -164,7 +164,7 @@ def check_one(name: str, module: ModuleType, layout: str, seed: int) -> Outcome:
             "the checker itself failed; this says nothing about your code",
             evidence=(_one_line(error), *traceback.format_exc().splitlines()[-6:-1]),
         )
-    except BaseException as error:  # sys.exit() and its kin
+    except BaseException as error:  # sys.exit() and the like
         finding = Finding(
             "E10",
             "contract",
@@ -177,7 +177,7 @@ def check_one(name: str, module: ModuleType, layout: str, seed: int) -> Outcome:
 
 # ----------------------------------------------------------------------------------------------------------------- load
 def load(path: Path) -> ModuleType:
-    """Import a student's file under a name that hides no other module; its folder becomes the first place to look.
+    """Import a student's file under a name that hides no other module; its folder becomes the first in `sys.path`.
 
     Parameters
     ----------
@@ -243,7 +243,7 @@ def layout_of(module: ModuleType, path: str) -> str:
             "load",
             f"{said}: the checker knows {' and '.join(LAYOUTS)}",
             evidence=(said,),
-            cause="NHWC: pictures are (N, H, W, C), as in minigan. NCHW: (N, C, H, W), as in CS231n and PyTorch.",
+            cause="NHWC: images are (N, H, W, C), as in minigan. NCHW: (N, C, H, W), as in CS231n and PyTorch.",
             hints=('Write LAYOUT = "NHWC" or LAYOUT = "NCHW", or leave the line out (NHWC).',),
             where=Path(path).name,
         )
@@ -311,7 +311,7 @@ def _line_of(path: Path, number: int) -> str:
 
 
 def _one_line(what: object) -> str:
-    """An exception, or a text, as one line of bearable length, whatever its own methods do."""
+    """An exception, or a text, as one line of at most 300 letters, even if its own methods fail."""
     try:
         text = str(what)
     except Exception:
@@ -330,13 +330,13 @@ def _short_repr(value: object) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON does not know: NumPy's numbers and arrays; all else by name."""
+    """Values that JSON does not have: NumPy's as numbers and lists, all others as their repr."""
     return value.tolist() if hasattr(value, "tolist") else _short_repr(value)
 
 
 # -------------------------------------------------------------------------------------------------------------- process
 def _take_over_streams() -> int:
-    """Make standard output the channel (its descriptor is returned), and leave the student only the error stream."""
+    """Make standard output the channel and return its descriptor; the student has only the error stream."""
     asker, channel, nothing = os.dup(0), os.dup(1), os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
@@ -347,7 +347,7 @@ def _take_over_streams() -> int:
 
 
 def _obey(descriptor: int) -> None:
-    """Allow a step for each byte; end when the other side closes, or dies: nobody would stop an endless loop then."""
+    """Allow one step for each byte. Exit when it closes: without the supervisor, nobody stops an endless loop."""
     with contextlib.suppress(OSError):
         while steps := os.read(descriptor, 1024):
             _steps.release(len(steps))
@@ -355,7 +355,7 @@ def _obey(descriptor: int) -> None:
 
 
 def _load_checker() -> None:
-    """Import all that checking needs before the student's folder can hide any of it; BLAS takes its memory now, too."""
+    """Import all that checking needs, before files in the student's folder can hide it; let BLAS take its memory."""
     import numpy as np
 
     from minigan.check import exercises, outcomes  # noqa: F401
@@ -366,7 +366,7 @@ def _load_checker() -> None:
 
 @contextlib.contextmanager
 def _watched(seconds: float, channel: Channel) -> Iterator[None]:
-    """Shortly before the time is up, write into the channel where Python is; it works in an endless loop, too."""
+    """Shortly before the time is up, write the running line into the channel; this works in an endless loop, too."""
     faulthandler.dump_traceback_later(max(seconds - 0.2, seconds * 0.8), file=channel.descriptor)
     try:
         yield
@@ -382,7 +382,7 @@ def _flush_prints() -> None:
 
 
 def _limit(memory: int) -> None:
-    """No core dumps, no window that reports a crash, and no more than so many bytes on top of what is in use now."""
+    """Allow no core dumps, no window that reports a crash, and at most `memory` bytes more than are in use now."""
     if sys.platform == "win32":
         import ctypes
 
@@ -392,7 +392,8 @@ def _limit(memory: int) -> None:
 
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Linux says how much address space is in use. Elsewhere the limit is not honoured anyway, and time has to do.
+    # Linux says how much address space is in use. Other systems ignore
+    # the limit anyway; there, only the time limit ends such a file.
     with contextlib.suppress(ValueError, OSError):
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
         most = pages * resource.getpagesize() + memory

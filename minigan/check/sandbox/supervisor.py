@@ -1,9 +1,9 @@
-"""Check a student's file in a process of its own, so that nothing in it can hang, crash or flood the one who asks.
+"""Check a student's file in a process of its own, so that nothing in it can hang, crash or flood this one.
 
 `check_file` starts `minigan.check.sandbox.student_process` with the file and the exercises to check. Results arrive one
 by one. If the process takes too long, dies or prints without end, it is killed together with everything it has started;
-the exercise at fault gets a finding (E04 to E07), and a fresh process goes on with the next one. Where Python was at
-that moment is known, too, and part of the finding: "line 12, in relu_forward: while True:".
+the exercise at fault gets a finding (E04 to E07), and a fresh process goes on with the next one. The finding also
+says which line was running: "line 12, in relu_forward: while True:".
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def check_file(
     time_limit, import_limit : float
         Seconds for each exercise, and for importing the file.
     memory_limit : int
-        Bytes on top of what Python and NumPy take; kept where the system can (Linux).
+        Bytes on top of those that Python and NumPy use; only Linux enforces it.
     seed : int
         Of the random test cases.
 
@@ -171,7 +171,7 @@ def chosen(names: Sequence[str] | None) -> list[str]:
 
 
 def _check(child: Child, job: dict[str, Any], todo: list[str], report: FileReport) -> list[str]:
-    """Take what one process gives; what is left to do comes back."""
+    """Receive outcomes from one process; return the exercises that are left for another process."""
     answer = child.receive(START_LIMIT)
     if isinstance(answer, Stopped) or answer[0] == "broken":
         said = answer.value if isinstance(answer, Stopped) else answer[1]
@@ -204,7 +204,7 @@ def _check(child: Child, job: dict[str, Any], todo: list[str], report: FileRepor
 
 # ------------------------------------------------------------------------------------------------------------- findings
 def _finding_of(stopped: Stopped, child: Child, limit: float, *, importing: bool = False) -> Finding:
-    """What a process that had to be killed, or that died, says about the file."""
+    """The finding about a process that was killed or has died."""
     rung = "load" if importing else "contract"
     doing = "importing the file" if importing else "checking it"
     place = child.place()
@@ -263,8 +263,8 @@ class Child:
         self.token = f"{secrets.token_hex(16)} "
         self.path = str(job["path"])
         self._lock = threading.Lock()
-        # Of the latest step: bytes printed, their beginning, and lines of the channel that are no messages (where
-        # Python was, or garbage).
+        # Of the latest step: bytes printed, their beginning, and lines of the channel that are no messages (the running
+        # line, or garbage).
         self._printed = 0
         self._first = b""
         self._stray: list[str] = []
@@ -289,7 +289,7 @@ class Child:
         self.kill()
 
     def ask(self, seconds: float) -> tuple[str, Any] | Stopped:
-        """Have the next step taken, the import or an exercise, and wait for what comes of it.
+        """Let the process take its next step, the import or an exercise, and wait for the result.
 
         Parameters
         ----------
@@ -319,13 +319,13 @@ class Child:
         """
         answer = self._wait(time.monotonic() + seconds)
         if answer is Stopped.GONE and any(line.startswith("Timeout (") for line in self._stray):
-            answer = Stopped.LATE  # it died of being asked where it was
+            answer = Stopped.LATE  # it died while writing which line was running
         if isinstance(answer, Stopped):
             self.kill()
         return answer
 
     def _write(self, data: bytes) -> None:
-        with contextlib.suppress(OSError):  # already dead: what is received says so
+        with contextlib.suppress(OSError):  # already dead; `receive` says so
             cast(BinaryIO, self._process.stdin).write(data)
 
     def _wait(self, deadline: float) -> tuple[str, Any] | Stopped:
@@ -338,7 +338,7 @@ class Child:
                 return answer
             if left <= 0:
                 return Stopped.LATE
-            # Usually its end closes the channel. A process that it has started may hold that open.
+            # Usually the channel closes when the process ends, but a process that it has started may keep it open.
             if self._process.poll() is not None:
                 return self._next(0.5) or Stopped.GONE
 
@@ -353,7 +353,7 @@ class Child:
         for thread in self._threads:
             thread.join(timeout=2)
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            # A stream that a thread still reads is left alone: somebody out of reach holds its other end.
+            # A stream that a thread still reads is left alone: a process that cannot be reached holds its other end.
             if stream is not None and not any(thread.is_alive() for thread in self._threads):
                 with contextlib.suppress(OSError):
                     stream.close()
@@ -431,7 +431,7 @@ class Child:
 def _message(line: bytes) -> tuple[str, Any] | Stopped:
     try:
         kind, value = json.loads(line)
-    except ValueError:  # somebody has written into the middle of it
+    except ValueError:  # the student's code has written into the middle of it
         return Stopped.GONE
     return kind, value
 
@@ -439,7 +439,7 @@ def _message(line: bytes) -> tuple[str, Any] | Stopped:
 def _start(folder: Path) -> subprocess.Popen[bytes]:
     environment = {**os.environ, **dict.fromkeys(ONE_THREAD, "1")}
     environment |= {
-        "MPLBACKEND": "Agg",  # no window that waits for somebody to close it
+        "MPLBACKEND": "Agg",  # no window that waits until it is closed
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONIOENCODING": "utf-8:backslashreplace",
         "PYTHONWARNINGS": "ignore",
@@ -466,14 +466,14 @@ def _start(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def _kill_all(process: subprocess.Popen[bytes], *, held: bool) -> None:
-    """End a process and those it has started; `held` says that somebody still has its streams open."""
+    """End a process and those it has started; `held` says that its streams are still open somewhere."""
     if sys.platform == "win32":
         if process.poll() is None:
             with contextlib.suppress(OSError):
                 subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)
                 process.kill()
     elif process.returncode is None or held:
-        # A group keeps its number while somebody is in it: the process, until it is waited for, or what it has started.
+        # The group's number stays in use until all its processes have ended and this one has been waited for.
         with contextlib.suppress(OSError):
             os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -1,9 +1,9 @@
 """The bug zoo: wrong implementations of every exercise, written the way students err, and right ones written otherwise.
 
-The checker is tested on it: it has to catch every bug, to name most of them, and to leave the right ones alone. Each
+The checker is tested on it: it must catch every bug, name most of them, and find no fault with the right ones. Each
 specimen replaces one or two functions of its exercise; `codes` says which findings name the mistake. The specimens are
 in `minigan.check.zoo.dense_and_activations`, `convolutions`, `batch_norm`, `update_rules` and `training_steps`, one
-paragraph for each exercise.
+section for each exercise.
 
 >>> len(BUGS) >= 75 and len(CORRECT) >= 25
 True

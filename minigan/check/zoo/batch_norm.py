@@ -1,6 +1,7 @@
 """Specimens of batch normalization, its inference mode and the moving average.
 
-``_batch_norm_backward_with`` is the backward pass in steps, as the chain rule gives it, with one line to be replaced.
+``_batch_norm_backward_with`` is the backward pass step by step, as the chain rule gives it. A specimen replaces one of
+its lines.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def _batch_norm_forward(x: Any, gamma: Any, beta: Any, eps: float = 1e-3) -> Any
 
 
 def _formula(dy: Any, c: _Cache) -> Any:
-    """The gradient in one line, from which most of the bugs leave something out."""
+    """The gradient in one line; most of the bugs leave out a part of it."""
     axes = _axes(dy)
     return c.gamma / c.std * (dy - dy.mean(axis=axes) - c.xhat * (dy * c.xhat).mean(axis=axes))
 
@@ -109,7 +110,7 @@ def _(x: Any, gamma: Any, beta: Any, eps: float = 1e-3) -> Any:
 
 @batch_norm.forward("the mean square for the variance", "E36", "E30")
 def _(x: Any, gamma: Any, beta: Any, eps: float = 1e-3) -> Any:
-    """The mean is not taken off before squaring."""
+    """The mean is not subtracted before squaring."""
     c = _plain_cache(x, gamma, eps)
     square = (x**2).mean(axis=_axes(x))
     return gamma * (x - c.mean) / np.sqrt(square + eps) + beta, c
@@ -160,7 +161,7 @@ def _(x: Any, gamma: Any, beta: Any, eps: float = 1e-3) -> Any:
 
 @batch_norm.forward("statistics over the batch axis only", "E38")
 def _(x: Any, gamma: Any, beta: Any, eps: float = 1e-3) -> Any:
-    """Right for (N, C); in pictures every pixel gets statistics of its own."""
+    """Right for (N, C); in images every pixel gets statistics of its own."""
     mean, var = x.mean(axis=0), x.var(axis=0)
     return gamma * (x - mean) / np.sqrt(var + eps) + beta, _plain_cache(x, gamma, eps)
 
@@ -201,7 +202,7 @@ def _(x: Any, gamma: Any, beta: Any, eps: float = 1e-3) -> Any:
     return y, cache.mean, cache.var, cache
 
 
-# mean and std are taken for constants.
+# mean and std are treated as constants.
 batch_norm.backward("both paths through the statistics are missing", "E58", "E59")(
     _batch_norm_backward_with(dx_line=lambda dy, c: dy * c.gamma / c.std)
 )
@@ -219,7 +220,7 @@ batch_norm.backward("the path through the variance is missing", "E59")(
 batch_norm.backward("gamma is missing in dx", "E60")(
     _batch_norm_backward_with(dx_line=lambda dy, c: _formula(dy, c._replace(gamma=np.ones_like(c.gamma))))
 )
-# 1 / std comes from xhat, and once more from nowhere.
+# 1 / std is part of xhat already; here it comes once more.
 batch_norm.backward("dx is divided by std twice", "E61")(
     _batch_norm_backward_with(dx_line=lambda dy, c: _formula(dy, c) / c.std)
 )
@@ -251,7 +252,7 @@ batch_norm.backward("the paths through the statistics are not divided by N", "E5
         )
     )
 )
-# The derivative of xhat's square would be 2 xhat; here it is not wanted.
+# The derivative of xhat's square is 2 xhat; here no square is differentiated.
 batch_norm.backward("the path through the variance has the wrong sign", "E59")(
     _batch_norm_backward_with(
         dx_line=lambda dy, c: (
@@ -259,19 +260,19 @@ batch_norm.backward("the path through the variance has the wrong sign", "E59")(
         )
     )
 )
-# x - mean has mean 0, x has not.
+# x - mean has mean 0; x does not.
 batch_norm.backward("dgamma with x for xhat", "E63", "E50")(
     _batch_norm_backward_with(dgamma_line=lambda dy, c: (dy * c.x).sum(axis=_axes(dy)))
 )
-# x - mean is taken for xhat.
+# x - mean is used as xhat.
 batch_norm.backward("dgamma is not divided by std", "E61")(
     _batch_norm_backward_with(dgamma_line=lambda dy, c: (dy * (c.x - c.mean)).sum(axis=_axes(dy)))
 )
-# dxhat = dy * gamma is already there, and is taken for dy.
+# dxhat = dy * gamma is used in place of dy.
 batch_norm.backward("dgamma is multiplied by gamma", "E50", "E60")(
     _batch_norm_backward_with(dgamma_line=lambda dy, c: (dy * c.gamma * c.xhat).sum(axis=_axes(dy)))
 )
-# dgamma / N stands in the formula of dx; as a result it is wanted without / N.
+# dgamma / N is part of the formula of dx; the result dgamma has no / N.
 batch_norm.backward("dgamma is a mean", "E57", "E51")(
     _batch_norm_backward_with(dgamma_line=lambda dy, c: (dy * c.xhat).mean(axis=_axes(dy)))
 )
@@ -279,7 +280,7 @@ batch_norm.backward("dgamma is a mean", "E57", "E51")(
 batch_norm.backward("dbeta is a mean", "E57", "E51")(
     _batch_norm_backward_with(dbeta_line=lambda dy: dy.mean(axis=_axes(dy)))
 )
-# dy[0] for dy.
+# dy[0] in place of dy.
 batch_norm.backward("dbeta of the first sample only", "E64")(
     _batch_norm_backward_with(dbeta_line=lambda dy: dy[0].reshape(-1, dy.shape[-1]).sum(axis=0))
 )
@@ -291,14 +292,14 @@ batch_norm.backward("dbeta has the wrong sign", "E51")(
 
 @batch_norm.backward("dbeta is summed over the batch only", "E13", "E57")
 def _(dy: Any, cache: Any) -> Any:
-    """Right for (N, C); of pictures the pixels are left."""
+    """Right for (N, C); for images the axes of the pixels remain."""
     dx, dgamma, _dbeta = _batch_norm_backward(dy, cache)
     return dx, dgamma, dy.sum(axis=0)
 
 
 @batch_norm.backward("dgamma and dbeta are exchanged", "E67")
 def _(dy: Any, cache: Any) -> Any:
-    """Both have shape (C,), so nothing complains."""
+    """Both have shape (C,), so no error is raised."""
     dx, dgamma, dbeta = _batch_norm_backward(dy, cache)
     return dx, dbeta, dgamma
 
@@ -320,7 +321,7 @@ def _(dy: Any, cache: Any) -> Any:
 
 @batch_norm.backward("N counts samples, not pixels", "E68", "E57")
 def _(dy: Any, cache: Any) -> Any:
-    """``len(x)``: right for (N, C), too few for pictures."""
+    """``len(x)``: right for (N, C), too few for images."""
     c = cache
     axes, N = _axes(dy), len(c.x)
     dgamma, dbeta = (dy * c.xhat).sum(axis=axes), dy.sum(axis=axes)
@@ -365,7 +366,7 @@ def _(dy: Any, cache: Any) -> Any:
 
 @batch_norm.backward("in steps, the second gradient of x - mean overwrites the first", "E63")
 def _(dy: Any, cache: Any) -> Any:
-    """``=`` for ``+=``: the direct path is lost, and with it the one through the mean."""
+    """``=`` in place of ``+=``: the direct path is lost, and the path through the mean with it."""
     x, gamma, mean, _var, _eps = cache
     std, axes, N = cache.std, _axes(x), x.size // x.shape[-1]
     dxhat = dy * gamma
@@ -378,7 +379,7 @@ def _(dy: Any, cache: Any) -> Any:
 
 @batch_norm.backward("in steps, the direct path is overwritten", "E63")
 def _(dy: Any, cache: Any) -> Any:
-    """Both paths through the statistics are right, and x's own is not among them."""
+    """Both paths through the statistics are right, but the direct path of x is missing."""
     x, gamma, mean, _var, _eps = cache
     std, axes, N = cache.std, _axes(x), x.size // x.shape[-1]
     dxhat = dy * gamma
@@ -391,7 +392,7 @@ def _(dy: Any, cache: Any) -> Any:
 
 @batch_norm.backward("in steps, the gradient of the mean overwrites the others", "E63")
 def _(dy: Any, cache: Any) -> Any:
-    """The last line of the graph, ``=`` for ``+=``."""
+    """The last line of the graph, with ``=`` in place of ``+=``."""
     x, gamma, _mean, _var, _eps = cache
     dmean = -(dy * gamma / cache.std).sum(axis=_axes(x))
     dx = np.zeros_like(x) + dmean / (x.size // x.shape[-1])
@@ -410,7 +411,7 @@ def _(dy: Any, cache: Any) -> Any:
 
 @batch_norm.pair("backward uses the statistics of the latest batch", "E25")
 def _() -> Any:
-    """``self.xhat``: the discriminator sees reals, then fakes, and goes back with the fakes' xhat."""
+    """``self.xhat``: D runs forward on real, then on fake images; both backwards use the xhat of the fakes."""
     layer: dict[str, Any] = {}
 
     def forward(x: Any, gamma: Any, beta: Any, eps: float = 1e-3) -> Any:
@@ -425,7 +426,7 @@ def _() -> Any:
 
 @batch_norm.pair("xhat is used up in backward", "E24")
 def _() -> Any:
-    """The cache's xhat serves as workspace; the second backward finds something else."""
+    """The cache's xhat is used as workspace; the second backward finds other values in it."""
 
     def forward(x: Any, gamma: Any, beta: Any, eps: float = 1e-3) -> Any:
         y, c = _batch_norm_forward(x, gamma, beta, eps)
@@ -652,7 +653,7 @@ moving_average = Shelf("moving_average", _moving_average)
 
 @moving_average.step("momentum and 1 - momentum are exchanged", "E74")
 def _(moving: Any, biased: Any, t: Any, value: Any, momentum: float = 0.5) -> Any:
-    """Not seen with a momentum of 0.5; PyTorch's momentum means the other share."""
+    """Not seen with a momentum of 0.5; PyTorch's momentum is 1 - momentum here."""
     biased = (1 - momentum) * biased + momentum * value
     t = t + 1
     return biased / (1 - (1 - momentum) ** t), biased, t
@@ -675,7 +676,7 @@ def _(moving: Any, biased: Any, t: Any, value: Any, momentum: float = 0.5) -> An
 
 @moving_average.step("the correction counts one update too many", "E75", "E72")
 def _(moving: Any, biased: Any, t: Any, value: Any, momentum: float = 0.5) -> Any:
-    """``t + 1`` after t has been counted up already."""
+    """``t + 1``, although t has been increased already."""
     biased = momentum * biased + (1 - momentum) * value
     t = t + 1
     return biased / (1 - momentum ** (t + 1)), biased, t

@@ -1,7 +1,8 @@
 """Specimens of convolution and transposed convolution.
 
-The plain versions go over the output (or input) positions one by one and handle a whole batch of patches at each. The
-factories `_conv_forward_with`, `_conv_backward_with` and so on are the same code with one line to be replaced.
+The plain versions go through the output (or input) positions one by one. At each they handle the patches of the whole
+batch. The factories `_conv_forward_with`, `_conv_backward_with` and so on are the same code; a specimen replaces one of
+its lines.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ conv2d = Shelf("conv2d", _conv_forward, _conv_backward)
 
 # A true convolution, as mathematicians (and SciPy) define it.
 conv2d.forward("the kernel is flipped", "E31")(_conv_forward_with(kernel=lambda w: w[::-1, ::-1]))
-# Columns run downwards: the usual slip of (row, column) and (x, y).
+# The usual confusion of (row, column) with (x, y).
 conv2d.forward("rows and columns of the kernel are exchanged", "E31")(
     _conv_forward_with(kernel=lambda w: w.transpose(1, 0, 2, 3))
 )
@@ -94,15 +95,15 @@ conv2d.forward("the sum of the bias is added to every channel", "E32")(
 )
 # pad is an argument and never used.
 conv2d.forward("the padding is ignored", "E13", "E33")(_conv_forward_with(enlarge=lambda x, pad: x))
-# The border repeated, where the convolution wants zeros.
+# The border is repeated; a convolution is padded with zeros.
 conv2d.forward("the border is repeated instead of zeros", "E33")(
     _conv_forward_with(enlarge=lambda x, pad: np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="edge"))
 )
-# All padding on one side: the size is right, the picture shifted.
+# All padding on one side: the size is right, the image is shifted.
 conv2d.forward("all padding at the bottom and on the right", "E33")(
     _conv_forward_with(enlarge=lambda x, pad: np.pad(x, ((0, 0), (0, 2 * pad), (0, 2 * pad), (0, 0))))
 )
-# The number of positions counts the stride, the positions themselves do not.
+# The stride is in the number of positions, but not in the positions themselves.
 conv2d.forward("the window moves by one whatever the stride", "E33")(
     _conv_forward_with(window=lambda i, j, K, stride: _window(i, j, K, 1))
 )
@@ -169,7 +170,7 @@ def _(x: Any, w: Any, b: Any) -> Any:
 
 @conv2d.forward("the output is float64", "E14")
 def _(x: Any, w: Any, b: Any, stride: int = 1, pad: int = 0) -> Any:
-    """``np.zeros`` makes float64 unless told otherwise."""
+    """``np.zeros`` without a dtype makes float64."""
     K, O = w.shape[0], w.shape[3]
     big = _padded(x, pad)
     Ho, Wo = (big.shape[1] - K) // stride + 1, (big.shape[2] - K) // stride + 1
@@ -180,9 +181,10 @@ def _(x: Any, w: Any, b: Any, stride: int = 1, pad: int = 0) -> Any:
     return y, (x, w, stride, pad)
 
 
-# Every patch erases what its neighbours wrote.
+# Every patch overwrites its neighbours.
 conv2d.backward("overlapping patches overwrite each other in dx", "E66")(_conv_backward_with(add=False))
-# "The gradient is a convolution with the flipped kernel": true when gathering, not when scattering as here.
+# "The gradient is a convolution with the flipped kernel": true if each pixel of dx collects its
+# terms, but not if each output position adds to its patch, as here.
 conv2d.backward("the kernel is flipped in dx", "E54")(
     _conv_backward_with(dx_line=lambda g, w: np.einsum(_DY_BY_KERNEL, g, w[::-1, ::-1]))
 )
@@ -202,13 +204,13 @@ conv2d.backward("rows and columns of dw are exchanged", "E53")(
 conv2d.backward("dx is cropped from the upper left corner", "E55")(
     _conv_backward_with(crop=lambda d, pad: d[:, : d.shape[1] - 2 * pad, : d.shape[2] - 2 * pad])
 )
-# The gradient of the padded x: the padding has to come off again.
+# This is the gradient of the padded x; the padding is not cut off.
 conv2d.backward("dx keeps the padding", "E13", "E33")(_conv_backward_with(crop=lambda d, pad: d))
 # pad:-pad is empty when pad is 0.
 conv2d.backward("dx is empty without padding", "E13", "E68")(
     _conv_backward_with(crop=lambda d, pad: d[:, pad:-pad, pad:-pad])
 )
-# Tried with square pictures: the columns are cut off where the rows end.
+# Tried with square images only: as many columns as rows are kept.
 conv2d.backward("dx is right for square pictures only", "E13", "E68")(
     _conv_backward_with(crop=lambda d, pad: d[:, pad : d.shape[1] - pad, pad : d.shape[1] - pad])
 )
@@ -216,7 +218,7 @@ conv2d.backward("dx is right for square pictures only", "E13", "E68")(
 conv2d.backward("the stride is ignored", "E55", "E68")(
     _conv_backward_with(window=lambda i, j, K, stride: _window(i, j, K, 1))
 )
-# The batch axis was indexed away while looking for another mistake.
+# An index has removed the batch axis, left over from a search for another mistake.
 conv2d.backward("dw of the first sample only", "E64")(
     _conv_backward_with(dw_line=lambda patch, g: np.einsum(_PATCH_BY_DY, patch[:1], g[:1]))
 )
@@ -228,7 +230,7 @@ conv2d.backward("dw is averaged over the batch", "E57", "E51")(
 conv2d.backward("dx stays zero", "E52")(_conv_backward_with(dx_line=lambda g, w: 0 * np.einsum(_DY_BY_KERNEL, g, w)))
 # mean where sum belongs.
 conv2d.backward("db is a mean", "E57", "E51")(_conv_backward_with(db_line=lambda dy: dy.mean(axis=(0, 1, 2))))
-# The bias reaches every position in full, so their gradients add up.
+# The bias is added at every position, so the gradients of all positions add up.
 conv2d.backward("db is averaged over the positions", "E57", "E51")(
     _conv_backward_with(db_line=lambda dy: dy.mean(axis=(1, 2)).sum(axis=0))
 )
@@ -236,13 +238,13 @@ conv2d.backward("db is averaged over the positions", "E57", "E51")(
 conv2d.backward("db is summed over the batch only", "E13", "E57")(
     _conv_backward_with(db_line=lambda dy: dy.sum(axis=0))
 )
-# dy[0] for dy.
+# dy[0] in place of dy.
 conv2d.backward("db of the first sample only", "E64")(_conv_backward_with(db_line=lambda dy: dy[0].sum(axis=(0, 1))))
 # As if the derivative of a product were the sum of both halves, each times 2.
 conv2d.backward("dx twice as large", "E51")(
     _conv_backward_with(dx_line=lambda g, w: 2 * np.einsum(_DY_BY_KERNEL, g, w))
 )
-# The minus of gradient descent belongs into the optimizer.
+# The minus of gradient descent belongs in the optimizer.
 conv2d.backward("dx has the wrong sign", "E51")(
     _conv_backward_with(dx_line=lambda g, w: -np.einsum(_DY_BY_KERNEL, g, w))
 )
@@ -267,7 +269,7 @@ def _(dy: Any, cache: Any) -> Any:
 
 @conv2d.backward("overlapping patches are averaged in dx", "E57", "E50")
 def _(dy: Any, cache: Any) -> Any:
-    """As when patches of a picture are put together again: every pixel is divided by the number of its patches."""
+    """As for an image put together from patches: every pixel is divided by the number of its patches."""
     x, w, stride, pad = cache
     K = w.shape[0]
     dx, dw, db = _conv_backward(dy, cache)
@@ -280,7 +282,7 @@ def _(dy: Any, cache: Any) -> Any:
 
 @conv2d.backward("the border of dx is dropped", "E65")
 def _(dy: Any, cache: Any) -> Any:
-    """The outermost pixels were taken for padding."""
+    """The outermost pixels are treated as padding."""
     dx, dw, db = _conv_backward(dy, cache)
     inside = np.zeros_like(dx)
     inside[:, 1:-1, 1:-1] = dx[:, 1:-1, 1:-1]
@@ -289,7 +291,7 @@ def _(dy: Any, cache: Any) -> Any:
 
 @conv2d.backward("the size of x is guessed from dy", "E13", "E68")
 def _(dy: Any, cache: Any) -> Any:
-    """``stride * (Ho - 1) + K - 2*pad``: rows that the stride left over are missing."""
+    """``stride * (Ho - 1) + K - 2*pad``: the last rows, which no patch reaches, are missing."""
     x, w, stride, pad = cache
     K = w.shape[0]
     big = _padded(x, pad)
@@ -305,7 +307,7 @@ def _(dy: Any, cache: Any) -> Any:
 
 @conv2d.backward("the padding is forgotten in dw", "E55", "E68")
 def _(dy: Any, cache: Any) -> Any:
-    """Patches of the unpadded x, with zeros where it ends: right without padding only."""
+    """Patches of the unpadded x, filled with zeros at its end: right without padding only."""
     x, w, stride, pad = cache
     K = w.shape[0]
     shifted = np.pad(x, ((0, 0), (0, 2 * pad), (0, 2 * pad), (0, 0)))
@@ -588,7 +590,7 @@ conv2d_transpose.forward("the bias is part of every stamp", "E32")(
 conv2d_transpose.forward("overlapping stamps overwrite each other", "E66", "E30")(_transpose_forward_with(add=False))
 # pad is an argument and never used.
 conv2d_transpose.forward("nothing is cropped", "E13", "E33")(_transpose_forward_with(crop=lambda full, pad: full))
-# Twice the padding from one side: the size is right, the picture shifted.
+# Twice the padding from one side: the size is right, the image is shifted.
 conv2d_transpose.forward("cropped at the bottom and on the right only", "E33")(
     _transpose_forward_with(crop=lambda y, pad: y[:, : y.shape[1] - 2 * pad, : y.shape[2] - 2 * pad])
 )
@@ -596,7 +598,7 @@ conv2d_transpose.forward("cropped at the bottom and on the right only", "E33")(
 conv2d_transpose.forward("cropped at the top and on the left only", "E33")(
     _transpose_forward_with(crop=lambda y, pad: y[:, 2 * pad :, 2 * pad :])
 )
-# As in a convolution, which a transposed one is not: there padding makes the output larger.
+# As in a convolution: padding makes the output larger. In a transposed one it makes it smaller.
 conv2d_transpose.forward("padded where it has to be cropped", "E13", "E33")(_transpose_forward_with(crop=_padded))
 # The output has the right size, and most of it is empty.
 conv2d_transpose.forward("the stamps are one apart whatever the stride", "E33")(
@@ -610,7 +612,7 @@ conv2d_transpose.forward("the output is empty without padding", "E13", "E33")(
 
 @conv2d_transpose.forward("zeros between the pixels, then a convolution with the same kernel", "E31")
 def _(x: Any, w: Any, b: Any, stride: int = 1, pad: int = 0) -> Any:
-    """The trick is right with the kernel turned round; here it is not."""
+    """Zeros between the rows need a flipped kernel; here it is not flipped."""
     N, H, W, C = x.shape
     K = w.shape[0]
     spread = np.zeros((N, stride * (H - 1) + 1, stride * (W - 1) + 1, C), x.dtype)
@@ -628,7 +630,7 @@ def _(x: Any, w: Any, b: Any, stride: int = 1, pad: int = 0) -> Any:
 
 @conv2d_transpose.forward("the kernel's channels are in a convolution's order", "E10")
 def _(x: Any, w: Any, b: Any, stride: int = 1, pad: int = 0) -> Any:
-    """(K, K, C, O) where (K, K, O, C) comes in; runs only where C == O."""
+    """(K, K, C, O) in place of (K, K, O, C); runs only if C == O."""
     return _transpose_forward(x, w.transpose(0, 1, 3, 2), b, stride, pad)
 
 
@@ -644,11 +646,11 @@ conv2d_transpose.backward("dw is flipped", "E54")(
 conv2d_transpose.backward("rows and columns of dw are exchanged", "E53")(
     _transpose_backward_with(dw_line=lambda patch, x: np.einsum(_PATCH_BY_X, patch, x).transpose(1, 0, 2, 3))
 )
-# The batch axis was indexed away.
+# An index has removed the batch axis.
 conv2d_transpose.backward("dw of the first sample only", "E64")(
     _transpose_backward_with(dw_line=lambda patch, x: np.einsum(_PATCH_BY_X, patch[:1], x[:1]))
 )
-# `dw = ...` in the loop: each position erases the one before.
+# `dw = ...` in the loop: each position overwrites the one before.
 conv2d_transpose.backward("dw of the last position only", "E66", "E50")(_transpose_backward_with(add=False))
 # All padding at the far side: every patch is read `pad` too far up and left.
 conv2d_transpose.backward("dy is put back at the wrong corner", "E55")(
@@ -666,15 +668,15 @@ conv2d_transpose.backward("db is a mean", "E57", "E51")(
 conv2d_transpose.backward("db is averaged over the batch", "E57", "E51")(
     _transpose_backward_with(db_line=lambda dy: dy.sum(axis=(1, 2)).mean(axis=0))
 )
-# One row for each sample is left.
+# One row for each sample remains.
 conv2d_transpose.backward("db is summed over pixels only", "E13", "E57")(
     _transpose_backward_with(db_line=lambda dy: dy.sum(axis=(1, 2)))
 )
-# dy[0] for dy.
+# dy[0] in place of dy.
 conv2d_transpose.backward("the first sample's db", "E64")(
     _transpose_backward_with(db_line=lambda dy: dy[0].sum(axis=(0, 1)))
 )
-# A factor from the loss that has no business here.
+# This factor belongs to the loss.
 conv2d_transpose.backward("dx is half as large", "E51")(
     _transpose_backward_with(dx_line=lambda patch, w: 0.5 * np.einsum(_PATCH_BY_TRANSPOSED, patch, w))
 )
@@ -689,7 +691,7 @@ def _(dy: Any, cache: Any) -> Any:
 
 @conv2d_transpose.backward("the last row and column of dx are never computed", "E65")
 def _(dy: Any, cache: Any) -> Any:
-    """Afraid of the border, the loops stop one short."""
+    """The loops leave out the border."""
     x, w, stride, pad = cache
     K = w.shape[0]
     dfull = _padded(dy, pad)
@@ -705,7 +707,7 @@ def _(dy: Any, cache: Any) -> Any:
 
 @conv2d_transpose.backward("dx is scattered as in forward", "E10", "E13")
 def _(dy: Any, cache: Any) -> Any:
-    """Backward applies the transposed convolution once more, where the convolution belongs."""
+    """Backward applies the transposed convolution once more in place of the convolution."""
     _x, w, stride, pad = cache
     _dx, dw, db = _transpose_backward(dy, cache)
     dx, _cache = _transpose_forward(dy, w, np.zeros_like(db), stride, pad)
@@ -714,7 +716,7 @@ def _(dy: Any, cache: Any) -> Any:
 
 @conv2d_transpose.backward("gradients in float64", "E14")
 def _(dy: Any, cache: Any) -> Any:
-    """``np.zeros(x.shape)`` has lost the dtype."""
+    """``np.zeros(x.shape)`` has the wrong dtype."""
     x, w, stride, pad = cache
     K = w.shape[0]
     dfull = _padded(dy, pad)
@@ -826,7 +828,7 @@ def _() -> Any:
 
 @conv2d_transpose_nchw.backward("NCHW, the kernel is flipped in dx", "E54")
 def _(dy: Any, cache: Any) -> Any:
-    """Once round too often."""
+    """The kernel is flipped once too often."""
     x, w, stride, pad = cache
     columns = _nchw_columns(dy, w.shape[2], stride, pad)
     dx = np.einsum("nhwopq,copq->nchw", columns, w[:, :, ::-1, ::-1])

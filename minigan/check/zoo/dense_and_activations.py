@@ -43,13 +43,13 @@ def _(x: Any, w: Any, b: Any) -> Any:
 
 @dense.forward("w.T where w belongs", "E10")
 def _(x: Any, w: Any, b: Any) -> Any:
-    """PyTorch's order of the weights; runs only where C == O."""
+    """PyTorch's order of the weights; runs only if C == O."""
     return x @ w.T + b, (x, w)
 
 
 @dense.forward("the batch is multiplied sample by sample into a float64 array", "E14")
 def _(x: Any, w: Any, b: Any) -> Any:
-    """``np.zeros`` makes float64 unless told otherwise."""
+    """``np.zeros`` without a dtype makes float64."""
     y = np.zeros((x.shape[0], w.shape[1]))
     for n in range(len(x)):
         y[n] = x[n] @ w + b
@@ -79,7 +79,7 @@ def _(x: Any, w: Any, b: Any) -> Any:
 
 @dense.backward("dw is transposed", "E13", "E53")
 def _(dy: Any, cache: Any) -> Any:
-    """(O, C) where (C, O) belongs."""
+    """(O, C) in place of (C, O)."""
     x, w = cache
     return dy @ w.T, dy.T @ x, dy.sum(axis=0)
 
@@ -107,7 +107,7 @@ def _(dy: Any, cache: Any) -> Any:
 
 @dense.backward("db is averaged over the batch", "E57", "E51")
 def _(dy: Any, cache: Any) -> Any:
-    """``mean`` where ``sum`` belongs."""
+    """``mean`` in place of ``sum``."""
     x, w = cache
     return dy @ w.T, x.T @ dy, dy.mean(axis=0)
 
@@ -165,7 +165,7 @@ def _(dy: Any, cache: Any) -> Any:
 
 @dense.backward("dx stays zero", "E52")
 def _(dy: Any, cache: Any) -> Any:
-    """The loop variable is rebound, the array never written."""
+    """The loop variable is assigned, the array never written."""
     x, w = cache
     dx = np.zeros_like(x)
     for row, dy_row in zip(dx, dy, strict=True):
@@ -175,7 +175,7 @@ def _(dy: Any, cache: Any) -> Any:
 
 @dense.backward("dw points the wrong way", "E51")
 def _(dy: Any, cache: Any) -> Any:
-    """The minus of gradient descent belongs into the optimizer."""
+    """The minus of gradient descent belongs in the optimizer."""
     x, w = cache
     return dy @ w.T, -(x.T @ dy), dy.sum(axis=0)
 
@@ -205,7 +205,7 @@ def _(dy: Any, cache: Any) -> Any:
 
 @dense.pair("backward empties the cache", "E24")
 def _() -> Any:
-    """``pop`` takes the arrays out: no second backward."""
+    """``pop`` removes the arrays, so that a second backward fails."""
 
     def forward(x: Any, w: Any, b: Any) -> Any:
         return x @ w + b, [x, w]
@@ -219,7 +219,7 @@ def _() -> Any:
 
 @dense.pair("backward reads what the latest forward left behind", "E25")
 def _() -> Any:
-    """Like ``self.x = x`` in a layer: two forwards before a backward, and x is the wrong one."""
+    """Like ``self.x = x`` in a layer: after two forwards, backward finds the x of the second one only."""
     latest: dict[str, Any] = {}
 
     def forward(x: Any, w: Any, b: Any) -> Any:
@@ -321,13 +321,13 @@ relu = Shelf("relu", _relu_forward, _relu_backward)
 
 @relu.forward("the wrong side is cut off", "E3A")
 def _(x: Any) -> Any:
-    """``minimum`` where ``maximum`` belongs."""
+    """``minimum`` in place of ``maximum``."""
     return np.minimum(x, 0), x
 
 
 @relu.forward("the absolute value", "E3B")
 def _(x: Any) -> Any:
-    """Negative values are turned round, not cut off."""
+    """Negative values get the other sign instead of becoming 0."""
     return np.abs(x), x
 
 
@@ -339,7 +339,7 @@ def _(x: Any) -> Any:
 
 @relu.forward("x is changed in place", "E20")
 def _(x: Any) -> Any:
-    """Saves memory, and destroys the caller's x."""
+    """Saves memory, but changes the caller's x."""
     x[x < 0] = 0
     return x.copy(), x.copy()
 
@@ -353,7 +353,7 @@ def _(x: Any) -> Any:
 
 @relu.backward("the mask is that of dy", "E41", "E63")
 def _(dy: Any, cache: Any) -> Any:
-    """The kink is where x changes its sign, not dy."""
+    """The mask belongs to the sign of x, not of dy."""
     return dy * (dy > 0)
 
 
@@ -365,7 +365,7 @@ def _(dy: Any, cache: Any) -> Any:
 
 @relu.backward("the mask is on the wrong side", "E63")
 def _(dy: Any, cache: Any) -> Any:
-    """``<`` where ``>`` belongs."""
+    """``<`` in place of ``>``."""
     return dy * (cache < 0)
 
 
@@ -377,7 +377,7 @@ def _(dy: Any, cache: Any) -> Any:
 
 @relu.backward("multiplied by x", "E63")
 def _(dy: Any, cache: Any) -> Any:
-    """The value of the function where its derivative belongs."""
+    """The value of the function in place of its derivative."""
     return dy * np.maximum(cache, 0)
 
 
@@ -390,7 +390,7 @@ def _(dy: Any, cache: Any) -> Any:
 
 @relu.pair("dx is the cached mask itself", "E24", "E22")
 def _() -> Any:
-    """The mask serves as the buffer for dx: after one backward it is no mask any more."""
+    """The mask is used as the array for dx, and is then no mask any more."""
 
     def forward(x: Any) -> Any:
         mask = (x > 0).astype(x.dtype)
@@ -469,13 +469,13 @@ def _(x: Any, alpha: float = 0.2) -> Any:
 
 @leaky_relu.forward("the negative side is turned up", "E3A")
 def _(x: Any, alpha: float = 0.2) -> Any:
-    """A minus too many: y is never negative."""
+    """One minus too many: y is never negative."""
     return np.where(x > 0, x, -alpha * x), (x, alpha)
 
 
 @leaky_relu.forward("an ordinary ReLU", "E3B")
 def _(x: Any, alpha: float = 0.2) -> Any:
-    """Never looks at alpha."""
+    """The argument alpha is never used."""
     return np.maximum(x, 0), (x, alpha)
 
 
@@ -507,7 +507,7 @@ def _(dy: Any, cache: Any) -> Any:
 
 @leaky_relu.backward("the sign of dy decides", "E41", "E63")
 def _(dy: Any, cache: Any) -> Any:
-    """``maximum(dy, alpha*dy)``: forward's formula with dy for x."""
+    """``maximum(dy, alpha*dy)``: forward's formula with dy in place of x."""
     _x, alpha = cache
     return np.maximum(dy, alpha * dy)
 
@@ -555,7 +555,7 @@ def _(x: Any) -> Any:
 
 @tanh.forward("a sigmoid", "E3B")
 def _(x: Any) -> Any:
-    """In (0, 1) where (-1, 1) belongs."""
+    """Values in (0, 1) instead of (-1, 1)."""
     y = 1 / (1 + np.exp(-x))
     return y, np.tanh(x)
 
@@ -569,7 +569,7 @@ def _(x: Any) -> Any:
 
 @tanh.pair("the derivative uses x where y belongs", "E63")
 def _() -> Any:
-    """``1 - x^2``: forward keeps x, backward takes it for y."""
+    """``1 - x^2``: forward keeps x, backward uses it as y."""
 
     def backward(dy: Any, cache: Any) -> Any:
         x = cache
@@ -674,14 +674,14 @@ def _(x: Any) -> Any:
 
 @sigmoid.forward("the sign in the exponent", "E3A")
 def _(x: Any) -> Any:
-    """``exp(x)`` where ``exp(-x)`` belongs: the curve falls."""
+    """``exp(x)`` in place of ``exp(-x)``: the curve falls."""
     y = _stable_sigmoid(-x)
     return y, y
 
 
 @sigmoid.forward("a tanh", "E3B")
 def _(x: Any) -> Any:
-    """In (-1, 1) where (0, 1) belongs."""
+    """Values in (-1, 1) instead of (0, 1)."""
     return np.tanh(x), _stable_sigmoid(x)
 
 
@@ -699,7 +699,7 @@ def _(dy: Any, cache: Any) -> Any:
 
 @sigmoid.pair("the derivative uses x where y belongs", "E63")
 def _() -> Any:
-    """``x * (1 - x)``: forward keeps x, backward takes it for y."""
+    """``x * (1 - x)``: forward keeps x, backward uses it as y."""
 
     def backward(dy: Any, cache: Any) -> Any:
         x = cache
@@ -722,7 +722,7 @@ def _(dy: Any, cache: Any) -> Any:
 
 @sigmoid.backward("dy is squared", "E41")
 def _(dy: Any, cache: Any) -> Any:
-    """Multiplied in twice, once in each line."""
+    """The factor comes twice, once in each line."""
     slope = dy * (1 - cache)
     return dy * cache * slope
 
@@ -799,14 +799,14 @@ def _(dy: Any, cache: Any) -> Any:
 
 @flatten.backward("rows and columns are exchanged", "E53")
 def _(dy: Any, cache: Any) -> Any:
-    """The shape is right, the picture is scrambled."""
+    """The shape is right, the pixels are in the wrong places."""
     N, H, W, C = cache
     return dy.reshape(N, W, H, C).transpose(0, 2, 1, 3).copy()
 
 
 @flatten.backward("the shape is (N, W, H, C)", "E13", "E53")
 def _(dy: Any, cache: Any) -> Any:
-    """Not seen as long as pictures are square."""
+    """Not seen as long as images are square."""
     N, H, W, C = cache
     return dy.reshape(N, W, H, C).copy()
 
@@ -819,7 +819,7 @@ def _(dy: Any, cache: Any) -> Any:
 
 @flatten.pair("the shape of the latest x is used", "E25", "E10")
 def _() -> Any:
-    """Fails as soon as two shapes are on their way at once."""
+    """Fails as soon as two forwards with different shapes come before a backward."""
     latest: list[Any] = [None]
 
     def forward(x: Any) -> Any:
@@ -933,7 +933,7 @@ def _(z: Any, target: Any) -> Any:
 
 @bce.forward("the target is exchanged for its opposite", "E3B", "E3A")
 def _(z: Any, target: Any) -> Any:
-    """Real and fake are mixed up: ``+`` where ``-`` belongs, and a min for the max."""
+    """Real and fake are exchanged: ``+`` in place of ``-``, and min in place of max."""
     loss = z * target - np.minimum(z, 0) + np.log1p(np.exp(-abs(z)))
     return loss.mean(), (z, target)
 

@@ -1,7 +1,8 @@
 """How good the checker is: every bug of the zoo through the engine, and the score as a table.
 
-*Caught* means that the checker says something is wrong; *named* that it also says what (its code is one of those that a
-person would have given). *False alarms* are right implementations, written in another way, that it finds fault with.
+A bug is *caught* if the checker says that something is wrong, and *named* if the checker also says what is wrong: its
+code is one of those that a person would give. A *false alarm* is a right implementation, written in another way, in
+which the checker finds a fault.
 """
 
 from __future__ import annotations

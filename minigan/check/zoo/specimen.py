@@ -22,7 +22,7 @@ class Specimen:
     functions : dict of str to callable
         All functions of the exercise under the names a student's file gives them.
     codes : tuple of str
-        The codes that name the mistake, the best first; empty for a right implementation.
+        Codes that name the mistake, the best one first; empty for a right implementation.
     layout : str
         "NHWC" or "NCHW".
     """
@@ -38,13 +38,13 @@ class Shelf:
     """The specimens of one exercise.
 
     Every method is a decorator. It takes the name of the specimen and the codes that name the mistake; without codes
-    the specimen is a right one. What a specimen does not replace is the plain version.
+    the specimen is right. The functions that a specimen does not replace are the plain ones.
 
     Parameters
     ----------
     exercise : str
     plain : callable
-        The plain version: of forward and backward, or the one function of an exercise that has only one.
+        Right versions of forward and backward, or of the only function of the exercise.
     layout : str
 
     Attributes
@@ -69,7 +69,7 @@ class Shelf:
         return lambda make: self._add(name, codes, dict(zip(("forward", "backward"), make(), strict=True)))
 
     def step(self, name: str, *codes: str) -> Function:
-        """Decorate the one function of an exercise that has only one; its name is completed to the exercise's."""
+        """Decorate the function of an exercise that has only one."""
         return lambda function: self._add(name, codes, {"": function})
 
     def _add(self, name: str, codes: tuple[str, ...], parts: dict[str, Function]) -> Any:

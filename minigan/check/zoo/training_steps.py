@@ -1,6 +1,6 @@
 """Specimens of the two training steps, on minigan's own networks and optimizers.
 
-The loss is minigan's; all that can go wrong here is who learns what, from which gradient, in which mode.
+The loss is minigan's. What can go wrong here is which network learns, from which gradient, and in which mode.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ discriminator = Shelf("discriminator_step", _discriminator_step)
 
 @discriminator.step("the labels are turned round", "E83")
 def _(D: Any, optimizer: Any, x: Any, labels: Any) -> Any:
-    """``1 - labels``: D learns to take fakes for real."""
+    """``1 - labels``: D learns to call fakes real."""
     return _discriminator_step(D, optimizer, x, 1 - labels)
 
 
 @discriminator.step("the labels are all ones", "E83")
 def _(D: Any, optimizer: Any, x: Any, labels: Any) -> Any:
-    """Written for the real batch, and used for the fakes too."""
+    """Written for the real batch, and called for the fakes too."""
     return _discriminator_step(D, optimizer, x, np.ones_like(labels))
 
 
@@ -95,7 +95,7 @@ def _(D: Any, optimizer: Any, x: Any, labels: Any) -> Any:
 
 @discriminator.step("the update uses the last step's gradients", "E85", "E81")
 def _(D: Any, optimizer: Any, x: Any, labels: Any) -> Any:
-    """The update comes first, with what the step before left behind."""
+    """The update comes first, with the gradients of the step before."""
     optimizer.step(D.grads())
     logits, caches = D.forward(x, training=True)
     loss, dlogits = _bce(logits, labels)
@@ -117,7 +117,7 @@ def _(D: Any, optimizer: Any, x: Any, labels: Any) -> Any:
 
 @discriminator.step("the moving statistics stand still", "E84")
 def _(D: Any, optimizer: Any, x: Any, labels: Any) -> Any:
-    """``update_stats=False`` belongs into the generator's step."""
+    """``update_stats=False`` belongs in the generator's step."""
     logits, caches = D.forward(x, training=True, update_stats=False)
     loss, dlogits = _bce(logits, labels)
     D.zero_grads()
@@ -128,14 +128,14 @@ def _(D: Any, optimizer: Any, x: Any, labels: Any) -> Any:
 
 @discriminator.step("D runs twice", "E84")
 def _(D: Any, optimizer: Any, x: Any, labels: Any) -> Any:
-    """Once to look at the logits, once to learn: the moving statistics move twice."""
+    """Forward runs once for the logits and once to learn: the moving statistics move twice."""
     D.forward(x, training=True)
     return _discriminator_step(D, optimizer, x, labels)
 
 
 @discriminator.step("the loss after the update", "E87", "E84")
 def _(D: Any, optimizer: Any, x: Any, labels: Any) -> Any:
-    """Looks better than it was."""
+    """The loss after the update is smaller than the loss that was learnt from."""
     _discriminator_step(D, optimizer, x, labels)
     logits, _caches = D.forward(x, training=True, update_stats=False)
     return _bce(logits, labels)[0]
@@ -249,7 +249,7 @@ generator = Shelf("generator_step", _generator_step)
 
 @generator.step("the labels of fakes", "E83")
 def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
-    """``1 - labels``: G learns to be found out."""
+    """``1 - labels``: G learns to make images that D calls fake."""
     return _generator_step(G, D, optimizer, noise, 1 - labels)
 
 
@@ -261,7 +261,7 @@ def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
 
 @generator.step("the minimax loss, which saturates", "E83", "E88", "E87")
 def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
-    """G maximises the loss of D with the labels of fakes: hardly a gradient while D is sure."""
+    """G maximises the loss of D with the labels of fakes: the gradient is tiny while D is sure."""
     fakes, g_caches = G.forward(noise, training=True)
     logits, d_caches = D.forward(fakes, training=True, update_stats=False)
     loss, dlogits = _bce(logits, 1 - labels)
@@ -274,7 +274,7 @@ def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
 
 @generator.step("the gradient points uphill", "E88")
 def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
-    """The generator maximises, says the paper; not this loss."""
+    """The paper's generator maximises, but another loss than this one."""
     fakes, g_caches = G.forward(noise, training=True)
     logits, d_caches = D.forward(fakes, training=True, update_stats=False)
     loss, dlogits = _bce(logits, labels)
@@ -313,7 +313,7 @@ def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
 
 @generator.step("G in inference mode", "E86", "E84")
 def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
-    """As for the fakes that D is shown; here G has to learn."""
+    """As in D's step, where G makes the fakes; but here G has to learn."""
     fakes, g_caches = G.forward(noise, training=False)
     logits, d_caches = D.forward(fakes, training=True, update_stats=False)
     loss, dlogits = _bce(logits, labels)
@@ -352,14 +352,14 @@ def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
 
 @generator.step("G runs twice", "E84")
 def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
-    """Once for the pictures, once for the caches: the moving statistics move twice."""
+    """Forward runs once for the images and once for the caches: the moving statistics move twice."""
     G.forward(noise, training=True)
     return _generator_step(G, D, optimizer, noise, labels)
 
 
-@generator.step("pictures of one mode, caches of another", "E86")
+@generator.step("images of one mode, caches of another", "E86")
 def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
-    """D judges ``predict``'s pictures, but backward goes through those of training."""
+    """D gets the images of ``predict``, but backward runs with the caches of another forward."""
     _fakes, g_caches = G.forward(noise, training=True)
     logits, d_caches = D.forward(G.predict(noise), training=True, update_stats=False)
     loss, dlogits = _bce(logits, labels)
@@ -384,7 +384,7 @@ def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
 
 @generator.step("zero_grads of the wrong network", "E85", "E82")
 def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
-    """D's gradients are cleared, G's pile up."""
+    """D's gradients are set to 0, G's add up."""
     fakes, g_caches = G.forward(noise, training=True)
     logits, d_caches = D.forward(fakes, training=True, update_stats=False)
     loss, dlogits = _bce(logits, labels)
@@ -397,7 +397,7 @@ def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
 
 @generator.step("D collects gradients too, which D's own step clears")
 def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
-    """Without ``param_grads=False`` D's gradients are computed for nothing; no harm is done."""
+    """Without ``param_grads=False`` D's gradients are computed but not used; the result is the same."""
     fakes, g_caches = G.forward(noise, training=True)
     logits, d_caches = D.forward(fakes, training=True, update_stats=False)
     loss, dlogits = _bce(logits, labels)
@@ -410,7 +410,7 @@ def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
 
 @generator.step("D learns too", "E82")
 def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
-    """D helps G instead of resisting."""
+    """D learns to help G."""
     fakes, g_caches = G.forward(noise, training=True)
     logits, d_caches = D.forward(fakes, training=True, update_stats=False)
     loss, dlogits = _bce(logits, labels)
@@ -427,7 +427,7 @@ def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
 
 @generator.step("the update with D's gradients", "E10", "E81")
 def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
-    """G's optimizer does not know what to do with them."""
+    """G's optimizer gets D's gradients, whose names and shapes do not fit."""
     fakes, _g_caches = G.forward(noise, training=True)
     logits, d_caches = D.forward(fakes, training=True, update_stats=False)
     loss, dlogits = _bce(logits, labels)
@@ -439,7 +439,7 @@ def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
 
 @generator.step("D's input gradient is not asked for", "E10")
 def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
-    """``input_grad=True`` is forgotten: None goes back into G."""
+    """``input_grad=True`` is forgotten: G.backward gets None."""
     fakes, g_caches = G.forward(noise, training=True)
     logits, d_caches = D.forward(fakes, training=True, update_stats=False)
     loss, dlogits = _bce(logits, labels)
@@ -477,16 +477,16 @@ def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
 
 @generator.step("the loss after the update", "E87")
 def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
-    """Looks better than it was."""
+    """The loss after the update is smaller than the loss that was learnt from."""
     _generator_step(G, D, optimizer, noise, labels)
     fakes, _ = G.forward(noise, training=True, update_stats=False)
     logits, _ = D.forward(fakes, training=True, update_stats=False)
     return _bce(logits, labels)[0]
 
 
-@generator.step("the pictures are returned", "E11", "E13")
+@generator.step("the images are returned", "E11", "E13")
 def _(G: Any, D: Any, optimizer: Any, noise: Any, labels: Any) -> Any:
-    """The loss is asked for."""
+    """The exercise asks for the loss."""
     loss = _generator_step(G, D, optimizer, noise, labels)
     return loss, G.predict(noise)
 

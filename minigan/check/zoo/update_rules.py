@@ -20,7 +20,7 @@ sgd = Shelf("sgd", _sgd_step)
 
 @sgd.step("uphill", "E71")
 def _(p: Any, g: Any, lr: Any) -> Any:
-    """The gradient points where the loss grows."""
+    """The gradient points in the direction in which the loss grows."""
     return p + lr * g
 
 
@@ -51,7 +51,7 @@ def _(p: Any, g: Any, lr: Any) -> Any:
 
 @sgd.step("the learning rate shrinks p too", "E70")
 def _(p: Any, g: Any, lr: Any) -> Any:
-    """``(1 - lr) * p``: weight decay that nobody asked for."""
+    """``(1 - lr) * p``: weight decay, which the exercise does not ask for."""
     return (1 - lr) * p - lr * g
 
 
@@ -98,14 +98,14 @@ momentum = Shelf("momentum", _momentum_step)
 
 @momentum.step("uphill", "E71")
 def _(p: Any, g: Any, v: Any, lr: Any, beta: float = 0.9) -> Any:
-    """``+`` where ``-`` belongs."""
+    """``+`` in place of ``-``."""
     v = beta * v + g
     return p + lr * v, v
 
 
 @momentum.step("1 - beta in front of g", "E74")
 def _(p: Any, g: Any, v: Any, lr: Any, beta: float = 0.9) -> Any:
-    """An average, where this exercise wants a sum."""
+    """An average; this exercise asks for a sum."""
     v = beta * v + (1 - beta) * g
     return p - lr * v, v
 
@@ -119,7 +119,7 @@ def _(p: Any, g: Any, v: Any, lr: Any, beta: float = 0.9) -> Any:
 
 @momentum.step("beta in front of g", "E74")
 def _(p: Any, g: Any, v: Any, lr: Any, beta: float = 0.9) -> Any:
-    """The wrong one of the two is damped."""
+    """The factor beta is at g in place of v."""
     v = v + beta * g
     return p - lr * v, v
 
@@ -162,7 +162,7 @@ def _(p: Any, g: Any, v: Any, lr: Any, beta: float = 0.9) -> Any:
 
 @momentum.step("the old v is returned", "E78")
 def _(p: Any, g: Any, v: Any, lr: Any, beta: float = 0.9) -> Any:
-    """The new one has another name and is lost."""
+    """The new v has another name and is lost."""
     velocity = beta * v + g
     return p - lr * velocity, v.copy()
 
@@ -176,7 +176,7 @@ def _(p: Any, g: Any, v: Any, lr: Any, beta: float = 0.9) -> Any:
 
 @momentum.step("v, p: the order is wrong", "E78", "E67")
 def _(p: Any, g: Any, v: Any, lr: Any, beta: float = 0.9) -> Any:
-    """Both have the same shape, so nothing complains."""
+    """Both have the same shape, so no error is raised."""
     v = beta * v + g
     return v, p - lr * v
 
@@ -191,7 +191,7 @@ def _(p: Any, g: Any, v: Any, lr: Any, beta: float = 0.9) -> Any:
 
 @momentum.step("Nesterov's look ahead", "E70")
 def _(p: Any, g: Any, v: Any, lr: Any, beta: float = 0.9) -> Any:
-    """The next exercise of other courses."""
+    """Nesterov's momentum, another method."""
     v = beta * v + g
     return p - lr * (g + beta * v), v
 
@@ -228,11 +228,11 @@ adam.step("no bias correction", "E72")(_adam_step_with(rate=lambda lr, t, b1, b2
 adam.step("bias correction of v only", "E72")(_adam_step_with(rate=lambda lr, t, b1, b2: lr * math.sqrt(1 - b2**t)))
 # The other half.
 adam.step("bias correction of m only", "E72")(_adam_step_with(rate=lambda lr, t, b1, b2: lr / (1 - b1**t)))
-# v's correction belongs under the root, as v does.
+# The correction of v belongs under the root, like v itself.
 adam.step("no root in the bias correction", "E72", "E76")(
     _adam_step_with(rate=lambda lr, t, b1, b2: lr * (1 - b2**t) / (1 - b1**t))
 )
-# Multiplied where it has to be divided, and the reverse.
+# A product in place of a division, and the reverse.
 adam.step("the bias correction upside down", "E72")(
     _adam_step_with(rate=lambda lr, t, b1, b2: lr * (1 - b1**t) / math.sqrt(1 - b2**t))
 )
@@ -244,11 +244,11 @@ adam.step("t counts from 2", "E75", "E72")(
 adam.step("t counts from 0", "E75", "E10", "E15")(
     _adam_step_with(rate=lambda lr, t, b1, b2: lr * math.sqrt(1 - b2 ** (t - 1)) / (1 - b1 ** (t - 1)))
 )
-# beta * t where beta ** t belongs.
+# beta * t in place of beta ** t.
 adam.step("beta times t", "E72", "E10")(
     _adam_step_with(rate=lambda lr, t, b1, b2: lr * math.sqrt(abs(1 - b2 * t)) / (1 - b1 * t + 1e-12))
 )
-# The correction alone is taken for the rate.
+# The correction alone is used as the rate.
 adam.step("the learning rate is forgotten", "E77")(
     _adam_step_with(rate=lambda lr, t, b1, b2: math.sqrt(1 - b2**t) / (1 - b1**t))
 )
@@ -268,11 +268,11 @@ adam.step("no square in v", "E76", "E15")(_adam_step_with(v_line=lambda v, g, b:
 adam.step("the magnitude of g for its square", "E76")(
     _adam_step_with(v_line=lambda v, g, b: b * v + (1 - b) * np.abs(g))
 )
-# * where / belongs.
+# * in place of /.
 adam.step("m multiplies v's root", "E70", "E76")(_adam_step_with(step=lambda m, v, eps: m * (np.sqrt(v) + eps)))
-# A minus too many.
+# One minus too many.
 adam.step("uphill", "E71")(_adam_step_with(step=lambda m, v, eps: -m / (np.sqrt(v) + eps)))
-# The past counts little, the present much.
+# Old gradients count little, the new one much.
 adam.step("beta and 1 - beta are exchanged in m", "E74")(_adam_step_with(m_line=lambda m, g, b: (1 - b) * m + b * g))
 # The same in v.
 adam.step("beta and 1 - beta are exchanged in v", "E74")(_adam_step_with(v_line=lambda v, g, b: (1 - b) * v + b * g**2))
@@ -284,13 +284,13 @@ adam.step("1 - beta is forgotten in v", "E74")(_adam_step_with(v_line=lambda v, 
 
 @adam.step("beta1 and beta2 are exchanged", "E74")
 def _(p: Any, g: Any, m: Any, v: Any, t: Any, lr: Any, beta1: Any, beta2: Any, eps: Any) -> Any:
-    """Now m remembers long and v shortly."""
+    """Now m has the long memory and v the short one."""
     return _adam_step(p, g, m, v, t, lr, beta2, beta1, eps)
 
 
 @adam.step("eps inside the bias correction", "E73")
 def _(p: Any, g: Any, m: Any, v: Any, t: Any, lr: Any, beta1: Any, beta2: Any, eps: Any) -> Any:
-    """The paper's algorithm 1, where eps meets the corrected v: not the order the exercise asks for."""
+    """The paper's algorithm 1, where eps is added to the corrected v; the exercise asks for another order."""
     m = beta1 * m + (1 - beta1) * g
     v = beta2 * v + (1 - beta2) * g**2
     return p - lr * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + eps), m, v
@@ -298,7 +298,7 @@ def _(p: Any, g: Any, m: Any, v: Any, t: Any, lr: Any, beta1: Any, beta2: Any, e
 
 @adam.step("the corrected moments are returned", "E78")
 def _(p: Any, g: Any, m: Any, v: Any, t: Any, lr: Any, beta1: Any, beta2: Any, eps: Any) -> Any:
-    """They get the names of the moments, and are corrected again at every later step."""
+    """The corrected moments are returned as the moments, and are corrected again at every later step."""
     m = beta1 * m + (1 - beta1) * g
     v = beta2 * v + (1 - beta2) * g**2
     rate = lr * math.sqrt(1 - beta2**t) / (1 - beta1**t)
@@ -332,7 +332,7 @@ def _(p: Any, g: Any, m: Any, v: Any, t: Any, lr: Any, beta1: Any, beta2: Any, e
 
 @adam.step("p, v, m: the order is wrong", "E78", "E67")
 def _(p: Any, g: Any, m: Any, v: Any, t: Any, lr: Any, beta1: Any, beta2: Any, eps: Any) -> Any:
-    """All have the same shape, so nothing complains."""
+    """All have the same shape, so no error is raised."""
     p, m, v = _adam_step(p, g, m, v, t, lr, beta1, beta2, eps)
     return p, v, m
 

@@ -7,7 +7,7 @@ face number 4711 can be drawn again on any machine, and no data have to be shipp
 which kinds of face a generator has learned.
 
 A face is painted from back to front: background, back hair, body, face, eyes, front hair, ornaments. `hair` and
-`parts` say what each of these looks like; `painter` has the brushes. The canvas is four times too large in both
+`face_parts` say what each of these looks like; `painter` has the brushes. The canvas is four times too large in both
 directions; averaging 4x4 pixels at the end gives soft edges. Light falls from the upper left.
 
 >>> image, factors = draw_face(7)
@@ -23,10 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from minigan.data.drawn.factors import FaceFactors
-from minigan.data.drawn.hair import BANGS, HAIR_COLOURS, HAIRS, back_hair, front_hair, front_outline
-from minigan.data.drawn.painter import WHITE, Painter, Sketch, Tones, scaled, skin_tones, tones
-from minigan.data.drawn.parts import (
+from minigan.data.drawn.face_parts import (
     ACCESSORIES,
     BACKGROUNDS,
     BROWS,
@@ -44,6 +41,9 @@ from minigan.data.drawn.parts import (
     eyes,
     face,
 )
+from minigan.data.drawn.factors import FaceFactors
+from minigan.data.drawn.hair import BANGS, HAIR_COLOURS, HAIRS, back_hair, front_hair, front_outline
+from minigan.data.drawn.painter import WHITE, Painter, Sketch, Tones, scaled, skin_tones, tones
 from minigan.nn.rng import MAX_SEED, MAX_STEP, stream
 
 FACES_VERSION = 1

@@ -27,10 +27,10 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from minigan.data.drawn.face_parts import SKINS
 from minigan.data.drawn.face_set import open_drawn_faces
 from minigan.data.drawn.faces import FACTOR_PROBABILITIES, FACTOR_VALUES, face_factors, hair_tones
 from minigan.data.drawn.painter import skin_tones
-from minigan.data.drawn.parts import SKINS
 
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

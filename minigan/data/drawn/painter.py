@@ -1,7 +1,7 @@
 """How the drawn faces are drawn: colours in four tones, curves, and a painter that places them on a canvas.
 
 All shapes of a face use one coordinate system, the *sheet*: y runs down from 0 to 1 and x to the right from -0.5 to
-0.5, with the nose at x = 0. `hair` and `parts` describe what a face looks like, as points on the sheet, written like
+0.5, with the nose at x = 0. `hair` and `face_parts` describe what a face looks like, as points on the sheet, like
 those of an SVG polygon (`"0,0.1 0.2,0.15"`). The functions here turn these points into curves and strokes, and into
 pixels of a Pillow image.
 """

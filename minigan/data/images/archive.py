@@ -26,9 +26,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
-from minigan.data.cache import printable
 from minigan.data.images.decode import MAX_BYTES, system_reason
 from minigan.data.images.image_folder import is_ignored
+from minigan.data.printable_text import printable
 from minigan.system.errors import UserError
 
 MAX_RATIO = 100

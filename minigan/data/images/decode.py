@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from minigan.data.cache import printable
+from minigan.data.printable_text import printable
 
 MAX_PIXELS = 64_000_000
 """Larger images are not decoded: one of this size can take three quarters of a gigabyte until it is a small square."""

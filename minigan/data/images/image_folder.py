@@ -26,7 +26,6 @@ import PIL
 from tqdm import tqdm
 
 from minigan.data import cache
-from minigan.data.cache import printable
 from minigan.data.image_set import ImageSet, Skipped, in_order
 from minigan.data.images.decode import (
     Failure,
@@ -37,6 +36,7 @@ from minigan.data.images.decode import (
     system_reason,
     without_warnings,
 )
+from minigan.data.printable_text import printable
 from minigan.system.errors import UserError
 
 FORMAT_VERSION = 1

@@ -1,1 +1,1 @@
-"""From a folder or an archive of drawings to square faces to train on, with a report on what was dropped and why."""
+"""Makes square faces to train on from a folder or an archive of drawings, and reports what was dropped and why."""

@@ -1,8 +1,8 @@
-"""What a data set says about itself: its data card, the same facts for programs, and words of caution.
+"""The data card of a prepared data set (DATACARD.md), the same facts for programs (report.json), and warnings.
 
-A data card tells whoever gets the pictures what they are, where they come from, what was done to them, and what to be
-careful about. The program can state what it did and counted. What only the user knows, above all whose drawings
-these are and what they may be used for, is left open in a way that is easily seen.
+A data card tells people who receive the images what they show, where they come from, what was done to them, and what to
+be careful about. The program can say what it did and counted (`Facts`, `minigan.data.prepare.tally`). Only the user
+knows whose drawings these are and what they may be used for; the card has clearly marked gaps for that.
 """
 
 from __future__ import annotations
@@ -12,44 +12,44 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from minigan.data.cache import printable
 from minigan.data.images.near_duplicates import MAX_BITS, MAX_COLOUR_DIFFERENCE
 from minigan.data.prepare.prepared_file import Settings
 from minigan.data.prepare.tally import KINDS, SIDES, Tally
+from minigan.data.printable_text import printable
 from minigan.pages.html import plural
 
 FEW_IMAGES = 2_000
-"""Below this many pictures a generator tends to remember rather than to learn."""
+"""With fewer images, a generator tends to learn the images by heart."""
 
 TO_FILL_IN = "**(fill in)**"
 
 FORMAT_VERSION = 1
-"""Of report.json."""
+"""Version of the format of report.json."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """How a data set came about.
+    """How a data set was made.
 
     Attributes
     ----------
     name : str
-        Of the data set: its folder's.
+        Name of the data set, which is that of its folder.
     source : str
-        As the user named it.
+        Its path, as the user wrote it.
     is_archive : bool
     settings : Settings
     cascade : str
-        Name of the cascade file, empty if nobody looked for faces.
+        Name of the cascade file, empty if no faces were searched for.
     cascade_sha256 : str
-        Of its text, empty likewise.
+        SHA-256 of the cascade's text, or empty.
     command : str
-        The command line, to be typed again.
+        The command line, in a form that can be typed again.
     started : datetime
     seconds : float
         How long it took.
     versions : dict of str to str
-        Of the packages that had a part in it.
+        Versions of the packages that the result may depend on.
     """
 
     name: str
@@ -65,12 +65,12 @@ class Facts:
 
     @property
     def looks_for_faces(self) -> bool:
-        """Whether there was a detector."""
+        """Whether a detector searched for faces."""
         return bool(self.cascade)
 
 
 def steps(settings: Settings, looks_for_faces: bool) -> list[str]:
-    """What was done to each picture, in order, in plain words.
+    """What was done to each image, in order, in plain words.
 
     Parameters
     ----------
@@ -85,13 +85,11 @@ def steps(settings: Settings, looks_for_faces: bool) -> list[str]:
     done = ["decoded, turned upright, laid on white where it was transparent; of animations the first frame"]
     if looks_for_faces:
         where = (
-            "filled up with the colours of the edge"
-            if settings.pad
-            else "moved inwards, and no larger than the picture,"
+            "filled up with the colours of the edge" if settings.pad else "moved inwards, and no larger than the image,"
         )
         done.append(
             f"cut to a square around the biggest face found, {settings.margin:g} times as wide as the detector draws "
-            f"it; {where} where the picture ends"
+            f"it; {where} where the image ends"
         )
         done.append(
             "cut to the central square where no face was found"
@@ -105,20 +103,20 @@ def steps(settings: Settings, looks_for_faces: bool) -> list[str]:
     done.append(f"dropped if that square has fewer than {settings.min_side} pixels to a side")
     done.append(f"resized to {size} x {size} (averaged to about twice that, then filtered with Lanczos)")
     if settings.colour_only:
-        done.append("dropped if it has next to no colours")
+        done.append("dropped if it has almost no colours")
     if not settings.keep_duplicates:
         done.append(
-            "dropped if an earlier picture is nearly equal (perceptual hashes of 64 bits differ in "
+            "dropped if an earlier image is nearly equal (perceptual hashes of 64 bits differ in "
             f"{MAX_BITS} at most, and colours by {MAX_COLOUR_DIFFERENCE:g} of 255 on average)"
         )
     done.append(
-        "saved as PNG, which loses nothing: blocks of a JPEG are visible at this size, and a network learns them"
+        "saved as PNG, which loses nothing: the blocks of a JPEG are visible at this size, and a network learns them"
     )
     return done
 
 
 def concerns(tally: Tally, facts: Facts) -> list[str]:
-    """What to look at before training, in plain words; empty if nothing stands out.
+    """Warnings to read before training, in plain words; empty if there are none.
 
     Parameters
     ----------
@@ -132,7 +130,7 @@ def concerns(tally: Tally, facts: Facts) -> list[str]:
     found = []
     total = tally.kept + tally.dropped
     if tally.kept < FEW_IMAGES:
-        found.append(f"Only {plural(tally.kept, 'picture')}; a few thousand are needed to learn from.")
+        found.append(f"Only {plural(tally.kept, 'image')}; a few thousand are needed to learn from.")
     if 2 * tally.dropped > total:
         found.append(f"More than half of the {total:,} files were dropped; see why below.")
     if 5 * tally.enlarged > tally.kept:
@@ -142,12 +140,12 @@ def concerns(tally: Tally, facts: Facts) -> list[str]:
             + ("; a smaller --size may do." if tally.size > 32 else ".")
         )
     if tally.count("no face") * 2 > total:
-        found.append("In most pictures no face was found: are they drawn faces, upright and seen from the front?")
+        found.append("In most images no face was found: are they drawn faces, upright and seen from the front?")
     return found
 
 
 def report_json(tally: Tally, facts: Facts) -> str:
-    """Everything that was counted, for programs.
+    """All settings and counts, for programs.
 
     Parameters
     ----------
@@ -213,15 +211,15 @@ def data_card(tally: Tally, facts: Facts) -> str:
     lines = [
         f"# Data card: {_plain(facts.name)}",
         "",
-        f"{plural(tally.kept, 'square picture')} of {size} x {size} pixels, in the folder `pictures/`, prepared by "
-        f"minigan on {facts.started:%Y-%m-%d}. `report.html` shows them and what was left out; `pictures.csv` says for "
+        f"{plural(tally.kept, 'square image')} of {size} x {size} pixels, in the folder `pictures/`, prepared by "
+        f"minigan on {facts.started:%Y-%m-%d}. `report.html` shows them and what was dropped; `pictures.csv` says for "
         "every file of the source what became of it.",
         "",
         "## What only you know",
         "",
         "| | |",
         "|---|---|",
-        f"| What these pictures show, and what they are meant for | {TO_FILL_IN} |",
+        f"| What these images show, and what they are meant for | {TO_FILL_IN} |",
         f"| Who collected them, how and when | {TO_FILL_IN} |",
         f"| Whose drawings they are | {TO_FILL_IN} |",
         f"| Licence, and whether they and what is trained on them may be passed on | {TO_FILL_IN} |",
@@ -236,19 +234,19 @@ def data_card(tally: Tally, facts: Facts) -> str:
         "",
         "## How they were prepared",
         "",
-        "Each picture was",
+        "Each image was",
         "",
         *(f"{number}. {words}" for number, words in enumerate(steps(facts.settings, facts.looks_for_faces), start=1)),
         "",
     ]
     if facts.looks_for_faces:
         lines += [
-            f"Faces were found by the cascade `{_plain(facts.cascade)}` (SHA-256 {facts.cascade_sha256[:16]}...).",
+            f"Faces were found with the cascade `{_plain(facts.cascade)}` (SHA-256 {facts.cascade_sha256[:16]}...).",
             "",
         ]
     versions = ", ".join(f"{name} {version}" for name, version in facts.versions.items())
     lines += [
-        "The command, which gives the same pictures again:",
+        "The command, which gives the same images again:",
         "",
         f"    {printable(facts.command)}",
         "",
@@ -268,9 +266,9 @@ def data_card(tally: Tally, facts: Facts) -> str:
         "",
         *(f"* {words}" for words in [*concerns(tally, facts), *_limits(tally, facts)]),
         "",
-        "## How to know the set again",
+        "## How to recognise the set",
         "",
-        f"SHA-256 of the pixels of all pictures in order: `{tally.fingerprint}`.",
+        f"SHA-256 of the pixels of all images in order: `{tally.fingerprint}`.",
         "",
         f"`python -m minigan.data info` shows it, and a run trained on this folder at its own size (--image-size "
         f"{size}) has it in its `config.json`.",
@@ -280,31 +278,31 @@ def data_card(tally: Tally, facts: Facts) -> str:
 
 
 def _limits(tally: Tally, facts: Facts) -> list[str]:
-    """What the way of preparing brings with it."""
+    """Limits of the data set that follow from how it was prepared."""
     found = []
     if facts.looks_for_faces:
         found.append(
             "The detector was made for faces drawn in the usual anime style, upright and seen from the front. "
             "Profiles, tilted or covered faces, and unusual styles are rarer here than in the source, and a few "
-            "pictures may show no face at all."
+            "images may show no face at all."
         )
-        found.append("Of each picture only the biggest face is here: side characters are missing.")
+        found.append("Of each image only the biggest face is here: side characters are missing.")
     else:
-        found.append("Nobody looked for faces: the middle of each picture was taken, whatever it shows.")
+        found.append("No faces were searched for: the middle of each image was taken, whatever it shows.")
     if facts.settings.colour_only:
-        found.append("Pictures without colours are missing, and with them most manga and sketches.")
+        found.append("Images without colours are missing, and so are most manga pages and sketches.")
     if facts.settings.keep_duplicates:
-        found.append("Nobody looked for duplicates: drawings that are there more than once weigh more.")
+        found.append("No duplicates were searched for: drawings that are there more than once weigh more.")
     else:
         found.append(
-            "Of nearly equal pictures the first in the source's order is here. Variants of a drawing that differ in "
+            "Of nearly equal images only the first in the source's order is here. Variants of a drawing that differ in "
             "small things, such as the mouth, may count as equal."
         )
     if tally.enlarged:
-        found.append(f"{tally.enlarged:,} pictures were enlarged and are less sharp than the rest.")
+        found.append(f"{tally.enlarged:,} images were enlarged and are less sharp than the rest.")
     return found
 
 
 def _plain(words: str) -> str:
-    """Words that Markdown cannot take for its own."""
+    """Words without characters that have a meaning in Markdown."""
     return printable(words).replace("`", "'").replace("|", "/")

@@ -1,11 +1,10 @@
-"""From a folder or an archive of drawings to a folder of square faces to train on.
+"""Makes a folder of square faces to train on from a folder or an archive of drawings.
 
-Each file is prepared on its own, by worker processes: decoded, searched for faces, cut to a square around the biggest
-(or to the central square where nobody looks for faces), resized, and judged by its size and colours. What comes back is
-taken in the source's order, one after another, whoever worked on it: near-duplicates of what is already there are
-dropped, the rest is numbered and written. So the same source and settings give the same pictures on any number of
-cores. Nothing is kept in memory but a hash for each picture and small samples for the report, and nothing is seen at
-the target before all is done: the work goes on in a hidden folder there.
+Worker processes prepare the files, each independently of the others (`minigan.data.prepare.prepared_file`). Their
+results are taken in the source's order: near-duplicates of earlier images are dropped, the others are numbered and
+written. So the same source and settings give the same images with any number of processes. Memory holds only a hash of
+each image and small samples for the report. The files are written to a hidden folder in the target and moved to their
+places at the end, so an unfinished data set is never seen.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from minigan.data.cache import printable
 from minigan.data.image_set import in_order
 from minigan.data.images import decode
 from minigan.data.images.archive import Member, open_archive
@@ -37,18 +35,20 @@ from minigan.data.images.near_duplicates import Seen, require_imagehash
 from minigan.data.prepare.face_detector import Detector
 from minigan.data.prepare.prepared_file import Cut, PreparedFile, Settings, prepare_file
 from minigan.data.prepare.tally import Tally
+from minigan.data.printable_text import printable
 from minigan.system.atomic_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, remove_temporaries
 from minigan.system.errors import RunError, UserError
 from minigan.system.lock import LOCK_NAME, FolderLock
 from minigan.system.processes import MAX_WORKERS, begin_work, starting_workers
 
 PICTURES = "pictures"
-"""Folder of the prepared pictures, in the target."""
+"""Name of the folder of the prepared images, in the target."""
 
 LIST = "pictures.csv"
+"""Name of the list of all files and what became of them, in the target."""
 
 FEW = 200
-"""Up to this many files are prepared sooner than workers have started."""
+"""Up to this many files, preparing them takes less time than starting workers."""
 
 _CHUNK = 8  # files that a worker takes at once
 _UNFINISHED = f"{TEMPORARY_PREFIX}prepare{TEMPORARY_SUFFIX}"
@@ -72,15 +72,15 @@ def prepare_source(
     source : Path
         A folder, or an archive.
     target : Path
-        A folder that is not there yet or is empty, and not within `source`.
+        A new or an empty folder that is not within `source`.
     settings : Settings
     finish : callable
-        Called at the end with the tally and the folder that holds the new `PICTURES` and `LIST`, to write reports
-        beside them.
+        Called at the end, to write reports. Its arguments are the tally, and the folder in which `PICTURES` and `LIST`
+        are.
     detector : Detector, optional
         Finds faces; without one the central square is taken.
     workers : int
-        Processes to work in; with 1 everything is done in this one.
+        Number of worker processes; with 1 everything is done in this process.
     progress : bool
         Show a progress bar on stderr.
 
@@ -92,7 +92,7 @@ def prepare_source(
     Raises
     ------
     UserError
-        If the source cannot be read, the target cannot be used, or no picture is left. Nothing is written then.
+        If the source cannot be read, the target cannot be used, or no image is left. Nothing is written then.
     RunError
         If the disk is full, or a worker process died.
     """
@@ -120,7 +120,7 @@ def _write_all(
     progress: bool,
     tally: Tally,
 ) -> None:
-    """Examine everything, and write what is good."""
+    """Prepare all files, and write the good images."""
     seen = Seen()
     (folder / PICTURES).mkdir()
     in_bytes = found.unit == "B"
@@ -141,7 +141,7 @@ def _write_all(
 
 
 def _take(source: str, prepared: PreparedFile, pictures: Path, seen: Seen, tally: Tally) -> list[str]:
-    """Keep or drop what examining a file gave; the line about it in the list."""
+    """Keep or drop a prepared file, and return its row of the list."""
     name, reason = "", prepared.reason
     if prepared.kind or prepared.pixels is None or prepared.cut is None:
         tally.drop(source, prepared.kind, reason, prepared.pixels)
@@ -159,7 +159,7 @@ def _take(source: str, prepared: PreparedFile, pictures: Path, seen: Seen, tally
 
 
 def image_name(number: int) -> str:
-    """File name of a prepared picture, so that names sort like numbers.
+    """File name of a prepared image; names sort like numbers.
 
     >>> image_name(12)
     '000012.png'
@@ -168,9 +168,9 @@ def image_name(number: int) -> str:
 
 
 def _row(source: str, name: str, reason: str, cut: Cut | None) -> list[str]:
-    """A line of the list."""
+    """A row of the list."""
     text = printable(source)
-    text = f"./{text}" if text.startswith(("=", "+", "-", "@")) else text  # or a spreadsheet would compute it
+    text = f"./{text}" if text.startswith(("=", "+", "-", "@")) else text  # no formula in a spreadsheet
     row = [text, "kept" if name else "dropped", name, printable(reason)]
     if cut is None:
         return [*row, "", "", "", "", "", ""]
@@ -183,12 +183,12 @@ def _row(source: str, name: str, reason: str, cut: Cut | None) -> list[str]:
 
 @dataclass(frozen=True)
 class _Found:
-    """Everything in a source, one after another."""
+    """All files of a source, one after another."""
 
     members: Iterable[Member]
     length: int
     unit: str
-    is_temporary: bool  # the files are unpacked ones, to be removed when they have been prepared
+    is_temporary: bool  # whether the files were unpacked for this, and are removed afterwards
 
 
 @contextlib.contextmanager
@@ -215,23 +215,23 @@ def _listed(folder: Path) -> _Found:
 
 # ---- Worker processes ----
 
-_work: tuple[multiprocessing.synchronize.Event, Settings, Detector | None]  # in a worker: when to stop, and what to do
+_work: tuple[multiprocessing.synchronize.Event, Settings, Detector | None]  # in a worker: when to stop, how to prepare
 
 
-class _NoWorkers(Exception):  # noqa: N818 -- a circumstance, not an error: there is another way
+class _NoWorkers(Exception):  # noqa: N818 -- not an error: this process then does the work
     """Worker processes cannot be started here."""
 
 
 def _prepare_all(
     found: _Found, settings: Settings, detector: Detector | None, workers: int
 ) -> Generator[tuple[Member, PreparedFile], None, None]:
-    """All outcomes in order; by workers if that is worth it and possible."""
+    """All files, prepared, in order; by workers if they can be started and save time."""
     is_worth_it = found.length > (FEW if found.unit != "B" else FEW * 5_000)
     if workers > 1 and is_worth_it:
         with contextlib.suppress(_NoWorkers):
             yield from _prepare_in_workers(found.members, settings, detector, min(workers, MAX_WORKERS))
             return
-    image_formats()  # Pillow loads its plugins here, outside of the next line
+    image_formats()  # Pillow loads its plugins here, where its warnings are not silenced
     with decode.without_warnings():
         for member in found.members:
             yield member, _prepare_member(member, settings, detector)
@@ -240,7 +240,7 @@ def _prepare_all(
 def _prepare_in_workers(
     members: Iterable[Member], settings: Settings, detector: Detector | None, workers: int
 ) -> Generator[tuple[Member, PreparedFile], None, None]:
-    """All outcomes in order. `_NoWorkers` is raised before the first of the members is taken, or never."""
+    """All files, prepared, in order. `_NoWorkers` is raised before the first member is taken, or never."""
     try:
         context = multiprocessing.get_context("spawn")
         stop = context.Event()
@@ -275,7 +275,7 @@ def _prepare_in_workers(
             "try --workers 1; nothing was kept"
         ) from error
     finally:
-        stop.set()  # workers give up within one file, so that Ctrl-C need not wait for whole chunks
+        stop.set()  # workers stop after the file they are at, so Ctrl-C does not wait for whole chunks
         pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -286,7 +286,7 @@ def _prepare_member(member: Member, settings: Settings, detector: Detector | Non
 
 
 def _prepare_chunk(members: list[Member]) -> list[PreparedFile]:
-    """In a worker: examine some files."""
+    """In a worker: prepare some files."""
     stop, settings, detector = _work
     return [PreparedFile("") if stop.is_set() else _prepare_member(member, settings, detector) for member in members]
 
@@ -297,7 +297,7 @@ def _begin_work(
     settings: Settings,
     detector: Detector | None,
 ) -> None:
-    """First thing in a worker: what all its work has in common."""
+    """Runs first in a worker: remember what is the same for all files."""
     global _work
     _work = stop, settings, detector
     begin_work()
@@ -310,7 +310,7 @@ def _begin_work(
 
 
 def _check_target(source: Path, target: Path) -> None:
-    """Refuse a target that cannot be meant, before anything is touched."""
+    """Refuse an impossible target, before anything is written."""
     try:
         if not source.exists():
             raise UserError(f"there is no folder or archive {printable(source)}")
@@ -332,7 +332,7 @@ def _check_target(source: Path, target: Path) -> None:
 
 
 def _insist_on_empty(target: Path) -> None:
-    """Refuse a folder that holds anything, except what an earlier call that was killed has left."""
+    """Refuse a folder that holds anything but the leftovers of an earlier call that was killed."""
     names = (path.name for path in target.iterdir())
     others = sorted(name for name in names if name != LOCK_NAME and not name.startswith(TEMPORARY_PREFIX))
     if others:
@@ -344,7 +344,7 @@ def _insist_on_empty(target: Path) -> None:
 
 @contextlib.contextmanager
 def _destination(target: Path) -> Iterator[Path]:
-    """Give a folder to write to, whose contents become those of `target` on a clean exit; otherwise nothing is left."""
+    """Give a folder to write to. Its contents are moved to `target` at the end; after an error nothing is left."""
     is_new = not target.exists()
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -355,12 +355,12 @@ def _destination(target: Path) -> Iterator[Path]:
     made: list[Path] = []
     try:
         remove_temporaries(target)
-        _insist_on_empty(target)  # another process may have been faster
+        _insist_on_empty(target)  # another process may have written to it since
         made.append(target / _UNFINISHED)
         made[0].mkdir()
         yield made[0]
         if hasattr(os, "sync"):
-            os.sync()  # once for all the small files: what is renamed now is whole, also when the power fails
+            os.sync()  # once for all small files: after this, they are on the disk even if the power fails
         for path in sorted(made[0].iterdir()):
             made.append(path.rename(target / path.name))
         made[0].rmdir()
@@ -385,13 +385,13 @@ def _remove(path: Path) -> None:
 
 
 def _nothing_left(source: Path, tally: Tally) -> str:
-    """Say why a source gave no picture at all."""
+    """Say why no image is left."""
     if not tally.dropped:
         return f"{printable(source)} holds no file"
     kind = max(tally.reasons, key=tally.count)
     reason, counted = tally.sorted_reasons(kind)[0]
     files = "the only file" if tally.dropped == 1 else f"{tally.dropped:,} files"
     return (
-        f"no picture is left of {files} in {printable(source)}: {counted.count:,} {printable(reason)} "
+        f"no image is left of {files} in {printable(source)}: {counted.count:,} {printable(reason)} "
         f"(the first: {counted.examples[0]})"
     )

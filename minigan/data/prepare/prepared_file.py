@@ -1,8 +1,9 @@
-"""One file of a source, made ready to train on, or the reason why not.
+"""Prepares one file of a source: a square image to train on, or the reason why there is none.
 
-The picture is searched for faces by a detector, cut to a square around the biggest (or to the central square where
-nobody looks for faces), resized, and judged by its size and its colours. What comes out depends on the file and the
-settings alone, so it does not matter which process does it, or when.
+A detector searches the image for faces. It is cut to a square around the biggest face, or to its central square if
+there is no detector; then it is resized, and dropped if it is too small or has no colours. The result depends only on
+the file and the settings, and not on the process that prepares it. `minigan.data.prepare.pipeline` prepares all files
+of a source in this way.
 """
 
 from __future__ import annotations
@@ -22,30 +23,30 @@ from minigan.data.images.near_duplicates import Likeness, likeness
 from minigan.data.prepare.face_detector import Detector, Square, biggest, square_around
 
 SIZES = (32, 64, 128)
-"""Sides of a prepared picture: those that the networks come in."""
+"""Possible sides of a prepared image: the networks are built for these."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How pictures are prepared.
+    """How images are prepared.
 
     Attributes
     ----------
     size : int
-        Side length S of the prepared pictures.
+        Side length S of the prepared images.
     margin : float
         Side of the square around a face, in sides of the face as the detector draws it.
     crop_faceless : bool
-        Take the central square where no face is found, instead of dropping the picture.
+        Whether an image in which no face is found is cut to its central square; otherwise it is dropped.
     pad : bool
-        Fill up with the colours of the edge what a square lacks at an edge of the picture, instead of moving and
-        shrinking the square.
+        Whether the part of a square beyond the edge of the image is filled with the colours of that edge; otherwise the
+        square is moved and made smaller.
     min_side : int
-        Squares of fewer pixels are dropped: enlarged, they would be blurred.
+        Squares with fewer pixels to a side are dropped: enlarged, they would be blurred.
     colour_only : bool
-        Drop pictures without colours.
+        Whether images without colours are dropped.
     keep_duplicates : bool
-        Keep pictures that are nearly equal to an earlier one.
+        Whether images that are nearly equal to an earlier one are kept.
     """
 
     size: int = 64
@@ -59,16 +60,16 @@ class Settings:
 
 @dataclass(frozen=True)
 class Cut:
-    """Where in a picture its square lies.
+    """The square of an image, and where it is.
 
     Attributes
     ----------
     width, height : int
-        Of the upright picture.
+        Of the upright image.
     square : Square
-        Cut out of it, in its pixels.
+        What is cut out, in pixels of the image.
     face : float
-        Side of the face in it, 0 if there is none or nobody looked for one.
+        Side of the face in it, 0 if none was found or searched for.
     """
 
     width: int
@@ -78,27 +79,27 @@ class Cut:
 
     @property
     def shape(self) -> tuple[int, int, float]:
-        """Width, height, and the square's side."""
+        """Width and height of the image, and the square's side."""
         return self.width, self.height, self.square.side
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedFile:
-    """What examining one file gave.
+    """The result of preparing one file.
 
     Attributes
     ----------
     kind : str
-        Empty if the picture is good, otherwise a key of `minigan.data.prepare.tally.KINDS`.
+        Empty if the image is good, otherwise a key of `minigan.data.prepare.tally.KINDS`.
     reason : str
-        Why it is dropped, in plain words.
+        Why the file is dropped, in plain words.
     pixels : numpy.ndarray or None
-        (S, S, 3) uint8; None if there is no picture.
+        (S, S, 3) uint8; None if there is no image.
     cut : Cut or None
     png : bytes
-        `pixels` as a PNG file, if the picture is good.
+        `pixels` as a PNG file, if the image is good.
     likeness : Likeness or None
-        If the picture is good and duplicates are looked for.
+        For finding duplicates, if the image is good and duplicates are to be dropped.
     """
 
     kind: str
@@ -110,14 +111,14 @@ class PreparedFile:
 
 
 def prepare_file(path: Path, name: str, settings: Settings, detector: Detector | None) -> PreparedFile:
-    """Make a file's picture ready, or say why not.
+    """Prepare one file.
 
     Parameters
     ----------
     path : Path
         The file.
     name : str
-        What it is called in the source.
+        Its name in the source.
     settings : Settings
     detector : Detector or None
 
@@ -142,25 +143,25 @@ def prepare_file(path: Path, name: str, settings: Settings, detector: Detector |
 
 
 def _cut(image: Image.Image, settings: Settings, detector: Detector | None) -> tuple[npt.NDArray[np.uint8], Cut]:
-    """The square of an opened image, at the wanted size."""
+    """Cut the square out of an opened image and resize it."""
     size = settings.size
     full = max(image.size)
-    # A face that is only just found may be small in its picture; that of a large JPEG is decoded large enough for it.
+    # A face may be a small part of its image, so for a detector a large JPEG is decoded at a larger size.
     with upright(image, 4 * size if detector is None else 32 * size) as pixels:
-        picture = on_white(pixels)
-        face = None if detector is None else biggest(detector(picture))
+        rgb = on_white(pixels)
+        face = None if detector is None else biggest(detector(rgb))
         if face is not None:
-            square = square_around(face, *picture.size, settings.margin, within=not settings.pad)
+            square = square_around(face, *rgb.size, settings.margin, within=not settings.pad)
         else:
-            square = _central(*picture.size, settings.pad)
-        scale = full / max(picture.size)
+            square = _central(*rgb.size, settings.pad)
+        scale = full / max(rgb.size)
         cut = Cut(
-            round(picture.width * scale),
-            round(picture.height * scale),
+            round(rgb.width * scale),
+            round(rgb.height * scale),
             Square(square.left * scale, square.top * scale, square.side * scale),
             0.0 if face is None else face.side * scale,
         )
-        return _square(picture, square, size), cut
+        return _square(rgb, square, size), cut
 
 
 def _central(width: int, height: int, pad: bool) -> Square:
@@ -168,14 +169,14 @@ def _central(width: int, height: int, pad: bool) -> Square:
     return Square((width - side) // 2, (height - side) // 2, side)
 
 
-def _square(picture: Image.Image, square: Square, size: int) -> npt.NDArray[np.uint8]:
-    """A square of a picture, resized; the part of it that lies beyond the picture has the colours of the edge."""
+def _square(image: Image.Image, square: Square, size: int) -> npt.NDArray[np.uint8]:
+    """A square of an image, resized; the part of it beyond the image gets the colours of the edge."""
     left, top, side = int(square.left), int(square.top), int(square.side)
-    box = (max(left, 0), max(top, 0), min(left + side, picture.width), min(top + side, picture.height))
-    part = picture if box == (0, 0, *picture.size) else picture.crop(box)
+    box = (max(left, 0), max(top, 0), min(left + side, image.width), min(top + side, image.height))
+    part = image if box == (0, 0, *image.size) else image.crop(box)
     if part.size == (side, side):
         return np.asarray(resized(part, size))
-    # Beyond the edge nothing is computed before the size is small: the square of a long strip would be enormous.
+    # The part beyond the edge is added when the size is small: the square of a long strip would be enormous.
     x0, y0, x1, y1 = (round(n * size / side) for n in (box[0] - left, box[1] - top, box[2] - left, box[3] - top))
     x0, y0 = min(x0, size - 1), min(y0, size - 1)
     x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)

@@ -1,7 +1,7 @@
-"""What happened to the pictures of a source, counted while they pass by.
+"""Counts of what happened to the files of a source, made by the `pipeline` while it prepares one after another.
 
-Thirty thousand pictures are too many to keep for a report, so this keeps sums, counts, and small samples spread evenly
-over all that came. It is the one thing that the report, the data card and the summary on the terminal are made from.
+Thirty thousand images are too many to keep in memory for a report. So a `Tally` keeps sums, counts, and small samples
+spread evenly over all images. The report, the data card and the summary on the terminal are all made from it.
 """
 
 from __future__ import annotations
@@ -13,38 +13,39 @@ from typing import Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from minigan.data.cache import printable, sealed
+from minigan.data.cache import finish_fingerprint
+from minigan.data.printable_text import printable
 
 KINDS = {
     "unreadable": "cannot be read",
-    "no picture": "not a picture",
+    "no picture": "not an image",
     "refused": "not opened",
     "no face": "no face found",
     "too small": "too small",
     "grey": "near-grey",
     "duplicate": "near-duplicate",
 }
-"""Why something is dropped, in the order of the steps, and what that is called."""
+"""The kinds of reasons why files are dropped, in the order of the steps, with their names for people."""
 
 KEPT_SAMPLES = 96
 DROPPED_SAMPLES = 24
 
 MAX_REASONS = 40
-"""Reasons told apart within a kind; damaged files can have as many as there are files."""
+"""Different reasons within a kind, at most; each damaged file may have a reason of its own."""
 
 EXAMPLES = 5
 
 OTHER = "for other reasons"
 
 SIDES = (32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048)
-"""Bounds of the histograms of sizes, in pixels."""
+"""Bounds of the bars in the histograms of sizes, in pixels."""
 
 Pixels = npt.NDArray[np.uint8]
 Item = TypeVar("Item")
 
 
 class Sample(Generic[Item]):
-    """At most so many of the items that pass by, spread evenly over all of them, and always the same ones.
+    """A sample of the items that are added: at most so many, spread evenly over all, and always the same ones.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ class Sample(Generic[Item]):
         self._count = 0
 
     def add(self, item: Item) -> None:
-        """See one more item."""
+        """Add an item, which may or may not be in the sample."""
         if self._count % self._stride == 0:
             self._kept.append(item)
             if len(self._kept) > 2 * self._limit:
@@ -77,7 +78,7 @@ class Sample(Generic[Item]):
 
     @property
     def items(self) -> list[Item]:
-        """The chosen ones, in their order."""
+        """The sample, in the order of adding."""
         if len(self._kept) <= self._limit:
             return self._kept
         return [self._kept[k * len(self._kept) // self._limit] for k in range(self._limit)]
@@ -92,7 +93,7 @@ class Reason:
     count : int
         How many.
     examples : list of str
-        The first few names.
+        Names of the first few files.
     """
 
     count: int = 0
@@ -101,7 +102,7 @@ class Reason:
 
 @dataclass(frozen=True, eq=False)
 class SampledImage:
-    """One picture of a sample.
+    """An image of a sample.
 
     Attributes
     ----------
@@ -110,7 +111,7 @@ class SampledImage:
     pixels : numpy.ndarray
         (S, S, 3) uint8.
     number : int
-        Of the prepared picture: this one, or of a duplicate the one it is nearly equal to.
+        Number of the prepared image: its own, or for a duplicate that of the image it is nearly equal to.
     """
 
     source: str
@@ -119,26 +120,26 @@ class SampledImage:
 
 
 class Tally:
-    """Counts, sums and samples.
+    """Counts, sums and samples of a source.
 
     Parameters
     ----------
     size : int
-        Side length S of the pictures.
+        Side length S of the images.
 
     Attributes
     ----------
     kept : int
-        Pictures that are good.
+        Images that are kept.
     reasons : dict of str to dict of str to Reason
         For each kind of `KINDS` that occurred, the reasons in words.
     sources, squares : numpy.ndarray
-        Of the kept pictures: how many have a shorter side, and a square cut out of them, within `SIDES`; one more
-        than there are bounds.
+        Histograms of the kept images, with one bar more than `SIDES` has bounds: of their shorter side in the source,
+        and of the side of the square that was cut out.
     enlarged : int
-        Kept pictures whose square was smaller than S.
+        Kept images whose square was smaller than S.
     levels : numpy.ndarray
-        (3, 256): how often each level of red, green and blue occurs in the kept pictures.
+        (3, 256): how often each level of red, green and blue occurs in the kept images.
     """
 
     def __init__(self, size: int) -> None:
@@ -155,7 +156,7 @@ class Tally:
         self._digest = hashlib.sha256()
 
     def keep(self, source: str, pixels: Pixels, width: int, height: int, side: float) -> None:
-        """Count a good picture.
+        """Count an image that is kept.
 
         Parameters
         ----------
@@ -164,9 +165,9 @@ class Tally:
         pixels : numpy.ndarray
             (S, S, 3) uint8.
         width, height : int
-            Of the picture it was cut from.
+            Of the image that it was cut from.
         side : float
-            Of the square in that.
+            Side of the square in that image.
         """
         self.kept_sample.add(SampledImage(printable(source), pixels, self.kept))
         self.kept += 1
@@ -190,9 +191,9 @@ class Tally:
         reason : str
             In plain words.
         pixels : numpy.ndarray, optional
-            (S, S, 3) uint8, if there is a picture.
+            (S, S, 3) uint8, if there is an image.
         twin : int, optional
-            Of a duplicate, the number of the picture it is nearly equal to.
+            For a duplicate, the number of the image that it is nearly equal to.
         """
         reasons = self.reasons.setdefault(kind, {})
         if reason not in reasons and len(reasons) >= MAX_REASONS:
@@ -221,16 +222,16 @@ class Tally:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the kept pictures: what `minigan.data.cache.fingerprint` is of them, and a run's config.json."""
-        return sealed(self._digest, (self.kept, self.size, self.size, 3))
+        """SHA-256 of the kept images, equal to `minigan.data.cache.fingerprint`; a run has it in its config.json."""
+        return finish_fingerprint(self._digest, (self.kept, self.size, self.size, 3))
 
     @property
     def average(self) -> Pixels:
-        """The mean of the kept pictures, (S, S, 3) uint8."""
+        """The mean of the kept images, (S, S, 3) uint8."""
         return np.rint(self._sum / max(self.kept, 1)).astype(np.uint8)
 
     def colours(self) -> tuple[list[float], list[float]]:
-        """Mean and standard deviation of red, green and blue over all pixels of the kept pictures, 0 to 255."""
+        """Mean and standard deviation of red, green and blue over all pixels of the kept images, 0 to 255."""
         values = np.arange(256)
         count = np.maximum(self.levels.sum(axis=1), 1)
         mean = (self.levels * values).sum(axis=1) / count

@@ -1,12 +1,12 @@
-"""Functions with all that they refer to, as bytes: what is sent to a helper process (`minigan.fast.cpu.process_pool`).
+"""Functions, and everything to which they refer, as bytes: the messages of `minigan.fast.cpu.process_pool`.
 
-Python's own pickle does not know inner functions, and would copy arrays. Here an array in shared memory is sent as its
-place: who unpacks it reads and writes the very same numbers. A small array from elsewhere is sent as a copy that nobody
-can write to. Whatever could be changed by the function without anybody noticing, such as a list, is refused, and so are
-functions that are not minigan's.
+Python's own pickle cannot serialise inner functions, and it would copy arrays. Here an array in shared memory is sent
+as its place in that memory: the receiver reads and writes the same numbers. A small array outside it is sent as a copy
+that is read-only. A value that the function could change without effect on the sender, such as a list, is refused; so
+are functions that are not minigan's.
 
-What is sent is made of nothing but numbers, strings, bytes and tuples, which `marshal` turns into bytes; so is a
-function's code, with no more than a version of Python between the two ends.
+A message consists of numbers, strings, bytes and tuples only, and `marshal` turns it into bytes. `marshal` also
+serialises a function's code; this works because both ends run the same version of Python.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ COPY_BYTES = 1 << 16
 
 
 class UnsendableError(TypeError):
-    """Something that cannot be sent; the message says what."""
+    """A value cannot be sent; the message says which."""
 
 
 class SharedMemory:
-    """A file that is mapped into the memory of this process, and of others.
+    """A file that is mapped into the memory of this process and of others.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class SharedMemory:
     ----------
     memory : mmap.mmap
     address : int
-        Where it begins in this process.
+        The address at which it begins in this process.
     """
 
     def __init__(self, fd: int, size: int) -> None:
@@ -54,33 +54,33 @@ class SharedMemory:
         self.address = np.frombuffer(self.memory, np.uint8).__array_interface__["data"][0]
 
     def offset(self, a: Array) -> int:
-        """Where an array's first number lies; below 0 or not below size if not in here."""
+        """The place of an array's first number; below 0, or at least `size`, if it is not in this memory."""
         return a.__array_interface__["data"][0] - self.address
 
 
 def to_bytes(memory: SharedMemory, *values: Any) -> bytes:
-    """Values as bytes.
+    """Serialise values.
 
     Raises
     ------
     UnsendableError
-        If one cannot be sent, or changes that the receiver made to it would be lost.
+        If a value cannot be sent, or if changes to it by the receiver would be lost.
     """
     return marshal.dumps(tuple(_pack(value, memory) for value in values))
 
 
 def from_bytes(memory: SharedMemory, data: bytes) -> list[Any]:
-    """The values that `to_bytes` was given; arrays in the shared memory are the same numbers, copies are read-only."""
+    """The values that were given to `to_bytes`. Arrays in shared memory are the same numbers; copies are read-only."""
     return [_unpack(value, memory) for value in marshal.loads(data)]
 
 
 def _pack(value: Any, memory: SharedMemory) -> Any:
-    """A value as numbers, strings, bytes and tuples, the kind first."""
+    """A value as numbers, strings, bytes and tuples; the first item of a tuple says what it stands for."""
     kind = type(value)
     if kind in _PLAIN:
         return value
     if kind is np.ndarray:
-        facts = value.__array_interface__  # all at once: asked for one by one they take twice as long
+        facts = value.__array_interface__  # all at once: one by one takes twice as long
         dtype, offset = facts["typestr"], facts["data"][0] - memory.address
         if dtype[1] not in "biufc":
             raise UnsendableError(f"an array of dtype {value.dtype}")

@@ -1,15 +1,16 @@
-"""Long walks through memory, a piece at a time: what NumPy would do in one pass per operation, done in one pass in all.
+"""Fused operations: all that is to be done with a piece of an array is done while the piece is in the cache.
 
-``y = gamma * (x - mean) / std + beta`` looks like one line and is four walks through x: each operation reads a large
-array from memory, does one thing to it, and writes it back. Memory is slow and the processor's cache is fast. So the
-functions here take a piece of the arrays that fits into the cache (`PIECE` numbers), do *all* operations to it, and
-only then go on; and several workers take pieces at a time (`minigan.fast.cpu.thread_pool`).
+``y = gamma * (x - mean) / std + beta`` is one line of NumPy and four walks through memory: each operation reads a large
+array from memory, changes it in one way, and writes it back. Memory is slow and the processor's cache is fast. So the
+functions here take a piece of the arrays that fits into the cache (`PIECE` numbers), do *all* operations with it, and
+only then take the next piece. Several workers do so at the same time (`minigan.fast.cpu.thread_pool`).
 
-There is one more trick. NumPy's inner loop runs along the last axis, and with 64 channels it is over before it has got
-going. A picture of C channels is therefore read as one of k*C channels and 1/k as many rows, which is the same memory,
-and what belongs to a channel (mean, gamma ...) is repeated k times to match.
+There is one more trick. NumPy's inner loop runs along the last axis, and 64 channels are too short a loop to be fast.
+So an image of C channels is read as an image of k*C channels with 1/k as many rows, which is the same memory. Numbers
+that belong to a channel (mean, gamma ...) are repeated k times to match.
 
-NumPy only, but for `in_pieces`; `minigan.fast.cuda.kernels` does the same on a GPU. Legend: `minigan.nn.conv`.
+`minigan.nn.ops` calls these functions, which are for NumPy only, apart from `in_pieces`. `minigan.fast.cuda.kernels`
+has the same for a GPU. Legend: `minigan.nn.conv`.
 """
 
 from __future__ import annotations
@@ -25,25 +26,25 @@ from minigan.nn import share
 from minigan.nn.backend import Array, xp_of
 
 PIECE = 1 << 18
-"""Numbers in one piece: a megabyte in float32. Smaller ones fit the cache better still, but between two calls of NumPy
-a worker may have to wait for Python's lock, and being woken up takes as long as computing them."""
+"""Numbers in one piece: a megabyte in float32. Smaller pieces would fit the cache better. But between two calls of
+NumPy a thread may have to wait for Python's lock, and waking up takes as long as the work on a small piece."""
 
 SMALL = 1 << 15
-"""Up to this many numbers, preparations would take longer than they save."""
+"""Arrays of at most this many numbers are not cut: preparing it would take longer than it saves."""
 
 WIDE = 2048
 """About how long NumPy's inner loop should be."""
 
 
 def in_pieces(function: Callable[..., object], *arrays: Array) -> None:
-    """Call a function with the same piece of every array, for all pieces; on a GPU, once with everything.
+    """Call a function with the same piece of every array, for all pieces. On a GPU, call it once with the whole arrays.
 
     Parameters
     ----------
     function : callable
-        Gets one-dimensional views, as many as there are arrays, and may write into them.
+        Called with one-dimensional views, one for each array; it may write into them.
     *arrays : Array
-        Of equal size and one backend; those that are written into must be contiguous.
+        Of the same size and backend. Arrays that the function writes into must be contiguous.
     """
     xp = xp_of(*arrays)
     flat = tuple(a.reshape(-1) for a in arrays)
@@ -63,7 +64,7 @@ def channel_sum(x: Array) -> Array:
 
     Notes
     -----
-    Each piece is summed as a product with ones: BLAS adds in blocks, which loses less than adding row after row.
+    Each piece is summed as a product with ones: BLAS adds in blocks, and so loses fewer digits than row after row.
     """
     rows = _wide(x)
     pieces = _pieces(rows)
@@ -77,7 +78,7 @@ def channel_sum(x: Array) -> Array:
 
 
 def add_to_channels(x: Array, b: Array) -> None:
-    """``x += b`` for contiguous x (..., C) and b (C,), on either backend; called for a piece at a time."""
+    """``x += b`` for contiguous x (..., C) and b (C,), on either backend. The caller gives it one piece at a time."""
     if isinstance(x, np.ndarray) and x.size > SMALL:
         x = _wide(x)
         b = _repeated(b, x)
@@ -85,7 +86,7 @@ def add_to_channels(x: Array, b: Array) -> None:
 
 
 def add_into(total: Array, a: Array) -> None:
-    """``total += a`` for two arrays of one shape, or of shapes that differ in axes of length 1 only."""
+    """``total += a`` for two arrays of the same shape, apart from axes of length 1."""
 
     def piece(total: Array, a: Array) -> None:
         total += a
@@ -116,8 +117,8 @@ def batch_norm_forward(x: Array, gamma: Array, beta: Array, eps: float, alpha: f
 
     Notes
     -----
-    x is read twice. The first time every piece gives its own mean and its squares around *that*; from these the mean
-    and variance of all follow exactly, without the cancellation of E[x^2] - E[x]^2.
+    x is read twice. The first time, every piece gives its own mean and the sum of squares around *that* mean. The mean
+    and the variance of all follow from these exactly, and no digits are lost as they are in E[x^2] - E[x]^2.
 
     References
     ----------
@@ -140,7 +141,7 @@ def batch_norm_forward(x: Array, gamma: Array, beta: Array, eps: float, alpha: f
 
     each(moments, range(len(pieces)))
     lengths = np.array([piece.stop - piece.start for piece in pieces], np.float64)
-    deviations = means.astype(np.float64)  # of the pieces' means, in a moment
+    deviations = means.astype(np.float64)  # so far the means of the pieces; the mean of all is subtracted below
     N = x.size // C
     mean = (lengths @ deviations).reshape(-1, C).sum(axis=0) / N
     deviations -= _repeated(mean, rows)
@@ -177,7 +178,7 @@ def _normalise(x: Array, mean: Array, scale: Array, beta: Array, alpha: float) -
         y += beta
         return np.maximum(y, alpha * y, out=y)
     rows, out = _wide(x), _wide(y)
-    # Not x * scale + (beta - scale * mean): where the mean is large beside the deviation, that loses digits.
+    # Not x * scale + (beta - scale * mean): that loses digits if the mean is much larger than the deviation.
     mean, scale, beta = (_repeated(v, rows) for v in (mean, scale, beta))
 
     def piece(i: slice) -> None:
@@ -212,8 +213,9 @@ def batch_norm_backward(
 
     Notes
     -----
-    Two reads again, because dx needs both sums: first dz (dy times the slope of LeakyReLU, left where dx will be) and
-    the sums, then dx. See `minigan.nn.ops.batch_norm_backward` for the formula.
+    Everything is read twice again, because dx needs both sums. The first time gives the sums, and dz, which is dy
+    times the slope of LeakyReLU; dz is stored where dx will be. The second time turns dz into dx. The formula stands in
+    `minigan.nn.ops.batch_norm_backward`.
     """
     C = x.shape[-1]
     N = x.size // C
@@ -259,13 +261,13 @@ def batch_norm_backward(
 
 
 def _slope(y: Array, alpha: float, out: Array) -> None:
-    """1 where y > 0, else alpha. Arithmetic on the comparison is six times as fast as `where`."""
+    """1 where y > 0, else alpha; arithmetic with the comparison is six times as fast as `where`."""
     np.greater(y, 0, out=out)
     np.maximum(out, alpha, out=out)
 
 
 def _wide(x: Array) -> Array:
-    """The picture (..., C) as (rows / k, k*C), with k*C about WIDE; a view if x is contiguous."""
+    """The image (..., C) as (rows / k, k*C), with k*C about WIDE; a view if x is contiguous."""
     C = x.shape[-1]
     rows = x.size // C
     k = math.gcd(rows, 1 << max(0, (WIDE // C).bit_length() - 1))
@@ -273,7 +275,7 @@ def _wide(x: Array) -> Array:
 
 
 def _repeated(v: Array, rows: Array) -> Array:
-    """One number per channel as one per column of `_wide`'s rows."""
+    """One number per channel, repeated so that there is one for each column of `_wide`'s rows."""
     return np.tile(v, rows.shape[1] // len(v))
 
 

@@ -1,17 +1,22 @@
-"""Convolution as a matrix product: copy every patch of the picture into one row of a matrix, then multiply once.
+"""Convolution as a matrix product: copy every patch of the image into one row of a matrix, then multiply once.
 
-Matrix multiplication is what processors do best, so the trick of every early deep-learning library was to turn the
-loops of `minigan.nn.loops` into one. `im2col` ("image to columns") writes the K x K x C patch under each output
-position as a row; the kernel, flattened the same way, is the other factor:
+Processors are fastest at matrix products. So every early deep-learning library turned the loops of `minigan.nn.loops`
+into one product. `im2col` ("image to columns") writes the K x K x C patch under each output position as a row; the
+kernel, flattened in the same way, is the other factor:
 
     y  = im2col(x) @ w            (N*Ho*Wo, K*K*C) @ (K*K*C, O)
     dw = im2col(x).T @ dy         the same matrix, transposed
-    dx = col2im(dy @ w.T)         `col2im` adds each row back to the patch it came from
+    dx = col2im(dy @ w.T)         `col2im` adds each row to the patch where it came from
 
-The patch matrix is K*K/(S*S) times larger than the picture, so it is built for a few images at a time: it then stays in
-the processor's cache and is consumed before the next one is made.
+The patch matrix is K*K/(S*S) times larger than the image, so it is made for a few images at a time: then it stays in
+the processor's cache, and it is used before the next one is made.
 
-Legend: `minigan.nn.conv`. Works on NumPy and CuPy alike.
+`minigan.nn.conv` chooses between this file and `minigan.fast.cpu.winograd`, and has the legend. It works on NumPy and
+CuPy.
+
+References
+----------
+K. Chellapilla, S. Puri and P. Simard, "High performance convolutional neural networks for document processing", 2006.
 """
 
 from __future__ import annotations
@@ -29,33 +34,33 @@ from minigan.nn.backend import Array, Shape, xp_of
 from minigan.nn.geometry import Pad, Size, output_size
 
 CHUNK_BYTES = 4 << 20
-"""About how large one patch matrix may be: a compromise between cache size and the length of a matrix product."""
+"""About how large one patch matrix may be. Smaller ones fit the cache better; larger ones make longer products."""
 
 SMALL_CHUNK_BYTES = 1 << 20
-"""The same with a small kernel, whose products may be short (`SMALL_KERNEL`)."""
+"""The same for a small kernel (`SMALL_KERNEL`), whose products may be short."""
 
 FEW_ROWS = 512
-"""With no more output positions than this in all, workers share out the kernel rather than the images: it is larger."""
+"""With at most this many output positions in the batch, workers divide the kernel and not the images: it is larger."""
 
 SMALL_PRODUCT = 500_000
-"""Multiply-adds up to which OpenBLAS multiplies without rearranging its factors first."""
+"""OpenBLAS multiplies without rearranging its factors first if a product has at most this many multiply-adds."""
 
 SMALL_KERNEL = 1 << 13
-"""Numbers up to which a kernel is small enough for such products to have `MANY_ROWS` rows or more."""
+"""If a kernel has at most this many numbers, such products have `MANY_ROWS` rows or more."""
 
 MANY_ROWS = 32
-"""Rows from which a small product is worth its call."""
+"""A small product is worth a call of its own if it has at least this many rows."""
 
 TURNED_ROWS = 64
-"""With no more rows than this in the left factor, and a right one that is the transpose of what lies in memory, BLAS
-is faster at the transposed product."""
+"""With at most this many rows in the left factor, and a right factor that lies transposed in memory, BLAS is faster at
+the transposed product."""
 
 FEW_CHANNELS = 12
-"""With fewer channels than this, `conv_input_grad` takes blocks of pixels for pixels (`blocks2im`)."""
+"""With fewer channels than this, `conv_input_grad` treats a block of pixels as one pixel (`blocks2im`)."""
 
 
 def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = None) -> Array:
-    """See `minigan.nn.loops.conv_forward`; the same numbers, as one matrix product per few images."""
+    """See `minigan.nn.loops.conv_forward`; the same results, with one matrix product for a few images."""
     xp = xp_of(x, w)
     N, H, W, C = x.shape
     Kh, Kw, _, O = w.shape
@@ -68,7 +73,7 @@ def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = No
     y = empty((N, Ho, Wo, O), x.dtype, xp)
     ones = False
     if b is not None and xp is np and w2.size <= SMALL_KERNEL:
-        # One more row of the kernel, and a column of ones: the product adds the bias.
+        # The bias becomes one more row of the kernel, and the patches get a column of ones: the product adds the bias.
         w2, ones = np.concatenate([w2, b[None]]), True
 
     def images(n: slice) -> None:
@@ -109,21 +114,21 @@ def conv_input_grad(dy: Array, w: Array, stride: int, pad: Pad, size: Size, b: A
         if b is not None:
             add_to_channels(dx[n], b)
 
-    # Few rows are not worth sharing out: short calls of NumPy get into one another's way.
+    # With few rows, one worker does all: short calls of NumPy in several threads would only wait for each other.
     few = _images(N, Ho * Wo * w2.shape[0] * dy.dtype.itemsize, w2.size) if whole is None else N
     each(images, spans(xp, N, few))
     return dx
 
 
 def _is_one_patch(output: Size, kernel_size: Size, pad: Pad, size: Size) -> bool:
-    """Whether the kernel covers the picture and fits in one place: a dense layer, such as the generator's first."""
+    """Whether the kernel is as large as the image: then this is a dense layer, as the generator's first layer is."""
     return output == (1, 1) and tuple(size) == tuple(kernel_size) and not any(map(any, pad))
 
 
 def _dense(a: Array, b: Array, bias: Array | None, *, images: int) -> Array:
-    """``a @ b + bias``; each worker takes some of the columns, and so its share of a large b.
+    """``a @ b + bias``; each worker takes some of the columns, and so a part of a large b.
 
-    For one image BLAS is left to share out what is worth it.
+    For one image there is one product, which BLAS may divide among its own threads.
     """
     xp = xp_of(a, b)
     y = empty((a.shape[0], b.shape[1]), a.dtype, xp)
@@ -141,7 +146,10 @@ def _dense(a: Array, b: Array, bias: Array | None, *, images: int) -> Array:
 
 
 def turned(w: Array, pad: Pad, size: Size, output: Size) -> tuple[Array, int, Pad]:
-    """With stride 1, the input gradient is itself a convolution: of dy with the kernel turned upside down."""
+    """With stride 1 the input gradient is a convolution itself: of dy, with the kernel turned by 180 degrees.
+
+    Returns the kernel, the stride and the padding of that convolution.
+    """
     top, left = w.shape[0] - 1 - pad[0][0], w.shape[1] - 1 - pad[1][0]
     below = size[0] - 1 + w.shape[0] - output[0] - top
     beside = size[1] - 1 + w.shape[1] - output[1] - left
@@ -177,7 +185,7 @@ def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Si
 
 
 def _product(a: Array, b: Array, out: Array) -> None:
-    """``out = a @ b``, with a small b as many small products, for which BLAS need not rearrange its factors first."""
+    """``out = a @ b``. A small b is multiplied by a few rows at a time: BLAS need not rearrange its factors then."""
     rows = math.gcd(len(a), 1 << max(0, (SMALL_PRODUCT // b.size).bit_length() - 1))
     if isinstance(a, np.ndarray) and rows >= MANY_ROWS:
         a, out = a.reshape(-1, rows, a.shape[1]), out.reshape(-1, rows, out.shape[1])
@@ -193,9 +201,9 @@ def im2col(x: Array, kernel_size: Size, stride: int, pad: Pad, new: New | None =
     kernel_size : (Kh, Kw)
     stride : int
     pad : ((top, bottom), (left, right))
-        Rows and columns of zeros to add; bottom and right may be negative, which takes away.
+        Rows and columns of zeros to add; a negative bottom or right removes some.
     new : callable, optional
-        Where to take memory from (`minigan.fast.cpu.memory.scratch`); by default it is made.
+        Gives memory (`minigan.fast.cpu.memory.scratch`); by default `minigan.fast.cpu.memory.empty` does.
     ones : bool
         Whether every row ends with a one.
 
@@ -226,16 +234,16 @@ def im2col(x: Array, kernel_size: Size, stride: int, pad: Pad, new: New | None =
 
 
 def col2im(cols: Array, stride: int, pad: Pad, size: Size, new: New | None = None) -> Array:
-    """Add every patch back to the place that `im2col` took it from: the adjoint of `im2col`.
+    """Add every patch to the place from which `im2col` took it: the adjoint of `im2col`.
 
     Parameters
     ----------
     cols : Array of shape (N, Ho, Wo, Kh, Kw, C)
     stride : int
     pad : ((top, bottom), (left, right))
-        What lands in the padding is dropped.
+        Numbers that fall into the padding are dropped.
     size : (H, W)
-        Size of the picture to return.
+        Size of the image to return.
     new : callable, optional
         As for `im2col`.
 
@@ -249,7 +257,7 @@ def col2im(cols: Array, stride: int, pad: Pad, size: Size, new: New | None = Non
     H, W = size
     (top, _), (left, _) = pad
     tall, wide = _blocks((Ho, Wo), (Kh, Kw), S, pad, size)
-    # With S x S pixels as a block, S*C numbers lie side by side and S*S taps are added at once.
+    # S x S pixels are treated as a block: then S*C numbers lie side by side, and S*S taps are added at once.
     blocks = _zeros((N, tall, S, wide, S, C), cols.dtype, new)
     taps = cols.transpose(0, 1, 3, 2, 4, 5)  # (N, Ho, Kh, Wo, Kw, C)
     for p in range(0, Kh, S):
@@ -261,10 +269,10 @@ def col2im(cols: Array, stride: int, pad: Pad, size: Size, new: New | None = Non
 
 
 def blocks2im(dy: Array, w: Array, stride: int, pad: Pad, size: Size, new: New) -> Array:
-    """Product and `col2im` for pictures of few channels: there a patch's rows are too short to be added one by one.
+    """Product and `col2im` for images with few channels: rows of a patch would be too short to be added one by one.
 
-    A block of S x S pixels is taken for one pixel of S*S*C channels, and so the kernel for one of K/S x K/S taps. Each
-    is a product of its own, and what comes of it is added in one go, in rows as long as the picture is wide.
+    A block of S x S pixels is treated as one pixel of S*S*C channels, and so the kernel has K/S x K/S taps. Each tap
+    is a product of its own, and its result is added at once, in rows as long as the image is wide.
 
     Parameters
     ----------
@@ -287,7 +295,7 @@ def blocks2im(dy: Array, w: Array, stride: int, pad: Pad, size: Size, new: New) 
     room = new((N * Ho * Wo * S * S * C,), dy.dtype)
     for p in range(0, Kh, S):
         for q in range(0, Kw, S):
-            taps = w[p : p + S, q : q + S]  # S x S of them, or what is left
+            taps = w[p : p + S, q : q + S]  # S x S of them, or fewer at the edge
             a, b, i, j = *taps.shape[:2], p // S, q // S
             part = room[: N * Ho * Wo * a * b * C].reshape(-1, a * b * C)
             _product(dy.reshape(-1, O), taps.reshape(-1, O).T.copy(), part)
@@ -298,7 +306,7 @@ def blocks2im(dy: Array, w: Array, stride: int, pad: Pad, size: Size, new: New) 
 
 
 def _blocks(output: Size, kernel_size: Size, S: int, pad: Pad, size: Size) -> Size:
-    """Rows and columns of S x S blocks for every tap of every patch, whether or not the picture reaches that far."""
+    """How many rows and columns of S x S blocks all patches and the whole image need."""
     tall, wide = (
         max(outputs + (K - 1) // S, -(-(length + before) // S))
         for outputs, K, length, (before, _) in zip(output, kernel_size, size, pad, strict=True)
@@ -307,7 +315,7 @@ def _blocks(output: Size, kernel_size: Size, S: int, pad: Pad, size: Size) -> Si
 
 
 def _pad(x: Array, pad: Pad, new: New) -> Array:
-    """X with rows and columns of zeros added, or, where bottom or right is negative, taken away; always contiguous."""
+    """The images with rows and columns of zeros added, or removed if bottom or right is negative; always contiguous."""
     N, H, W, C = x.shape
     (top, bottom), (left, right) = pad
     padded = _zeros((N, H + top + bottom, W + left + right, C), x.dtype, new)
@@ -323,6 +331,6 @@ def _zeros(shape: Shape, dtype: Any, new: New) -> Array:
 
 
 def _images(N: int, bytes_per_image: int, kernel_numbers: int) -> int:
-    """How many images have a patch matrix of about a chunk's bytes, or less, and leave some for every thread."""
+    """How many images to take at a time: at most about a chunk of patches, and some images for every thread."""
     chunk = SMALL_CHUNK_BYTES if kernel_numbers <= SMALL_KERNEL else CHUNK_BYTES
     return max(1, min(chunk // bytes_per_image, -(-N // thread_count())))

@@ -1,14 +1,14 @@
-"""Memory that is used again: for results (`empty`), and for what a piece of work needs only while it runs (`scratch`).
+"""Memory that is used again: for results (`empty`), and for numbers that are needed for a moment only (`scratch`).
 
-A training step makes and drops some thousand arrays, the same ones every step. The system takes freed memory back and
-hands it out again page by page, each page filled with zeros first; that costs more than the arithmetic on it. And
-memory that was used a moment ago is still in the processor's cache, while other memory is not.
+A training step makes and drops some thousand arrays, and the next step needs arrays of the same sizes. If they are
+freed, the operating system takes their memory back and gives it out again page by page, each page filled with zeros
+first. This takes longer than the arithmetic. Also, memory that was used a moment ago is still in the processor's cache.
 
-* `empty` is `numpy.empty` for large results. What it gave out comes back when the last view of it is gone, and waits
-  for the next array of about its size.
-* `scratch` gives a worker thread the same stretch of memory for every piece of work.
+* `empty` is `numpy.empty` for large results. When the last view of such an array is gone, its memory waits for the
+  next array of about the same size.
+* `scratch` gives a thread the same memory for every piece of work.
 
-CuPy has a pool of its own, so on a GPU both leave it to CuPy.
+CuPy has a memory pool of its own, so on a GPU both functions use CuPy's.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ New: TypeAlias = Callable[[Shape, Any], Array]
 """A function like `numpy.empty`: shape and dtype to a new array with arbitrary contents."""
 
 SMALLEST = 1 << 20
-"""Bytes from which an array is worth the trouble."""
+"""Arrays of fewer bytes are left to NumPy."""
 
 KEEP_BYTES = 1 << 31
-"""How much may wait for its next use; what comes back beyond that is the system's."""
+"""How many bytes may wait for their next use; memory beyond that goes back to the system."""
 
 LARGER = 1.5
-"""How much larger than needed a block may be, if there is no better one."""
+"""A block that waits may be used for an array if it is at most so many times as large."""
 
 ALIGN = 64
 """Bytes to which blocks and scratch arrays are aligned: a line of the processor's cache."""
 
 
 class BlockSource(Protocol):
-    """Where blocks come from, if not from NumPy (`minigan.fast.cpu.process_pool.Region`)."""
+    """Gives memory instead of NumPy (`minigan.fast.cpu.process_pool.Region`)."""
 
     def take(self, size: int) -> Array | None:
-        """A new block of so many bytes, or None."""
+        """A new block with this many bytes, or None if there is no more memory."""
 
     def clear(self, block: Array) -> None:
-        """Give the system back the memory of a block that nobody uses; the block can be used again."""
+        """Return the memory of a block that nobody uses to the system; the block can still be used again."""
 
 
 class _Pool:
@@ -58,11 +58,11 @@ class _Pool:
         self.idle_bytes = 0
 
     def take(self, size: int) -> Array:
-        """A block of at least so many bytes: the smallest idle one, unless that is far too large."""
+        """A block of at least this many bytes: the smallest one that waits and fits, or else a new one."""
         fitting = [idle for idle, blocks in self.idle.items() if size <= idle <= LARGER * size and blocks]
         try:
             block = self.idle[min(fitting)].pop()
-        except (ValueError, IndexError):  # there is none; or another thread has just taken it
+        except (ValueError, IndexError):  # there is none, or another thread has just taken it
             new = None if self.source is None else self.source.take(size)
             return np.empty(size, np.uint8) if new is None else new
         self.idle_bytes -= block.nbytes
@@ -82,9 +82,9 @@ _pool = _Pool()
 
 @contextmanager
 def allocating_from(source: BlockSource) -> Iterator[None]:
-    """Have `empty` take all its arrays, small ones too, from a source inside a ``with`` block.
+    """Inside a ``with`` block, `empty` takes all its arrays from a source, small ones too.
 
-    Once the source has no more, from NumPy again.
+    When the source has no more memory, it takes them from NumPy again.
     """
     global _pool
     before, _pool = _pool, _Pool(source)
@@ -95,7 +95,10 @@ def allocating_from(source: BlockSource) -> Iterator[None]:
 
 
 class _Loan:
-    """A block that is out on loan: NumPy makes an array of it, which keeps it alive, as do the array's views."""
+    """A block that is in use. NumPy makes an array from it; the array and its views keep the loan alive.
+
+    When the last of them is gone, Python deletes the loan, and the block goes back to the pool.
+    """
 
     def __init__(self, pool: _Pool, shape: Shape, dtype: np.dtype, needed: int) -> None:
         self.pool, self.block = pool, pool.take(_block_size(needed))
@@ -123,7 +126,7 @@ def empty(shape: Shape, dtype: Any, xp: Any = np) -> Array:
     Returns
     -------
     Array
-        C-contiguous; on NumPy from 1 MB on in memory that is used again once nobody has the array any more.
+        C-contiguous. On NumPy, the memory of an array of 1 MB or more is used again once nobody uses the array.
     """
     dtype = np.dtype(dtype)
     needed = math.prod(shape) * dtype.itemsize
@@ -133,7 +136,7 @@ def empty(shape: Shape, dtype: Any, xp: Any = np) -> Array:
 
 
 def _block_size(needed: int) -> int:
-    """The next of the sizes 4, 5, 6, 7 times a power of two, so that arrays of similar size can share.
+    """The next size of the form 4, 5, 6 or 7 times a power of two, so that arrays of similar size can share a block.
 
     >>> [_block_size(n) for n in (32768, 32769, 49000, 65536)]
     [32768, 40960, 49152, 65536]
@@ -144,7 +147,7 @@ def _block_size(needed: int) -> int:
 
 
 class _Room(threading.local):
-    """A thread's own stretch of memory, and how much of it is taken."""
+    """A thread's own scratch memory, and how much of it is in use."""
 
     def __init__(self) -> None:
         self.memory = np.empty(0, np.uint8)
@@ -156,7 +159,7 @@ _room = _Room()
 
 @contextmanager
 def scratch(xp: Any = np) -> Iterator[New]:
-    """Arrays for the time of a ``with`` block; they must not be used after it.
+    """Arrays for use inside a ``with`` block; they must not be used after it.
 
     Parameters
     ----------
@@ -196,5 +199,5 @@ def _new(shape: Shape, dtype: Any) -> Array:
     room.taken += -(-math.prod(shape) * dtype.itemsize // ALIGN) * ALIGN
     if room.taken <= room.memory.nbytes:
         return np.ndarray(shape, dtype, buffer=room.memory, offset=start)
-    room.wanted = max(room.wanted, room.taken)  # enough the next time
+    room.wanted = max(room.wanted, room.taken)  # next time there will be enough
     return np.empty(shape, dtype)

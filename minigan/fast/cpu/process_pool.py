@@ -1,23 +1,21 @@
-"""Helper processes: workers that never wait for Python's lock, because each has a Python of its own.
+"""Worker processes: they never wait for each other's Python lock, because each has a Python of its own.
 
-Threads share one Python, and only one of them at a time may run it. NumPy lets go of the lock while it computes, but
-wants it back after every call; if the other thread happens to hold it just then, the first goes to sleep and is woken
-up some 30 microseconds later. A training step makes thousands of such calls, and with two threads it takes 5 to 14 %
-longer than with two processes. But these do not see each other's arrays, unless they lie in memory that both have been
-given: so inside `worker_processes`, `minigan.fast.cpu.memory.empty` takes its arrays from one large stretch of shared
-memory (`Region`), and
+Threads share one Python, and only one thread at a time may run Python code. NumPy releases the lock while it computes,
+but needs it again after every call. If another thread has the lock at that moment, the first thread sleeps and wakes up
+some 30 microseconds later. A training step makes thousands of such calls, and with two threads it takes 5 to 14 %
+longer than with two processes. But processes do not see each other's arrays, unless the arrays are in shared memory.
+So inside `worker_processes`, `minigan.fast.cpu.memory.empty` takes its arrays from one large block of shared memory
+(`Region`), and
 
     with worker_processes() as backend:            # NumPy, whose asarray copies to shared memory
         gan.to(backend)
         train_step(gan, draw_inputs(real, seed, step, backend))
 
-does the same as without, bit for bit, in less time. Nothing else changes: `minigan.fast.cpu.thread_pool.each` offers
-its work to the workers (`ProcessPool.each`), and where that cannot be, threads do it as ever.
+gives the same results as without, bit for bit, in less time. Nothing else changes: `minigan.fast.cpu.thread_pool.each`
+offers its work to the pool (`ProcessPool.each`). A worker process gets a message with the function, its items, and
+everything to which the function refers (`minigan.fast.cpu.function_bytes`). If this fails, threads do the work.
 
-What is sent to a worker is the function and its items, with all that the function refers to
-(`minigan.fast.cpu.function_bytes`). What cannot be sent, threads do.
-
-Linux only; on other systems `worker_processes` changes nothing.
+On systems other than Linux, `worker_processes` changes nothing.
 
 References
 ----------
@@ -49,22 +47,22 @@ from minigan.nn.backend import NUMPY, Array, Backend
 from minigan.system.errors import RunError
 
 MAX_WORKERS = 15
-"""Most workers: with more, a batch has too few pieces to go round."""
+"""At most so many worker processes: a batch has too few pieces for more."""
 
 SPIN = 2e-3
-"""Seconds to keep asking for the next message before going to sleep: to be woken up takes longer than most waits."""
+"""Seconds to ask again and again for the next message before sleeping: most waits are shorter than waking up."""
 
 READY, DONE, FAILED = b"r", b"d", b"f"
 _LENGTH = struct.Struct("<Q")
 
 
 class Region(SharedMemory):
-    """Memory that this process and its workers see, given out block by block: a file in memory that has no name.
+    """Memory that this process and its workers share, given out block by block: a file in memory, without a name.
 
     Parameters
     ----------
     size : int
-        Bytes. Only what is written to takes real memory.
+        Bytes. Only pages that are written to take real memory.
     """
 
     def __init__(self, size: int) -> None:
@@ -81,7 +79,7 @@ class Region(SharedMemory):
         self._lock = threading.Lock()
 
     def take(self, size: int) -> Array | None:
-        """The next `size` bytes; None if there are no more so many."""
+        """The next `size` bytes, or None if fewer are left."""
         with self._lock:
             start = self._taken
             if start + size > self.size:
@@ -90,7 +88,7 @@ class Region(SharedMemory):
         return np.ndarray(size, np.uint8, self.memory, start)
 
     def clear(self, block: Array) -> None:
-        """Give the system back what a block takes of it; its contents are lost, the block is as good as before."""
+        """Return a block's memory to the system. Its contents are lost; the block itself can be used again."""
         page = mmap.PAGESIZE
         start = -(-self.offset(block) // page) * page
         end = (self.offset(block) + block.nbytes) // page * page
@@ -106,7 +104,7 @@ def _write(fd: int, message: bytes) -> None:
 
 
 def _read(fd: int, poll: Any) -> bytes:
-    """The next message. Asks for `SPIN` seconds before it goes to sleep. Raises EOFError if there will be none."""
+    """The next message. Asks again and again for `SPIN` seconds, then sleeps. Raises EOFError if the pipe is closed."""
     until = time.monotonic() + SPIN
     while not poll.poll(0) and time.monotonic() < until:
         pass
@@ -131,13 +129,13 @@ def _poll(fd: int) -> Any:
     return poll
 
 
-# ------------------------------------------------------------------------------------------------------- the asking end
+# ---------------------------------------------------------------------------------------------- in the parent process
 class WorkerProcessError(RunError):
-    """A worker failed or was killed; what it was working on is half done."""
+    """A worker process failed or was killed; its piece of the work is half done."""
 
 
 class _WorkerProcess:
-    """A worker process, seen from here."""
+    """A worker process, as its parent sees it."""
 
     def __init__(self, region: Region) -> None:
         here = str(Path(__file__).resolve().parents[3])
@@ -150,7 +148,7 @@ class _WorkerProcess:
             stdout=subprocess.PIPE,
             env={**os.environ, **one, "PYTHONPATH": path},
             pass_fds=[region.fd],
-            process_group=0,  # Ctrl-C is for this process, which then stops in good order
+            process_group=0,  # so that Ctrl-C reaches the parent only, which then stops in order
             bufsize=0,
         )
         assert self.process.stdin is not None
@@ -160,13 +158,13 @@ class _WorkerProcess:
         self._is_ready = False
 
     def is_ready(self) -> bool:
-        """Whether it has started; does not wait for it."""
+        """Whether the worker process has started; this does not wait."""
         if not self._is_ready and self._poll.poll(0):
             self._is_ready = self.receive() == READY
         return self._is_ready
 
     def send(self, message: bytes) -> None:
-        with contextlib.suppress(BrokenPipeError):  # a worker that has ended gives no answer, either
+        with contextlib.suppress(BrokenPipeError):  # it has ended; `receive` will report this
             _write(self._to, message)
 
     def receive(self) -> bytes:
@@ -176,7 +174,7 @@ class _WorkerProcess:
             status = self.process.wait()
             how = f"signal {-status}" if status < 0 else f"exit status {status}"
             raise WorkerProcessError(
-                f"a worker process ended too early ({how}), perhaps for want of memory; "
+                f"a worker process ended too early ({how}), perhaps because memory ran out; "
                 "--threads 1 works without worker processes"
             ) from None
 
@@ -189,21 +187,22 @@ class _WorkerProcess:
 
 
 class ProcessPool:
-    """Helpers, and the process that they help.
+    """Worker processes that share work with the process that started them.
 
     Parameters
     ----------
     count : int
-        Number of workers.
+        Number of worker processes.
     region : Region
+        Memory that all of them share.
 
     Attributes
     ----------
     workers : list
     done : int
-        How often work was done together.
+        How often `each` has done the work.
     declined : dict of str to int
-        Why it was not, and how often.
+        Why it has not, and how often for each reason.
     """
 
     def __init__(self, count: int, region: Region) -> None:
@@ -222,24 +221,24 @@ class ProcessPool:
         self._is_waiting = False
 
     def each(self, function: Callable[[Any], object], items: Sequence[Any]) -> bool:
-        """Do what `minigan.fast.cpu.thread_pool.each` says and return True, or do nothing and return False.
+        """Do the work of `minigan.fast.cpu.thread_pool.each` and return True, or do nothing and return False.
 
-        Every worker gets every n-th item, always the same ones, so that it finds in its cache what it left there.
+        Worker k gets every n-th item from item k on. It is always the same worker, so its cache has the arrays already.
 
         Raises
         ------
         WorkerProcessError
-            If a worker has ended, or a call raised something in one. What a call raises here comes as it is.
+            If a worker process has ended, or a call in it raised an error. An error in this process is raised as it is.
         """
         if os.getpid() != self._pid or not self._free.acquire(blocking=False):
-            return self._decline("another thread, or the process before a fork, is at it")
+            return self._decline("the pool belongs to another thread at the moment, or to the process before a fork")
         try:
             return self._each(function, items)
         finally:
             self._free.release()
 
     def wait_until_ready(self) -> None:
-        """Wait until all workers have started; until then threads do the work."""
+        """Wait until all worker processes have started; before that, threads do the work."""
         while not self._are_ready():
             time.sleep(0.01)
 
@@ -265,7 +264,7 @@ class ProcessPool:
             for item in items[::shares]:
                 function(item)
         finally:
-            answers = [worker.receive() for worker in asked]  # nobody may write once this has returned
+            answers = [worker.receive() for worker in asked]  # no worker may write after this has returned
             self._is_waiting = False
         for answer in answers:
             if answer != DONE:
@@ -278,9 +277,9 @@ class ProcessPool:
         return False
 
     def memory(self) -> int:
-        """Bytes of memory that the pool takes beside what the system counts for this process.
+        """Bytes of memory that the pool takes and that the system does not count for this process.
 
-        They are the workers' own, and those of the shared memory that only workers have touched.
+        They are the worker processes' own memory, and shared memory that only they have written to.
         """
         here = _status("self")
         shared_bytes = os.fstat(self.region.fd).st_blocks * 512
@@ -291,7 +290,7 @@ class ProcessPool:
         return total
 
     def system_seconds(self) -> float:
-        """CPU time that the workers have spent in the operating system."""
+        """CPU time that the worker processes have spent in the operating system."""
         fields = (
             Path(f"/proc/{worker.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
             for worker in self.workers
@@ -299,14 +298,14 @@ class ProcessPool:
         return sum(int(field[12]) for field in fields) / os.sysconf("SC_CLK_TCK")
 
     def end(self) -> None:
-        """End all workers."""
+        """End all worker processes."""
         for worker in self.workers:
             worker.end()
 
 
 @contextlib.contextmanager
 def worker_processes(backend: Backend = NUMPY) -> Iterator[Backend]:
-    """Have `minigan.fast.cpu.thread_pool.thread_count` - 1 worker processes work along, inside a ``with`` block.
+    """Inside a ``with`` block, share work with `minigan.fast.cpu.thread_pool.thread_count` - 1 worker processes.
 
     Parameters
     ----------
@@ -315,12 +314,12 @@ def worker_processes(backend: Backend = NUMPY) -> Iterator[Backend]:
     Yields
     ------
     Backend
-        NumPy's, whose ``asarray`` copies to memory that workers see. Where there can be none (a GPU, one thread,
-        another system than Linux), the backend that was given.
+        NumPy's, with an ``asarray`` that copies to shared memory. Where there can be none (on a GPU, with one thread,
+        on systems other than Linux), the backend that was given.
 
     Notes
     -----
-    A worker takes a moment to start; threads do the work meanwhile. If one fails or is killed later,
+    A worker process takes a moment to start; threads do the work meanwhile. If one fails or is killed later,
     `minigan.fast.cpu.thread_pool.each` raises `WorkerProcessError`.
     """
     count = min(thread_pool.thread_count() - 1, MAX_WORKERS)
@@ -333,7 +332,7 @@ def worker_processes(backend: Backend = NUMPY) -> Iterator[Backend]:
             stack.callback(os.close, region.fd)
             pool = ProcessPool(count, region)
             stack.callback(pool.end)
-        except OSError:  # no room for another process, or a system that allows no such memory
+        except OSError:  # the system allows no more processes, or no shared memory
             yield backend
             return
         stack.enter_context(memory.allocating_from(region))
@@ -342,7 +341,7 @@ def worker_processes(backend: Backend = NUMPY) -> Iterator[Backend]:
 
 
 def shared(a: Any, dtype: Any = None) -> Array:
-    """A copy of an array, or of what `numpy.asarray` makes one of, in the shared memory."""
+    """A copy in shared memory of an array, or of anything that `numpy.asarray` accepts."""
     a = np.asarray(a, dtype)
     copy = memory.empty(a.shape, a.dtype)
     copy[...] = a
@@ -350,7 +349,7 @@ def shared(a: Any, dtype: Any = None) -> Array:
 
 
 def _status(pid: str) -> dict[str, int]:
-    """What the system knows of a process's memory, in bytes."""
+    """What the system says about a process's memory, in bytes."""
     lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     pairs = (line.split(":", 1) for line in lines if line.endswith(" kB"))
     return {name: int(value.split()[0]) * 1024 for name, value in pairs}
@@ -360,15 +359,15 @@ def _half_of_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
-# ---------------------------------------------------------------------------------------------------- the answering end
+# ---------------------------------------------------------------------------------------------- in the worker process
 def serve() -> None:
-    """Be a worker: do what comes in on stdin, until there will be no more. The region is told on the command line."""
+    """Run each message from stdin until it closes. The command line gives descriptor and size of the shared memory."""
     fd, size = map(int, sys.argv[1:])
     memory = SharedMemory(fd, size)
     poll = _poll(0)
     np.seterr(all="ignore")
     thread_pool.work_alone()
-    with contextlib.suppress(EOFError, BrokenPipeError):  # whom it helps has ended
+    with contextlib.suppress(EOFError, BrokenPipeError):  # the parent has ended
         _write(1, READY)
         while True:
             _write(1, _do(_read(0, poll), memory))

@@ -1,23 +1,23 @@
-"""Worker threads: the same function on many pieces of an array, as many at a time as there are cores.
+"""Worker threads: the same function for many pieces of an array, as many at a time as there are cores.
 
-NumPy does arithmetic on one core, however large the array; only its matrix products, which come from a BLAS library,
-use more. But it releases Python's lock while it computes, so plain threads do run side by side. minigan therefore cuts
-its work into pieces that fit into a processor's cache (a few images, or some thousand rows) and gives each worker the
-next piece when it is done with the last:
+NumPy does arithmetic on one core, however large the array is. Only its matrix products use more cores; they come from a
+BLAS library. But NumPy releases Python's lock while it computes, so threads can compute at the same time. minigan
+therefore cuts its work into pieces that fit into a processor's cache (a few images, or some thousand rows), and a
+worker that has finished a piece takes the next one:
 
     def piece(rows):                      # works on its own rows and touches nothing else
         np.multiply(x[rows], 2, out=y[rows])
     each(piece, spans(np, len(x), 4096))
 
-Meanwhile BLAS is held to one thread, or every worker's product would start threads of its own and they would fight for
-the cores. That setting belongs to the whole process, so it is made only while `each` runs and put back afterwards;
-a long computation wraps itself in `holding_blas` to change it once rather than a hundred times.
+Meanwhile BLAS is limited to one thread. Otherwise the product of every worker would start threads of its own, and there
+would be more threads than cores. The limit holds for the whole process, so `each` sets it only while it runs and then
+restores it. A long computation runs inside `holding_blas`, which sets the limit once rather than a hundred times.
 
-Threads have to wait for Python's lock between two calls of NumPy. Where that matters, `each` offers its work to helper
+Threads have to wait for Python's lock between two calls of NumPy. Where this matters, `each` offers its work to worker
 processes first (`minigan.fast.cpu.process_pool`).
 
-How the work is cut does not depend on the number of threads, except in `lanes`, whose partial sums are added in the
-order of the images. So a run repeats bit for bit with the same number of threads.
+The pieces do not depend on the number of threads, except in `lanes`, whose partial sums are added in the order of the
+images. So a run repeats bit for bit with the same number of threads.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ T = TypeVar("T")
 
 
 class WorkerPool(Protocol):
-    """Workers that are no threads (`minigan.fast.cpu.process_pool`)."""
+    """Workers of another kind than threads (`minigan.fast.cpu.process_pool.ProcessPool`)."""
 
     def each(self, function: Callable[[Any], object], items: Sequence[Any]) -> bool:
-        """Do what `minigan.fast.cpu.thread_pool.each` says and return True, or nothing and return False."""
+        """Do the work of `minigan.fast.cpu.thread_pool.each` and return True, or do nothing and return False."""
 
 
 class _State:
-    """What the module remembers; made anew in a forked child, where the parent's threads do not exist."""
+    """The state of this module. A forked child gets a new one, because the parent's threads do not exist there."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -75,9 +75,9 @@ if hasattr(os, "register_at_fork"):
 
 
 def thread_count() -> int:
-    """How many pieces are worked on at a time: what `use_threads` said, or else what NumPy's BLAS would use.
+    """How many pieces are worked on at a time: the number given to `use_threads`, or else as many as BLAS would use.
 
-    That is the number of cores this process may run on, or less where OPENBLAS_NUM_THREADS or OMP_NUM_THREADS say so.
+    BLAS would use all cores on which this process may run, or fewer if OPENBLAS_NUM_THREADS or OMP_NUM_THREADS says so.
     """
     if _state.count is None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -110,18 +110,18 @@ def use_threads(count: int) -> Iterator[None]:
 
 
 def working_with(threads: int | None) -> AbstractContextManager[None]:
-    """`use_threads` for a command's --threads: None or 0, not given, leaves the number as it is."""
+    """`use_threads` for the option --threads of a command; None or 0 (not given) leaves the number as it is."""
     return use_threads(threads) if threads else nullcontext()
 
 
 @contextmanager
 def holding_blas() -> Iterator[None]:
-    """Hold BLAS to one thread inside a ``with`` block; blocks may be nested and used from several threads.
+    """Limit BLAS to one thread inside a ``with`` block; blocks may be nested and used from several threads.
 
-    Where threadpoolctl does not know NumPy's BLAS (Apple's Accelerate, say), warns once and leaves it alone: results
-    are the same, only slower.
+    If threadpoolctl does not know NumPy's BLAS (for example Apple's Accelerate), it warns once and sets no limit: the
+    results are the same, only slower.
     """
-    thread_count()  # asks BLAS, so before it is held
+    thread_count()  # asks BLAS, so this must come before the limit
     with _state.lock:
         _state.holders += 1
         if _state.holders == 1:
@@ -129,8 +129,8 @@ def holding_blas() -> Iterator[None]:
             if not blas.lib_controllers and not _state.warned:
                 _state.warned = True
                 warnings.warn(
-                    "threadpoolctl does not know NumPy's BLAS here, so its threads cannot be held back; minigan works, "
-                    "perhaps more slowly (minigan.fast.cpu.thread_pool)",
+                    "threadpoolctl does not know NumPy's BLAS here, so its threads cannot be limited; minigan works, "
+                    "but perhaps more slowly (minigan.fast.cpu.thread_pool)",
                     RuntimeWarning,
                     stacklevel=3,
                 )
@@ -147,9 +147,9 @@ def holding_blas() -> Iterator[None]:
 
 @contextmanager
 def using_processes(pool: WorkerPool | None) -> Iterator[None]:
-    """Offer the work of `each` to a team first, inside a ``with`` block; what it will not do, threads do.
+    """Inside a ``with`` block, `each` offers its work to this pool first; threads do the work that it does not take.
 
-    None for a block without any.
+    With None, `each` uses threads only.
     """
     before, _state.process_pool = _state.process_pool, pool
     try:
@@ -159,12 +159,12 @@ def using_processes(pool: WorkerPool | None) -> Iterator[None]:
 
 
 def current_process_pool() -> WorkerPool | None:
-    """Whom work is offered to."""
+    """The pool to which `each` offers its work first, if there is one."""
     return _state.process_pool
 
 
 def work_alone() -> None:
-    """From now on `each` does everything in the calling thread, as in a thread that it started itself."""
+    """From now on, when this thread calls `each`, all items are done in this thread."""
     _state.inside.worker = True
 
 
@@ -174,14 +174,14 @@ def each(function: Callable[[T], object], items: Iterable[T]) -> None:
     Parameters
     ----------
     function : callable
-        Gets one item. Calls must not depend on one another.
+        Called with one item. Calls must not depend on each other.
     items : iterable
         Usually `spans` or `lanes`.
 
     Raises
     ------
     Exception
-        Whatever a call raised first; items not yet begun are left out then.
+        The first error that a call raised. Items that have not been begun are then left out.
     """
     items = list(items)
     workers = min(thread_count(), len(items))
@@ -212,16 +212,16 @@ def each(function: Callable[[T], object], items: Iterable[T]) -> None:
         try:
             work()
         finally:
-            errors = [future.exception() for future in futures]  # waits: nobody may write once `each` has returned
+            errors = [future.exception() for future in futures]  # waits: no thread may write after `each` has returned
         for error in errors:
             if error is not None:
                 raise error
 
 
 def spans(xp: Any, n: int, size: int) -> list[slice]:
-    """0...n cut into slices of `size` (the last may be shorter); for arrays of another module than NumPy, one slice.
+    """Cut 0...n into slices of `size` (the last may be shorter). If xp is not NumPy, there is one slice only.
 
-    A GPU wants one large piece of work, not many small ones.
+    A GPU is fastest with one large piece of work.
 
     >>> spans(np, 10, 4)
     [slice(0, 4, None), slice(4, 8, None), slice(8, 10, None)]
@@ -232,9 +232,9 @@ def spans(xp: Any, n: int, size: int) -> list[slice]:
 
 
 def lanes(xp: Any, n: int, *, most: int = MAX_THREADS) -> list[slice]:
-    """0...n cut into one slice per thread, for sums: each worker adds up its own, then the few partial sums are added.
+    """Cut 0...n into one slice per thread, for sums: each worker adds up its slice, then the partial sums are added.
 
-    There are at most `most` slices, for sums that take much memory.
+    There are at most `most` slices, because each partial sum needs memory.
 
     >>> with use_threads(3):
     ...     lanes(np, 8)

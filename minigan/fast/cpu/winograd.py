@@ -1,41 +1,44 @@
-"""Convolution with fewer multiplications: Winograd's minimal filtering, after a stride is split into phases.
+"""Convolution with fewer multiplications: Winograd's minimal filtering, for any stride.
 
-Begin with one dimension, a filter of two taps g0, g1, and two neighbouring outputs:
+`minigan.nn.conv` uses this file where it is faster than `minigan.fast.cpu.im2col`. Begin with one dimension, a filter
+of two taps g0, g1, and two neighbouring outputs:
 
-    y0 = d0*g0 + d1*g1            four multiplications, the way `minigan.nn.loops` does it
+    y0 = d0*g0 + d1*g1            four multiplications, as in `minigan.nn.loops`
     y1 = d1*g0 + d2*g1
 
-    m0 = (d0 - d1) * g0           three, and the same outputs
+    m0 = (d0 - d1) * g0           three multiplications, and the same outputs
     m1 = d1 * (g0 + g1)           y0 = m0 + m1
     m2 = (d2 - d1) * g1           y1 = m1 + m2
 
-Multiply it out: it is exact, and all it costs are a few additions. They are three small matrices,
+Multiply it out: it is exact, and it costs only a few additions. It can be written with three small matrices,
 
     y = AT @ ((G @ g) * (BT @ d))
 
-and for more outputs or taps there are others (`minimal_filter`): four outputs of two taps take five multiplications
-instead of eight. In two dimensions the trick is nested, rows first and then columns: a tile of 4 x 4 outputs takes
-25 instead of 64. With channels, each of these is a matrix product, and matrix products are where the time goes:
+and there are such matrices for more outputs or taps, too (`minimal_filter`): four outputs of two taps take five
+multiplications instead of eight. In two dimensions it is done for rows first and then for columns: a tile of 4 x 4
+outputs takes 25 multiplications instead of 64. With channels, each multiplication becomes a matrix product, and most of
+the time is spent in matrix products:
 
     V = BT d B                    the input's tiles           (tiles, C) for each of the 25 places
     U = G w GT                    the kernel                  (C, O)
     M = V @ U                     25 products                 (tiles, O)
     y = AT M A                    back to 4 x 4 outputs
 
-The networks' kernels are 4 x 4 with stride 2. But look at the picture's even and odd rows and columns as *channels*: a
-block of S x S pixels becomes one pixel with S*S*C channels, and the kernel becomes one of 2 x 2 taps with stride 1,
-which is just the filter above. Nothing is computed for that; it is only another way to read the same memory.
+The networks' kernels are 4 x 4 with stride 2. But the even and odd rows and columns of an image can be read as
+*channels*: a block of S x S pixels becomes one pixel with S*S*C channels, and the kernel becomes one of 2 x 2 taps with
+stride 1, which is the filter above. This needs no computation; it is only another way to read the same memory.
 
-Every line above is linear, so the gradients are the same lines read backwards, each matrix transposed:
+Every line above is linear. So the gradients are the same lines in reverse order, with each matrix transposed:
 
     dM = A dy AT     dV = dM @ U^T     dx = B dV BT, tiles overlapping      dU = V^T @ dM      dw = GT dU G
 
-The small matrices, too, are applied as matrix products, one axis at a time (`_along`): BLAS does all their additions in
-one walk through memory, where NumPy's own would take one walk each.
+Multiplying by a small matrix is also a matrix product, along one axis at a time (`_along`): BLAS does all the additions
+in one walk through memory, where NumPy would need one walk for each.
 
-NumPy only; `minigan.fast.cuda.kernels` does the same on a GPU. Legend: `minigan.nn.conv`; besides, R is the number of
-taps K/S, m how many outputs a tile has along one axis and n = m + R - 1 how many blocks it takes; S*S*C is written D,
-and a tile has its place (k, l) in the (Th, Tw) tiles of a picture.
+The code is for NumPy only; `minigan.fast.cuda.kernels` does the same on a GPU. Legend: `minigan.nn.conv`, and
+
+    R taps along one axis, K/S    m outputs of a tile along one axis    n = m + R - 1 blocks that a tile needs
+    D = S*S*C channels of a block    Th, Tw tiles of an image    Bh, Bw blocks of an image
 
 References
 ----------
@@ -62,29 +65,29 @@ from minigan.nn.backend import Array
 from minigan.nn.geometry import Pad, Size, output_size
 
 ROWS = 256
-"""About how many tiles go into one set of products: enough for a fast product, few enough to stay in the cache."""
+"""About how many tiles are multiplied together: enough for a fast product, few enough to stay in the cache."""
 
 FEW_BYTES = 1 << 20
-"""About how much of a picture is transformed together, so that what comes between rows and columns stays in the core's
-own cache."""
+"""About how many bytes of images are transformed together, so that the result of the first axis is still in the core's
+own cache when the second axis is transformed."""
 
 KERNEL_PIECE = 1 << 14
 """About how many numbers of each tap of a kernel are transformed together."""
 
 LANES = 8
-"""Most partial sums of a kernel's gradient: each is larger than the kernel."""
+"""At most so many partial sums of a kernel's gradient: each of them is larger than the kernel."""
 
 POINTS = (0.0, 1.0, -1.0, -2.0, 0.5)
-"""Where `minimal_filter` looks at its polynomials. 1 comes second: see the bias in `conv_forward`."""
+"""The points at which `minimal_filter` evaluates its polynomials. 1 is second: `conv_forward` adds the bias there."""
 
 
 def minimal_filter(m: int, R: int) -> tuple[Array, Array, Array]:
-    """The matrices of a filter of R taps with m outputs at a time: m + R - 1 multiplications instead of m * R.
+    """The matrices of a filter with R taps and m outputs at a time: m + R - 1 multiplications instead of m * R.
 
     Parameters
     ----------
     m, R : int
-        m + R - 2 points are needed, of which `POINTS` has five.
+        They need m + R - 2 points; `POINTS` has five.
 
     Returns
     -------
@@ -95,10 +98,11 @@ def minimal_filter(m: int, R: int) -> tuple[Array, Array, Array]:
 
     Notes
     -----
-    Toom and Cook: take g and a vector h of length m for the coefficients of two polynomials. Their product has n
-    coefficients and is known once its values at n points are, and a value takes one multiplication. G evaluates g, A
-    evaluates h, and B turns values into coefficients (Lagrange's formula). One of the points is infinity: there a
-    polynomial's value is its highest coefficient. Filtering is the transpose of multiplying by g.
+    The method of Toom and Cook: let g and a vector h of length m be the coefficients of two polynomials. Their product
+    has n coefficients, so it is known when its values at n points are known, and each value takes one multiplication.
+    G evaluates g, A evaluates h, and B turns values into coefficients (Lagrange's formula). One of the points is
+    infinity, where the value of a polynomial is its highest coefficient. Multiplying by g is linear in h, and its
+    transpose is filtering with g.
 
     Examples
     --------
@@ -127,7 +131,7 @@ def _matrices(m: int, R: int, dtype: np.dtype) -> tuple[Array, Array, Array]:
 
 
 def suits(kernel_size: Size, stride: int) -> bool:
-    """Whether this file can do a geometry: a square kernel of 2S or 3S with stride S. Sizes and padding may be any.
+    """Whether this file can compute a convolution: a square kernel of 2S or 3S with stride S; any size and padding.
 
     >>> suits((4, 4), 2), suits((3, 3), 1), suits((3, 3), 2)
     (True, True, False)
@@ -136,17 +140,17 @@ def suits(kernel_size: Size, stride: int) -> bool:
 
 
 def pays(positions: int, C: int, O: int) -> bool:
-    """Whether it is likely to be faster than im2col: transforms are spread over channels, the kernel's over outputs."""
+    """Whether it is likely to be faster than im2col: the transforms must be worth their time."""
     return min(C, O) >= 16 and positions > im2col.FEW_ROWS
 
 
 Kept: TypeAlias = dict[int, Array]
-"""U by n: who goes back through a convolution with the same kernel need not transform it again."""
+"""The transformed kernel U by n: the backward pass with the same kernel need not transform it again."""
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """The sizes of one convolution, in the letters of this file's opening."""
+    """The sizes of one convolution; for the letters see the beginning of this file."""
 
     S: int
     R: int
@@ -173,7 +177,7 @@ class _Plan:
 
     @property
     def blocks(self) -> Size:
-        """Rows and columns of blocks that the tiles of a picture cover."""
+        """How many rows and columns of blocks the tiles of an image cover."""
         Th, Tw = self.tiles
         return self.m * Th + self.R - 1, self.m * Tw + self.R - 1
 
@@ -182,19 +186,19 @@ class _Plan:
         return _matrices(self.m, self.R, self.dtype)
 
     def images(self, first: int, last: int, share: int, most: int) -> list[slice]:
-        """Pictures by the handful: about `most` tiles, and no more pictures than `share`."""
+        """The images from first to last, a few at a time: about `most` tiles, and no more images than `share`."""
         Th, Tw = self.tiles
         size = max(1, min(most // (Th * Tw), share))
         return [slice(first + n.start, first + n.stop) for n in spans(np, last - first, size)]
 
     def few(self, N: int) -> int:
-        """How many pictures to transform together: FEW_BYTES of them."""
+        """How many images to transform together: about `FEW_BYTES`."""
         Bh, Bw = self.blocks
         return max(1, min(N, FEW_BYTES // (Bh * Bw * self.D * self.dtype.itemsize)))
 
 
 def _plan(N: int, size: Size, output: Size, w_shape: tuple[int, ...], stride: int, pad: Pad, dtype: np.dtype) -> _Plan:
-    """Tiles of 4 x 4 outputs if they save enough products to be worth a larger kernel; else of 2 x 2."""
+    """Choose tiles of 4 x 4 outputs if they save enough products to be worth a larger kernel, else of 2 x 2."""
     R = w_shape[0] // stride
     places = {m: (m + R - 1) ** 2 for m in (2, 4)}
     products = {m: N * -(-output[0] // m) * -(-output[1] // m) * places[m] for m in (2, 4)}
@@ -203,11 +207,11 @@ def _plan(N: int, size: Size, output: Size, w_shape: tuple[int, ...], stride: in
 
 
 WORTH = 85
-"""How many products of rows with the kernel must be saved for each place that the kernel has more."""
+"""How many products of a row with the kernel must be saved for each place by which the kernel is larger."""
 
 
 def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = None, kept: Kept | None = None) -> Array:
-    """See `minigan.nn.loops.conv_forward`; the same numbers, up to rounding, from fewer multiplications."""
+    """See `minigan.nn.loops.conv_forward`; the same results, up to rounding, with fewer multiplications."""
     N, H, W, _ = x.shape
     plan = _plan(N, (H, W), output_size((H, W), w.shape[:2], stride, pad), w.shape, stride, pad, x.dtype)
     U = _kernel_tiles(w, plan, kept)
@@ -218,7 +222,7 @@ def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = No
             V = _input_tiles(x[i], plan, new)
             M = _products(V, U, plan, new)
             if b is not None:
-                M[1, 1] += b  # the product at point 1 goes into every output once
+                M[1, 1] += b  # every output has the product at point 1 exactly once
             fine = _join(M, y[i], plan, new)
         if not fine:
             y[i] = im2col.conv_forward(x[i], w, stride, pad, b)
@@ -259,7 +263,7 @@ def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Si
 
 
 def conv_grads(x: Array, w: Array, dy: Array, stride: int, pad: Pad, kept: Kept | None = None) -> tuple[Array, Array]:
-    """`conv_input_grad` and `conv_weight_grad` in one walk: both need the tiles of dy."""
+    """`conv_input_grad` and `conv_weight_grad` together: both need the tiles of dy."""
     N, H, W, _ = x.shape
     plan = _plan(N, (H, W), dy.shape[1:3], w.shape, stride, pad, x.dtype)
     U = _kernel_tiles(w, plan, kept)
@@ -280,7 +284,7 @@ def conv_grads(x: Array, w: Array, dy: Array, stride: int, pad: Pad, kept: Kept 
 def conv_transpose_grads(
     x: Array, w: Array, dy: Array, stride: int, pad: Pad, kept: Kept | None = None
 ) -> tuple[Array, Array]:
-    """The same for a transposed convolution, `conv_forward` of dy and `conv_weight_grad`: both need V, of dy here."""
+    """The same for a transposed convolution: `conv_forward` of dy, and `conv_weight_grad`. Both need V, here of dy."""
     N, H, W, _ = dy.shape
     plan = _plan(N, (H, W), x.shape[1:3], w.shape, stride, pad, x.dtype)
     U = _kernel_tiles(w, plan, kept)
@@ -299,9 +303,9 @@ def conv_transpose_grads(
 
 
 def _weight_grad(N: int, plan: _Plan, tiles: Callable[[slice, New], tuple[Array, Array]]) -> Array | None:
-    """Sum V^T dM over all pictures, of which `tiles` gives V and dM of a few, and take it back to a kernel's gradient.
+    """Sum V^T dM over all images, and turn it into the kernel's gradient; `tiles` gives V and dM of a few images.
 
-    None if that is not finite.
+    Returns None if the gradient is not finite.
     """
     shares = tuple(lanes(np, N, most=LANES))
     dU = empty((len(shares), plan.n, plan.n, plan.D, plan.O), plan.dtype)
@@ -322,12 +326,12 @@ def _weight_grad(N: int, plan: _Plan, tiles: Callable[[slice, New], tuple[Array,
 
 # ------------------------------------------------------------------------------------------ the transforms and adjoints
 def _along(matrix: Array, a: Array, out: Array) -> None:
-    """``matrix @`` the last axis but one of a, for all the axes before; the last axis is carried along."""
+    """``matrix @ a``: along the last axis but one of a, for each index of all other axes."""
     np.matmul(matrix, a, out=out)
 
 
 def _products(V: Array, U: Array, plan: _Plan, new: New) -> Array:
-    """M = V @ U: n*n times (tiles, D) @ (D, O). BLAS takes small products as they are, and large ones apart first."""
+    """M = V @ U: n*n times (tiles, D) @ (D, O); small products image by image: BLAS need not rearrange factors then."""
     M = new((*V.shape[:3], plan.O), V.dtype)
     tiles = math.prod(plan.tiles)
     if tiles * plan.D * plan.O <= im2col.SMALL_PRODUCT:
@@ -364,7 +368,7 @@ def _input_tiles(x: Array, plan: _Plan, new: New) -> Array:
 
 
 def _overlap(dV: Array, dx: Array, plan: _Plan, new: New, b: Array | None) -> bool:
-    """Adjoint of `_input_tiles`, plus bias: dx = B dV BT, added up where tiles overlap. Says whether all is finite."""
+    """Adjoint of `_input_tiles`, plus bias: dx = B dV BT, added where tiles overlap. Returns whether all is finite."""
     (Th, Tw), n, S = plan.tiles, plan.n, plan.S
     N, H, W, C = dx.shape
     Bh, Bw = plan.blocks
@@ -379,7 +383,7 @@ def _overlap(dV: Array, dx: Array, plan: _Plan, new: New, b: Array | None) -> bo
     out = dx.reshape(N, H, W * C)[:, :h, : w * C]
     bias = np.zeros(C, dx.dtype) if b is None else b
     wide_bias = np.tile(bias, w)
-    dx[:, h:] = bias  # beyond the last tap
+    dx[:, h:] = bias  # pixels that no tap reaches
     dx[:, :h, w:] = bias
     for i in spans(np, N, few):
         k = i.stop - i.start
@@ -392,7 +396,8 @@ def _overlap(dV: Array, dx: Array, plan: _Plan, new: New, b: Array | None) -> bo
 def _adder(out: Array, plan: _Plan, new: New) -> Callable[[Array], None]:
     """A function that applies B to the last axis but one of tiles (k, ..., T, n, c), and adds them up in out.
 
-    out is (k, ..., m*T + R - 1, c). Of the n blocks of a tile, m are its own, and R - 1 are the next tile's first ones.
+    out is (k, ..., m*T + R - 1, c). Of the n blocks of a tile, m are its own; the other R - 1 are also the first blocks
+    of the next tile.
     """
     m, over, (_, _, BT) = plan.m, plan.R - 1, plan.matrices
     T, c = (out.shape[-2] - over) // m, out.shape[-1]
@@ -414,7 +419,7 @@ def _adder(out: Array, plan: _Plan, new: New) -> Callable[[Array], None]:
 
 
 def _join(M: Array, y: Array, plan: _Plan, new: New) -> bool:
-    """Y = AT M A: every tile's m x m outputs, or some, at the lower and right edge. Says whether all are finite."""
+    """Y = AT M A: every tile's m x m outputs, or fewer at the lower and right edge. Returns whether all are finite."""
     (Th, Tw), n, m, O = plan.tiles, plan.n, plan.m, plan.O
     N, Ho, Wo, _ = y.shape
     AT, _, _ = plan.matrices
@@ -477,9 +482,9 @@ def _kernel_tiles(w: Array, plan: _Plan, kept: Kept | None) -> Array:
 
 
 def _kernel(dU: Array, plan: _Plan) -> Array | None:
-    """Adjoint of `_kernel_tiles`, of the sum over the lanes: dU (lanes, n, n, D, O) to dw (K, K, C, O).
+    """Adjoint of `_kernel_tiles`, after the lanes are added up: dU (lanes, n, n, D, O) to dw (K, K, C, O).
 
-    Works in place on dU. None if not all of it is `_finite`.
+    Overwrites dU. Returns None if dw is not `_finite`.
     """
     n, S, R, C, O = plan.n, plan.S, plan.R, plan.C, plan.O
     _, G, _ = plan.matrices
@@ -503,7 +508,7 @@ def _kernel(dU: Array, plan: _Plan) -> Array | None:
     return dw.reshape(R * S, R * S, C, O) if fine.all() else None
 
 
-# ------------------------------------------------------------------------------------------------------------- pictures
+# --------------------------------------------------------------------------------------------------------------- images
 def _windows(a: Array, axis: int, count: int, length: int, step: int) -> Array:
     """Overlapping windows along an axis, as a view: the axis becomes two, (count, length)."""
     shape, strides = list(a.shape), list(a.strides)
@@ -513,7 +518,7 @@ def _windows(a: Array, axis: int, count: int, length: int, step: int) -> Array:
 
 
 def _inside(plan: _Plan) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Where the picture lies within the blocks of all tiles: (first row, rows), (first column, columns)."""
+    """Where the image lies within the blocks of all tiles: (first row, rows), (first column, columns)."""
     (top, _), (left, _) = plan.pad
     h, w = (
         max(0, min(length, count * plan.S - before))
@@ -523,10 +528,10 @@ def _inside(plan: _Plan) -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 def _finite(a: Array) -> bool:
-    """Whether all are finite. A sum of large squares may overflow: a false alarm, which costs time only.
+    """Whether all numbers are finite. If a sum of large squares overflows, it says no; that costs time only.
 
-    One infinite or undefined number spreads over its whole tile here, and a difference of huge ones can overflow where
-    the plain sum of products would not. Callers then compute those images with im2col.
+    Here an infinite number or NaN spreads over its whole tile, and a difference of huge numbers can overflow where the
+    plain sum of products would not. The callers then compute those images again with im2col.
     """
     a = a.reshape(-1)
     return math.isfinite(np.vdot(a, a))

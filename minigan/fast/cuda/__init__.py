@@ -1,1 +1,1 @@
-"""Fast on a GPU: one launch where the readable code makes ten, and matrix products straight from cuBLAS."""
+"""Fast on a GPU: one launch where the plain code makes ten (`kernels`), and matrix products from cuBLAS (`cublas`)."""

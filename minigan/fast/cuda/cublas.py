@@ -1,8 +1,9 @@
-"""Matrix products on a GPU: one function of NVIDIA's cuBLAS, called as the C library that it is.
+"""Matrix products on a GPU: one function of NVIDIA's cuBLAS, called directly as a function of a C library.
 
-CuPy calls the same function, but its `matmul` copies a stack of matrices to transpose it, multiplies stacks without
-tf32 whatever one asks for, and refuses to be recorded into a CUDA graph. Each of the three would cost more than this
-file, which is no more than the function's argument list. Where the library cannot be found, CuPy's `matmul` stands in.
+CuPy calls the same function, but its `matmul` has three faults for minigan: to transpose a stack of matrices it copies
+it; it multiplies stacks without tf32 even if tf32 is allowed; and it cannot be recorded into a CUDA graph. This file
+is little more than the function's list of arguments. If the library cannot be found, CuPy's `matmul` is used instead.
+`minigan.fast.cuda.kernels` and `minigan.nn.ops` call it.
 
 References
 ----------
@@ -19,9 +20,9 @@ from typing import Any
 from minigan.nn.backend import Array, backend_of
 
 WORKSPACE_BYTES = 32 << 20
-"""Scratch memory for cuBLAS, NVIDIA's figure for recent cards. Our own, so that a recorded graph allocates none."""
+"""Scratch memory for cuBLAS; NVIDIA's figure for recent cards. We allocate it, so that a recorded graph need not."""
 
-# Values of the library's enumerations, by the name they have in its headers.
+# Constants of the library, with their names in its headers.
 CUDA_R_32F, CUDA_R_64F = 0, 1
 CUBLAS_OP_N, CUBLAS_OP_T = 0, 1
 CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_64F, CUBLAS_COMPUTE_32F_FAST_TF32 = 68, 70, 77
@@ -44,7 +45,7 @@ def matmul(
     a : Array of shape (M, K) or (B, M, K), float32 or float64
     b : Array of shape (K, N) or (B, K, N), of the same dtype
     transpose_a, transpose_b : bool
-        The factor is given as (K, M), or (N, K), and is not copied to turn it.
+        Whether a is given as (K, M), and b as (N, K). The array is not copied.
     out : Array of shape (M, N) or (B, M, N), optional
         Where the product goes; contiguous.
     accumulate : bool
@@ -56,7 +57,7 @@ def matmul(
 
     Notes
     -----
-    float32 products are exact to float32 unless the backend was asked for tf32 (factors rounded to 10 bits).
+    Products of float32 have the precision of float32, unless the backend allows tf32 (factors rounded to 10 bits).
     """
     backend = backend_of(a, b)
     xp = backend.xp
@@ -85,7 +86,7 @@ def matmul(
 
 
 def address(a: Any) -> int:
-    """Where an array on a GPU begins in its memory."""
+    """The address in the GPU's memory at which an array begins."""
     return a.data.ptr
 
 
@@ -137,8 +138,8 @@ class _Cublas:
     ) -> None:
         """``out = a @ b`` (M, N, K in `sizes`) on the current stream; returns before it is done.
 
-        cuBLAS counts columns first, so it sees every one of our matrices transposed. It is asked for out^T = b^T a^T:
-        the factors change places, and nothing has to be turned.
+        cuBLAS stores matrices column by column, so it sees each of our matrices transposed. Therefore it is asked for
+        out^T = b^T a^T: the factors change places, and nothing has to be transposed.
         """
         M, N, K = sizes
         self._follow_stream()
@@ -158,7 +159,7 @@ class _Cublas:
         stream = self._xp.cuda.get_current_stream().ptr
         if stream != self._stream:
             _check(self._set_stream(self._handle, stream))
-            # Setting the stream has just taken the workspace away.
+            # Setting the stream has reset the workspace.
             _check(self._set_workspace(self._handle, address(self._workspace), WORKSPACE_BYTES))
             self._stream = stream
 
@@ -175,7 +176,7 @@ def _load(xp: Any) -> _Cublas | None:
 
 
 def _open(xp: Any) -> ctypes.CDLL | None:
-    """The cuBLAS that CuPy itself has loaded, wherever it found it; None if the system knows it under another name."""
+    """The cuBLAS that CuPy itself has loaded, wherever it lies; None if it has another name on this system."""
     _ = xp.cuda.Device().cublas_handle  # asking for CuPy's own handle loads it
     major = xp.cuda.runtime.runtimeGetVersion() // 1000
     try:

@@ -1,13 +1,13 @@
-// minigan's own GPU kernels. `minigan.fast.cuda.kernels` compiles this file when the first array on a GPU asks for it, once
-// with REAL=float and, to check gradients, once with REAL=double; the tests compile it for the processor as well.
+// minigan's own GPU kernels. `minigan.fast.cuda.kernels` compiles this file when a kernel is needed for the first time,
+// with REAL=float to train and with REAL=double to check gradients. The tests compile it for the processor as well.
 //
-// A small network keeps a GPU busy for microseconds at a time, so what costs is the number of launches and the trips of
-// numbers through memory. Each kernel here therefore does in one pass what NumPy does in several. Three habits:
+// A small network keeps a GPU busy for microseconds at a time: the time goes into launches and walks through memory.
+// Each kernel here therefore does in one pass what NumPy does in several. Three rules hold for all of them:
 //
 // * Channels come last in memory, so neighbouring threads take neighbouring channels: a warp reads one line.
-// * Nothing is added with atomics. Every output has one thread, and sums run in an order that depends on shapes alone:
+// * Nothing is added with atomics. Every output has one thread, and the order of a sum depends on shapes alone, so that
 //   a run repeats bit for bit.
-// * Adjoints are written from the receiving side: a thread gathers what belongs to its pixel, it does not scatter.
+// * In an adjoint, one thread computes one pixel: it collects all numbers that belong to it, and scatters none.
 //
 // Legend: `minigan.nn.conv`. Where the transforms come from, with a derivation: `minigan/fast/cpu/winograd.py`.
 
@@ -88,8 +88,8 @@ extern "C" __global__ void winograd_gather(
     }
 }
 
-// Along one direction, place m of a phase image is d0 of tile m/2 and d2 of the tile before where m is even, and d1 of
-// tile m/2 where it is odd. With which sign it went into product i, and (where that is not 0) of which tile.
+// Along one axis: if m is even, place m of a phase image is d0 of tile m/2 and d2 of the tile before; if m is odd, it
+// is d1 of tile m/2. Returns the sign with which it went into product i, and the tile (if the sign is not 0).
 __device__ int winograd_path(int m, int i, int tiles, int* tile) {
     *tile = m / 2 - (m % 2 == 0 && i == 2);
     if (m % 2) return i == 1 ? 1 : -1;  // v0 = .. - d1, v1 = d1, v2 = .. - d1
@@ -197,7 +197,7 @@ extern "C" __global__ void col2im(
 // ------------------------------------------------------------------------------------------------ sums over the rows
 // A reduction over the rows of a matrix (rows, C) has two steps. First, each block takes 32 channels and a slice of the
 // rows; its 8 lanes walk down the slice side by side and are then added up as a tree. Second, one block per 32 channels
-// adds up the slices. What shared memory holds is [lane][channel].
+// adds up the slices. Shared memory is ordered as [lane][channel].
 
 __device__ void add_lanes(real sums[LANES][CHANNELS]) {
     for (int half = LANES / 2; half; half /= 2) {
@@ -252,7 +252,7 @@ extern "C" __global__ void moments(const real* x, real* part, int rows, int C, i
     if (c < C)
         for (int r = first + threadIdx.y; r < last; r += LANES) {
             const real value = x[(size_t)r * C + c];
-            if (n == 0) shift = value;  // distances from a value of one's own are small numbers
+            if (n == 0) shift = value;  // distances from one of the values are small numbers
             const real d = value - shift;
             sum += d;
             squares += d * d;
@@ -295,7 +295,7 @@ extern "C" __global__ void moments_of_slices(
 
 // ------------------------------------------------------------------------------ batch normalization with LeakyReLU
 // y = max(alpha * z, z), z = gamma * xhat + beta, xhat = (x - mean) * inv_std; alpha = 1 is batch normalization alone.
-// Backward computes xhat anew from x: two operations are cheaper than an array more to store and to read.
+// Backward computes xhat again from x: two operations are cheaper than one more array to store and to read.
 
 __device__ real leaky(real slope_of, real value, real alpha) { return slope_of > 0 ? value : alpha * value; }
 
@@ -376,7 +376,7 @@ extern "C" __global__ void moving_averages(
     real* biased_variance, real* updates, int C, real correction, real momentum
 ) {
     const real t = *updates + 1, debias = 1 - pow(momentum, t);
-    __syncthreads();  // everybody has read the count
+    __syncthreads();  // all threads have read the count
     if (threadIdx.x == 0) *updates = t;
     for (int c = threadIdx.x; c < C; c += blockDim.x) {
         biased_mean[c] = momentum * biased_mean[c] + (1 - momentum) * mean[c];
@@ -402,8 +402,8 @@ extern "C" __global__ void tanh_backward(const real* dy, const real* y, real* dx
     if (e < count) dx[e] = dy[e] * (1 - y[e] * y[e]);
 }
 
-// Each picture moved by its own whole number of pixels times `sign`, down and to the right; what comes in from outside
-// is 0. `move` has two numbers per picture.
+// Each image moved by its own whole number of pixels times `sign`, down and to the right; pixels that come in from
+// outside are 0. `move` has two numbers per image.
 extern "C" __global__ void translate(
     const real* x, const long long* move, real* y, int H, int W, int C, int sign, long long count
 ) {
@@ -417,14 +417,14 @@ extern "C" __global__ void translate(
 
 __device__ real sigmoid(real z) { return real(0.5) * tanh(real(0.5) * z) + real(0.5); }
 
-// Sum over one block of 256 threads; only the first thread may believe it.
+// Sum over one block of 256 threads; only the first thread has the result.
 __device__ real sum_of_block(real value, real* room) {
     room[threadIdx.x] = value;
     for (int half = blockDim.x / 2; half; half /= 2) {
         __syncthreads();
         if (threadIdx.x < half) room[threadIdx.x] += room[threadIdx.x + half];
     }
-    __syncthreads();  // before anybody fills the room again
+    __syncthreads();  // before any thread writes to shared memory again
     return room[0];
 }
 
@@ -449,7 +449,7 @@ extern "C" __global__ void bce_backward(
     if (e < count) dz[e] = (sigmoid(z[e]) - target[e]) * (z[e] < low || z[e] > high ? real(0) : scale);
 }
 
-// What a training step reports: three losses, mean D(x), mean D(G(z)), share of both batches told right; one block.
+// What a training step reports: three losses, mean D(x), mean D(G(z)), share of right answers; one block.
 extern "C" __global__ void step_metrics(
     const real* d_real, const real* d_fake, const real* g, const real* z_real, const real* z_fake, real* metrics,
     int count

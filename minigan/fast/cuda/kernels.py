@@ -1,15 +1,19 @@
-"""The fast path on a GPU: one launch where the readable code makes ten.
+"""The fast functions for a GPU: one launch where the plain code makes ten.
 
-A GPU does a step of this small network in a few milliseconds, and every launch costs it several microseconds whatever
-it computes. So the functions here are those of the rest of minigan with the same results and fewer launches: the same
-three convolutions (Winograd's F(2,2) where it fits, im2col elsewhere), batch normalization in one piece with
-LeakyReLU, the loss, Adam over all tensors at once. What each launch does is in ``cuda.cu`` beside this file; the
-matrix products are cuBLAS's.
+A GPU does a step of this small network in a few milliseconds, and every launch takes several microseconds, whatever it
+computes. So the functions here give the same results as those of `minigan.nn`, with fewer launches: the three
+convolutions (with Winograd's F(2,2) where it is possible, else with im2col), batch normalization together with
+LeakyReLU, the loss, and Adam for all tensors at once. The code of each launch stands in ``kernels.cu`` beside this
+file; `minigan.fast.cuda.cublas` does the matrix products.
 
-Nothing here asks the GPU for a number: everything is queued, and the host runs ahead. `available` says whether arrays
-can come here; `minigan.nn.conv`, `minigan.nn.ops` and the others ask it and otherwise use code that runs anywhere.
+Nothing here reads a number from the GPU: all work is queued, and the host need not wait. `available` says whether an
+array can be used here; `minigan.nn.conv`, `minigan.nn.ops` and others ask it, and use plain code if it cannot.
 
-Legend: `minigan.nn.conv`.
+Legend: `minigan.nn.conv`. The derivation of Winograd's filters: `minigan.fast.cpu.winograd`.
+
+References
+----------
+NVIDIA, "CUDA C++ programming guide".
 """
 
 from __future__ import annotations
@@ -28,13 +32,13 @@ from minigan.nn.backend import Array, backend_of, xp_of
 from minigan.nn.geometry import Pad, Size, output_size
 
 CHUNK_BYTES = 1 << 29
-"""How large one matrix of patches or tiles may be. A batch of 64 is far below it; a huge batch goes in several parts,
-which bounds memory and keeps the kernels' 32-bit indices valid."""
+"""How large one matrix of patches or tiles may be. A batch of 64 needs much less. A huge batch is cut into parts, which
+limits memory and keeps the kernels' 32-bit indices valid."""
 
 MIN_CHANNELS = 16
-"""From how many channels in and out Winograd is used: at the 3-channel ends its transforms cost more than they save."""
+"""Winograd is used from so many channels in and out: with 3 channels its transforms take longer than they save."""
 
-# These are written into cuda.cu as well.
+# These stand in kernels.cu as well.
 CHANNELS, LANES, ROWS_PER_BLOCK = 32, 8, 32
 THREADS = 256
 MIN_SLICE_ROWS, MAX_SLICES = 128, 256
@@ -58,7 +62,7 @@ def available(*arrays: Array) -> bool:
 
 # ---------------------------------------------------------------------------------------------------------- convolution
 def suits(kernel_size: Size, stride: int, pad: Pad, size: Size, channels: tuple[int, int]) -> bool:
-    """Whether a convolution can go by Winograd here: 4x4, stride 2, padded by one, even sides, and enough channels.
+    """Whether Winograd is used for a convolution: kernel 4x4, stride 2, padding 1, even sides, and enough channels.
 
     Parameters
     ----------
@@ -187,7 +191,7 @@ def _col2im(cols: Array, stride: int, pad: Pad, b: Array | None, dx: Array) -> N
 
 
 def _is_one_patch(output: Size, kernel_size: Size, pad: Pad, size: Size) -> bool:
-    """Whether the one patch of each picture is the picture itself, as in the generator's first layer."""
+    """Whether the only patch of each image is the image itself, as in the generator's first layer."""
     return output == (1, 1) and size == kernel_size and pad == ((0, 0), (0, 0))
 
 
@@ -239,7 +243,7 @@ def _chunks(N: int, bytes_per_image: int) -> list[slice]:
 
 # ------------------------------------------------------------------------------------------- sums over all but channels
 def channel_sum(x: Array) -> Array:
-    """Sum over all axes but the last, in an order that only the shape decides.
+    """Sum over all axes but the last, in an order that depends on the shape only.
 
     Parameters
     ----------
@@ -253,7 +257,8 @@ def channel_sum(x: Array) -> Array:
     C = x.shape[-1]
     rows = x.size // C
     x = xp.ascontiguousarray(x)
-    # Few channels leave most of a warp idle: read several rows as one wide row, and add up its parts at the end.
+    # With few channels most threads of a warp would be idle. So several rows are read as one wide row; its parts are
+    # added at the end.
     fold = math.gcd(rows, max(1, CHANNELS // C))
     slices, rows_per_slice = _slices(rows // fold)
     part = xp.empty((slices * fold, C), x.dtype)
@@ -373,7 +378,7 @@ def update_moving_averages(
     mean, variance : Array of shape (C,)
         Of the batch.
     correction : float
-        What the variance is multiplied by first.
+        Factor for the variance.
     momentum : float
     """
     names = ("moving_mean", "biased_mean", "moving_variance", "biased_variance", "updates")
@@ -408,7 +413,7 @@ def tanh_backward(dy: Array, y: Array) -> Array:
 
 
 def translate(x: Array, move: Array, sign: int) -> Array:
-    """Pictures moved by `sign` times `move`, an array (N, 2) of int64; see `minigan.gan.augment.translate_forward`."""
+    """Images moved by `sign` times `move`, an array (N, 2) of int64; see `minigan.gan.augment.translate_forward`."""
     xp = xp_of(x, move)
     _, H, W, C = x.shape
     y = xp.empty(x.shape, x.dtype)
@@ -444,15 +449,15 @@ def step_metrics(losses: Sequence[Array], z_real: Array, z_fake: Array) -> Array
 
 # ------------------------------------------------------------------------------- all tensors of a network in one launch
 class PieceTable:
-    """Where the pieces of many arrays lie, in a form that one kernel can walk through: a row of addresses per block.
+    """The addresses of the pieces of many arrays, so that one kernel can work on all: a row of the table per block.
 
-    It keeps the arrays alive, and is good for as long as they are the ones to be walked through: `fits` says so.
+    It keeps the arrays alive. It can be used as long as these are the arrays to work on; `fits` says whether they are.
 
     Parameters
     ----------
     *groups : sequence of Array
-        Arrays that are walked through together, such as parameters and their gradients: same shapes, same order, one
-        dtype, contiguous.
+        Arrays that are used together, such as parameters and their gradients: same shapes, same order, one dtype,
+        contiguous.
 
     Raises
     ------
@@ -475,11 +480,11 @@ class PieceTable:
         self.rows = backend_of(*self._groups[0]).asarray(np.array(rows, np.int64))  # (blocks, groups + 1)
 
     def fits(self, *groups: Sequence[Array]) -> bool:
-        """Whether the table was made of these very arrays."""
+        """Whether the table was made of exactly these arrays."""
         return self._places == _places(groups)
 
     def run(self, name: str, *args: Any) -> None:
-        """Queue a kernel with a block per row."""
+        """Queue a kernel with one block per row."""
         _kernel(xp_of(self.rows), self.dtype.char, name)((len(self.rows),), (THREADS,), (self.rows, *args))
 
 
@@ -494,14 +499,14 @@ class Zeroing:
         self._table: PieceTable | None = None
 
     def run(self, arrays: Sequence[Array]) -> None:
-        """Set these arrays to 0; cheapest if they are always the same."""
+        """Set these arrays to 0; fastest if they are the same in every call."""
         if self._table is None or not self._table.fits(arrays):
             self._table = PieceTable(arrays)
         self._table.run("fill_zero")
 
 
 class Averaging:
-    """Moves many averages towards the arrays that they are averages of, with one launch."""
+    """Moves many averages towards the latest values, with one launch."""
 
     def __init__(self) -> None:
         self._table: PieceTable | None = None
@@ -514,15 +519,15 @@ class Averaging:
 
 
 class AdamSteps:
-    """Adam's updates of all parameters of a network with two launches each.
+    """Adam's update of all parameters of a network, with two launches.
 
-    The count of updates is kept on the device as well: a step that was captured into a graph does not run this code
-    again, and has to know by itself how far it is.
+    The number of updates is counted on the device as well: when a recorded step is replayed, this code does not run, so
+    the step must be able to count without it.
     """
 
     def __init__(self) -> None:
         self._table: PieceTable | None = None
-        self._counted = -1  # what the device has counted to, as far as the host knows
+        self._counted = -1  # the device's count, as far as the host knows
 
     def run(
         self,
@@ -543,7 +548,7 @@ class AdamSteps:
             self._table = PieceTable(params, grads, m, v)
             self._t, self._rate = xp.zeros(1, np.int64), xp.empty(1, dtype)
             self._counted = 0
-        if self._counted != t - 1:  # a checkpoint was loaded, or a graph has counted on by itself
+        if self._counted != t - 1:  # a checkpoint was loaded, or replays have counted
             self._t.fill(t - 1)
         decays = map(np.float64, (learning_rate, beta_1, beta_2))
         _kernel(xp, dtype.char, "adam_rate")((1,), (1,), (self._t, self._rate, *decays))
@@ -553,40 +558,41 @@ class AdamSteps:
 
 # ------------------------------------------------------------------------------------------------------- recorded steps
 class Recording:
-    """Something that was done once on a GPU, recorded as a CUDA graph, to be done again with a single launch.
+    """Work on a GPU, recorded as a CUDA graph, so that it can be repeated with a single launch.
 
-    Nothing of Python runs again at a replay: the same kernels read and write the same memory. So whatever changes from
-    one replay to the next must lie in arrays, and those that come in must always be the same arrays.
+    A replay runs no Python: the same kernels read and write the same memory. So everything that changes from one replay
+    to the next must be in arrays, and the inputs must always be in the same arrays.
 
     Parameters
     ----------
     function : callable
-        Queues work on arrays of `xp` and returns what the work results in. It is called once, and what it queues is
-        recorded *instead of* done. It must have run before, so that every kernel is compiled.
+        Queues work on arrays of `xp` and returns the arrays with the results. It is called once, and its work is
+        recorded but *not* done. It must have run before, so that every kernel is compiled.
     xp : module
         CuPy.
 
     Attributes
     ----------
     result
-        What the function returned: the arrays that every `replay` fills anew.
+        The arrays that the function returned. Every `replay` fills them again.
 
     Raises
     ------
     RuntimeError, MemoryError
-        If something in it cannot be recorded; then nothing has been done.
+        If something in the function cannot be recorded; then nothing has been done.
     """
 
     def __init__(self, function: Callable[[], Any], xp: Any) -> None:
         stream = xp.cuda.Stream(non_blocking=True)
-        # Memory of its own: freed pieces of the common pool would be given to others, and a replay would write there.
+        # A memory pool of its own: memory freed to the common pool would be given to others, and a replay would write
+        # into it.
         self._pool = xp.cuda.MemoryPool()
         with xp.cuda.using_allocator(self._pool.malloc), stream:
             stream.begin_capture()
             try:
                 self.result = function()
             except BaseException:
-                with contextlib.suppress(RuntimeError):  # says no more than that the recording is spoilt
+                with contextlib.suppress(RuntimeError):  # it only says that the recording is not valid
                     stream.end_capture()
                 raise
             self._graph = stream.end_capture()
@@ -613,7 +619,7 @@ def _by_rows(name: str, rows: int, C: int, *args: Any) -> None:
 
 
 def _run(name: str, grid: tuple[int, ...], block: tuple[int, ...], *args: Any) -> None:
-    """Queue a kernel. It checks no types: Python's int goes as C's, its float as the arrays' type, None as null."""
+    """Queue a kernel. Types are not checked: int becomes C's int, float the arrays' type, None a null pointer."""
     first = args[0]
     as_c: dict[type, Any] = {int: np.int32, float: first.dtype.type, type(None): lambda _: np.uintp(0)}
     kernel = _kernel(xp_of(first), first.dtype.char, name)

@@ -1,4 +1,4 @@
-// light or dark: the reader's choice goes before the system's
+// Light or dark: what the reader chose, or else what the system asks for.
 (function () {
   "use strict";
   const root = document.documentElement;

@@ -1,5 +1,5 @@
-// The film, the curves' read-out, the copy buttons, and looking again while the run goes on.
-// The page can be read without this script: it then shows the newest pictures, and the curves without numbers.
+// The film, the numbers under the cursor, the copy buttons, and loading the page again while the run goes on.
+// The page can be read without this script: it then shows the newest images, and the curves without numbers.
 (function () {
   "use strict";
   const find = (id) => document.getElementById(id);
@@ -35,14 +35,14 @@
     markFilm();
   }
 
-  // The address remembers the picture, by its step and not its number: pictures are thinned out as the run goes on.
-  // On the newest one it remembers nothing, so that the next look shows the next newest.
+  // The address keeps the step of the image shown, not its number: the film keeps fewer images as the run goes on.
+  // For the newest image it keeps nothing, so that the page shows the newest one again when it is loaded again.
   function remember() {
     clearTimeout(pending);
     pending = setTimeout(() => {
       const hash = shown === newest ? "" : "#step=" + film.steps[shown];
       if (hash !== location.hash) {
-        try { history.replaceState(null, "", hash || location.pathname + location.search); } catch (e) { /* so be it */ }
+        try { history.replaceState(null, "", hash || location.pathname + location.search); } catch (e) { /* the address stays as it is */ }
       }
     }, 200);
   }
@@ -86,7 +86,7 @@
     line.classList.add("on");
   }
 
-  function place(chart, step) { // by halves: the last place that begins no later than the step
+  function place(chart, step) { // the last place that begins no later than the step, by bisection
     let low = 0;
     let high = chart.first.length - 1;
     while (low < high) {
@@ -136,7 +136,7 @@
     });
   }
 
-  function nearestPicture(step) {
+  function nearestImage(step) {
     let best = 0;
     film.steps.forEach((s, k) => { if (Math.abs(s - step) <= Math.abs(film.steps[best] - step)) best = k; });
     return best;
@@ -163,7 +163,7 @@
     stage.addEventListener("click", (event) => {
       step = under(event);
       read(step);
-      if (slider) { show(nearestPicture(step)); remember(); }
+      if (slider) { show(nearestImage(step)); remember(); }
     });
     stage.addEventListener("keydown", (event) => {
       const count = chart.data.first.length - 1;
@@ -185,7 +185,7 @@
     button.addEventListener("click", () => {
       const code = find(button.dataset.of);
       const done = (words) => { button.textContent = words; setTimeout(() => { button.textContent = "Copy"; }, 2000); };
-      const select = () => { // where the clipboard is closed to us, the words are at least selected
+      const select = () => { // where a page may not use the clipboard, the words are at least selected
         getSelection().selectAllChildren(code);
         done(document.execCommand("copy") ? "Copied" : "Selected");
       };
@@ -194,7 +194,7 @@
     });
   });
 
-  // ---------------------------------------------------------------- how old the page is; looking again
+  // ---------------------------------------------------------------- how old the page is; loading it again
   all("[hidden].scripted").forEach((element) => { element.hidden = false; });
   const age = () => (Date.now() - Date.parse(data.written)) / 1000;
   function tellAge() {

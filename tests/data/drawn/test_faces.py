@@ -1,4 +1,4 @@
-"""The drawn faces: a pure function of (seed, index), labelled with factors that all show in the picture."""
+"""The drawn faces: a function of (seed, index), labelled with factors that can all be seen in the image."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def many() -> list[FaceFactors]:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> npt.NDArray[np.uint8]:
+def images() -> npt.NDArray[np.uint8]:
     return np.stack([draw_face(i)[0] for i in range(500)])
 
 
 def plain(**changes: object) -> FaceFactors:
-    """Return a face on which every factor can show: an open eye, a patterned background, no glasses."""
+    """Return a face on which every factor can be seen: open eyes, a patterned background, no glasses."""
     base = dataclasses.replace(
         face_factors(0),
         hair_style="bob",
@@ -62,17 +62,17 @@ def plain(**changes: object) -> FaceFactors:
 def test_the_same_face_whenever_it_is_drawn() -> None:
     forwards = [draw_face(i, seed=5) for i in range(8)]
     backwards = [draw_face(i, seed=5) for i in reversed(range(8))][::-1]
-    for (picture, factors), (again, factors_again) in zip(forwards, backwards, strict=True):
-        assert picture.tobytes() == again.tobytes()
+    for (image, factors), (again, factors_again) in zip(forwards, backwards, strict=True):
+        assert image.tobytes() == again.tobytes()
         assert factors == factors_again
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**40), st.integers(0, 2**32 - 1))
 def test_draw_is_factors_then_render(index: int, seed: int) -> None:
-    picture, factors = draw_face(index, seed=seed, size=32)
+    image, factors = draw_face(index, seed=seed, size=32)
     assert factors == face_factors(index, seed=seed)
-    np.testing.assert_array_equal(picture, render_face(factors, size=32))
+    np.testing.assert_array_equal(image, render_face(factors, size=32))
 
 
 def test_the_same_face_in_another_process() -> None:
@@ -93,21 +93,21 @@ def test_the_same_face_in_another_process() -> None:
     assert len(digests) == 1
 
 
-def test_seeds_and_indices_give_different_faces(pictures: npt.NDArray[np.uint8]) -> None:
-    assert len({picture.tobytes() for picture in pictures}) == len(pictures)
+def test_seeds_and_indices_give_different_faces(images: npt.NDArray[np.uint8]) -> None:
+    assert len({image.tobytes() for image in images}) == len(images)
     assert face_factors(0, seed=0) != face_factors(0, seed=1)
     assert (draw_face(0, seed=0)[0] != draw_face(0, seed=1)[0]).mean() > 0.2
 
 
 @pytest.mark.parametrize("size", [16, 32, 64, 100, 128])
 def test_shape_and_dtype(size: int) -> None:
-    picture, _ = draw_face(3, size=size)
-    assert picture.shape == (size, size, 3)
-    assert picture.dtype == np.uint8
-    assert picture.flags.writeable
+    image, _ = draw_face(3, size=size)
+    assert image.shape == (size, size, 3)
+    assert image.dtype == np.uint8
+    assert image.flags.writeable
 
 
-def test_a_larger_picture_is_the_same_face() -> None:
+def test_a_larger_image_is_the_same_face() -> None:
     for i in range(12):
         small, factors = draw_face(i)
         large = render_face(factors, size=128).astype(np.float64).reshape(64, 2, 64, 2, 3).mean(axis=(1, 3))
@@ -124,7 +124,7 @@ def test_every_value_occurs_as_often_as_documented(name: str, many: list[FaceFac
     expected = odds * len(many)
     counts = np.array([drawn.count(value) for value in values])
     assert counts.sum() == len(many)
-    # Five standard deviations: a fixed sample, so the bound says the odds are met, not that luck held.
+    # Five standard deviations. The sample is fixed, so this does not depend on luck.
     assert (np.abs(counts - expected) < 5 * np.sqrt(expected)).all()
 
 
@@ -160,9 +160,9 @@ def test_fields_are_the_documented_ones() -> None:
 @pytest.mark.parametrize("name", CATEGORICAL)
 def test_every_value_of_every_factor_shows(name: str) -> None:
     values = FACTOR_VALUES[name]
-    pictures = [render_face(plain(**{name: value})).astype(np.int64) for value in values]
-    for i, one in enumerate(pictures):
-        for j, other in enumerate(pictures[:i]):
+    images = [render_face(plain(**{name: value})).astype(np.int64) for value in values]
+    for i, one in enumerate(images):
+        for j, other in enumerate(images[:i]):
             changed = (np.abs(one - other).max(axis=-1) > 8).sum()
             assert changed >= 6, f"{name}: {values[i]} and {values[j]} look alike"
 
@@ -185,16 +185,16 @@ def test_every_combination_of_hair_draws() -> None:
             assert render_face(plain(hair_style=style, bangs=bangs), size=16).std() > 20
 
 
-def test_pictures_are_neither_flat_nor_noise(pictures: npt.NDArray[np.uint8]) -> None:
-    spread = pictures.std(axis=(1, 2, 3))
+def test_images_are_neither_flat_nor_noise(images: npt.NDArray[np.uint8]) -> None:
+    spread = images.std(axis=(1, 2, 3))
     assert spread.min() > 25
-    # Neighbouring pixels of a drawing mostly agree, those of noise do not.
-    steps = np.abs(np.diff(pictures.astype(np.int64), axis=2)).mean(axis=(1, 2, 3))
+    # Neighbouring pixels are mostly equal in a drawing, but not in noise.
+    steps = np.abs(np.diff(images.astype(np.int64), axis=2)).mean(axis=(1, 2, 3))
     assert steps.max() < 45
 
 
 def test_eyes_are_where_the_eyes_are() -> None:
-    """The iris colour reaches the picture at the eyes and nowhere far from them."""
+    """The colour of the eyes changes pixels at the eyes, and none far from them."""
     blue, red = (render_face(plain(eye_colour=colour, tilt=0.0, turn=0.0)) for colour in ("blue", "red"))
     rows, columns = np.nonzero((blue != red).any(axis=-1))
     assert 25 < rows.min() < rows.max() < 45

@@ -1,4 +1,4 @@
-"""Archives that strangers packed: the same pictures as from a folder, and nothing else, at a bounded cost."""
+"""Archives: the same images as from a folder, nothing written elsewhere, and limits on time, disk and memory."""
 
 import bz2
 import gzip
@@ -74,7 +74,7 @@ def spool(tmp_path):
 
 
 def read(raw, spool, name="x"):
-    """Contents and reasons by name; every file that was unpacked is one of the members'."""
+    """Contents and reasons by name; every file that was unpacked belongs to a member."""
     path = spool.parent / name
     path.write_bytes(raw)
     contents, reasons = {}, {}
@@ -147,9 +147,9 @@ def test_an_archive_is_unpacked_in_turn_and_workers_read_it(tmp_path, monkeypatc
     most = [0]
     plain = pipeline._take
 
-    def counting(source, examined, pictures, *args):
-        most[0] = max(most[0], len(list((pictures.parent / "unpacked").iterdir())))
-        return plain(source, examined, pictures, *args)
+    def counting(source, prepared, images, *args):
+        most[0] = max(most[0], len(list((images.parent / "unpacked").iterdir())))
+        return plain(source, prepared, images, *args)
 
     monkeypatch.setattr(pipeline, "_take", counting)
     monkeypatch.setattr(pipeline, "_CHUNK", 2)
@@ -237,7 +237,7 @@ def patched(raw, old, new, which=0):
 
 
 def test_damaged_members_of_a_zip(spool):
-    """One member after another is wrong; those around it are read."""
+    """Each member in turn is made wrong; the members around it are still read."""
     good = zipped(("a.png", b"first"), ("b.png", b"second"), ("c.png", b"third"))
     for raw, reason in [
         (patched(good, b"second", b"sECOND"), "damaged in the archive (Bad CRC-32 for file 'b.png')"),
@@ -253,7 +253,7 @@ def test_damaged_members_of_a_zip(spool):
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, 99])
 def test_methods_that_cannot_be_bounded_are_not_unpacked(spool, method):
-    """Python's zipfile unpacks bzip2 in lumps that a megabyte can blow up to gigabytes, and gives LZMA what it asks."""
+    """Python's zipfile unpacks a megabyte of bzip2 to gigabytes at once, and LZMA gets all the memory it asks for."""
     if method == 99:
         raw = patched(zipped(("a.png", b"12345")), b"PK\1\2\x14\x03\x14\0\0\0\0\0", b"PK\1\2\x14\x03\x14\0\0\0\x63\0")
     else:
@@ -290,7 +290,7 @@ def test_a_packed_tar_that_is_damaged(spool, compress):
     garbled = bytearray(raw)
     garbled[len(raw) // 2 :] = bytes(len(raw) - len(raw) // 2)
     contents, reasons = read(bytes(garbled), spool)
-    assert set(contents) <= {"a.png", "b.png", "c.png"}  # gzip notices at its end only
+    assert set(contents) <= {"a.png", "b.png", "c.png"}  # gzip notices it only at its end
     assert any("damaged" in reason for reason in reasons.values())
 
 
@@ -303,7 +303,7 @@ def negative_size():
 
 
 def huge_header():
-    """A header that claims to go on for a gigabyte."""
+    """A header that claims to be a gigabyte long."""
     raw = bytearray(tarred((tar_info("x" * 300, size=1), b"1")))
     assert raw[156:157] == tarfile.GNUTYPE_LONGNAME or raw[156:157] == tarfile.XHDTYPE
     raw[124:136] = b"%011o\0" % 1_000_000_000

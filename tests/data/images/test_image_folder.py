@@ -611,7 +611,7 @@ def test_a_file_that_vanishes(data: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, refused: str) -> None:
-    """Stands in for permissions, which do not bind an administrator."""
+    """In place of permissions, since an administrator may open everything."""
     plain = Path.open
 
     def guarded(path: Path, *args: Any, **kwargs: Any) -> Any:
@@ -726,7 +726,7 @@ def test_more_than_half_unreadable(data: Path, cache_folder: Path) -> None:
     (data / "b.png").write_bytes(encoded("PNG")[:-60])
     for k in range(9):
         (data / f"{k}.txt").write_text("no candidate", encoding="utf-8")
-    assert len(read(data)) == 2  # exactly half will do
+    assert len(read(data)) == 2  # exactly half is enough
     for path in cache_folder.iterdir():
         path.unlink()
     (data / "c.png").write_bytes(b"x")
@@ -1033,7 +1033,7 @@ def test_left_over_temporary_files(data: Path, cache_folder: Path) -> None:
 
 @pytest.mark.parametrize("seen", ["equal", "different"])
 def test_two_builds_at_once(data: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch, seen: str) -> None:
-    """The second run starts and ends while the first is about to finish."""
+    """The second run starts and ends just before the first one finishes."""
     fill(data, 4)
     judge = folder_module._insist_on_images
     second: list[ImageSet] = []
@@ -1055,7 +1055,7 @@ def test_two_builds_at_once(data: Path, cache_folder: Path, monkeypatch: pytest.
 
 
 def test_few_images_wait_in_memory(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slow disk must not let decoded images pile up."""
+    """With a slow disk, decoded images must not fill the memory."""
     fill(data, 1)
     for k in range(400):
         with contextlib.suppress(OSError):

@@ -1,6 +1,6 @@
 """Files that are not what they seem, through both commands: exit status, one line or a reason, and bounded memory.
 
-Each stands in a folder beside a good picture, which must come through, and alone, which must be refused in one line.
+Each is tried beside a good image, which must be kept, and alone in a folder, which must be refused in one line.
 """
 
 import csv
@@ -35,7 +35,7 @@ def encoded(kind, image=None, **options):
 
 
 def png(width, height, *chunks, depth=8, colour=2, pixels=b"\0" * 64):
-    """A PNG whose header says anything."""
+    """A PNG with any header."""
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     body = b""
     for kind, content in [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(pixels)), (b"IEND", b"")]:
@@ -44,7 +44,7 @@ def png(width, height, *chunks, depth=8, colour=2, pixels=b"\0" * 64):
 
 
 def garbled(raw, seed, start=8):
-    """A few bytes changed, the beginning spared."""
+    """A few bytes are changed, but not at the beginning."""
     changed = bytearray(raw)
     source = random.Random(seed)
     for _ in range(20):
@@ -106,7 +106,7 @@ BROKEN = {
     "notes.txt": (b"hello", "not an image"),
     "archive.zip": (b"PK\3\4", "an archive in the folder, not opened|not an image"),
 }
-"""Files that give no picture, and the reason as a pattern."""
+"""Files that give no image, and the reason as a pattern."""
 
 
 def rotated():
@@ -142,7 +142,7 @@ SOUND = {
     "trailing rubbish.jpg": encoded("JPEG") + bytes(5000),
     "webp.webp": encoded("WEBP") if features.check("webp") else encoded("PNG"),
 }
-"""Files that are odd and yet pictures."""
+"""Files that are odd and yet images."""
 
 
 @pytest.fixture
@@ -285,5 +285,5 @@ def test_the_whole_corpus_takes_little_memory(folder, tmp_path):
         [sys.executable, "-c", MEMORY, str(folder)], capture_output=True, text=True, check=True, timeout=120
     )
     grown = int(done.stdout.splitlines()[-1])
-    assert grown < 100  # MB; Pillow itself grants texts and colour profiles 64 of them
+    assert grown < 100  # MB; Pillow itself allows texts and colour profiles 64 MB
     assert Path(folder / "target" / "report.html").is_file()

@@ -1,4 +1,4 @@
-"""Preparing a data set: what is kept, what it is cut to, what is dropped, and that nothing half-done is ever left."""
+"""Preparing a data set: what is kept, what it is cut to, what is dropped, and that nothing unfinished is left."""
 
 import csv
 import errno
@@ -55,7 +55,7 @@ def fill(source, count):
 
 
 def run(source, target, detector=None, workers=1, **settings):
-    """Prepare without reports, and the pictures that came out."""
+    """Prepare without reports: the tally and the images."""
     tally = pipeline.prepare_source(
         source, target, Settings(**settings), lambda *_: None, detector=detector, workers=workers, progress=False
     )
@@ -99,7 +99,7 @@ def call(capsys, *arguments):
 
 @dataclass(frozen=True)
 class Marks:
-    """Stands in for a detector: faces are where it is told, in shares of the picture's shorter side."""
+    """A detector that finds the given faces, in shares of the image's shorter side."""
 
     places: tuple[tuple[float, float, float], ...]
 
@@ -115,7 +115,7 @@ NOWHERE = Marks(())
 # ---- What is kept ----
 
 
-def test_pictures_come_in_the_order_of_their_names_and_unchanged_if_they_have_the_size(source, target):
+def test_images_come_in_the_order_of_their_names_and_unchanged_if_they_have_the_size(source, target):
     for name, seed in [("b.png", 1), ("a/z.png", 0), ("c.BMP", 2)]:
         (source / name).parent.mkdir(exist_ok=True)
         picture(seed, 64).save(source / name)
@@ -135,7 +135,7 @@ def test_without_a_detector_training_sees_the_same_pixels_as_of_the_source(sourc
     np.testing.assert_array_equal(found, open_folder(source, size, progress=False).images)
 
 
-def test_training_sees_the_pictures_and_nothing_else(source, target, capsys):
+def test_training_sees_the_images_and_nothing_else(source, target, capsys):
     fill(source, 5)
     (source / "notes.txt").write_text("hello", encoding="utf-8")
     status, _, _ = call(capsys, source, target, "--workers", 1)
@@ -199,7 +199,7 @@ def test_a_worker_that_dies_is_told_in_a_line_and_nothing_is_left(source, target
 
 
 def test_the_biggest_face_is_taken(source, target):
-    """The second of three is the biggest; around it the picture is red, elsewhere blue."""
+    """The second of three is the biggest; around it the image is red, elsewhere blue."""
     image = Image.new("RGB", (400, 400), (0, 0, 255))
     image.paste((255, 0, 0), (180, 160, 340, 320))
     image.save(source / "x.png")
@@ -225,7 +225,7 @@ def test_equal_faces_are_decided_by_their_place():
         (Square(100, 100, 100), True, Square(50, 40, 200)),  # centred, a tenth of the face higher
         (Square(0, 0, 100), True, Square(0, 0, 200)),  # moved inwards
         (Square(300, 200, 100), True, Square(200, 100, 200)),
-        (Square(50, 50, 250), True, Square(25, 0, 300)),  # no larger than the picture
+        (Square(50, 50, 250), True, Square(25, 0, 300)),  # no larger than the image
         (Square(-20, -10, 330), True, Square(0, 0, 300)),
         (Square(0, 0, 100), False, Square(-50, -60, 200)),
         (Square(50, 50, 250), False, Square(-75, -100, 500)),
@@ -270,11 +270,11 @@ def test_padding_a_long_strip_takes_no_memory():
 
 
 @pytest.mark.parametrize("crop", [False, True])
-def test_a_picture_without_a_face(source, target, crop):
+def test_an_image_without_a_face(source, target, crop):
     fill(source, 1)
     picture(1, 64).save(source / "001.png")
     if not crop:
-        with pytest.raises(UserError, match=r"no picture is left of 2 files in .*: 2 no face found"):
+        with pytest.raises(UserError, match=r"no image is left of 2 files in .*: 2 no face found"):
             run(source, target, NOWHERE)
         return
     tally, found = run(source, target, NOWHERE, crop_faceless=True)
@@ -293,7 +293,7 @@ def test_small_squares_are_dropped(source, target):
 
 
 def test_a_large_jpeg_is_searched_large_enough_and_measured_in_its_own_pixels(source, target, monkeypatch):
-    """Decoded at a half; the list speaks of the file's pixels, turned upright."""
+    """Decoded at half the size; the list has pixels of the whole image, turned upright."""
     seen = []
 
     @dataclass(frozen=True)
@@ -315,7 +315,7 @@ def test_a_large_jpeg_is_searched_large_enough_and_measured_in_its_own_pixels(so
 
 
 def bullseye():
-    """A cascade of one stage with one test: the middle ninth of the window is brighter than all that is around it."""
+    """A cascade of one stage with one test: the middle ninth of the window is brighter than everything around it."""
     codes = ["0"] * 8
     codes[0] = "1"  # of the 256 outcomes of eight comparisons, the one in which no neighbour is as bright
     return f"""<?xml version="1.0"?>
@@ -344,17 +344,17 @@ def eye(image, left, top, side):
 
 @pytest.mark.parametrize("scale", [1, 3])
 def test_a_cascade_finds_what_it_knows(cascade, scale):
-    """Also where the picture is reduced for the search, and in the picture's own pixels."""
+    """Also if the image is reduced for the search; the result is in pixels of the whole image."""
     image = Image.new("RGB", (600 * scale, 400 * scale), (120, 120, 120))
     eye(image, 300 * scale, 90 * scale, 120 * scale)
     found = biggest(Cascade.load(cascade)(image))
     assert found is not None
     middle = ((found.left + found.side / 2) / scale, (found.top + found.side / 2) / scale)
     assert middle == pytest.approx((360, 150), abs=8)
-    assert found.side / scale == pytest.approx(100, rel=0.3)  # it is not particular about the size
+    assert found.side / scale == pytest.approx(100, rel=0.3)  # it does not measure the size exactly
 
 
-def test_a_face_that_fills_its_picture_is_found(cascade):
+def test_a_face_that_fills_its_image_is_found(cascade):
     image = Image.new("RGB", (96, 96))
     eye(image, 0, 0, 96)
     found = biggest(Cascade.load(cascade)(image))
@@ -375,7 +375,7 @@ def test_workers_run_a_cascade(source, target, cascade, capsys, monkeypatch):
     assert "Kept 3 of 4 files" in out
     assert "dropped       1 no face found" in out
     for found in pictures(target):
-        assert found[38, 32].min() > 200  # the white is in the middle, but for the raise
+        assert found[38, 32].min() > 200  # the white is in the middle, apart from the shift upwards
         assert found[38, 4].max() < 80
     card = (target / "DATACARD.md").read_text(encoding="utf-8")
     assert "`bullseye.xml` (SHA-256 " in card
@@ -395,7 +395,7 @@ def test_a_file_that_is_no_cascade(cascade, content, source, target, capfd):
     status, out, err = call(capfd, source, target, "--cascade", cascade)
     assert (status, out) == (2, "")
     assert err.startswith("minigan: error: --cascade: ")
-    assert err.count("\n") == 1  # OpenCV's own words are kept back
+    assert err.count("\n") == 1  # OpenCV's own messages are silenced
     assert not target.exists()
 
 
@@ -455,7 +455,7 @@ def test_colour_only(source, target):
 
 
 def soft(seed, size=96):
-    """A picture with few sharp edges, as drawings have mostly areas."""
+    """An image with few sharp edges: drawings consist mostly of areas."""
     fields = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     return Image.fromarray(fields).resize((size, size), Image.Resampling.BICUBIC)
 
@@ -594,7 +594,7 @@ def test_sources_that_are_refused(tmp_path, target):
 def test_an_empty_folder_is_a_fine_target_and_stays_if_nothing_comes_of_it(source, target):
     target.mkdir()
     (source / "x.png").write_bytes(b"")
-    with pytest.raises(UserError, match=r"no picture is left of the only file in .*: 1 empty file"):
+    with pytest.raises(UserError, match=r"no image is left of the only file in .*: 1 empty file"):
         run(source, target)
     assert list(target.iterdir()) == []
     fill(source, 1)
@@ -657,7 +657,7 @@ def test_whatever_happens_nothing_half_done_is_left(source, target, monkeypatch,
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to whole groups of processes only")
 def test_ctrl_c_with_workers(source, target):
-    """The real signal, to the command and its workers, in the middle of the work."""
+    """The real signal, sent to the command and its workers in the middle of the work."""
     for k in range(400):
         picture(k % 9, 300).save(source / f"{k:03}.bmp")
     done = subprocess.Popen(
@@ -689,13 +689,13 @@ def test_summary_and_reports(source, target, capsys):
     assert out.splitlines() == [
         f"Kept 30 of 34 files of {source}, as {target / 'pictures' / '000000.png'} to 000029.png (32 x 32)",
         "  dropped       1 cannot be read: 1 empty file (0 bytes)",
-        "  dropped       1 not a picture: 1 not an image",
+        "  dropped       1 not an image: 1 not an image",
         "  dropped       1 near-grey",
         "  dropped       1 near-duplicate",
         f"Look at {target / 'report.html'}, and fill in whose drawings they are in DATACARD.md. Then:",
         f"  python -m minigan.train --data {target} --image-size 32",
     ]
-    assert "warning: Only 30 pictures; a few thousand" in err
+    assert "warning: Only 30 images; a few thousand" in err
     report = json.loads((target / "report.json").read_text(encoding="utf-8"))
     assert report["kept"] == 30
     assert report["dropped"]["count"] == 4
@@ -710,7 +710,7 @@ def test_summary_and_reports(source, target, capsys):
     assert "| Licence, and whether they" in card
     assert card.count("(fill in)") == 5
     assert "| dropped: near-duplicate | 1 |" in card
-    assert "Nobody looked for faces" in card
+    assert "No faces were searched for" in card
     assert f"    python -m minigan.prepare {source} {target} --size 32 --colour-only --workers 1\n" in card
     assert len(rows(target)) == 34
 
@@ -771,7 +771,7 @@ def test_what_was_done_says_what_was_done():
         "biggest face found, 1.5 times",
         "filled up",
         "if no face was found",
-        "next to no colours",
+        "almost no colours",
         "nearly equal",
     ):
         assert words in full

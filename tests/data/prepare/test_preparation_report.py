@@ -104,7 +104,7 @@ def test_names_settings_and_versions_are_words_and_never_markup(tmp_path):
     assert [a["alt"] for tag, a in page.tags if tag == "img"] == [
         f"000000.png, from {escapes}",
         escapes,
-        "mean of all pictures",
+        "mean of all images",
     ]
     assert {tag for tag, _ in page.tags if tag == "b"} == {"b"}
     assert len([tag for tag, _ in page.tags if tag == "b"]) == 2  # the source and the number kept

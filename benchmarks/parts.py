@@ -4,8 +4,8 @@ All variants run in this process, in turn, on the same networks; PyTorch, where 
 What counts is the median of the ratios to the neighbouring step with all parts. Writes the raw numbers and, without
 --quick, the plot of docs/performance.md.
 
-    python benchmarks/ablation.py
-    python benchmarks/ablation.py --torch-python OTHER/bin/python --pairs 15
+    python benchmarks/parts.py
+    python benchmarks/parts.py --torch-python OTHER/bin/python --pairs 15
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def compare(arguments: argparse.Namespace, backend: Backend) -> dict[str, Spread
             took = f"{spread(seconds[name]).median:.3f} s"
             say(f"  {name:32} {took}   {ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f})")
         settings = {**size, "pairs": arguments.pairs}
-        records.keep("ablation", arguments, programs=programs, settings=settings, seconds=seconds)
+        records.keep("parts", arguments, programs=programs, settings=settings, seconds=seconds)
     return ratios
 
 

@@ -1,0 +1,98 @@
+"""Faces from a trained generator: the noise to draw them from, and drawing a batch at a time.
+
+The noise is a function of a seed, so equal weights draw equal faces. `minigan.sample` shows the faces, and
+`minigan.evaluation.metrics` measures them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from minigan.gan.models import NOISE_SIZE
+from minigan.nn.backend import Array, Backend
+from minigan.nn.network import Sequential
+from minigan.nn.rng import stream
+from minigan.pages.plots import to_uint8
+
+BROKEN_GENERATOR = "the generator draws NaN: its weights are broken"
+"""What a command says if there are no faces."""
+
+
+def random_noise(seed: int, count: int) -> Array:
+    """Noise for `count` independent faces.
+
+    Parameters
+    ----------
+    seed : int
+    count : int
+
+    Returns
+    -------
+    numpy.ndarray of shape (count, 1, 1, 100), float32
+        N(0, 1); the first faces of a seed are the same whatever the count.
+    """
+    return stream(seed, "pictures", 1).standard_normal((count, 1, 1, NOISE_SIZE), np.float32)
+
+
+def interpolation(seed: int, count: int) -> Array:
+    """Noise on the way from one random face to another.
+
+    Parameters
+    ----------
+    seed : int
+    count : int
+        Stops on the way, both ends included; at least 2.
+
+    Returns
+    -------
+    numpy.ndarray of shape (count, 1, 1, 100), float32
+
+    Notes
+    -----
+    The way is the great circle (slerp) and not the straight line. N(0, 1) noise in 100 dimensions has length near 10
+    almost always; the middle of a straight line would be shorter than any noise that the generator has seen.
+
+    References
+    ----------
+    T. White, "Sampling generative networks", arXiv:1609.04468.
+    """
+    a, b = random_noise(seed, 2).reshape(2, NOISE_SIZE).astype(np.float64)
+    cosine = a @ b / (np.linalg.norm(a) * np.linalg.norm(b))
+    angle = np.arccos(np.clip(cosine, -1, 1))
+    t = np.linspace(0, 1, count)[:, None]
+    path = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
+    return path.astype(np.float32).reshape(count, 1, 1, NOISE_SIZE)
+
+
+def draw_faces(
+    generator: Sequential, noise: Array, backend: Backend, *, batch_size: int, progress: bool = False
+) -> npt.NDArray[np.uint8] | None:
+    """Draw a face for each row of noise, a batch at a time, in inference mode.
+
+    Parameters
+    ----------
+    generator : Sequential
+        On the backend; left as it is.
+    noise : numpy.ndarray of shape (N, 1, 1, 100), float32
+        On the host.
+    backend : Backend
+    batch_size : int
+    progress : bool
+        Whether to show a progress bar on stderr if there are many batches.
+
+    Returns
+    -------
+    numpy.ndarray of shape (N, S, S, 3), uint8, or None
+        On the host. None if a face has NaN or infinite pixels.
+    """
+    starts = range(0, len(noise), batch_size)
+    faces = np.empty((len(noise), *generator.output_shape()), np.uint8)
+    for a in tqdm(starts, desc="Drawing", unit="batch", disable=not progress or len(starts) < 8):
+        with np.errstate(all="ignore"):
+            batch = backend.to_host(generator.predict(backend.asarray(noise[a : a + batch_size])))
+        if not np.isfinite(batch).all():
+            return None
+        faces[a : a + batch_size] = to_uint8(batch)
+    return faces
