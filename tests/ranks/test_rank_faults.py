@@ -45,10 +45,8 @@ def test_a_rank_that_hangs_is_found(monkeypatch):
 
 
 def test_the_end_of_rank_0_ends_the_others():
-    with pytest.raises(KeyError, match="mine"), start(failing, "") as ranks:
+    with start(failing, "") as ranks:
         ranks.stack(np.zeros(3))
-        raise KeyError("mine")
-    time.sleep(0.1)
     assert not any("minigan-rank" in name for name in children())
 
 
@@ -70,10 +68,10 @@ def test_without_memory_there_is_one_rank(monkeypatch):
 
 
 def test_without_processes_there_is_one_rank(monkeypatch):
-    monkeypatch.setattr(
-        "multiprocessing.process.BaseProcess.start",
-        lambda self: (_ for _ in ()).throw(OSError(11, "Resource temporarily unavailable")),
-    )
+    def fail(process):
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("multiprocessing.process.BaseProcess.start", fail)
     lines = []
     with start(exchanges, warn=lines.append) as ranks:
         assert ranks.size == 1

@@ -83,7 +83,7 @@ def assert_as_alone(found, dtype, moved=False):
     for name, a in expected.items():
         if dtype == "float64":
             # A bias before batch normalization has the gradient 0: it has moved by rounding errors and nothing else.
-            tolerance = max(1e-10 * np.abs(a).max(), 1e-12)
+            tolerance = max(1e-10 * np.abs(a).max(), 1e-11)
             np.testing.assert_allclose(found[name], a, rtol=0, atol=tolerance, err_msg=name)
     np.testing.assert_allclose(found["metrics"], expected["metrics"], rtol=1e-10 if dtype == "float64" else 5e-3)
 
