@@ -34,14 +34,16 @@
 import time
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-from lessons import figures, notebook
+from lessons import figures, notebook, shared_layer
 from lessons.exercises import lesson14
 from lessons.notebook import check
 from minigan.data.drawn.faces import draw_face
-from minigan.fast.cpu.thread_pool import holding_blas, thread_count, use_threads
 from minigan.fast.cpu.winograd import minimal_filter
 from minigan.nn.conv import conv_forward, conv_input_grad
+from minigan.ranks.program import run
+from minigan.system.cores import usable_cores
 
 # %% [markdown]
 # ## The idea
@@ -58,9 +60,9 @@ from minigan.nn.conv import conv_forward, conv_input_grad
 #   $2n^3$ FLOP. The BLAS routine that does it in float32 is called `sgemm`, and its rate is the best you will ever see.
 # * A **byte** is a quarter of a float32. Copying a large array reads each byte and writes it again.
 #
-# Here is our stopwatch. It runs the function once to warm up (first calls are slow: memory is fetched, threads are
-# started), then takes the *shortest* of several times: what disturbs a measurement only ever makes it longer. And it keeps
-# everything on **one core**, so that we compare methods and not luck with threads.
+# Here is our stopwatch. It runs the function once to warm up (first calls are slow: memory is fetched, caches
+# are cold), then takes the *shortest* of several times: what disturbs a measurement only ever makes it longer. And it keeps
+# everything on **one core**: BLAS would use all of them, and then we would compare how well it does that, and not methods.
 
 
 # %%
@@ -69,7 +71,7 @@ REPEATS = notebook.fast(5, 1)
 
 def seconds(function, *arguments, repeats=REPEATS):
     """The shortest of several runs, on one core."""
-    with holding_blas(), use_threads(1):
+    with threadpool_limits(1):
         function(*arguments)
         times = []
         for _ in range(repeats):
@@ -893,27 +895,41 @@ for name, t in both.items():
 #
 # ### And several cores
 #
-# NumPy's element-wise arithmetic runs on one core, however many there are; only BLAS uses more. But NumPy lets go of Python's lock while
-# it computes, so plain threads can work on different chunks at the same time. `minigan/fast/cpu/thread_pool.py` is that idea: pieces of work,
-# a handful of threads that take the next piece when they are done, and BLAS held to one thread meanwhile, so that they do not
-# fight. What the blocks of step 4 were good for once, they are now good for twice.
+# So far we have kept to one core. How can all of them work on one step? The obvious way is inside every operation: cut each array into
+# pieces, and let a thread do each piece. But then the threads have to wait for each other at the end of *every* operation, hundreds of
+# times a step, and in Python they also take turns at its lock, which only one thread can hold.
+#
+# minigan runs **the whole program once on every core** instead. These processes are called *ranks*, and each takes its share of the
+# images: with two ranks and a batch of 64, each does the whole step for 32. Convolutions, LeakyReLU and their backward passes treat every
+# image by itself, so a rank needs no other rank for them. Only where a formula has a sum over the *whole batch* do the ranks meet:
+#
+# * **batch normalisation** (lesson 10): mean and variance, and two sums on the way back. Each rank brings the sums over its own images;
+# * **the loss**: its mean over the batch;
+# * **the gradients**: the gradient for w is a sum over the images, so the gradient of the batch is the sum of the ranks' gradients.
+#
+# That is about fifty meetings in a step. Between them each rank runs the code that you have read, which knows nothing of other ranks. The
+# mathematics has not changed: two ranks compute what one computes, only some sums are added in another order.
+#
+# Here is our layer on two ranks: forward, and the gradient for w. Ranks are processes, which can import a function from a *module*, but not
+# one from this notebook; so the function lies in `lessons/shared_layer.py`. It has six lines that matter. Read them.
 
 # %%
-cores = thread_count()
-minigans(x)
-all_cores = []
-for _ in range(REPEATS):
-    start = time.perf_counter()
-    minigans(x)
-    all_cores.append(time.perf_counter() - start)
-print(f"minigan with one thread: {times['minigan'] * 1e3:.2f} ms")
-if cores > 1:
-    print(f"minigan with {cores}: {min(all_cores) * 1e3:.2f} ms")
+several = min(2, usable_cores())
+alone, dw_alone = run(shared_layer.layer_on_ranks, N, H, C, O, REPEATS, ranks=1)
+together, dw_together = run(shared_layer.layer_on_ranks, N, H, C, O, REPEATS, ranks=several)
+print(f"one rank with {N} images:           {alone * 1e3:7.2f} ms")
+if several > 1:
+    print(f"two ranks with {N // 2} images each:    {together * 1e3:7.2f} ms, {alone / together:.2f} times as fast")
 else:
     print("this notebook was given one core only, so there is nothing to compare")
+print("largest difference of the gradients:", np.abs(dw_together - dw_alone).max() / np.abs(dw_alone).max())
 
 # %% [markdown]
-# Seldom twice as fast with two: both share one memory.
+# Seldom twice as fast: both share one memory, and a processor with all cores at work is often a little slower on each. The gradients differ
+# in the last digits, because floating-point addition depends on its order. (In float32 a relative difference of about one in a million is normal.)
+#
+# The same idea goes beyond one machine: the ranks can be on sixty-four of them. Then the meetings become messages over a network, and the
+# question is again the one of this lesson: how many bytes have to be moved for how many operations? `docs/scaling.md` works it out.
 #
 # ### What does it cost in accuracy?
 #
@@ -1094,10 +1110,10 @@ if on_gpu:
 #
 # <details><summary>Answer</summary>
 #
-# It was the first call (memory not yet fetched, caches cold, threads not started, on a GPU kernels not compiled). It was one call: the
+# It was the first call (memory not yet fetched, caches cold, on a GPU kernels not compiled). It was one call: the
 # machine may have been busy with something else; measure in turn, old, new, old, new, and compare the shortest or the medians.
 # `time.time` is the clock on the wall, which may be set; `time.perf_counter` is the stopwatch. On a GPU: nobody waited for the result. And:
-# was it the same number of threads, the same dtype (did a float64 slip in)?
+# was it the same number of cores, the same dtype (did a float64 slip in)?
 #
 # </details>
 #
@@ -1108,6 +1124,6 @@ if on_gpu:
 #
 # * read `minigan/fast/cpu/winograd.py`: it is exercise 14.9 with those three matrices, with the gradients, which are the same lines read
 #   backwards, and with memory that is used again;
-# * read `docs/performance.md` for the rest of the story: threads, memory, one walk in place of many, and all that was tried and did *not*
+# * read `docs/performance.md` for the rest of the story: ranks, memory, one walk in place of many, and all that was tried and did *not*
 #   help;
 # * run `make bench` on your machine, and see which layer is now the slowest. That is where step 5 begins.

@@ -2,6 +2,7 @@
 
 A *rank* is one of these processes, numbered from 0; rank 0 is the command's own process. All ranks run the same program
 on different images and meet some 50 times a step to exchange what concerns the whole batch. `interface` says which
-exchanges there are; `alone`, `local` (the cores of one machine) and `mpi` (several machines) perform them; `division`
-divides a GAN's optimizers among the ranks.
+exchanges there are; `local` (the cores of one machine) and `mpi` (several machines) perform them. `batch_share` and
+`adam` divide batches and updates among the ranks; `minigan.gan.division` divides a whole GAN. `program` runs a function
+of your own on ranks. docs/scaling.md tells the whole.
 """
