@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from minigan.data.image_set import ImageSet
 from minigan.data.images.image_folder import check_folder, describe_skipped
@@ -26,11 +26,15 @@ from minigan.runs.run_folder import Run, check_new_folder, fresh_folder, lock_ru
 from minigan.runs.run_records import expect_checkpoint, finished_steps, newest_step, open_config
 from minigan.runs.settings import add_options
 from minigan.runs.training_images import counts_if_changed, image_facts, open_training_images
-from minigan.system.cli import Parser, core_count, path_name, run_command
+from minigan.system.cli import Parser, path_name, run_command, whole
 from minigan.system.console import complain, one_line, say
 from minigan.system.errors import UserError
 from minigan.training.ranks import follow_rank_0, mpi_program, rank_count, training_on
 from minigan.training.trainer import Trainer, resume_line
+
+
+Asked: TypeAlias = tuple[str, int] | None
+"""The option that asks for a number of ranks, --ranks or --threads, and the number."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,12 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     UserError, RunError
         See `minigan.system.cli.run_command`.
     """
-    arguments = _parser().parse_args(argv)
     with mpi_program() as ranks:
         if ranks.rank > 0:
-            follow_rank_0(ranks)
-            return 0
-        return _command(arguments, ranks)
+            return follow_rank_0(ranks)
+        return _command(_parser().parse_args(argv), ranks)
 
 
 def _command(arguments: argparse.Namespace, ranks: Ranks) -> int:
@@ -65,16 +67,19 @@ def _command(arguments: argparse.Namespace, ranks: Ranks) -> int:
         for name, value in vars(arguments).items()
         if value is not None and name not in ("out", "resume", "dry_run", "threads")
     }
+    asked = None if arguments.ranks is None else ("--ranks", arguments.ranks)
     if arguments.threads is not None:
-        _warn("--threads: has become --ranks, which means the same")
-        given.setdefault("ranks", arguments.threads)
+        if asked:
+            raise UserError(f"--threads: is the former name of --ranks, and both are given, got {arguments.threads}")
+        asked = "--threads", arguments.threads
+    given.pop("ranks", None)
     if "data" in given:
         given["data"] = _absolute(given["data"])
     if arguments.resume is not None:
         if arguments.out is not None:
             raise UserError(f"--out: a resumed run stays in its folder, {arguments.resume}, got {arguments.out}")
-        return _resume(Path(arguments.resume), given, arguments.dry_run, ranks)
-    return _begin(given, arguments.out, arguments.dry_run, ranks)
+        return _resume(Path(arguments.resume), given, asked, arguments.dry_run, ranks)
+    return _begin(given, asked, arguments.out, arguments.dry_run, ranks)
 
 
 def _absolute(path: str) -> str:
@@ -84,9 +89,9 @@ def _absolute(path: str) -> str:
         raise UserError(f"--data: {path} cannot be opened ({error})") from None
 
 
-def _begin(given: dict[str, Any], out: str | None, dry_run: bool, launched: Ranks) -> int:
+def _begin(given: dict[str, Any], asked: Asked, out: str | None, dry_run: bool, launched: Ranks) -> int:
     preset = given.get("preset", "article")
-    config = _with_ranks(replace(PRESETS[preset], **given).check())
+    config = _with_ranks(replace(PRESETS[preset], **given).check(), asked)
     path = Path(out) if out is not None else fresh_folder(preset, datetime.now())
     check_new_folder(path)
     backend = get_backend(config.backend, tf32=config.tf32)
@@ -108,11 +113,12 @@ def _begin(given: dict[str, Any], out: str | None, dry_run: bool, launched: Rank
         return _train(Trainer(run, gan, images, backend, ranks=ranks))
 
 
-def _resume(path: Path, given: dict[str, Any], dry_run: bool, launched: Ranks) -> int:
+def _resume(path: Path, given: dict[str, Any], asked: Asked, dry_run: bool, launched: Ranks) -> int:
     config, _ = _resumed_settings(path, given)
+    wanted = _with_ranks(config, asked)
     backend = get_backend(config.backend, tf32=config.tf32)
     if dry_run:
-        return _describe(config, path, newest_step(path))
+        return _describe(wanted, path, newest_step(path))
     done = finished_steps(path, config)
     if done is not None and done >= config.steps:
         say(f"{one_line(path)} is finished: all {done} steps are done; --steps N goes further")
@@ -134,15 +140,16 @@ def _resume(path: Path, given: dict[str, Any], dry_run: bool, launched: Ranks) -
         for warning in warnings:
             _warn(warning)
         say(f"Run folder: {one_line(path)}, going on after {step} of {config.steps} steps")
-        begun_with, config = config.ranks, _with_ranks(config)
-        with training_on(config, gan, step, launched, _warn) as ranks:
-            if ranks.size != begun_with:
-                say(f"{ranks.size} of {begun_with or 'an unknown number of'} ranks: the last digits will differ")
+        with training_on(_with_ranks(config, asked), gan, step, launched, _warn) as ranks:
+            if ranks.size != config.ranks:
+                before = f"the {config.ranks} of before" if config.ranks else "the threads that it began with"
+                say(f"Ranks: {ranks.size} instead of {before}; the last digits of what follows will differ")
+                run.change_settings(replace(config, ranks=ranks.size))
             return _train(Trainer(run, gan, images, backend, step=step, ranks=ranks))
 
 
-def _with_ranks(config: RunConfig) -> RunConfig:
-    return replace(config, ranks=rank_count(config))
+def _with_ranks(config: RunConfig, asked: Asked) -> RunConfig:
+    return replace(config, ranks=rank_count(config, asked))
 
 
 def _resumed_settings(path: Path, given: dict[str, Any]) -> tuple[RunConfig, dict[str, Any]]:
@@ -216,7 +223,7 @@ def _parser() -> argparse.ArgumentParser:
         "everything; the last line printed goes on with the run)",
     )
     add_options(parser, RunConfig, PRESETS)
-    parser.add_argument("--threads", type=core_count, metavar="N", help="the former name of --ranks")
+    parser.add_argument("--threads", type=whole, metavar="N", help="the former name of --ranks")
     add = parser.add_argument
     add("--out", type=path_name, metavar="RUN", help="new folder for the run (default: a fresh one under runs/)")
     add("--resume", type=path_name, metavar="RUN", help="go on with a run; --steps, --backend and --data may change")

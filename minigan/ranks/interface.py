@@ -19,6 +19,9 @@ class RankError(RunError):
     """Another rank has failed, has been killed, or does not answer."""
 
 
+PATIENCE = 600.0
+"""Seconds that rank 0 waits for another rank before it takes it for dead: a machine may be busy, or swap."""
+
 GO, SAVE, STOP = 1, 2, 3
 """What comes next: another step, a checkpoint, or nothing."""
 
@@ -32,10 +35,16 @@ class Ranks(ABC):
         Number of this one, from 0.
     size : int
         How many there are.
+    patience : float
+        Seconds that rank 0 waits for another rank at a meeting. The other ranks wait for as long as rank 0 lives.
+    begun : bool
+        In an MPI program: whether rank 0 has told the others what to train.
     """
 
     rank: int
     size: int
+    patience = PATIENCE
+    begun = False
 
     def share(self, count: int, rank: int | None = None) -> slice:
         """Which of `count` things belong to a rank, this one by default; shares differ by at most one.

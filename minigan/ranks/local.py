@@ -9,6 +9,9 @@ and so has read it.
 A processor of the x86-64 family makes a process's writes visible in the order in which they were made, so whoever sees
 a count also sees what was written before it. Other processors promise no such thing: there every arrival also releases
 a semaphore for each other rank.
+
+Rank 0 alone watches over the others, and gives up if one of them fails. The others wait for as long as rank 0 lives:
+when it has ended, a thread of each ends its process.
 """
 
 from __future__ import annotations
@@ -18,8 +21,11 @@ import multiprocessing
 import os
 import platform
 import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn
 
@@ -27,17 +33,16 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from minigan.nn.backend import Array, Shape
+from minigan.ranks.first_words import FirstWords
 from minigan.ranks.interface import ALONE, RankError, Ranks
 from minigan.ranks.shared_memory import Arena, SharedMemory, aligned
-from minigan.ranks.waiting import wait_until
+from minigan.ranks.waiting import AwakeClock, wait_until
+from minigan.system.console import one_line
 from minigan.system.processes import begin_work, starting_workers
 
 MAX_RANKS = 64
 EXCHANGE = 1 << 16
 """Most bytes that a rank can put into a stack."""
-
-MEETING_SECONDS = 600.0
-"""How long a rank may keep the others waiting before it is taken for dead: a machine may sleep, or swap."""
 
 START_SECONDS = 60.0
 """How long a rank may take to start."""
@@ -114,6 +119,7 @@ class Local(Ranks):
         others_live: Callable[[], None],
     ) -> None:
         self.rank, self.size = places.index(place), len(places)
+        self._process, self._thread = os.getpid(), 0  # the thread that meets first
         self._place, self._others = place, [other for other in places if other != place]
         self._places = list(places)
         self._board, self._others_live = _Board(memory), others_live
@@ -124,8 +130,27 @@ class Local(Ranks):
         self._own: dict[int, list[Array]] = {}  # address of an own array to those of all ranks
         self._meetings = 0
 
+    def _insist_on_owner(self) -> None:
+        """Raise RankError unless this is the process, and the thread, whose meetings these are."""
+        if os.getpid() != self._process:
+            raise RankError(
+                f"a process that was forked from rank {self.rank} (process {self._process}) is not one of the ranks, "
+                "and cannot train with them"
+            )
+        thread = threading.get_ident()
+        if self._thread != thread:
+            if self._thread:
+                raise RankError(f"only one thread of rank {self.rank} can train with the others")
+            self._thread = thread
+
+    def _next_places(self) -> Array:
+        """Where small arrays are put for the next meeting."""
+        self._insist_on_owner()
+        return self._exchange[(self._meetings + 1) % 2]
+
     def meet(self) -> None:
         """Wait until every rank has come here."""
+        self._insist_on_owner()
         self._meetings += 1
         count = self._meetings
         self._board.put(self._place, _ARRIVALS, count)
@@ -139,19 +164,21 @@ class Local(Ranks):
         for other in self._others:
             semaphores[other].release()
         for _ in self._others:
-            began = time.monotonic()
+            clock = AwakeClock()
             while not semaphores[self._place].acquire(timeout=0.1):
-                self._check(time.monotonic() - began)
+                self._check(clock.seconds())
 
     def _check(self, waited: float) -> None:
         """Raise if the wait is in vain."""
-        if self._board.common(_ENDED):
-            raise _EndedError
+        if self.rank:
+            if self._board.common(_ENDED):
+                raise _EndedError
+            return
         for number, place in enumerate(self._places):
             if self._board.get(place, _STATE) == FAILED:
                 raise RankError(f"rank {number} of {self.size} has failed: {self._board.text(place)}")
         self._others_live()
-        if waited > MEETING_SECONDS:
+        if waited > self.patience:
             late = [n for n, place in enumerate(self._places) if self._board.get(place, _ARRIVALS) < self._meetings]
             raise RankError(f"rank {', '.join(map(str, late))} of {self.size} has not answered for {waited:.0f} s")
 
@@ -159,7 +186,7 @@ class Local(Ranks):
         """See `Ranks.stack`."""
         if x.nbytes > EXCHANGE:
             raise ValueError(f"stack: an array may have {EXCHANGE} bytes, got {x.nbytes}")
-        places = self._exchange[(self._meetings + 1) % 2]
+        places = self._next_places()
         places[self.rank, : x.nbytes].view(x.dtype)[:] = x.reshape(-1)
         self.meet()
         return places[: self.size, : x.nbytes].view(x.dtype).reshape(self.size, *x.shape).copy()
@@ -170,7 +197,7 @@ class Local(Ranks):
         step = EXCHANGE // x.itemsize
         for a in range(0, max(len(flat), 1), step):
             here = flat[a : a + step]
-            places = self._exchange[(self._meetings + 1) % 2]
+            places = self._next_places()
             values = places[0, : here.nbytes].view(x.dtype)
             if self.rank == 0:
                 values[:] = here
@@ -254,20 +281,20 @@ def start(
         return
     use_semaphores = not flags_are_enough() if semaphores is None else semaphores
     with contextlib.ExitStack() as stack:
+        context = multiprocessing.get_context("spawn")
         try:
             memory = SharedMemory(_Board.EXCHANGE_START + 2 * MAX_RANKS * EXCHANGE + memory_bytes)
-        except OSError as error:
-            warn(f"there is no shared memory for {size} ranks ({error.strerror or error}); going on with 1")
+            stack.callback(memory.close)
+            signals = [context.Semaphore(0) for _ in range(size)] if use_semaphores else None
+        except (OSError, ImportError) as error:  # ImportError: a system without semaphores
+            reason = getattr(error, "strerror", None) or error
+            warn(f"there is no shared memory for {size} ranks ({reason}); going on with 1")
             yield ALONE
             return
-        stack.callback(memory.close)
-        context = multiprocessing.get_context("spawn")
-        signals = [context.Semaphore(0) for _ in range(size)] if use_semaphores else None
         board = _Board(memory)
         processes: dict[int, BaseProcess] = {}
-        stack.callback(_end, board, processes)
+        stack.callback(_end, board, processes, os.getpid())
         reasons = _start_all(context, processes, size, (program, tuple(arguments), memory, signals))
-        reasons |= _wait_for_start(board, processes)
         places = [0, *sorted(processes)]
         if reasons:
             told = "; ".join(f"rank {place} {reason}" for place, reason in sorted(reasons.items()))
@@ -278,67 +305,105 @@ def start(
         for number, place in enumerate(places):
             board.put(place, _NUMBER, number + 1)
         board.put_common(_SIZE, len(places))
-        pid = os.getpid()
 
         def others_live() -> None:
             for number, place in enumerate(places[1:], 1):
-                status = processes[place].exitcode
-                if status is not None and not board.common(_ENDED):
-                    how = f"signal {-status}" if status < 0 else f"exit status {status}"
+                how = _how_ended(processes[place])
+                if how is not None:
                     raise RankError(f"rank {number} of {len(places)} has ended ({how})")
 
-        ranks = Local(0, places, memory, signals, others_live)
         with threadpool_limits(1, user_api="blas"):
-            yield ranks
-        assert os.getpid() == pid
+            yield Local(0, places, memory, signals, others_live)
 
 
 def _start_all(context: Any, processes: dict[int, BaseProcess], size: int, given: tuple[Any, ...]) -> dict[int, str]:
-    """Start the processes; which could not be started, and why."""
+    """Start the processes, and wait until they are ready; which could not be started, and why."""
     reasons = {}
-    with _one_blas_thread(), starting_workers():
-        for place in range(1, size):
-            process = context.Process(target=_serve, args=(place, *given), daemon=True, name=f"minigan-rank-{place}")
-            try:
-                process.start()
-            except OSError as error:
-                reasons[place] = f"cannot be started ({error.strerror or error})"
-            else:
-                processes[place] = process
+    with contextlib.ExitStack() as stack:
+        heard = {place: stack.enter_context(FirstWords()) for place in range(1, size)}
+        with _one_blas_thread(), starting_workers(), _signals_held():
+            for place, words in heard.items():
+                given_to_it = (place, words, *given)
+                process = context.Process(target=_serve, args=given_to_it, daemon=True, name=f"minigan-rank-{place}")
+                try:
+                    with words.kept():
+                        process.start()
+                except (OSError, EOFError) as error:
+                    reasons[place] = f"cannot be started ({getattr(error, 'strerror', None) or error})"
+                else:
+                    processes[place] = process
+        board = _Board(given[2])
+        clock = AwakeClock()
+        for place in list(processes):
+            reason = _wait_for_start(board, place, processes[place], clock)
+            if reason is None:
+                heard[place].pass_on()
+                continue
+            reasons[place] = f"{reason}: {last}" if (last := heard[place].last_line()) else reason
+            _kill(processes.pop(place))
     return reasons
 
 
-def _wait_for_start(board: _Board, processes: dict[int, BaseProcess]) -> dict[int, str]:
-    """Wait until every process is ready or will not be; which are not, and why. Those are no longer in `processes`."""
-    reasons: dict[int, str] = {}
-    until = time.monotonic() + START_SECONDS
-    for place, process in list(processes.items()):
-        while board.get(place, _STATE) == STARTING and process.exitcode is None and time.monotonic() < until:
-            time.sleep(2e-3)
-        if board.get(place, _STATE) == READY:
-            continue
+def _wait_for_start(board: _Board, place: int, process: BaseProcess, clock: AwakeClock) -> str | None:
+    """Wait until a process is ready, or will not be; why not."""
+    while board.get(place, _STATE) == STARTING and clock.seconds() < START_SECONDS:
+        how = _how_ended(process)
+        if how is not None:
+            return f"ended at its start ({how})"
+        time.sleep(2e-3)
+    state = board.get(place, _STATE)
+    if state == READY:
+        return None
+    return f"could not start ({board.text(place)})" if state == FAILED else f"has not started in {START_SECONDS:.0f} s"
+
+
+def _how_ended(process: BaseProcess) -> str | None:
+    """How a process has ended; None if it has not."""
+    status = process.exitcode
+    if status is None:
+        if not connection.wait([process.sentinel], 0):
+            return None
+        process.join(0.1)
         status = process.exitcode
-        if board.get(place, _STATE) == FAILED:
-            reasons[place] = f"could not start ({board.text(place)})"
-        elif status is None:
-            reasons[place] = f"has not started within {START_SECONDS:.0f} s"
-        else:
-            reasons[place] = f"ended at its start ({f'signal {-status}' if status < 0 else f'exit status {status}'})"
-        process.kill()
-        process.join()
-        del processes[place]
-    return reasons
+    if status is None:  # the caller of this program has it ignore the ends of its children
+        return "for an unknown reason"
+    return f"signal {-status}" if status < 0 else f"exit status {status}"
 
 
-def _end(board: _Board, processes: dict[int, BaseProcess]) -> None:
+def _kill(process: BaseProcess) -> None:
+    process.kill()
+    process.join(END_SECONDS)
+
+
+def _end(board: _Board, processes: dict[int, BaseProcess], owner: int) -> None:
     """Tell all ranks that it is over; those that do not hear it within seconds are killed."""
+    if os.getpid() != owner:  # a forked process leaves its parent's ranks alone
+        return
     board.put_common(_ENDED, 1)
     until = time.monotonic() + END_SECONDS
-    for process in processes.values():
-        process.join(max(0.0, until - time.monotonic()))
-        if process.exitcode is None:
-            process.kill()
-            process.join()
+    try:
+        for process in processes.values():
+            process.join(max(0.0, until - time.monotonic()))
+    finally:  # also after a second Ctrl-C
+        for process in processes.values():
+            if process.exitcode is None:
+                _kill(process)
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Hold back what a terminal or a system sends to all processes at once: ranks that are started here never hear it.
+
+    Rank 0 gets it, too: it saves, and ends the others.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
@@ -357,34 +422,47 @@ def _one_blas_thread() -> Iterator[None]:
 
 
 def _serve(
-    place: int, program: Callable[..., object], arguments: tuple[Any, ...], memory: SharedMemory, semaphores: Any
+    place: int,
+    words: FirstWords,
+    program: Callable[..., object],
+    arguments: tuple[Any, ...],
+    memory: SharedMemory,
+    semaphores: Any,
 ) -> NoReturn:
     """What a rank's process does."""
-    begin_work()
-    for name in ("SIGTERM", "SIGHUP"):  # rank 0 gets them, too, saves, and ends the others
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
     board = _Board(memory)
+    status = 0
     try:
+        ignore_signals()
+        begin_work()
         threadpool_limits(1, user_api="blas")
+        words.end()
         board.put(place, _STATE, READY)
-        while not board.common(_SIZE):
-            if board.common(_ENDED):
-                os._exit(0)
-            time.sleep(1e-3)
+        _wait_for(board, _SIZE)
         numbers = {board.get(other, _NUMBER): other for other in range(MAX_RANKS)}
         places = [numbers[number] for number in range(1, board.common(_SIZE) + 1)]
         program(Local(place, places, memory, semaphores, lambda: None), *arguments)
-        _wait_for_end(board)
+        _wait_for(board, None)  # a rank that is done stays, so that it is not taken for dead
     except _EndedError:
         pass
     except BaseException as error:
-        board.fail(place, f"{type(error).__name__}: {error}")
-        os._exit(1)
-    os._exit(0)
+        board.fail(place, one_line(f"{type(error).__name__}: {error}"))
+        status = 1
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+    os._exit(status)
 
 
-def _wait_for_end(board: _Board) -> None:
-    """A rank that is done stays, so that none of the others takes it for dead."""
-    while not board.common(_ENDED):
-        time.sleep(0.01)
+def _wait_for(board: _Board, word: int | None) -> None:
+    """Wait until a common word is there; raise _EndedError when it is over."""
+    while word is None or not board.common(word):
+        if board.common(_ENDED):
+            raise _EndedError
+        time.sleep(2e-3)
+
+
+def ignore_signals() -> None:
+    """Leave Ctrl-C, and requests to end, to rank 0."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)

@@ -6,7 +6,9 @@ mpi4py (``pip install minigan[mpi]``), which is imported when it is used.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 from typing import Any
 
 import numpy as np
@@ -16,15 +18,21 @@ from minigan.ranks.interface import RankError, Ranks
 from minigan.ranks.waiting import wait_until
 from minigan.system.errors import UserError
 
-MEETING_SECONDS = 600.0
-"""How long a rank may keep the others waiting before it is taken for dead."""
-
-_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_SIZE", "MV2_COMM_WORLD_SIZE")
+_LAUNCHERS = ("OMPI_COMM_WORLD", "PMI", "PMIX", "MV2_COMM_WORLD")
 
 
 def launched_size() -> int | None:
     """How many processes an MPI launcher has started, by its environment; None if there is none."""
-    found = next((os.environ[name] for name in _SIZES if name in os.environ), "")
+    return _launched("SIZE")
+
+
+def launched_rank() -> int:
+    """This process's number among them, by its environment; 0 if it is not known."""
+    return _launched("RANK") or 0
+
+
+def _launched(what: str) -> int | None:
+    found = next((os.environ[name] for name in (f"{each}_{what}" for each in _LAUNCHERS) if name in os.environ), "")
     return int(found) if found.isascii() and found.isdigit() else None
 
 
@@ -50,16 +58,26 @@ class MPI(Ranks):
         self._comm = library.COMM_WORLD
         self.rank, self.size = self._comm.Get_rank(), self._comm.Get_size()
 
+        self._owner = os.getpid(), threading.get_ident()
+
     def _wait(self, request: Any) -> None:
         wait_until(request.Test, self._check)
 
-    @staticmethod
-    def _check(waited: float) -> None:
-        if waited > MEETING_SECONDS:
+    def _check(self, waited: float) -> None:
+        if self.rank == 0 and waited > self.patience:
             raise RankError(f"another rank has not answered for {waited:.0f} s")
 
+    def _insist_on_owner(self) -> None:
+        """Raise RankError unless this is the process, and the thread, that the launcher started."""
+        if self._owner != (os.getpid(), threading.get_ident()):
+            raise RankError(f"only the process and the thread that began as rank {self.rank} can train with the others")
+
     def abort(self, status: int) -> None:
-        """End all ranks at once: for a rank that cannot go on."""
+        """End all ranks at once: for a rank that cannot go on and has told why. MPI's own words about it are dropped."""
+        if os.getpid() != self._owner[0]:
+            return
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         self._comm.Abort(status)
 
     def word(self, word: int) -> int:
@@ -70,12 +88,14 @@ class MPI(Ranks):
 
     def stack(self, x: Array) -> Array:
         """See `Ranks.stack`."""
+        self._insist_on_owner()
         everybodys = np.empty((self.size, *x.shape), x.dtype)
         self._wait(self._comm.Iallgather(np.ascontiguousarray(x), everybodys))
         return everybodys
 
     def broadcast(self, x: Array) -> None:
         """See `Ranks.broadcast`."""
+        self._insist_on_owner()
         self._wait(self._comm.Ibcast(x, root=0))
 
     def shared(self, shape: Shape, dtype: Any) -> Array:
@@ -88,6 +108,7 @@ class MPI(Ranks):
 
     def scatter_sum(self, own: Array) -> list[Array]:
         """See `Ranks.scatter_sum`."""
+        self._insist_on_owner()
         counts, starts = self._slices(len(own))
         mine = counts[self.rank]
         everybodys = np.empty((self.size, mine), own.dtype)
@@ -97,12 +118,14 @@ class MPI(Ranks):
 
     def gather_slices(self, shared: Array) -> None:
         """See `Ranks.gather_slices`."""
+        self._insist_on_owner()
         counts, starts = self._slices(len(shared))
         mine = shared[self.share(len(shared))].copy()
         self._wait(self._comm.Iallgatherv(mine, [shared, (counts, starts)]))
 
     def gather(self, own: Array, count: int) -> Array | None:
         """See `Ranks.gather`."""
+        self._insist_on_owner()
         each = int(np.prod(own.shape[1:]))
         counts, starts = ([each * n for n in numbers] for numbers in self._slices(count))
         mine = own[: counts[self.rank] // each]

@@ -23,6 +23,28 @@ CHECK_EVERY = 0.1
 """Seconds between two questions whether the others are still there."""
 
 
+MOST_AT_ONCE = 1.0
+"""Seconds between two looks at the clock that count as waited. If more have passed, this process was stopped."""
+
+
+class AwakeClock:
+    """Seconds since it was made during which this process was running.
+
+    A clock that counts on while the machine sleeps (Windows), or while the process is stopped (Ctrl-Z, everywhere),
+    would make a rank that has slept as well look dead. So the time between two looks counts as one second at most.
+    """
+
+    def __init__(self) -> None:
+        self._seconds, self._last = 0.0, time.monotonic()
+
+    def seconds(self) -> float:
+        """To be called several times a second."""
+        now = time.monotonic()
+        self._seconds += min(max(now - self._last, 0.0), MOST_AT_ONCE)
+        self._last = now
+        return self._seconds
+
+
 def wait_until(is_there: Callable[[], bool], check: Callable[[float], None]) -> None:
     """Return when `is_there` returns True.
 
@@ -31,21 +53,22 @@ def wait_until(is_there: Callable[[], bool], check: Callable[[float], None]) -> 
     is_there : callable
         Cheap.
     check : callable
-        Gets the seconds waited so far, several times a second in a long wait; raises to end it.
+        Gets the seconds waited so far, without those in which this process was stopped, several times a second in a
+        long wait; raises to end it.
     """
     for _ in range(LOOKS):
         if is_there():
             return
-    began = checked = time.monotonic()
+    clock, checked = AwakeClock(), 0.0
     while not is_there():
-        now = time.monotonic()
-        if now - began < GIVING_WAY:
+        waited = clock.seconds()
+        if waited < GIVING_WAY:
             _give_way()
             continue
-        time.sleep(min(LONGEST_SLEEP, (now - began) / 8))
-        if now - checked > CHECK_EVERY:
-            check(now - began)
-            checked = now
+        time.sleep(min(LONGEST_SLEEP, waited / 8))
+        if waited - checked > CHECK_EVERY:
+            check(waited)
+            checked = waited
 
 
 def _give_way() -> None:

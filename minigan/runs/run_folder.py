@@ -62,6 +62,7 @@ class Run:
 
     def __init__(self, path: Path, config: RunConfig) -> None:
         self.path, self.config = path, config
+        self._about: dict[str, Any] = {}  # what config.json says besides the settings
         self._lock: FolderLock | None = None
         self._log: IO[str] | None = None
         self._csv: IO[str] | None = None
@@ -104,12 +105,11 @@ class Run:
             temporary = atomic_files.temporary_folder(path)
             for folder in FOLDERS:
                 (temporary / folder).mkdir()
-            atomic_files.write_text(
-                temporary / CONFIG_NAME, to_json(config, {**about, "sessions": [session(0, backend)]})
-            )
+            run = cls(temporary, config)
+            run._about = {**about, "sessions": [session(0, backend)]}
+            run.change_settings(config)
             (temporary / LOG_NAME).touch()
             atomic_files.write_text(temporary / CSV_NAME, _CSV_HEADING)
-            run = cls(temporary, config)
             run.save_checkpoint(gan, 0)
             temporary.rename(path)
         except BaseException as error:
@@ -179,8 +179,8 @@ class Run:
             for file, _ in damaged:
                 file.replace(file.with_name(file.name + ".damaged"))
             run._cut(step)
-            sessions = _with_session(about, session(step, backend))
-            atomic_files.write_text(path / CONFIG_NAME, to_json(config, {**about, "sessions": sessions}))
+            run._about = {**about, "sessions": _with_session(about, session(step, backend))}
+            run.change_settings(config)
             run._open()
         except BaseException as error:
             run.close()
@@ -188,6 +188,11 @@ class Run:
                 raise _unusable(error, path, "--resume") from None
             raise
         return run, step, [f"{reason}; going back to the checkpoint before it" for _, reason in damaged]
+
+    def change_settings(self, config: RunConfig) -> None:
+        """Go on with these settings, and write them to config.json."""
+        self.config = config
+        atomic_files.write_text(self.path / CONFIG_NAME, to_json(config, self._about))
 
     def _open(self) -> None:
         self._log = (self.path / LOG_NAME).open("a", encoding="utf-8", newline="\n")

@@ -9,22 +9,23 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from minigan.data.image_set import Prefetcher
 from minigan.data.open import open_images
+from minigan.fast.cpu.pool import using_workers
 from minigan.gan.augment import draw_moves
 from minigan.gan.division import divide, memory_bytes
 from minigan.gan.step import GAN, StepInputs, build_gan, draw_inputs, train_step
 from minigan.nn.backend import NUMPY, Array, Backend
 from minigan.ranks import local
-from minigan.ranks.interface import ALONE, GO, SAVE, STOP, Ranks
-from minigan.ranks.mpi import MPI, launched_size
+from minigan.ranks.interface import ALONE, GO, PATIENCE, SAVE, STOP, Ranks
+from minigan.ranks.mpi import MPI, launched_rank, launched_size
 from minigan.runs import health
 from minigan.runs.config import RunConfig
 from minigan.system.cores import usable_cores
@@ -34,46 +35,80 @@ LEAST_IMAGES = 4
 """Images of a batch that a rank must have to be worth its meetings."""
 
 
-def rank_count(config: RunConfig) -> int:
-    """How many ranks to train on: what the settings say, or one for each usable core with images enough for it.
+def rank_count(config: RunConfig, asked: tuple[str, int] | None = None) -> int:
+    """How many ranks to train on: as many as asked for, or as the run had, or one for each usable core.
+
+    Parameters
+    ----------
+    config : RunConfig
+        Its `ranks` is what a resumed run had; 0 if that is not known.
+    asked : (str, int), optional
+        The option by which a number was asked for, and the number.
 
     Raises
     ------
     UserError
-        If an MPI launcher has started another number of processes, or more than there are images in a batch.
+        If the number that was asked for cannot be, or an MPI launcher has started more processes than there are images
+        in a batch.
     """
     launched = launched_size()
+    option, number = asked or ("", None)
     if launched is not None:
-        if config.ranks not in (0, launched):
-            raise UserError(f"--ranks: the MPI launcher has started {launched} processes, got {config.ranks}")
+        if number not in (None, launched):
+            raise UserError(f"{option}: must be {launched}, as many as the MPI launcher has started, got {number}")
+        if launched > 1 and config.backend != NUMPY.name:
+            raise UserError(f"--backend: must be {NUMPY.name} on several ranks, got {config.backend}")
         if launched > config.batch_size:
             raise UserError(f"--batch-size: must be at least the number of ranks, {launched}, got {config.batch_size}")
         return launched
+    if number is not None:
+        most, why = min((local.MAX_RANKS, ""), (config.batch_size, ", the batch size"))
+        if config.backend != NUMPY.name:
+            most, why = 1, f" with --backend {config.backend}"
+        if not 1 <= number <= most:
+            raise UserError(f"{option}: must be {'' if most == 1 else '1 to '}{most}{why}, got {number}")
+        return number
     if config.backend != NUMPY.name:
         return 1
-    most = max(1, config.batch_size // LEAST_IMAGES)
-    return min(config.ranks or usable_cores(), most, local.MAX_RANKS)
+    if config.ranks:
+        return min(config.ranks, config.batch_size, local.MAX_RANKS)
+    return max(1, min(usable_cores(), config.batch_size // LEAST_IMAGES, local.MAX_RANKS))
 
 
 @contextlib.contextmanager
 def mpi_program() -> Iterator[Ranks]:
-    """The process's place in an MPI program, `ALONE` outside of one; if it fails, all of the program ends."""
+    """The process's place in an MPI program, `ALONE` outside of one; however rank 0 ends, the others end, too."""
     if launched_size() is None:
         yield ALONE
         return
-    ranks = MPI()
+    try:
+        ranks = MPI()
+    except UserError:
+        if launched_rank() > 0:  # rank 0 tells it
+            raise SystemExit(2) from None
+        raise
+    if ranks.rank > 0:
+        local.ignore_signals()
+    status = 0
     try:
         yield ranks
     except BaseException as error:
-        # At the very end of the process, when the error has been told: Abort ends the others, and this one at once.
-        atexit.register(ranks.abort, _exit_status(error))
+        status = _exit_status(error)
+        if ranks.begun or ranks.rank > 0:
+            # At the very end of the process, when the error has been told: Abort ends the others, and this one at once.
+            atexit.register(ranks.abort, status)
         raise
+    finally:
+        if ranks.rank == 0 and not ranks.begun:
+            _send(ranks, {"status": status})
 
 
 def _exit_status(error: BaseException) -> int:
     if isinstance(error, RunError):
         return error.exit_status
-    return {UserError: 2, KeyboardInterrupt: 130}.get(type(error), 1)
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    return 2 if isinstance(error, UserError) else 130 if isinstance(error, KeyboardInterrupt) else 1
 
 
 @contextlib.contextmanager
@@ -105,22 +140,28 @@ def training_on(
         ranks = launched
         if launched.size > 1:
             _send(launched, {"settings": settings, "step": step})
+            launched.begun = True
         elif config.ranks > 1:
             taken = memory_bytes(gan, config.ranks, config.batch_size)
             program = local.start(follow, (settings, step), size=config.ranks, memory_bytes=taken, warn=warn)
             ranks = stack.enter_context(program)
         if config.backend == NUMPY.name:
-            stack.enter_context(threadpool_limits(1, user_api="blas"))
+            stack.enter_context(using_workers(1))
         if ranks.size > 1:
+            ranks.patience = math.inf  # the others open the images: on another machine, that may take as long as here
             divide(gan, ranks, config.batch_size)
+            ranks.patience = PATIENCE
         yield ranks
 
 
-def follow_rank_0(ranks: Ranks) -> None:
-    """`follow` in an MPI program, where rank 0 sends the settings."""
+def follow_rank_0(ranks: Ranks) -> int:
+    """`follow` in an MPI program, where rank 0 sends the settings; or its exit status, if there is nothing to do."""
     said = _send(ranks, None)
-    with threadpool_limits(1, user_api="blas"):
+    if "status" in said:
+        return int(said["status"])
+    with using_workers(1):
         follow(ranks, said["settings"], said["step"])
+    return 0
 
 
 def _send(ranks: Ranks, said: Any) -> Any:
