@@ -6,10 +6,16 @@
 
 from __future__ import annotations
 
+import os
+import weakref
+
 import numpy as np
 
 from minigan.gan.step import GAN
 from minigan.nn.backend import Array
+from minigan.nn.layers import BatchNormalization
+from minigan.nn.network import Sequential
+from minigan.nn.ops import LIBRARY
 from minigan.ranks.adam import DividedAdam, Flat, move_params
 from minigan.ranks.batch_share import BatchShare
 from minigan.ranks.interface import Ranks
@@ -21,8 +27,9 @@ def memory_bytes(gan: GAN, size: int, batch_size: int) -> int:
     flats = [Flat(network.params()) for network in (gan.generator, gan.discriminator)]
     shared = 3 * sum(flat.nbytes for flat in flats)
     own = max(flat.nbytes for flat in flats)
-    images = -(-batch_size // size) * int(np.prod(gan.discriminator.input_shape)) * flats[0].dtype.itemsize
-    return aligned(shared + size * (own + images) + 64 * 1024)
+    image = int(np.prod(gan.discriminator.input_shape)) * flats[0].dtype.itemsize
+    # Fewer ranks, if some cannot start, may round their shares of the images up to more than all ranks would.
+    return aligned(shared + size * own + (batch_size + size) * image + 64 * 1024)
 
 
 def divide(gan: GAN, ranks: Ranks, batch_size: int) -> GAN:
@@ -40,7 +47,14 @@ def divide(gan: GAN, ranks: Ranks, batch_size: int) -> GAN:
     -------
     GAN
         The same.
+
+    Raises
+    ------
+    ValueError
+        If its batch normalization is not minigan's own: another one does not ask the other ranks for their sums.
     """
+    for network in (gan.generator, gan.discriminator):
+        _insist_on_own_batch_norm(network)
     for state in _states(gan):
         for a in state.values():
             ranks.broadcast(a)
@@ -59,7 +73,44 @@ def divide(gan: GAN, ranks: Ranks, batch_size: int) -> GAN:
     gan.g_optimizer, gan.d_optimizer = optimizers
     image_shape = gan.discriminator.input_shape
     gan.share = BatchShare(ranks, batch_size, image_shape, places[0].dtype)
+    _divided.append(weakref.ref(gan, _divided.remove))
     return gan
+
+
+def has_own_batch_norm(gan: GAN) -> bool:
+    """Whether both networks' batch normalization is minigan's own, which `divide` needs."""
+    return not any(map(_replaced, (gan.generator, gan.discriminator)))
+
+
+def _insist_on_own_batch_norm(network: Sequential) -> None:
+    if found := _replaced(network):
+        raise ValueError(
+            f"divide: {network.name} has {', '.join(found)} that are not minigan's own, "
+            "and know nothing of the images of other ranks; train it on one rank"
+        )
+
+
+def _replaced(network: Sequential) -> list[str]:
+    """Functions of batch normalization in a network that are not minigan's own."""
+    layers = [layer for layer in network.layers if isinstance(layer, BatchNormalization)]
+    names = [name for name in vars(LIBRARY) if name.startswith("batch_norm") and not name.endswith("inference")]
+    return [name for name in names if any(getattr(layer.ops, name) is not getattr(LIBRARY, name) for layer in layers)]
+
+
+_divided: list[weakref.ref[GAN]] = []
+
+
+def _leave_shared_memory() -> None:
+    """In a forked process: its networks keep the parameters of this moment, and do not follow the parent's training."""
+    for found in _divided:
+        gan = found()
+        for network in () if gan is None else (gan.generator, gan.discriminator):
+            for layer in network.layers:
+                layer.params.update({name: p.copy() for name, p in layer.params.items()})
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_shared_memory)
 
 
 def _states(gan: GAN) -> list[dict[str, Array]]:

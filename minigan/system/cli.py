@@ -71,7 +71,7 @@ def number(text: str) -> float:
 
 
 def core_count(text: str) -> int:
-    """Read a number of threads: 1 to the number of the machine's cores.
+    """Read a number of cores: 1 to the number of the machine's cores.
 
     Raises
     ------
@@ -128,12 +128,25 @@ def run_command(command: Callable[[Sequence[str] | None], int], argv: Sequence[s
     except MemoryError as error:
         return _say(f"out of memory ({error}); try a smaller --batch-size or --width", 1)
     except KeyboardInterrupt:
+        if argv is None:
+            _end_in_peace()
         return _say("stopped", 130)
+    finally:
+        if argv is None:
+            _end_in_peace()
 
 
 def _say(message: object, status: int) -> int:
     complain(f"minigan: {'error: ' if status in (1, 2, 3) else ''}{one_line(message)}")
     return status
+
+
+def _end_in_peace() -> None:
+    """Ignore further requests to stop: the process is about to end, and Python would print where it was interrupted."""
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 @contextlib.contextmanager

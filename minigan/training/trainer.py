@@ -13,6 +13,7 @@ import contextlib
 import os
 import shlex
 import signal
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
 
 CHECKPOINT_SECONDS = 300.0
 """Longest time between two checkpoints, and so the most work that a crash can cost."""
+
+SAME_REQUEST_SECONDS = 0.5
+"""Signals that come within this time are one request to stop."""
 
 METRICS_SAMPLES = 1000
 """How many faces `--metrics-every` measures: enough to see a run get better, few enough to take only seconds."""
@@ -137,7 +141,8 @@ class Trainer:
         Returns
         -------
         int
-            0 when all steps are done; 130 after Ctrl-C and 143 after SIGTERM, when everything is saved.
+            0 when all steps are done; 130 after Ctrl-C, 143 after SIGTERM and 129 after the terminal has been closed
+            (SIGHUP), when everything is saved.
 
         Raises
         ------
@@ -345,18 +350,34 @@ def resume_line(path: Path) -> str:
 
 @contextlib.contextmanager
 def _stop_requests() -> Iterator[list[int]]:
-    """Collect requests to stop (Ctrl-C, SIGTERM) in a list, instead of ending the process; a second one does end it."""
+    """Collect requests to stop (Ctrl-C, SIGTERM, SIGHUP) in a list, instead of ending the process.
+
+    A second Ctrl-C, or a second SIGTERM, does end it. A signal to all processes of a terminal may arrive together with
+    another one, so a second request counts only if it comes some time after the first.
+    """
     requests: list[int] = []
+    first = 0.0
 
     def ask(number: int, frame: FrameType | None) -> None:
+        nonlocal first
         if requests:
-            raise KeyboardInterrupt
+            if number != signal_of_hanging_up and time.monotonic() - first > SAME_REQUEST_SECONDS:
+                raise KeyboardInterrupt
+            return
         requests.append(number)
+        first = time.monotonic()
+        if number == signal_of_hanging_up:
+            _leave_terminal()
         # Not by print: the signal may have come while the progress bar was printing.
-        os.write(2, b"\nStopping after this step (once more: stop at once) ...\n")
+        with contextlib.suppress(OSError):
+            os.write(2, b"\nStopping after this step (once more: stop at once) ...\n")
 
+    signal_of_hanging_up = getattr(signal, "SIGHUP", None)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal_of_hanging_up is not None and signal.getsignal(signal_of_hanging_up) is not signal.SIG_IGN:  # nohup
+        numbers.append(signal_of_hanging_up)
     try:
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, ask) for number in numbers}
     except ValueError:  # not in the main thread, as in a test or in a notebook
         yield requests
         return
@@ -365,3 +386,13 @@ def _stop_requests() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _leave_terminal() -> None:
+    """Print to nowhere, where output went to a terminal that has been closed: printing there would be an error."""
+    for output in (1, 2):
+        with contextlib.suppress(OSError):
+            if stat.S_ISCHR(os.fstat(output).st_mode) and not os.isatty(output):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, output)
+                os.close(nowhere)
