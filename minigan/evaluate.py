@@ -31,7 +31,7 @@ from minigan.evaluation.run_page import renew
 from minigan.evaluation.samples import BROKEN_GENERATOR
 from minigan.evaluation.sheet import save_sheet
 from minigan.evaluation.words import describe
-from minigan.fast.cpu.thread_pool import working_with
+from minigan.fast.cpu.pool import using_workers
 from minigan.nn.backend import BACKENDS, get_backend
 from minigan.nn.rng import MAX_SEED
 from minigan.runs.config import RunConfig
@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     is_average = config.ema > 0 and not arguments.raw
     whose = " of the generator's average" if is_average else ""
     say(f"{one_line(run)} after {step:,} steps: {yardstick.samples:,} samples{whose} beside {len(images):,} images")
-    with working_with(arguments.threads):
+    with using_workers(arguments.threads):
         faces = draw_samples(generator.to(backend), yardstick.samples, arguments.seed, backend)
         if faces is None:
             raise UserError(BROKEN_GENERATOR)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from minigan.evaluation.samples import BROKEN_GENERATOR, draw_faces, interpolation, random_noise
-from minigan.fast.cpu.thread_pool import working_with
+from minigan.fast.cpu.pool import using_workers
 from minigan.nn.backend import BACKENDS, get_backend
 from minigan.nn.rng import MAX_SEED
 from minigan.pages.plots import FORMATS, fits, image_format, save_grid
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not fits(out, count, generator.output_shape()[0], columns=columns):
         raise UserError(f"--out: a {out.suffix} file cannot hold so large an image; try .png")
     noise = interpolation(arguments.seed, count) if arguments.interpolate else random_noise(arguments.seed, count)
-    with working_with(arguments.threads):
+    with using_workers(arguments.threads):
         faces = draw_faces(generator.to(backend), noise, backend, batch_size=64, progress=True)
     if faces is None:
         raise UserError(BROKEN_GENERATOR)

@@ -21,7 +21,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from minigan.fast.cpu.memory import scratch
-from minigan.fast.cpu.thread_pool import each
 from minigan.fast.cuda import kernels as cuda
 from minigan.gan.models import NOISE_SIZE
 from minigan.nn.backend import Array, Backend, backend_of, xp_of
@@ -88,13 +87,13 @@ class GeneratorAverage:
             After its step. It is not changed.
         """
         xp, t = xp_of(self._updates), self._updates
-        kept = xp.minimum((1 + t) / (10 + t), self.decay)
+        share = 1 - xp.minimum((1 + t) / (10 + t), self.decay)
         averages, latest = self.network.params(), generator.params()
         if cuda.available(t):
-            self._on_gpu.run(list(averages.values()), list(latest.values()), 1 - kept)
+            self._on_gpu.run(list(averages.values()), list(latest.values()), share)
         else:
-            share = 1 - kept
-            each(lambda pair: _move(*pair, share), [(averages[name], new) for name, new in latest.items()])
+            for name, new in latest.items():
+                _move(averages[name], new, share)
         t += 1
 
     def settle(self) -> Sequential:

@@ -34,7 +34,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minigan.fast.cpu.thread_pool import holding_blas
+from minigan.fast.cpu.pool import using_workers
 from minigan.fast.cuda import kernels as cuda
 from minigan.gan.augment import translate_backward, translate_forward
 from minigan.gan.average import GeneratorAverage
@@ -177,6 +177,10 @@ def draw_inputs(real: Array, seed: int, step: int, backend: Backend = NUMPY) -> 
 def train_step(gan: GAN, inputs: StepInputs, moves: Array | None = None) -> StepResult:
     """One complete step: fakes, D on reals, D on fakes, G through the frozen D.
 
+    On NumPy it uses one core, and BLAS is limited to one thread meanwhile, so the numbers do not depend on how many
+    cores there are. To train on several cores, `python -m minigan.train` divides the step among ranks
+    (`minigan.gan.division`).
+
     Parameters
     ----------
     gan : GAN
@@ -191,7 +195,7 @@ def train_step(gan: GAN, inputs: StepInputs, moves: Array | None = None) -> Step
     StepResult
         Its fakes are as G drew them, not moved.
     """
-    with holding_blas(), share.having(gan.share):
+    with using_workers(1), share.having(gan.share):
         fakes = gan.generator.predict(inputs.noise, batch_size=len(inputs.noise))
         real, fake, move = inputs.real, fakes, None
         if moves is not None:
@@ -327,15 +331,14 @@ class RecordedStep:
 
 
 def _metrics(on_real: Phase, on_fake: Phase, on_generator: Phase) -> Array:
+    losses = on_real.loss, on_fake.loss, on_generator.loss
     if cuda.available(on_real.logits):
-        losses = on_real.loss, on_fake.loss, on_generator.loss
         return cuda.step_metrics(losses, on_real.logits, on_fake.logits)
     xp = xp_of(on_real.logits)
     d_x = sigmoid_forward(on_real.logits)[0].mean()
     d_g_z = sigmoid_forward(on_fake.logits)[0].mean()
     right = (on_real.logits > 0).mean() + (on_fake.logits < 0).mean()
-    losses = [on_real.loss, on_fake.loss, on_generator.loss]
     means = [d_x, d_g_z, 0.5 * right]
     if share.is_shared():  # a loss has its weight already
         means = [share.weight() * mean for mean in means]
-    return share.total(xp.stack([m.astype(on_real.loss.dtype) for m in losses + means]))
+    return share.total(xp.stack([m.astype(on_real.loss.dtype) for m in (*losses, *means)]))

@@ -7,11 +7,10 @@ those of `minigan.nn.layers`; `minigan.gan.models` builds the two networks of th
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from minigan.fast.cpu.thread_pool import holding_blas
+from minigan.fast.cpu import pool
 from minigan.fast.cuda import kernels as cuda
 from minigan.nn.backend import Array, Backend, Shape, backend_of
 from minigan.nn.gradients import Gradients
@@ -70,6 +69,10 @@ class Sequential:
     def predict(self, x: Array, *, batch_size: int = 64) -> Array:
         """Output in inference mode, one batch after the other, without keeping caches: memory stays that of one batch.
 
+        On NumPy, the images of a batch are shared out among threads (`minigan.fast.cpu.pool`), each of which runs all
+        layers. So functions of your own in these layers are called from several threads at once. The last digits of
+        the output may depend on the number of threads.
+
         Parameters
         ----------
         x : Array of shape (N, *input_shape)
@@ -81,15 +84,15 @@ class Sequential:
         Array of shape (N, *output_shape)
         """
         self._check(x)
-        outputs = []
-        one = min(len(x), batch_size) == 1  # too little work to be shared among workers: BLAS's own threads share it
-        with contextlib.nullcontext() if one else holding_blas():
-            for a in range(0, len(x), batch_size):
-                y = x[a : a + batch_size]
-                for layer in self._steps:
-                    y, _ = layer.forward(y, training=False)
-                outputs.append(y)
+        outputs: list[Array] = []
+        for a in range(0, len(x), batch_size):
+            outputs += pool.in_parts(self._infer, x[a : a + batch_size])
         return outputs[0] if len(outputs) == 1 else backend_of(x).xp.concatenate(outputs)
+
+    def _infer(self, x: Array) -> Array:
+        for layer in self._steps:
+            x, _ = layer.forward(x, training=False)
+        return x
 
     def backward(
         self,

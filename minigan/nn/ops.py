@@ -262,12 +262,9 @@ def leaky_relu_forward(x: Array, alpha: float = 0.2) -> tuple[Array, tuple[Array
         return y, (y, alpha)
     xp = xp_of(x)
     y = empty(x.shape, x.dtype, xp)
-
-    def piece(y: Array, x: Array) -> None:
-        xp.multiply(x, alpha, out=y)
-        xp.maximum(x, y, out=y)
-
-    in_pieces(piece, y, x)
+    for y_, x_ in in_pieces(y, x):
+        xp.multiply(x_, alpha, out=y_)
+        xp.maximum(x_, y_, out=y_)
     return y, (y, alpha)
 
 
@@ -278,13 +275,10 @@ def leaky_relu_backward(dy: Array, cache: tuple[Array, float]) -> Array:
         return cuda.leaky_relu_backward(dy, y, alpha)
     xp = xp_of(dy, y)
     dx = empty(dy.shape, dy.dtype, xp)
-
-    def piece(dx: Array, dy: Array, y: Array) -> None:
-        xp.greater(y, 0, out=dx)  # 1 or 0; arithmetic on it is six times as fast as `where`
-        xp.maximum(dx, alpha, out=dx)
-        dx *= dy
-
-    in_pieces(piece, dx, dy, y)
+    for dx_, dy_, y_ in in_pieces(dx, dy, y):
+        xp.greater(y_, 0, out=dx_)  # 1 or 0; arithmetic on it is six times as fast as `where`
+        xp.maximum(dx_, alpha, out=dx_)
+        dx_ *= dy_
     return dx
 
 
@@ -300,7 +294,8 @@ def tanh_forward(x: Array) -> tuple[Array, Array]:
     """
     xp = xp_of(x)
     y = empty(x.shape, x.dtype, xp)
-    in_pieces(lambda y, x: xp.tanh(x, out=y), y, x)
+    for y_, x_ in in_pieces(y, x):
+        xp.tanh(x_, out=y_)
     return y, y
 
 
@@ -310,13 +305,10 @@ def tanh_backward(dy: Array, cache: Array) -> Array:
         return cuda.tanh_backward(dy, cache)
     xp = xp_of(dy, cache)
     dx = empty(dy.shape, dy.dtype, xp)
-
-    def piece(dx: Array, dy: Array, y: Array) -> None:
-        xp.multiply(y, y, out=dx)
-        xp.subtract(1, dx, out=dx)
-        dx *= dy
-
-    in_pieces(piece, dx, dy, cache)
+    for dx_, dy_, y_ in in_pieces(dx, dy, cache):
+        xp.multiply(y_, y_, out=dx_)
+        xp.subtract(1, dx_, out=dx_)
+        dx_ *= dy_
     return dx
 
 

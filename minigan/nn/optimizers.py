@@ -11,9 +11,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from minigan.fast.cpu.fused import PIECE
+from minigan.fast.cpu.fused import PIECE, spans
 from minigan.fast.cpu.memory import scratch
-from minigan.fast.cpu.thread_pool import each, spans
 from minigan.fast.cuda import kernels as cuda
 from minigan.nn.backend import Array, Backend, backend_of, xp_of
 from minigan.nn.state import check_state
@@ -100,7 +99,8 @@ class Adam:
             )
             return
         rate = self.rate()
-        each(lambda arrays: self.update(*arrays, rate), self._pieces(grads))
+        for arrays in self._pieces(grads):
+            self.update(*arrays, rate)
 
     def check(self, grads: Mapping[str, Array]) -> None:
         """Raise ValueError unless there is a gradient for every parameter, of its shape."""

@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+import multiprocessing
 import os
 import re
 import signal
@@ -19,7 +20,6 @@ from PIL import Image
 
 from minigan import train
 from minigan.data.open import open_images
-from minigan.fast.cpu import thread_pool
 from minigan.gan.models import generator
 from minigan.gan.step import METRICS, build_gan, draw_inputs, train_step
 from minigan.nn.rng import stream
@@ -437,23 +437,22 @@ def test_killed_often(pictures, tmp_path, seed):
     kill_and_resume(pictures, tmp_path, kills=5, seed=seed)
 
 
-@pytest.mark.skipif(not hasattr(os, "memfd_create") or (os.cpu_count() or 1) < 2, reason="no worker processes here")
-def test_killed_worker_process(pictures, tmp_path, capsys, monkeypatch):
-    """The system kills a worker process in step 4: exit 1, one line, and the checkpoint of step 3 is good."""
-    out, options = tmp_path / "orphan", ["--width", 16, "--batch-size", 16, "--threads", 2, "--steps", 5]
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="no second core for a rank")
+def test_killed_rank(pictures, tmp_path, capsys, monkeypatch):
+    """The system kills rank 1 in step 4: exit 1, one line, and the checkpoint of step 3 is good."""
+    out, options = tmp_path / "orphan", ["--width", 16, "--batch-size", 16, "--ranks", 2, "--steps", 5]
     one_step = trainer.Trainer._one_step
 
     def killing(self, *arguments):
         if self.step == 3:
-            pool = thread_pool.current_process_pool()
-            pool.wait_until_ready()
-            pool.workers[0].process.kill()
+            rank = next(child for child in multiprocessing.active_children() if "minigan-rank" in child.name)
+            rank.kill()
         one_step(self, *arguments)
 
     monkeypatch.setattr(trainer.Trainer, "_one_step", killing)
     assert start(pictures, out, *options) == 1
     error = capsys.readouterr().err.splitlines()[-1]
-    assert re.search(r"a worker process ended .*signal 9.*the checkpoint of step 3 is kept: .*--resume", error)
+    assert re.search(r"rank 1 of 2 has ended \(signal 9\).*the checkpoint of step 3 is kept: .*--resume", error)
     monkeypatch.undo()
     assert call("--resume", out) == 0
     peaceful = tmp_path / "peaceful"

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minigan.fast.cpu import im2col, winograd
-from minigan.fast.cpu.thread_pool import use_threads
 from minigan.nn.conv import (
     KERNELS,
     conv_forward,
@@ -48,8 +47,8 @@ def case(geometry, dtype=np.float64):
 
 @pytest.mark.parametrize("kernel", FAST)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 2e-5)])
-@given(data=st.data(), threads=st.integers(1, 3), large_tiles=st.booleans())
-def test_kernels_agree_with_the_loops(kernel, dtype, tolerance, data, threads, large_tiles):
+@given(data=st.data(), large_tiles=st.booleans())
+def test_kernels_agree_with_the_loops(kernel, dtype, tolerance, data, large_tiles):
     x, w, dy, where = case(data.draw(geometries(kernel)), dtype)
     b, b_transposed = (np.linspace(-1, 1, n, dtype=dtype) for n in (w.shape[3], w.shape[2]))
     for function, arguments, extra in (
@@ -57,7 +56,7 @@ def test_kernels_agree_with_the_loops(kernel, dtype, tolerance, data, threads, l
         (conv_input_grad, (dy, w, b_transposed), {"size": x.shape[1:3]}),
         (conv_weight_grad, (x, dy), {"kernel_size": w.shape[:2]}),
     ):
-        with use_threads(threads), mock.patch.object(winograd, "WORTH", 0 if large_tiles else 1000):
+        with mock.patch.object(winograd, "WORTH", 0 if large_tiles else 1000):
             ours = function(*arguments, **where, **extra, kernel=kernel)
         truth = function(*(a.astype(np.float64) for a in arguments), **where, **extra, kernel="loops")
         assert ours.dtype == dtype
@@ -100,13 +99,13 @@ def test_what_is_kept_of_a_kernel_serves_its_gradient():
     assert not conv_input_grad(y, w, **where, size=(8, 8), kept=kept).any()
 
 
-@given(geometry=geometries("winograd"), threads=st.integers(1, 3), bad=st.booleans())
-def test_both_gradients_in_one_walk_are_those_of_two(geometry, threads, bad):
+@given(geometry=geometries("winograd"), bad=st.booleans())
+def test_both_gradients_in_one_walk_are_those_of_two(geometry, bad):
     x, w, dy, where = case(geometry)
     if bad:
         x[-1, 0, 0, 0] = np.nan
     y, transposed = dy, x  # as a transposed convolution, with the roles swapped
-    with use_threads(threads), mock.patch.object(winograd, "pays", return_value=True), np.errstate(all="ignore"):
+    with mock.patch.object(winograd, "pays", return_value=True), np.errstate(all="ignore"):
         ours = *conv_grads(x, w, dy, **where), *conv_transpose_grads(y, w, transposed, **where)
     with np.errstate(all="ignore"):
         dx = conv_input_grad(dy, w, **where, size=x.shape[1:3], kernel="loops")
@@ -244,9 +243,8 @@ def test_a_batch_cut_into_single_images_gives_the_same(monkeypatch, kernel, C):
     monkeypatch.setattr(im2col, "SMALL_CHUNK_BYTES", 1)
     monkeypatch.setattr(winograd, "ROWS", 1)
     monkeypatch.setattr(winograd, "FEW_BYTES", 1)
-    with use_threads(1):
-        for ours, truth in zip(all_three(kernel), expected, strict=True):
-            np.testing.assert_allclose(ours, truth, rtol=0, atol=1e-12)
+    for ours, truth in zip(all_three(kernel), expected, strict=True):
+        np.testing.assert_allclose(ours, truth, rtol=0, atol=1e-12)
 
 
 def test_non_finite_values_go_where_the_definition_sends_them():

@@ -3,7 +3,7 @@
 ``y = gamma * (x - mean) / std + beta`` is one line of NumPy and four walks through memory: each operation reads a large
 array from memory, changes it in one way, and writes it back. Memory is slow and the processor's cache is fast. So the
 functions here take a piece of the arrays that fits into the cache (`PIECE` numbers), do *all* operations with it, and
-only then take the next piece. Several workers do so at the same time (`minigan.fast.cpu.thread_pool`).
+only then take the next piece.
 
 There is one more trick. NumPy's inner loop runs along the last axis, and 64 channels are too short a loop to be fast.
 So an image of C channels is read as an image of k*C channels with 1/k as many rows, which is the same memory. Numbers
@@ -16,18 +16,17 @@ has the same for a GPU. Legend: `minigan.nn.conv`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from minigan.fast.cpu.memory import empty, scratch
-from minigan.fast.cpu.thread_pool import each, spans
 from minigan.nn import share
 from minigan.nn.backend import Array, xp_of
 
 PIECE = 1 << 18
-"""Numbers in one piece: a megabyte in float32. Smaller pieces would fit the cache better. But between two calls of
-NumPy a thread may have to wait for Python's lock, and waking up takes as long as the work on a small piece."""
+"""Numbers in one piece: a megabyte in float32. Smaller pieces would fit the cache better, but need more calls."""
 
 SMALL = 1 << 15
 """Arrays of at most this many numbers are not cut: preparing it would take longer than it saves."""
@@ -36,19 +35,35 @@ WIDE = 2048
 """About how long NumPy's inner loop should be."""
 
 
-def in_pieces(function: Callable[..., object], *arrays: Array) -> None:
-    """Call a function with the same piece of every array, for all pieces. On a GPU, call it once with the whole arrays.
+def spans(xp: Any, n: int, size: int) -> list[slice]:
+    """Cut 0...n into slices of `size` (the last may be shorter). If xp is not NumPy, there is one slice only.
+
+    A GPU is fastest with one large piece of work.
+
+    >>> spans(np, 10, 4)
+    [slice(0, 4, None), slice(4, 8, None), slice(8, 10, None)]
+    """
+    if xp is not np:
+        return [slice(0, n)]
+    return [slice(a, min(a + size, n)) for a in range(0, n, size)]
+
+
+def in_pieces(*arrays: Array) -> Iterator[tuple[Array, ...]]:
+    """The same piece of every array, for one piece after the other; on a GPU, the whole arrays at once.
 
     Parameters
     ----------
-    function : callable
-        Called with one-dimensional views, one for each array; it may write into them.
     *arrays : Array
-        Of the same size and backend. Arrays that the function writes into must be contiguous.
+        Of the same size and backend. Arrays that the caller writes into must be contiguous.
+
+    Yields
+    ------
+    tuple of Array
+        One-dimensional views, one for each array.
     """
-    xp = xp_of(*arrays)
     flat = tuple(a.reshape(-1) for a in arrays)
-    each(lambda piece: function(*(a[piece] for a in flat)), spans(xp, flat[0].size, PIECE))
+    for here in spans(xp_of(*arrays), flat[0].size, PIECE):
+        yield tuple(a[here] for a in flat)
 
 
 def channel_sum(x: Array) -> Array:
@@ -69,11 +84,8 @@ def channel_sum(x: Array) -> Array:
     rows = _wide(x)
     pieces = _pieces(rows)
     sums = empty((len(pieces), rows.shape[1]), x.dtype)
-
-    def piece(i: int) -> None:
-        np.matmul(_ones(rows[pieces[i]]), rows[pieces[i]], out=sums[i])
-
-    each(piece, range(len(pieces)))
+    for i, piece in enumerate(pieces):
+        np.matmul(_ones(rows[piece]), rows[piece], out=sums[i])
     return sums.reshape(-1, x.shape[-1]).sum(axis=0)
 
 
@@ -87,14 +99,11 @@ def add_to_channels(x: Array, b: Array) -> None:
 
 def add_into(total: Array, a: Array) -> None:
     """``total += a`` for two arrays of the same shape, apart from axes of length 1."""
-
-    def piece(total: Array, a: Array) -> None:
-        total += a
-
-    if total.flags.c_contiguous:
-        in_pieces(piece, total, a)
-    else:
-        piece(total, a.reshape(total.shape))
+    if not total.flags.c_contiguous:
+        total += a.reshape(total.shape)
+        return
+    for total_piece, a_piece in in_pieces(total, a):
+        total_piece += a_piece
 
 
 def batch_norm_forward(x: Array, gamma: Array, beta: Array, eps: float, alpha: float) -> tuple[Array, Array]:
@@ -128,19 +137,14 @@ def batch_norm_forward(x: Array, gamma: Array, beta: Array, eps: float, alpha: f
     C = x.shape[-1]
     rows = _wide(x)
     pieces = _pieces(rows)
-    width = rows.shape[1]
-    means, squares = empty((2, len(pieces), width), x.dtype)
-
-    def moments(i: int) -> None:
-        piece = rows[pieces[i]]
-        ones = _ones(piece)
-        means[i] = (ones @ piece) / len(piece)
+    means, squares = empty((2, len(pieces), rows.shape[1]), x.dtype)
+    for i, here in enumerate(pieces):
+        piece = rows[here]
+        means[i] = (_ones(piece) @ piece) / len(piece)
         with scratch() as new:
             centred = np.subtract(piece, means[i], out=new(piece.shape, piece.dtype))
             np.einsum("rc,rc->c", centred, centred, out=squares[i])
-
-    each(moments, range(len(pieces)))
-    lengths = np.array([piece.stop - piece.start for piece in pieces], np.float64)
+    lengths = np.array([here.stop - here.start for here in pieces], np.float64)
     deviations = means.astype(np.float64)  # so far the means of the pieces; the mean of all is subtracted below
     N = x.size // C
     mean = (lengths @ deviations).reshape(-1, C).sum(axis=0) / N
@@ -180,15 +184,12 @@ def _normalise(x: Array, mean: Array, scale: Array, beta: Array, alpha: float) -
     rows, out = _wide(x), _wide(y)
     # Not x * scale + (beta - scale * mean): that loses digits if the mean is much larger than the deviation.
     mean, scale, beta = (_repeated(v, rows) for v in (mean, scale, beta))
-
-    def piece(i: slice) -> None:
-        z = np.subtract(rows[i], mean, out=out[i])
+    for here in _pieces(rows):
+        z = np.subtract(rows[here], mean, out=out[here])
         z *= scale
         z += beta
         with scratch() as new:
             np.maximum(z, np.multiply(z, alpha, out=new(z.shape, z.dtype)), out=z)
-
-    each(piece, _pieces(rows))
     return y
 
 
@@ -226,19 +227,15 @@ def batch_norm_backward(
     pieces = _pieces(rows)
     wide_mean = _repeated(mean, rows)
     sums = empty((len(pieces), 2, rows.shape[1]), x.dtype)
-
-    def gather(i: int) -> None:
-        here = pieces[i]
+    for i, here in enumerate(pieces):
         dz = out[here]
-        _slope(y_rows[here], alpha, dz)
+        np.greater(y_rows[here], 0, out=dz)  # LeakyReLU's slope; arithmetic is six times as fast as `where`
+        np.maximum(dz, alpha, out=dz)
         dz *= dy_rows[here]
-        ones = _ones(dz)
-        np.matmul(ones, dz, out=sums[i, 0])
+        np.matmul(_ones(dz), dz, out=sums[i, 0])
         with scratch() as new:
             centred = np.subtract(rows[here], wide_mean, out=new(dz.shape, dz.dtype))
             np.einsum("rc,rc->c", centred, dz, out=sums[i, 1])
-
-    each(gather, range(len(pieces)))
     dbeta, dgamma = sums.reshape(len(pieces), 2, -1, C).sum(axis=(0, 2))
     dgamma *= inv_std
     if not input_grad:
@@ -246,8 +243,7 @@ def batch_norm_backward(
     scale = gamma * inv_std
     all_dbeta, all_dgamma = share.total(np.stack([dbeta, dgamma])) if share.is_shared() else (dbeta, dgamma)
     part, wide_scale, slant = (_repeated(v, rows) for v in (all_dbeta / N, scale, scale * inv_std * all_dgamma / N))
-
-    def spread(here: slice) -> None:
+    for here in pieces:
         dz = out[here]
         dz -= part
         dz *= wide_scale
@@ -255,15 +251,7 @@ def batch_norm_backward(
             centred = np.subtract(rows[here], wide_mean, out=new(dz.shape, dz.dtype))
             centred *= slant
             dz -= centred
-
-    each(spread, pieces)
     return dx, dgamma, dbeta
-
-
-def _slope(y: Array, alpha: float, out: Array) -> None:
-    """1 where y > 0, else alpha; arithmetic with the comparison is six times as fast as `where`."""
-    np.greater(y, 0, out=out)
-    np.maximum(out, alpha, out=out)
 
 
 def _wide(x: Array) -> Array:
@@ -279,8 +267,8 @@ def _repeated(v: Array, rows: Array) -> Array:
     return np.tile(v, rows.shape[1] // len(v))
 
 
-def _pieces(rows: Array) -> tuple[slice, ...]:
-    return tuple(spans(np, len(rows), max(1, PIECE // rows.shape[1])))
+def _pieces(rows: Array) -> list[slice]:
+    return spans(np, len(rows), max(1, PIECE // rows.shape[1]))
 
 
 def _ones(piece: Array) -> Array:

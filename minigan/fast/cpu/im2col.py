@@ -27,9 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from minigan.fast.cpu.fused import add_to_channels
+from minigan.fast.cpu.fused import add_to_channels, spans
 from minigan.fast.cpu.memory import New, empty, scratch
-from minigan.fast.cpu.thread_pool import each, lanes, spans, thread_count
 from minigan.nn.backend import Array, Shape, xp_of
 from minigan.nn.geometry import Pad, Size, output_size
 
@@ -40,7 +39,7 @@ SMALL_CHUNK_BYTES = 1 << 20
 """The same for a small kernel (`SMALL_KERNEL`), whose products may be short."""
 
 FEW_ROWS = 512
-"""With at most this many output positions in the batch, workers divide the kernel and not the images: it is larger."""
+"""With at most this many output positions, one product takes the whole batch: the kernel is larger than its patches."""
 
 SMALL_PRODUCT = 500_000
 """OpenBLAS multiplies without rearranging its factors first if a product has at most this many multiply-adds."""
@@ -67,23 +66,20 @@ def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = No
     Ho, Wo = output_size((H, W), (Kh, Kw), stride, pad)
     w2 = w.reshape(Kh * Kw * C, O)
     if _is_one_patch((Ho, Wo), (Kh, Kw), pad, (H, W)):
-        return _dense(x.reshape(N, -1), w2, b, images=N).reshape(N, 1, 1, O)
+        return _dense(x.reshape(N, -1), w2, b).reshape(N, 1, 1, O)
     if xp is np and N * Ho * Wo <= FEW_ROWS:
-        return _dense(im2col(x, (Kh, Kw), stride, pad), w2, b, images=N).reshape(N, Ho, Wo, O)
+        return _dense(im2col(x, (Kh, Kw), stride, pad), w2, b).reshape(N, Ho, Wo, O)
     y = empty((N, Ho, Wo, O), x.dtype, xp)
     ones = False
     if b is not None and xp is np and w2.size <= SMALL_KERNEL:
         # The bias becomes one more row of the kernel, and the patches get a column of ones: the product adds the bias.
         w2, ones = np.concatenate([w2, b[None]]), True
-
-    def images(n: slice) -> None:
+    for n in spans(xp, N, _images(Ho * Wo * w2.shape[0] * x.dtype.itemsize, w2.size)):
         with scratch(xp) as new:
             cols = im2col(x[n], (Kh, Kw), stride, pad, new, ones=ones)  # (n*Ho*Wo, Kh*Kw*C)
             _product(cols, w2, y[n].reshape(-1, O))
         if b is not None and not ones:
             add_to_channels(y[n], b)
-
-    each(images, spans(xp, N, _images(N, Ho * Wo * w2.shape[0] * x.dtype.itemsize, w2.size)))
     return y
 
 
@@ -94,29 +90,24 @@ def conv_input_grad(dy: Array, w: Array, stride: int, pad: Pad, size: Size, b: A
     Kh, Kw, C, _ = w.shape
     if _is_one_patch((Ho, Wo), (Kh, Kw), pad, size):
         bias = None if b is None else xp.tile(b, Kh * Kw)
-        return _dense(dy.reshape(N, O), w.reshape(-1, O).T, bias, images=N).reshape(N, Kh, Kw, C)
+        return _dense(dy.reshape(N, O), w.reshape(-1, O).T, bias).reshape(N, Kh, Kw, C)
     if stride == 1 and C >= FEW_CHANNELS and pad[0][0] < Kh and pad[1][0] < Kw:
         return conv_forward(dy, *turned(w, pad, size, (Ho, Wo)), b)
     w2 = w.reshape(Kh * Kw * C, O)
     dx = empty((N, *size, C), dy.dtype, xp)
-    whole = None
-    if xp is np and N * Ho * Wo <= FEW_ROWS and C >= FEW_CHANNELS:
-        whole = _dense(dy.reshape(-1, O), w2.T, None, images=N).reshape(N, -1, len(w2))
-
-    def images(n: slice) -> None:
+    few_rows = xp is np and N * Ho * Wo <= FEW_ROWS and C >= FEW_CHANNELS
+    images = N if few_rows else _images(Ho * Wo * w2.shape[0] * dy.dtype.itemsize, w2.size)
+    for n in spans(xp, N, images):
         with scratch(xp) as new:
             if C < FEW_CHANNELS:
                 dx[n] = blocks2im(dy[n], w, stride, pad, size, new)
             else:
                 dy2 = dy[n].reshape(-1, O)
-                cols = xp.matmul(dy2, w2.T, out=new((len(dy2), len(w2)), dy.dtype)) if whole is None else whole[n]
+                out = None if few_rows else new((len(dy2), len(w2)), dy.dtype)
+                cols = _dense(dy2, w2.T) if out is None else xp.matmul(dy2, w2.T, out=out)
                 dx[n] = col2im(cols.reshape(-1, Ho, Wo, Kh, Kw, C), stride, pad, size, new)
         if b is not None:
             add_to_channels(dx[n], b)
-
-    # With few rows, one worker does all: short calls of NumPy in several threads would only wait for each other.
-    few = _images(N, Ho * Wo * w2.shape[0] * dy.dtype.itemsize, w2.size) if whole is None else N
-    each(images, spans(xp, N, few))
     return dx
 
 
@@ -125,23 +116,16 @@ def _is_one_patch(output: Size, kernel_size: Size, pad: Pad, size: Size) -> bool
     return output == (1, 1) and tuple(size) == tuple(kernel_size) and not any(map(any, pad))
 
 
-def _dense(a: Array, b: Array, bias: Array | None, *, images: int) -> Array:
-    """``a @ b + bias``; each worker takes some of the columns, and so a part of a large b.
-
-    For one image there is one product, which BLAS may divide among its own threads.
-    """
+def _dense(a: Array, b: Array, bias: Array | None = None) -> Array:
+    """``a @ b + bias``."""
     xp = xp_of(a, b)
     y = empty((a.shape[0], b.shape[1]), a.dtype, xp)
-
-    def columns(n: slice) -> None:
-        if len(a) <= TURNED_ROWS and b.flags.f_contiguous and xp is np:
-            y[:, n] = np.matmul(b.T[n], a.T).T
-        else:
-            xp.matmul(a, b[:, n], out=y[:, n])
-        if bias is not None:
-            y[:, n] += bias[n]
-
-    each(columns, lanes(xp, b.shape[1], most=1 if images == 1 else b.shape[1]))
+    if len(a) <= TURNED_ROWS and b.flags.f_contiguous and xp is np:
+        y[...] = np.matmul(b.T, a.T).T
+    else:
+        xp.matmul(a, b, out=y)
+    if bias is not None:
+        y += bias
     return y
 
 
@@ -163,25 +147,17 @@ def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Si
     _, Ho, Wo, O = dy.shape
     Kh, Kw = kernel_size
     if _is_one_patch((Ho, Wo), kernel_size, pad, x.shape[1:3]):
-        return _dense(x.reshape(N, -1).T, dy.reshape(N, O), None, images=N).reshape(Kh, Kw, C, O)
+        return _dense(x.reshape(N, -1).T, dy.reshape(N, O)).reshape(Kh, Kw, C, O)
+    dw = empty((Kh * Kw * C, O), x.dtype, xp)
     if xp is np and N * Ho * Wo <= FEW_ROWS:
-        cols, dy2 = im2col(x, kernel_size, stride, pad), dy.reshape(-1, O)
-        dw = empty((cols.shape[1], O), x.dtype)
-        each(lambda rows: np.matmul(cols[:, rows].T, dy2, out=dw[rows]), lanes(np, len(dw)))
+        np.matmul(im2col(x, kernel_size, stride, pad).T, dy.reshape(-1, O), out=dw)
         return dw.reshape(Kh, Kw, C, O)
-    shares = tuple(lanes(xp, N))
-    dw2 = empty((len(shares), Kh * Kw * C, O), x.dtype, xp)
-
-    def share(lane: int) -> None:
-        x_, dy_ = x[shares[lane]], dy[shares[lane]]
-        dw2[lane].fill(0)
-        for n in spans(xp, len(x_), _images(N, Ho * Wo * dw2.shape[1] * x.dtype.itemsize, dw2[0].size)):
-            with scratch(xp) as new:
-                cols = im2col(x_[n], kernel_size, stride, pad, new)  # (n*Ho*Wo, Kh*Kw*C)
-                dw2[lane] += xp.matmul(cols.T, dy_[n].reshape(-1, O), out=new(dw2.shape[1:], x.dtype))
-
-    each(share, range(len(shares)))
-    return dw2.sum(axis=0, out=empty(dw2.shape[1:], x.dtype, xp)).reshape(Kh, Kw, C, O)
+    dw.fill(0)
+    for n in spans(xp, N, _images(Ho * Wo * len(dw) * x.dtype.itemsize, dw.size)):
+        with scratch(xp) as new:
+            cols = im2col(x[n], kernel_size, stride, pad, new)  # (n*Ho*Wo, Kh*Kw*C)
+            dw += xp.matmul(cols.T, dy[n].reshape(-1, O), out=new(dw.shape, x.dtype))
+    return dw.reshape(Kh, Kw, C, O)
 
 
 def _product(a: Array, b: Array, out: Array) -> None:
@@ -330,7 +306,7 @@ def _zeros(shape: Shape, dtype: Any, new: New) -> Array:
     return zeros
 
 
-def _images(N: int, bytes_per_image: int, kernel_numbers: int) -> int:
-    """How many images to take at a time: at most about a chunk of patches, and some images for every thread."""
+def _images(bytes_per_image: int, kernel_numbers: int) -> int:
+    """How many images to take at a time: at most about a chunk of patches."""
     chunk = SMALL_CHUNK_BYTES if kernel_numbers <= SMALL_KERNEL else CHUNK_BYTES
-    return max(1, min(chunk // bytes_per_image, -(-N // thread_count())))
+    return max(1, chunk // bytes_per_image)

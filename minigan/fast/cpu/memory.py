@@ -17,7 +17,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -39,21 +39,10 @@ ALIGN = 64
 """Bytes to which blocks and scratch arrays are aligned: a line of the processor's cache."""
 
 
-class BlockSource(Protocol):
-    """Gives memory instead of NumPy (`minigan.fast.cpu.process_pool.Region`)."""
-
-    def take(self, size: int) -> Array | None:
-        """A new block with this many bytes, or None if there is no more memory."""
-
-    def clear(self, block: Array) -> None:
-        """Return the memory of a block that nobody uses to the system; the block can still be used again."""
-
-
 class _Pool:
     """Blocks that wait for their next use, by size."""
 
-    def __init__(self, source: BlockSource | None = None) -> None:
-        self.source = source
+    def __init__(self) -> None:
         self.idle: dict[int, list[Array]] = {}
         self.idle_bytes = 0
 
@@ -63,35 +52,17 @@ class _Pool:
         try:
             block = self.idle[min(fitting)].pop()
         except (ValueError, IndexError):  # there is none, or another thread has just taken it
-            new = None if self.source is None else self.source.take(size)
-            return np.empty(size, np.uint8) if new is None else new
+            return np.empty(size, np.uint8)
         self.idle_bytes -= block.nbytes
         return block
 
     def give_back(self, block: Array) -> None:
-        if self.idle_bytes >= KEEP_BYTES:
-            if self.source is None:
-                return
-            self.source.clear(block)
-        self.idle_bytes += block.nbytes
-        self.idle.setdefault(block.nbytes, []).append(block)
+        if self.idle_bytes < KEEP_BYTES:
+            self.idle_bytes += block.nbytes
+            self.idle.setdefault(block.nbytes, []).append(block)
 
 
 _pool = _Pool()
-
-
-@contextmanager
-def allocating_from(source: BlockSource) -> Iterator[None]:
-    """Inside a ``with`` block, `empty` takes all its arrays from a source, small ones too.
-
-    When the source has no more memory, it takes them from NumPy again.
-    """
-    global _pool
-    before, _pool = _pool, _Pool(source)
-    try:
-        yield
-    finally:
-        _pool = before
 
 
 class _Loan:
@@ -130,7 +101,7 @@ def empty(shape: Shape, dtype: Any, xp: Any = np) -> Array:
     """
     dtype = np.dtype(dtype)
     needed = math.prod(shape) * dtype.itemsize
-    if xp is not np or (needed < SMALLEST and _pool.source is None):
+    if xp is not np or needed < SMALLEST:
         return xp.empty(shape, dtype)
     return np.asarray(_Loan(_pool, shape, dtype, needed))
 

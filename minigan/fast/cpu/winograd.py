@@ -59,8 +59,8 @@ from typing import TypeAlias
 import numpy as np
 
 from minigan.fast.cpu import im2col
+from minigan.fast.cpu.fused import spans
 from minigan.fast.cpu.memory import New, empty, scratch
-from minigan.fast.cpu.thread_pool import each, lanes, spans, thread_count
 from minigan.nn.backend import Array
 from minigan.nn.geometry import Pad, Size, output_size
 
@@ -73,9 +73,6 @@ own cache when the second axis is transformed."""
 
 KERNEL_PIECE = 1 << 14
 """About how many numbers of each tap of a kernel are transformed together."""
-
-LANES = 8
-"""At most so many partial sums of a kernel's gradient: each of them is larger than the kernel."""
 
 POINTS = (0.0, 1.0, -1.0, -2.0, 0.5)
 """The points at which `minimal_filter` evaluates its polynomials. 1 is second: `conv_forward` adds the bias there."""
@@ -185,11 +182,9 @@ class _Plan:
     def matrices(self) -> tuple[Array, Array, Array]:
         return _matrices(self.m, self.R, self.dtype)
 
-    def images(self, first: int, last: int, share: int, most: int) -> list[slice]:
-        """The images from first to last, a few at a time: about `most` tiles, and no more images than `share`."""
-        Th, Tw = self.tiles
-        size = max(1, min(most // (Th * Tw), share))
-        return [slice(first + n.start, first + n.stop) for n in spans(np, last - first, size)]
+    def images(self, N: int) -> list[slice]:
+        """All N images, a few at a time: about `ROWS` tiles."""
+        return spans(np, N, max(1, ROWS // math.prod(self.tiles)))
 
     def few(self, N: int) -> int:
         """How many images to transform together: about `FEW_BYTES`."""
@@ -216,8 +211,7 @@ def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = No
     plan = _plan(N, (H, W), output_size((H, W), w.shape[:2], stride, pad), w.shape, stride, pad, x.dtype)
     U = _kernel_tiles(w, plan, kept)
     y = empty((N, *plan.output, plan.O), x.dtype)
-
-    def images(i: slice) -> None:
+    for i in plan.images(N):
         with np.errstate(all="ignore"), scratch() as new:
             V = _input_tiles(x[i], plan, new)
             M = _products(V, U, plan, new)
@@ -226,8 +220,6 @@ def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = No
             fine = _join(M, y[i], plan, new)
         if not fine:
             y[i] = im2col.conv_forward(x[i], w, stride, pad, b)
-
-    each(images, plan.images(0, N, -(-N // thread_count()), ROWS))
     return y
 
 
@@ -241,16 +233,13 @@ def conv_input_grad(
     plan = _plan(N, size, (Ho, Wo), w.shape, stride, pad, dy.dtype)
     U = _kernel_tiles(w, plan, kept)
     dx = empty((N, *size, plan.C), dy.dtype)
-
-    def images(i: slice) -> None:
+    for i in plan.images(N):
         with np.errstate(all="ignore"), scratch() as new:
             dM = _output_tiles(dy[i], plan, new)
             dV = np.matmul(dM, U.transpose(0, 1, 3, 2), out=new((*dM.shape[:3], plan.D), dy.dtype))
             fine = _overlap(dV, dx[i], plan, new, b)
         if not fine:
             dx[i] = im2col.conv_input_grad(dy[i], w, stride, pad, size, b)
-
-    each(images, plan.images(0, N, -(-N // thread_count()), ROWS))
     return dx
 
 
@@ -258,7 +247,11 @@ def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Si
     """See `minigan.nn.loops.conv_weight_grad`."""
     N, H, W, C = x.shape
     plan = _plan(N, (H, W), dy.shape[1:3], (*kernel_size, C, dy.shape[3]), stride, pad, x.dtype)
-    dw = _weight_grad(N, plan, lambda i, new: (_input_tiles(x[i], plan, new), _output_tiles(dy[i], plan, new)))
+    dU = empty((plan.n, plan.n, plan.D, plan.O), plan.dtype)
+    for i in plan.images(N):
+        with np.errstate(all="ignore"), scratch() as new:
+            _add_product(dU, i, _input_tiles(x[i], plan, new), _output_tiles(dy[i], plan, new), new)
+    dw = _kernel(dU, plan)
     return im2col.conv_weight_grad(x, dy, stride, pad, kernel_size) if dw is None else dw
 
 
@@ -268,16 +261,16 @@ def conv_grads(x: Array, w: Array, dy: Array, stride: int, pad: Pad, kept: Kept 
     plan = _plan(N, (H, W), dy.shape[1:3], w.shape, stride, pad, x.dtype)
     U = _kernel_tiles(w, plan, kept)
     dx = empty(x.shape, x.dtype)
-
-    def tiles(i: slice, new: New) -> tuple[Array, Array]:
-        dM = _output_tiles(dy[i], plan, new)
-        with scratch() as also_new:
-            dV = np.matmul(dM, U.transpose(0, 1, 3, 2), out=also_new((*dM.shape[:3], plan.D), dy.dtype))
-            if not _overlap(dV, dx[i], plan, also_new, None):
-                dx[i] = im2col.conv_input_grad(dy[i], w, stride, pad, (H, W))
-        return _input_tiles(x[i], plan, new), dM
-
-    dw = _weight_grad(N, plan, tiles)
+    dU = empty(U.shape, U.dtype)
+    for i in plan.images(N):
+        with np.errstate(all="ignore"), scratch() as new:
+            dM = _output_tiles(dy[i], plan, new)
+            with scratch() as new_for_dx:
+                dV = np.matmul(dM, U.transpose(0, 1, 3, 2), out=new_for_dx((*dM.shape[:3], plan.D), dy.dtype))
+                if not _overlap(dV, dx[i], plan, new_for_dx, None):
+                    dx[i] = im2col.conv_input_grad(dy[i], w, stride, pad, (H, W))
+            _add_product(dU, i, _input_tiles(x[i], plan, new), dM, new)
+    dw = _kernel(dU, plan)
     return dx, im2col.conv_weight_grad(x, dy, stride, pad, w.shape[:2]) if dw is None else dw
 
 
@@ -289,39 +282,17 @@ def conv_transpose_grads(
     plan = _plan(N, (H, W), x.shape[1:3], w.shape, stride, pad, x.dtype)
     U = _kernel_tiles(w, plan, kept)
     dx = empty(x.shape, x.dtype)
-
-    def tiles(i: slice, new: New) -> tuple[Array, Array]:
-        V = _input_tiles(dy[i], plan, new)
-        with scratch() as also_new:
-            M = _products(V, U, plan, also_new)
-            if not _join(M, dx[i], plan, also_new):
-                dx[i] = im2col.conv_forward(dy[i], w, stride, pad)
-        return V, _output_tiles(x[i], plan, new)
-
-    dw = _weight_grad(N, plan, tiles)
+    dU = empty(U.shape, U.dtype)
+    for i in plan.images(N):
+        with np.errstate(all="ignore"), scratch() as new:
+            V = _input_tiles(dy[i], plan, new)
+            with scratch() as new_for_dx:
+                M = _products(V, U, plan, new_for_dx)
+                if not _join(M, dx[i], plan, new_for_dx):
+                    dx[i] = im2col.conv_forward(dy[i], w, stride, pad)
+            _add_product(dU, i, V, _output_tiles(x[i], plan, new), new)
+    dw = _kernel(dU, plan)
     return dx, im2col.conv_weight_grad(dy, x, stride, pad, w.shape[:2]) if dw is None else dw
-
-
-def _weight_grad(N: int, plan: _Plan, tiles: Callable[[slice, New], tuple[Array, Array]]) -> Array | None:
-    """Sum V^T dM over all images, and turn it into the kernel's gradient; `tiles` gives V and dM of a few images.
-
-    Returns None if the gradient is not finite.
-    """
-    shares = tuple(lanes(np, N, most=LANES))
-    dU = empty((len(shares), plan.n, plan.n, plan.D, plan.O), plan.dtype)
-
-    def share(lane: int) -> None:
-        mine, first, last = dU[lane], shares[lane].start, shares[lane].stop
-        for i in plan.images(first, last, last - first, ROWS):
-            with np.errstate(all="ignore"), scratch() as new:
-                V, dM = tiles(i, new)
-                if i.start == first:
-                    np.matmul(V.transpose(0, 1, 3, 2), dM, out=mine)  # n*n times (D, tiles) @ (tiles, O)
-                else:
-                    mine += np.matmul(V.transpose(0, 1, 3, 2), dM, out=new(mine.shape, mine.dtype))
-
-    each(share, range(len(shares)))
-    return _kernel(dU, plan)
 
 
 # ------------------------------------------------------------------------------------------ the transforms and adjoints
@@ -340,6 +311,14 @@ def _products(V: Array, U: Array, plan: _Plan, new: New) -> Array:
     else:
         np.matmul(V, U, out=M)
     return M
+
+
+def _add_product(dU: Array, i: slice, V: Array, dM: Array, new: New) -> None:
+    """``dU += V^T dM``: n*n times (D, tiles) @ (tiles, O); with the first images i, ``dU = V^T dM``."""
+    if i.start == 0:
+        np.matmul(V.transpose(0, 1, 3, 2), dM, out=dU)
+    else:
+        dU += np.matmul(V.transpose(0, 1, 3, 2), dM, out=new(dU.shape, dU.dtype))
 
 
 def _input_tiles(x: Array, plan: _Plan, new: New) -> Array:
@@ -467,14 +446,11 @@ def _kernel_tiles(w: Array, plan: _Plan, kept: Kept | None) -> Array:
     _, G, _ = plan.matrices
     taps = w.reshape(R, S, R, S, C * O)
     U = empty((n, n, S, S, C * O), w.dtype)
-
-    def part(c: slice) -> None:
+    for c in spans(np, C * O, KERNEL_PIECE):
         with np.errstate(all="ignore"), scratch() as new:
             rows = new((n, S, R, S, c.stop - c.start), w.dtype)
             _along(G, taps[..., c].transpose(1, 2, 3, 0, 4), rows.transpose(1, 2, 3, 0, 4))
             _along(G, rows.transpose(0, 1, 3, 2, 4), U[..., c].transpose(0, 2, 3, 1, 4))
-
-    each(part, spans(np, C * O, KERNEL_PIECE))
     U = U.reshape(n, n, plan.D, O)
     if kept is not None:
         kept[n] = U
@@ -482,30 +458,19 @@ def _kernel_tiles(w: Array, plan: _Plan, kept: Kept | None) -> Array:
 
 
 def _kernel(dU: Array, plan: _Plan) -> Array | None:
-    """Adjoint of `_kernel_tiles`, after the lanes are added up: dU (lanes, n, n, D, O) to dw (K, K, C, O).
-
-    Overwrites dU. Returns None if dw is not `_finite`.
-    """
+    """Adjoint of `_kernel_tiles`: dU (n, n, D, O) to dw (K, K, C, O). Returns None if dw is not `_finite`."""
     n, S, R, C, O = plan.n, plan.S, plan.R, plan.C, plan.O
     _, G, _ = plan.matrices
-    parts = dU.reshape(-1, n, n, S, S, C * O)
+    taps = dU.reshape(n, n, S, S, C * O)
     dw = empty((R, S, R, S, C * O), dU.dtype)
-    pieces = tuple(spans(np, C * O, KERNEL_PIECE))
-    fine = empty((len(pieces),), np.bool_)
-
-    def part(i: int) -> None:
-        c = pieces[i]
+    for c in spans(np, C * O, KERNEL_PIECE):
         with np.errstate(all="ignore"), scratch() as new:
-            total = parts[0, ..., c]
-            for lane in parts[1:]:
-                total += lane[..., c]
             rows = new((R, n, S, S, c.stop - c.start), dU.dtype)
-            _along(G.T, total.transpose(1, 2, 3, 0, 4), rows.transpose(1, 2, 3, 0, 4))
+            _along(G.T, taps[..., c].transpose(1, 2, 3, 0, 4), rows.transpose(1, 2, 3, 0, 4))
             _along(G.T, rows.transpose(0, 2, 3, 1, 4), dw[..., c].transpose(0, 1, 3, 2, 4))
-            fine[i] = _finite(dw[..., c])
-
-    each(part, range(len(pieces)))
-    return dw.reshape(R * S, R * S, C, O) if fine.all() else None
+            if not _finite(dw[..., c]):
+                return None
+    return dw.reshape(R * S, R * S, C, O)
 
 
 # --------------------------------------------------------------------------------------------------------------- images

@@ -74,34 +74,6 @@ def test_an_idle_block_serves_what_is_a_little_smaller():
     assert address(loan(7 * SMALLEST)) != where
 
 
-class Stretch:
-    """A source of one block."""
-
-    def __init__(self):
-        self.blocks, self.cleared = [np.empty(1 << 16, np.uint8)], 0
-
-    def take(self, size):
-        return self.blocks.pop()[:size] if self.blocks else None
-
-    def clear(self, block):
-        self.cleared += 1
-
-
-def test_arrays_come_from_a_source_while_it_has_any_and_go_back_there(monkeypatch):
-    source = Stretch()
-    start = address(source.blocks[0])
-    with memory.allocating_from(source):
-        first = empty((10,), np.float32)  # a small one, too
-        second = empty((10,), np.float32)
-    assert address(first) == start
-    assert address(second) != start
-    monkeypatch.setattr(memory, "KEEP_BYTES", 0)
-    del first
-    gc.collect()
-    assert source.cleared == 1
-    assert address(empty((10,), np.float32)) != start
-
-
 def test_scratch_gives_a_thread_the_same_memory_again():
     places = []
     for _ in range(3):
