@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import records
 import results_page
-from measured_programs import GPU_PEERS, HERE, PEERS, TORCH, TORCH_COMPILE, Peer
+from measured_programs import GPU_PEERS, HERE, MINIGAN_MPI, PEERS, TORCH, TORCH_COMPILE, Peer
 
 from minigan.nn.backend import get_backend
 from minigan.system.console import complain, say
@@ -60,7 +60,7 @@ BENCHMARKS = {
         Benchmark("train_step", "train_step", PEERS),
         Benchmark("other_sizes", "train_step", PEERS, tuple(("--pairs", "5", *size) for size in OTHER_SIZES)),
         Benchmark("inference", "inference", (TORCH, TORCH_COMPILE)),
-        Benchmark("scaling", "scaling", (TORCH,)),
+        Benchmark("scaling", "scaling", (TORCH, MINIGAN_MPI)),
         Benchmark("gpu", "train_step", GPU_PEERS, (("--backend", "cupy"),)),
     )
 }
@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = records.parser(__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     records.add_threads(parser)
-    records.add_peers(parser, (*PEERS, *GPU_PEERS))
+    records.add_peers(parser, (*PEERS, *GPU_PEERS, MINIGAN_MPI))
     return parser
 
 

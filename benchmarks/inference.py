@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import records
-from measured_programs import MINIGAN_ALONE, TORCH, TORCH_COMPILE, Worker, Workers, in_turn
+from measured_programs import TORCH, TORCH_COMPILE, Worker, Workers, in_turn
 from records import spread
 from tqdm import tqdm
 from train_step import add_size, compare
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.width, arguments.image_size, arguments.images, arguments.pairs = 4, 32, [1, 20], 1
     size = {"batch_size": 1, "width": arguments.width, "image_size": arguments.image_size}
     with tempfile.TemporaryDirectory() as folder, Workers() as programs:
-        records.start(programs, arguments, [TORCH, TORCH_COMPILE], own=MINIGAN_ALONE, threads=arguments.threads)
+        records.start(programs, arguments, [TORCH, TORCH_COMPILE], threads=arguments.threads)
         for worker in tqdm(programs.workers, desc="Building", unit=" programs", leave=False):
             worker.ask("build", folder=folder, **size)
         rows = [measure(programs.workers, folder, images, arguments.pairs) for images in arguments.images]

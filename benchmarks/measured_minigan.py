@@ -1,7 +1,11 @@
-"""minigan as a program to measure: its methods are the requests of the benchmarks; see `measured_programs`."""
+"""minigan as a program to measure: its methods are the requests of the benchmarks; see `measured_programs`.
+
+For training steps this process is rank 0, and the other ranks follow it (`measured_ranks`).
+"""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import time
 from collections.abc import Callable
@@ -10,24 +14,48 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measured_programs import Program, serve, timed
+from left_out import LEFT_OUT
+from measured_programs import Program, serve, system_seconds, timed
+from measured_ranks import (
+    MEMORY,
+    SEED,
+    STEPS,
+    Rank,
+    Size,
+    follow_launched,
+    new_gan,
+    new_images,
+    order,
+    ranks_for,
+    told_size,
+)
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from minigan.data.open import open_images
-from minigan.fast.cpu.process_pool import ProcessPool, worker_processes
-from minigan.fast.cpu.thread_pool import current_process_pool, thread_count, use_threads
-from minigan.gan.step import GAN, RecordedStep, StepInputs, build_gan, draw_inputs, train_step
+from minigan.fast.cpu.pool import using_workers
+from minigan.gan.step import GAN, RecordedStep, draw_inputs, train_step
 from minigan.nn.backend import get_backend
 from minigan.nn.conv import KERNELS, conv_forward, conv_input_grad, conv_weight_grad
-
-SEED = 1
+from minigan.ranks.interface import ALONE, Ranks
+from minigan.ranks.mpi import MPI, launched_size
+from minigan.system.cores import usable_cores
 
 
 class Minigan(Program):
-    """The networks, the kernels and the data path."""
+    """The networks, the kernels and the data path.
+
+    Parameters
+    ----------
+    launched : Ranks
+        This process's place in an MPI program.
+    """
 
     gan: GAN
-    inputs: StepInputs
+
+    def __init__(self, launched: Ranks = ALONE) -> None:
+        self._launched = launched
+        self._rank: Rank | None = None
+        self._following = contextlib.ExitStack()  # while the others have networks
 
     def begin(
         self,
@@ -35,21 +63,16 @@ class Minigan(Program):
         backend: str = "numpy",
         tf32: bool = False,
         graph: bool = False,
-        helpers: bool = True,
+        fused: bool = True,
     ) -> dict[str, Any]:
+        """Choose a backend, and how many ranks train and how many threads do other work (by default all cores)."""
         self._limits = contextlib.ExitStack()  # until the process ends
         if threads is not None:
-            self._limits.enter_context(use_threads(threads))
+            self._limits.enter_context(using_workers(threads))
             self._limits.enter_context(threadpool_limits(threads))
-        self.backend, self._graph = get_backend(backend, tf32=tf32), graph
-        self._pool: ProcessPool | None = None
-        if backend == "numpy" and helpers:
-            self.backend = self._limits.enter_context(worker_processes())
-            pool = current_process_pool()
-            if isinstance(pool, ProcessPool):
-                pool.wait_until_ready()
-                self._pool = pool
-        about = {"numpy": np.__version__, "blas": _blas(), "threads": thread_count()}
+        self._threads, self._fused, self._graph = threads, fused, graph
+        self.backend = get_backend(backend, tf32=tf32)
+        about = {"numpy": np.__version__, "blas": _blas(), "threads": threads or usable_cores()}
         if backend == "cupy":
             cuda = self.backend.xp.cuda.runtime.runtimeGetVersion()
             about |= {"cupy": self.backend.xp.__version__, "device": self.backend.device_name, "tf32": tf32}
@@ -57,15 +80,14 @@ class Minigan(Program):
         return about
 
     def memory(self, reset: bool = False) -> dict[str, int | None]:
-        """Like `Program.memory`, with the helper processes; on a GPU, the device memory that CuPy's pool has taken."""
-        if self.backend.name != "cupy":
-            memory = super().memory(reset)
-            if self._pool is None:
-                return memory
-            more = self._pool.memory()
-            return {name: None if value is None else value + more for name, value in memory.items()}
-        taken = self.backend.xp.get_default_memory_pool().total_bytes()
-        return {"peak": taken, "now": taken}
+        """Like `Program.memory`, of all ranks together; on a GPU, the device memory that CuPy's pool has taken."""
+        if self.backend.name == "cupy":
+            taken = self.backend.xp.get_default_memory_pool().total_bytes()
+            return {"peak": taken, "now": taken}
+        if self._rank is None or self._rank.ranks.size == 1:
+            return super().memory(reset)
+        order(self._rank.ranks, MEMORY, int(reset))
+        return self._rank.memory(reset)
 
     def kernels(self) -> list[str]:
         """Names of the convolution kernels."""
@@ -73,11 +95,17 @@ class Minigan(Program):
 
     # ---- the whole step ----
 
-    def build(self, folder: str, batch_size: int, width: int, image_size: int) -> None:
-        """Make networks and inputs, and leave them in the folder for the others to start from."""
-        gan = build_gan(width=width, image_size=image_size)
-        shape = (batch_size, image_size, image_size, 3)
-        real = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+    def build(self, folder: str, batch_size: int, width: int, image_size: int) -> int:
+        """Make networks and inputs, and leave them in the folder for the others to start from.
+
+        Returns
+        -------
+        int
+            The number of ranks.
+        """
+        self.close()
+        size = Size(batch_size, width, image_size, self._fused)
+        gan, real = new_gan(size), new_images(size)
         np.savez(
             Path(folder) / "start.npz",
             **{f"D.{path}": p for path, p in gan.discriminator.params().items()},
@@ -85,25 +113,46 @@ class Minigan(Program):
             **draw_inputs(real, SEED, 0)._asdict(),
         )
         self.gan = gan.to(self.backend)
-        self.inputs = draw_inputs(real, SEED, 0, self.backend)
-        self._train_step = RecordedStep(self.gan, _refuse) if self._graph else partial(train_step, self.gan)
+        inputs = draw_inputs(real, SEED, 0, self.backend)
+        if self.backend.name == "cupy" or self._graph:
+            step = RecordedStep(self.gan, _refuse) if self._graph else partial(train_step, self.gan)
+            self._step_on_gpu = partial(step, inputs)
+            return 1
+        ranks = self._following.enter_context(ranks_for(self.gan, size, self._threads, self._launched))
+        self._rank = Rank(ranks, self.gan, inputs)
+        return ranks.size
 
     def first_step(self) -> list[float]:
         """One step, and its losses: D on reals, D on fakes, G."""
-        losses = self.backend.to_host(self._train_step(self.inputs).metrics)[:3].tolist()
+        if self._rank is not None:
+            if self._rank.ranks.size > 1:
+                order(self._rank.ranks, STEPS, 1)
+            before, metrics = system_seconds(), self._rank.step()
+            self._rank.system_seconds(before)
+            return metrics[:3].tolist()
+        losses = self.backend.to_host(self._step_on_gpu().metrics)[:3].tolist()
         if self._graph:
-            self._train_step(self.inputs)  # the second step is the one that is recorded, or cannot be
+            self._step_on_gpu()  # the second step is the one that is recorded, or cannot be
         return losses
 
-    def step(self, count: int) -> dict[str, Any]:
-        """Time training steps."""
-        if self.backend.name == "cupy":
-            return timed_on_device(self.backend.xp, lambda: self._train_step(self.inputs), count)
-        before = self._pool.system_seconds() if self._pool else 0
-        result = timed(lambda: self._train_step(self.inputs), count)
-        if self._pool:  # its time includes the repetition that is not timed
-            result["system_seconds"] += (self._pool.system_seconds() - before) / (count + 1)
+    def step(self, count: int, left_out: str = "nothing") -> dict[str, Any]:
+        """Time training steps, with one of `left_out.LEFT_OUT` left out."""
+        if self._rank is None:
+            return timed_on_device(self.backend.xp, self._step_on_gpu, count)
+        if self._rank.ranks.size > 1:
+            order(self._rank.ranks, STEPS, count + 1, list(LEFT_OUT).index(left_out))
+        before = system_seconds()
+        with LEFT_OUT[left_out]():
+            result = timed(self._rank.step, count)
+        more = self._rank.system_seconds(before)
+        if more is not None:  # it includes the repetition that is not timed
+            result["system_seconds"] += more / (count + 1)
         return result
+
+    def close(self) -> None:
+        """Let the other ranks go."""
+        self._rank = None
+        self._following.close()
 
     # ---- inference ----
 
@@ -223,5 +272,26 @@ def conv_passes(
     }
 
 
+def main() -> None:
+    """Answer requests; in an MPI program, as rank 0 or following it."""
+    if launched_size() is None:
+        program = Minigan()
+        serve(program)
+        program.close()
+        return
+    ranks = MPI()
+    try:
+        if ranks.rank > 0:
+            follow_launched(ranks)
+            return
+        program = Minigan(ranks)
+        serve(program)
+        program.close()
+        told_size(ranks)
+    except BaseException:
+        atexit.register(ranks.abort, 1)  # when the error has been told: the others would wait for this rank
+        raise
+
+
 if __name__ == "__main__":
-    serve(Minigan())
+    main()

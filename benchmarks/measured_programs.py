@@ -58,16 +58,29 @@ class Peer:
         What it is built on: its worker is ``measured_<library>.py``, its Python is ``--<library>-python``.
     options : dict
         For the worker's `begin`.
+    processes : int
+        If it is a program of several processes, which an MPI launcher starts: how many. Otherwise 0.
     """
 
     name: str
     title: str
     library: str
     options: dict[str, Any] = field(default_factory=dict)
+    processes: int = 0
+
+    def command(self, python: str) -> list[str]:
+        """How it is started."""
+        command = [python, str(HERE / f"measured_{self.library}.py")]
+        return [str(launcher(python)), "-n", str(self.processes), *command] if self.processes else command
+
+
+def launcher(python: str) -> str | None:
+    """MPI's launcher: the one beside this Python, which pip has brought, or else the system's; None without any."""
+    return shutil.which("mpiexec", path=str(Path(python).parent)) or shutil.which("mpiexec")
 
 
 MINIGAN = Peer("minigan", "minigan", "minigan")
-MINIGAN_ALONE = Peer("minigan", "minigan", "minigan", {"helpers": False})
+MINIGAN_MPI = Peer("minigan-mpi", "minigan, ranks by MPI", "minigan", processes=1)
 TORCH = Peer("torch", "PyTorch, channels_last", "torch")
 TORCH_COMPILE = Peer("torch-compile", "PyTorch, torch.compile", "torch", {"compiled": True})
 KERAS = Peer("keras", "Keras on TensorFlow", "keras")
@@ -119,7 +132,7 @@ class Worker:
         self.name, self.title = peer.name, peer.title
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed in close)
         self._process = subprocess.Popen(
-            [python, str(HERE / f"measured_{peer.library}.py")],
+            peer.command(python),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
@@ -207,6 +220,7 @@ class Workers:
 def why_not(peer: Peer, python: str) -> str | None:
     """Why a peer cannot be measured with this interpreter, or None."""
     modules = {"minigan": ["minigan"], "torch": ["torch"], "keras": ["keras", "tensorflow"]}[peer.library]
+    modules = [*modules, *(["mpi4py"] if peer.processes else [])]
     code = f"import importlib.util as u, sys; sys.exit(not all(u.find_spec(m) for m in {modules}))"
     try:
         found = subprocess.run([python, "-c", code], capture_output=True, check=False).returncode == 0
@@ -214,6 +228,8 @@ def why_not(peer: Peer, python: str) -> str | None:
         return f"--{peer.library}-python cannot be run ({error.strerror})"
     if not found:
         return f"{' and '.join(modules)} not installed (--{peer.library}-python names a Python that has it)"
+    if peer.processes and launcher(python) is None:
+        return "there is no mpiexec (pip install 'minigan[mpi]' brings one)"
     if peer.options.get("compiled") and not any(shutil.which(c) for c in ("c++", "g++", "clang++", "cl")):
         return "torch.compile needs a C++ compiler, and there is none"
     return None
@@ -284,11 +300,11 @@ def timed(work: Callable[[], Any], count: int) -> dict[str, Any]:
         it is fresh memory, which the system clears page by page before it hands it out. None on Windows.
     """
     work()
-    before, begin = _system_seconds(), time.perf_counter()
+    before, begin = system_seconds(), time.perf_counter()
     for _ in range(count):
         work()
     seconds = (time.perf_counter() - begin) / count
-    system = None if before is None else (_system_seconds() - before) / count
+    system = None if before is None else (system_seconds() - before) / count
     return {"seconds": seconds, "system_seconds": system}
 
 
@@ -303,7 +319,8 @@ def serve(program: Program) -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def _system_seconds() -> Any:
+def system_seconds() -> Any:
+    """CPU time of this process inside the operating system so far; None on Windows."""
     try:
         import resource
     except ImportError:

@@ -29,7 +29,7 @@ from minigan.data.image_set import ImageSet
 from minigan.data.open import open_images
 from minigan.evaluation.diagnosis import diagnose_run
 from minigan.evaluation.metrics import Yardstick, draw_samples
-from minigan.fast.cpu.thread_pool import working_with
+from minigan.fast.cpu.pool import using_workers
 from minigan.nn.backend import NUMPY
 from minigan.runs.saved_generator import load_generator
 from minigan.system.atomic_files import write_text
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.seeds, arguments.steps, arguments.image_size, arguments.width, arguments.samples = [1], 4, 32, 2, 64
     with contextlib.ExitStack() as stack:
         runs = arguments.runs or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        stack.enter_context(working_with(arguments.threads))
+        stack.enter_context(using_workers(arguments.threads))
         folder = arguments.judge or arguments.data
         images = _open_images(arguments, folder)
         yardstick = Yardstick(images, samples=arguments.samples, seed=0)

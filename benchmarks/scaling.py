@@ -1,7 +1,8 @@
-"""The time for an image in batches of different sizes, and for a step with different numbers of threads.
+"""The time for an image in batches of different sizes, and for a step on different numbers of cores.
 
 The same time at all batch sizes means that no array gets too large for the caches, and that fixed costs are small. The
-programs take turns at every batch size; every number of threads has a process of its own.
+programs take turns at every batch size. Then every number of cores has programs of its own: minigan with so many ranks,
+by the local engine and, where mpi4py and mpiexec are installed, by MPI; the others with so many threads.
 
     python benchmarks/scaling.py
     python benchmarks/scaling.py --batches 8 32 128 --torch-python OTHER/bin/python
@@ -10,20 +11,21 @@ programs take turns at every batch size; every number of threads has a process o
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import records
-from measured_programs import TORCH, Worker, Workers, in_turn
+from measured_programs import MINIGAN_MPI, TORCH, Worker, Workers, in_turn
 from records import spread
 from tqdm import tqdm
 from train_step import add_size
 
 from minigan.system.console import say
+from minigan.system.cores import usable_cores
 
 TURN = 0.25
 
@@ -31,7 +33,7 @@ TURN = 0.25
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.quick:
-        arguments.batches, arguments.batch_size, arguments.width, arguments.image_size = [2, 3], 2, 4, 32
+        arguments.batches, arguments.batch_size, arguments.width, arguments.image_size = [2, 8], 8, 4, 32
         arguments.rounds = 1
     size = {"width": arguments.width, "image_size": arguments.image_size}
     with tempfile.TemporaryDirectory() as folder, Workers() as programs:
@@ -40,18 +42,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             {"batch_size": batch_size, **measure(programs.workers, folder, arguments.rounds, batch_size, size)}
             for batch_size in tqdm(arguments.batches, desc="Batch sizes", leave=False)
         ]
-        threads = [
-            {"threads": count, **with_threads(count, folder, arguments, size)}
-            for count in tqdm(range(1, (os.cpu_count() or 1) + 1), desc="Threads", leave=False)
+        cores = [
+            {"cores": count, **on_cores(count, folder, arguments, size, programs.not_measured)}
+            for count in tqdm(numbers_of_cores(), desc="Cores", leave=False)
         ]
-        show(batches, threads, arguments.batch_size)
+        show(batches, cores, arguments.batch_size)
         records.keep(
             "scaling",
             arguments,
             programs=programs,
             settings={**size, "batch_size": arguments.batch_size, "rounds": arguments.rounds},
             batches=batches,
-            threads=threads,
+            cores=cores,
         )
     return 0
 
@@ -64,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=records.at_least(1), default=3, help="turns of each program (default 3)")
     add_size(parser)
     records.add_threads(parser)
-    records.add_peers(parser, [TORCH])
+    records.add_peers(parser, [TORCH, MINIGAN_MPI])
     return parser
 
 
@@ -76,11 +78,12 @@ def measure(
     Returns
     -------
     dict
-        "seconds" per step of every turn, and "peak_bytes" of memory, by program.
+        "seconds" per step of every turn, "peak_bytes" of memory, and the number of "ranks", by program.
     """
     contestants = {}
+    ranks = {}
     for worker in workers:
-        worker.ask("build", folder=folder, batch_size=batch_size, **size)
+        ranks[worker.name] = worker.ask("build", folder=folder, batch_size=batch_size, **size)
         count = max(1, round(TURN / worker.ask("step", count=1)["seconds"]))
         worker.ask("memory", reset=True)
         contestants[worker.name] = partial(worker.ask, "step", count=count)
@@ -88,17 +91,27 @@ def measure(
     return {
         "seconds": {name: [turn["seconds"] for turn in answers] for name, answers in turns.items()},
         "peak_bytes": {worker.name: worker.ask("memory")["peak"] for worker in workers},
+        "ranks": {name: count for name, count in ranks.items() if count is not None},
     }
 
 
-def with_threads(count: int, folder: str, arguments: argparse.Namespace, size: dict[str, int]) -> dict[str, Any]:
-    """Time steps with one number of threads."""
+def numbers_of_cores() -> list[int]:
+    """1, 2, 4 ... and all."""
+    most = usable_cores()
+    return [*(2**k for k in range(most.bit_length()) if 2**k < most), most]
+
+
+def on_cores(
+    count: int, folder: str, arguments: argparse.Namespace, size: dict[str, int], not_measured: dict[str, str]
+) -> dict[str, Any]:
+    """Time steps with so many ranks or threads, in programs of their own."""
     with Workers() as programs:
-        records.start(programs, arguments, [TORCH], threads=count)
+        records.start(programs, arguments, [TORCH, replace(MINIGAN_MPI, processes=count)], threads=count)
+        not_measured.update(programs.not_measured)
         return measure(programs.workers, folder, arguments.rounds, arguments.batch_size, size)
 
 
-def show(batches: Sequence[dict[str, Any]], threads: Sequence[dict[str, Any]], batch_size: int) -> None:
+def show(batches: Sequence[dict[str, Any]], cores: Sequence[dict[str, Any]], batch_size: int) -> None:
     """Print the figures."""
     for row in batches:
         told = ", ".join(
@@ -106,9 +119,9 @@ def show(batches: Sequence[dict[str, Any]], threads: Sequence[dict[str, Any]], b
             for name, seconds in row["seconds"].items()
         )
         say(f"batch {row['batch_size']:>3}: {told}")
-    for row in threads:
+    for row in cores:
         told = ", ".join(f"{name} {spread(s).median:.3f} s per step" for name, s in row["seconds"].items())
-        say(f"batch {batch_size}, {row['threads']} thread{'s' if row['threads'] > 1 else ''}: {told}")
+        say(f"batch {batch_size}, {row['cores']} core{'s' if row['cores'] > 1 else ''}: {told}")
 
 
 if __name__ == "__main__":

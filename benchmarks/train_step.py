@@ -46,7 +46,7 @@ TURN = 0.25
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.quick:
-        arguments.batch_size, arguments.width, arguments.image_size = 4, 4, 32
+        arguments.batch_size, arguments.width, arguments.image_size = 8, 4, 32
         arguments.pairs, arguments.warmup = 2, 0
     get_backend(arguments.backend)  # if something is missing, say so before anything starts
     size = {"batch_size": arguments.batch_size, "width": arguments.width, "image_size": arguments.image_size}

@@ -18,8 +18,8 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from minigan.fast.cpu.pool import using_workers
 from minigan.gan import step as gan
 from minigan.nn import rng
 from minigan.nn.backend import Array
@@ -242,7 +242,7 @@ def play(
     watched = draw_noise(rng.stream(seed, "pictures"), _DRAWN)
     moments = set(np.linspace(0, rounds, frames).astype(int).tolist() if isinstance(frames, int) else frames)
     places = grid()
-    with threadpool_limits(1):  # one thread is fastest for matrices as small as these, above all on a busy machine
+    with using_workers(1):  # one thread is fastest for matrices as small as these, above all on a busy machine
         for k in range(rounds + 1):
             if k in moments:
                 logits = run.D.predict(places, batch_size=len(places))

@@ -33,11 +33,11 @@
 
 # %%
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from lessons import figures, notebook, plane_gan
 from lessons.exercises import lesson06
 from lessons.notebook import check
+from minigan.fast.cpu.pool import using_workers
 from minigan.nn import rng
 from minigan.nn.losses import bce_with_logits_backward, bce_with_logits_forward
 
@@ -326,7 +326,7 @@ def train_D_alone(steps):
 
 places = plane_gan.grid()
 square = (plane_gan.GRID, plane_gan.GRID)
-with threadpool_limits(1):  # one thread is fastest for matrices as small as these
+with using_workers(1):  # one thread is fastest for matrices as small as these
     D_alone = train_D_alone(notebook.fast(3000, 500))
 learned = D_alone.predict(places).reshape(square)
 best = log_density(places, plane_gan.ring_centres(), plane_gan.SIGMA) - log_density(places, np.zeros((1, 2)), WIDE)
@@ -441,7 +441,7 @@ def chase(D, steps, kept):
     return frames
 
 
-with threadpool_limits(1):
+with using_workers(1):
     chased = chase(D_alone, 400, kept=(0, 10, 20, 40, 80, 120, 200, 400))
 
 # %% tags=["picture"]

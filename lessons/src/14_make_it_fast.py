@@ -34,12 +34,12 @@
 import time
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from lessons import figures, notebook, shared_layer
 from lessons.exercises import lesson14
 from lessons.notebook import check
 from minigan.data.drawn.faces import draw_face
+from minigan.fast.cpu.pool import using_workers
 from minigan.fast.cpu.winograd import minimal_filter
 from minigan.nn.conv import conv_forward, conv_input_grad
 from minigan.ranks.program import run
@@ -71,7 +71,7 @@ REPEATS = notebook.fast(5, 1)
 
 def seconds(function, *arguments, repeats=REPEATS):
     """The shortest of several runs, on one core."""
-    with threadpool_limits(1):
+    with using_workers(1):
         function(*arguments)
         times = []
         for _ in range(repeats):

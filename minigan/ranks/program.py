@@ -101,10 +101,10 @@ def _importable(program: Callable[..., Any] | str) -> Callable[..., Any]:
         found = getattr(importlib.import_module(module), name, None)
         if not callable(found):
             raise ValueError(f"run: module {module} has no function {name}")
-        return found  # type: ignore[no-any-return]
-    module, name = getattr(program, "__module__", None), getattr(program, "__qualname__", repr(program))
-    if module in (None, "__main__") or "<" in name:
-        where = "in a notebook or a script" if module == "__main__" else "inside another function, or without a name"
+        return found
+    home, name = getattr(program, "__module__", None), getattr(program, "__qualname__", repr(program))
+    if home in (None, "__main__") or "<" in name:
+        where = "in a notebook or a script" if home == "__main__" else "inside another function, or without a name"
         raise ValueError(
             f"run: {name} is defined {where}, so the other ranks, which are new processes, cannot import it; "
             "put it into a module, a .py file of its own beside this one, and import it from there"

@@ -9,11 +9,13 @@ import device_double
 import numpy as np
 import pytest
 
+from lessons import shared_layer
 from lessons.exercises import lesson14
 from lessons.figures import speed
 from lessons.judging import judge
 from minigan.nn import backend
 from minigan.nn.conv import conv_forward, conv_input_grad
+from minigan.ranks.program import run
 
 EXERCISES = {exercise.name: exercise for exercise in lesson14.EXERCISES}
 ANSWERS: dict[str, tuple[Any, ...]] = {
@@ -253,3 +255,12 @@ def test_products_are_drawn_as_the_transforms_are() -> None:
     np.testing.assert_array_equal(corner, [[1, -1, 0], [-1, 1, 0], [0, 0, 0]])
     assert middle[1, 1] == 1
     assert np.abs(middle).sum() == 1
+
+
+def test_ranks_that_share_the_layers_images_find_the_gradient_of_all() -> None:
+    """What the notebook shows: the sum of the ranks' gradients is the gradient of the batch, though shares differ."""
+    size = (5, 4, 16, 8)
+    (_, alone), (_, together) = (run(shared_layer.layer_on_ranks, *size, 1, ranks=ranks) for ranks in (1, 2))
+    x, _, dy = shared_layer.inputs(*size)
+    np.testing.assert_allclose(alone, shared_layer.weight_gradient(x, dy), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-4)

@@ -1,0 +1,200 @@
+"""The ranks of minigan as a program to measure: what they all do when rank 0 is asked for training steps.
+
+Rank 0 is `measured_minigan`, the process that the benchmarks talk to. The others wait in `follow` for its next order, a
+small array that it broadcasts, and do the same: so many steps, or say how much memory they have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from left_out import LEFT_OUT
+from measured_programs import Program, system_seconds
+
+from minigan.gan.division import divide, memory_bytes
+from minigan.gan.step import GAN, StepInputs, build_gan, draw_inputs, train_step
+from minigan.nn import network
+from minigan.nn.backend import Array
+from minigan.ranks import local
+from minigan.ranks.interface import Ranks
+from minigan.runs.config import RunConfig
+from minigan.system.errors import RunError
+from minigan.training.ranks import part_of, rank_count
+
+SEED = 1
+LEAVE, STEPS, MEMORY = range(3)
+ORDER = 3  # numbers: what; how many steps, or whether to reset the peak; what is left out
+
+LONGEST_WAIT = 86_400.0
+"""Seconds that a rank waits for an order: other programs take their turns meanwhile."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """What is built. A batch of 0 images: nothing, the ranks are no longer needed."""
+
+    batch_size: int = 0
+    width: int = 0
+    image_size: int = 0
+    fused: bool = True
+
+
+def new_gan(size: Size) -> GAN:
+    """The networks as they begin."""
+    with contextlib.ExitStack() as stack:
+        if not size.fused:
+            stack.enter_context(mock.patch.object(network, "fuse", list))
+        return build_gan(width=size.width, image_size=size.image_size)
+
+
+def new_images(size: Size) -> Array:
+    """A batch of "real" images, the same for all programs and ranks."""
+    shape = (size.batch_size, size.image_size, size.image_size, 3)
+    return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+
+
+class Rank:
+    """One rank's part of the training steps.
+
+    Parameters
+    ----------
+    ranks : Ranks
+    gan : GAN
+        As it begins; changed in place.
+    inputs : StepInputs
+        Of the whole batch; every step gets the same.
+    """
+
+    def __init__(self, ranks: Ranks, gan: GAN, inputs: StepInputs) -> None:
+        if ranks.size > 1:
+            divide(gan, ranks, len(inputs.real))
+        self.ranks, self.gan = ranks, gan
+        self._inputs, _ = part_of(gan, inputs, None)
+
+    def step(self) -> Array:
+        """One step; its metrics."""
+        return train_step(self.gan, self._inputs).metrics
+
+    def system_seconds(self, before: float | None) -> float | None:
+        """Seconds inside the operating system since `before`, of all other ranks. Collective."""
+        return (
+            self._sum_of_the_others([_or_zero(system_seconds()) - _or_zero(before)])[0] if before is not None else None
+        )
+
+    def memory(self, reset: bool) -> dict[str, int | None]:
+        """Bytes of memory, the most since the last reset and now, of all ranks together. Collective."""
+        own = own_memory(reset)
+        others = self._sum_of_the_others([float(_or_zero(value)) for value in own.values()])
+        return {
+            name: None if own[name] is None else own[name] + round(more) for name, more in zip(own, others, strict=True)
+        }
+
+    def _sum_of_the_others(self, values: list[float]) -> list[float]:
+        everybodys = self.ranks.stack(np.array(values))
+        return (everybodys.sum(axis=0) - everybodys[self.ranks.rank]).tolist()
+
+
+def _or_zero(value: float | None) -> float:
+    return 0.0 if value is None else value
+
+
+def own_memory(reset: bool) -> dict[str, Any]:
+    """A rank's memory, with its part of what it shares: so the sum over all ranks counts nothing twice (Linux)."""
+    memory = Program().memory(reset)
+    try:
+        fields = dict(
+            line.split(":", 1)
+            for name in ("status", "smaps_rollup")
+            for line in Path(f"/proc/self/{name}").read_text(encoding="utf-8").splitlines()
+            if ":" in line
+        )
+        shared, part = (int(fields[name].split()[0]) * 1024 for name in ("RssShmem", "Pss_Shmem"))
+    except (OSError, KeyError):
+        return memory
+    return {name: None if value is None else value - shared + part for name, value in memory.items()}
+
+
+# ---- Orders ----
+
+
+def order(ranks: Ranks, *numbers: int) -> tuple[int, ...]:
+    """Rank 0's order, for all. Collective."""
+    told = np.zeros(ORDER, np.int64)
+    told[: len(numbers)] = numbers
+    ranks.broadcast(told)
+    return tuple(told.tolist())
+
+
+def follow(ranks: Ranks, size: Size) -> None:
+    """What every other rank does, until rank 0 says LEAVE."""
+    local.MEETING_SECONDS = LONGEST_WAIT
+    rank = Rank(ranks, new_gan(size), draw_inputs(new_images(size), SEED, 0))
+    parts = list(LEFT_OUT.values())
+    while True:
+        what, count, part = order(ranks)
+        if what == LEAVE:
+            return
+        if what == MEMORY:
+            rank.memory(bool(count))
+            continue
+        before = system_seconds()
+        with parts[part]():
+            for _ in range(count):
+                rank.step()
+        rank.system_seconds(before)
+
+
+def follow_launched(ranks: Ranks) -> None:
+    """`follow` in an MPI program, as often as rank 0 builds networks."""
+    while (size := told_size(ranks)).batch_size:
+        follow(ranks, size)
+
+
+def told_size(ranks: Ranks, size: Size | None = None) -> Size:
+    """Rank 0's size, for all. Collective."""
+    told = np.array(astuple(size or Size()), np.int64)
+    ranks.broadcast(told)
+    *numbers, fused = told.tolist()
+    return Size(*numbers, fused=bool(fused))
+
+
+@contextlib.contextmanager
+def ranks_for(gan: GAN, size: Size, count: int | None, launched: Ranks) -> Iterator[Ranks]:
+    """Start the other ranks, or tell those of an MPI program, and let them follow inside a ``with`` block.
+
+    Parameters
+    ----------
+    gan : GAN
+        As built.
+    size : Size
+    count : int or None
+        How many ranks; None for what training would choose.
+    launched : Ranks
+        Of an MPI program, or `ALONE`.
+
+    Yields
+    ------
+    Ranks
+    """
+    config = RunConfig(batch_size=size.batch_size, ranks=count or 0)
+    with contextlib.ExitStack() as stack:
+        ranks = launched
+        if launched.size > 1:
+            told_size(launched, size)
+        elif (wanted := rank_count(config)) > 1:
+            room = memory_bytes(gan, wanted, size.batch_size)
+            program = local.start(follow, (size,), size=wanted, memory_bytes=room, warn=_refuse)
+            ranks = stack.enter_context(program)
+        yield ranks
+        if ranks.size > 1:
+            order(ranks, LEAVE)
+
+
+def _refuse(line: str) -> None:
+    raise RunError(line)
