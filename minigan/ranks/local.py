@@ -47,8 +47,8 @@ EXCHANGE = 1 << 16
 START_SECONDS = 60.0
 """How long a rank may take to start."""
 
-END_SECONDS = 5.0
-"""How long the others may take to end."""
+END_SECONDS = 2.0
+"""How long the others may take to end; they have nothing to save."""
 
 STARTING, READY, FAILED = 0, 1, 2
 _LINE = 16  # words from one rank's to the next's: two lines of the cache, which processors fetch in pairs
@@ -328,8 +328,8 @@ def _start_all(context: Any, processes: dict[int, BaseProcess], size: int, given
                 try:
                     with words.kept():
                         process.start()
-                except (OSError, EOFError) as error:
-                    reasons[place] = f"cannot be started ({getattr(error, 'strerror', None) or error})"
+                except (OSError, EOFError, ImportError, MemoryError) as error:
+                    reasons[place] = f"cannot be started ({getattr(error, 'strerror', None) or one_line(error)})"
                 else:
                     processes[place] = process
         board = _Board(given[2])
@@ -339,7 +339,8 @@ def _start_all(context: Any, processes: dict[int, BaseProcess], size: int, given
             if reason is None:
                 heard[place].pass_on()
                 continue
-            reasons[place] = f"{reason}: {last}" if (last := heard[place].last_line()) else reason
+            last = one_line(heard[place].last_line())
+            reasons[place] = f"{reason}: {last}" if last else reason
             _kill(processes.pop(place))
     return reasons
 

@@ -35,7 +35,7 @@ def test_a_rank_that_fails_ends_all(how, said):
 
 
 def test_a_rank_that_hangs_is_found(monkeypatch):
-    monkeypatch.setattr(local, "MEETING_SECONDS", 1.0)
+    monkeypatch.setattr(local.Local, "patience", 1.0)
     monkeypatch.setattr(local, "END_SECONDS", 0.5)
     with (
         pytest.raises(RankError, match=r"rank 1 of 3 has not answered for [1-9]\d* s"),

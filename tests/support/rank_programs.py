@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from minigan.gan.division import divide, memory_bytes
 from minigan.gan.step import StepInputs, build_gan, draw_inputs, train_step
@@ -130,6 +131,7 @@ if __name__ == "__main__":
     from minigan.ranks.mpi import MPI
 
     ranks = MPI()
-    found = {"exchanges": exchanges, "three_steps": three_steps}[sys.argv[1]](ranks, *sys.argv[3:])
+    with threadpool_limits(1, user_api="blas"):
+        found = {"exchanges": exchanges, "three_steps": three_steps}[sys.argv[1]](ranks, *sys.argv[3:])
     if ranks.rank == 0:
         np.savez(sys.argv[2], **found)
