@@ -30,7 +30,7 @@ from minigan.runs.run_records import read_history, read_speed
 from minigan.system import atomic_files
 from minigan.system.cli import run_command
 from minigan.system.lock import FolderLock
-from minigan.training import trainer
+from minigan.training import ranks, trainer
 
 VOID = frozenset({"meta", "link", "img", "input", "path", "rect", "line", "br"})
 EVIL = "<img src=x onerror=alert(1)>'\"&</script><script>alert(2)</script>"
@@ -841,18 +841,18 @@ def test_not_written_when_it_costs_too_much(images, tmp_path, states, monkeypatc
 
 
 def test_stopped_and_resumed(images, tmp_path, states, monkeypatch):
-    run, draw = tmp_path / "run", trainer.draw_inputs
+    run, draw = tmp_path / "run", ranks.draw_inputs
 
     def press_ctrl_c(batch, seed, step, backend):
         if step == 3:
             signal.raise_signal(signal.SIGINT)
         return draw(batch, seed, step, backend)
 
-    monkeypatch.setattr(trainer, "draw_inputs", press_ctrl_c)
+    monkeypatch.setattr(ranks, "draw_inputs", press_ctrl_c)
     assert begin(images, run, "--steps", 8) == 130
     assert states[-1] == (run_page.STOPPED, 4)
     assert "4 of 8 steps. All is saved, and the run can go on." in text_of(run)
-    monkeypatch.setattr(trainer, "draw_inputs", draw)
+    monkeypatch.setattr(ranks, "draw_inputs", draw)
     with (run / "speed.csv").open("a") as file:
         file.write("4,6,1.000\n6,")  # what a process leaves that was killed
     states.clear()
@@ -870,9 +870,9 @@ def test_losses_that_are_nan(images, tmp_path, monkeypatch):
     run, step_of = tmp_path / "run", trainer.train_step
     calls = []
 
-    def explode(gan, inputs):
+    def explode(gan, inputs, moves):
         calls.append(1)
-        result = step_of(gan, inputs)
+        result = step_of(gan, inputs, moves)
         return result._replace(metrics=result.metrics * np.nan) if len(calls) == 5 else result
 
     monkeypatch.setattr(trainer, "train_step", explode)
