@@ -31,9 +31,6 @@ SEED = 1
 LEAVE, STEPS, MEMORY = range(3)
 ORDER = 3  # numbers: what; how many steps, or whether to reset the peak; what is left out
 
-LONGEST_WAIT = 86_400.0
-"""Seconds that a rank waits for an order: other programs take their turns meanwhile."""
-
 
 @dataclass(frozen=True)
 class Size:
@@ -133,7 +130,6 @@ def order(ranks: Ranks, *numbers: int) -> tuple[int, ...]:
 
 def follow(ranks: Ranks, size: Size) -> None:
     """What every other rank does, until rank 0 says LEAVE."""
-    local.MEETING_SECONDS = LONGEST_WAIT
     rank = Rank(ranks, new_gan(size), draw_inputs(new_images(size), SEED, 0))
     parts = list(LEFT_OUT.values())
     while True:

@@ -15,6 +15,7 @@ from minigan.ranks import program
 from minigan.ranks.interface import RankError
 from minigan.ranks.program import run
 
+MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
 MODULE = """
 def add(ranks, x):
     return float(ranks.stack(x * (1 + ranks.rank)).sum())
@@ -86,14 +87,23 @@ def test_another_number_than_the_launchers_is_refused(monkeypatch):
         run(rank_programs.exchanges, ranks=2)
 
 
-@pytest.mark.skipif(shutil.which("mpiexec") is None, reason="needs mpiexec (extra mpi)")
+@pytest.mark.skipif(MPIEXEC is None, reason="needs mpiexec (extra mpi)")
 def test_from_a_script_that_an_mpi_launcher_has_started(tmp_path):
     """Every process runs the whole script; the result is rank 0's."""
     pytest.importorskip("mpi4py")
     (tmp_path / "my_sums.py").write_text(MODULE, encoding="utf-8")
     (tmp_path / "script.py").write_text(SCRIPT.split("    try")[0], encoding="utf-8")
-    command = [shutil.which("mpiexec"), "-n", "2", sys.executable, "script.py"]
+    command = [MPIEXEC, "-n", "2", sys.executable, "script.py"]
     path = {"PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
     told = subprocess.run(command, cwd=tmp_path, env=path, capture_output=True, encoding="utf-8", timeout=120)
     assert told.stdout.replace("None", "").split() == ["9.0"]
     assert told.stdout.count("None") == 1
+
+
+def test_the_example_of_docs_scaling_trains(tmp_path, monkeypatch):
+    text = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL) if "def train" in block)
+    (tmp_path / "my_steps.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    alone, two = (run("my_steps:train", 1, ranks=ranks) for ranks in (1, 2))
+    np.testing.assert_allclose(two[:3], alone[:3], rtol=5e-3)
