@@ -32,7 +32,6 @@ from minigan.system.errors import UserError
 from minigan.training.ranks import follow_rank_0, mpi_program, rank_count, training_on
 from minigan.training.trainer import Trainer, resume_line
 
-
 Asked: TypeAlias = tuple[str, int] | None
 """The option that asks for a number of ranks, --ranks or --threads, and the number."""
 
@@ -95,6 +94,7 @@ def _begin(given: dict[str, Any], asked: Asked, out: str | None, dry_run: bool, 
     path = Path(out) if out is not None else fresh_folder(preset, datetime.now())
     check_new_folder(path)
     backend = get_backend(config.backend, tf32=config.tf32)
+    _say_new_name(asked)
     if dry_run:
         return _describe(config, path, 0)
     images = _open_images(config)
@@ -117,6 +117,7 @@ def _resume(path: Path, given: dict[str, Any], asked: Asked, dry_run: bool, laun
     config, _ = _resumed_settings(path, given)
     wanted = _with_ranks(config, asked)
     backend = get_backend(config.backend, tf32=config.tf32)
+    _say_new_name(asked)
     if dry_run:
         return _describe(wanted, path, newest_step(path))
     done = finished_steps(path, config)
@@ -146,6 +147,11 @@ def _resume(path: Path, given: dict[str, Any], asked: Asked, dry_run: bool, laun
                 say(f"Ranks: {ranks.size} instead of {before}; the last digits of what follows will differ")
                 run.change_settings(replace(config, ranks=ranks.size))
             return _train(Trainer(run, gan, images, backend, step=step, ranks=ranks))
+
+
+def _say_new_name(asked: Asked) -> None:
+    if asked and asked[0] == "--threads":
+        _warn("--threads: has become --ranks, which means the same here")
 
 
 def _with_ranks(config: RunConfig, asked: Asked) -> RunConfig:

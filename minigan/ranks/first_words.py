@@ -33,7 +33,7 @@ class FirstWords:
         if sys.platform != "win32":
             with contextlib.suppress(OSError):
                 self._stderr = os.dup(2)
-                self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by __exit__)
+                self._file = tempfile.TemporaryFile()
         return self
 
     def __exit__(

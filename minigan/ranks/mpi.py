@@ -27,7 +27,7 @@ def launched_size() -> int | None:
 
 
 def launched_rank() -> int:
-    """This process's number among them, by its environment; 0 if it is not known."""
+    """The number of this process among them, by its environment; 0 if it is not known."""
     return _launched("RANK") or 0
 
 
@@ -73,7 +73,7 @@ class MPI(Ranks):
             raise RankError(f"only the process and the thread that began as rank {self.rank} can train with the others")
 
     def abort(self, status: int) -> None:
-        """End all ranks at once: for a rank that cannot go on and has told why. MPI's own words about it are dropped."""
+        """End all ranks at once: for a rank that has told why it cannot go on. What MPI itself says of it is dropped."""
         if os.getpid() != self._owner[0]:
             return
         with contextlib.suppress(OSError):

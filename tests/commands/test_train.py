@@ -494,11 +494,11 @@ def test_loss_that_is_no_number(pictures, tmp_path, capsys, monkeypatch):
     out = tmp_path / "nan"
     original = trainer.train_step
 
-    def poisoned(gan, inputs):
+    def poisoned(gan, inputs, moves):
         if gan.g_optimizer.t == 4:
             gan.generator.params()["0.kernel"].fill(np.nan)
         with np.errstate(all="ignore"):
-            return original(gan, inputs)
+            return original(gan, inputs, moves)
 
     monkeypatch.setattr(trainer, "train_step", poisoned)
     assert start(pictures, out, "--steps", 9) == 3
@@ -513,8 +513,8 @@ def test_a_checkpoint_that_is_no_number_is_not_written(pictures, tmp_path, capsy
     out = tmp_path / "nan"
     original = trainer.train_step
 
-    def poisoned(gan, inputs):
-        result = original(gan, inputs)
+    def poisoned(gan, inputs, moves):
+        result = original(gan, inputs, moves)
         if gan.g_optimizer.t == 6:
             gan.generator.params()["0.bias"][0] = np.inf
         return result
@@ -543,9 +543,14 @@ def refused(capsys, *arguments):
         (["--steps", "many"], "argument --steps: must be a whole number, got 'many'"),
         (["--steps", "0"], "--steps: must be between 1 and 100000000, got 0"),
         (["--steps", "1.5"], "must be a whole number, got '1.5'"),
-        (["--threads", "0"], "argument --threads: must be 1 to "),
-        (["--threads", "-2"], "the number of this machine's cores, got -2"),
-        (["--threads", "100000"], "the number of this machine's cores, got 100000"),
+        (["--ranks", "0"], "--ranks: must be 1 to 64, got 0"),
+        (["--ranks", "-1"], "--ranks: must be 1 to 64, got -1"),
+        (["--ranks", "100000"], "--ranks: must be 1 to 64, got 100000"),
+        (["--ranks", "8", "--batch-size", "7"], "--ranks: must be 1 to 7, the batch size, got 8"),
+        (["--ranks", "2", "--batch-size", "1"], "--ranks: must be 1, the batch size, got 2"),
+        (["--ranks", "2.5"], "argument --ranks: must be a whole number, got '2.5'"),
+        (["--threads", "0"], "--threads: must be 1 to 64, got 0"),
+        (["--threads", "2", "--ranks", "2"], "--threads: is the former name of --ranks, and both are given, got 2"),
         (["--batch-size", "0"], "--batch-size: must be between 1 and 4096, got 0"),
         (["--batch-size", "-3"], "--batch-size: must be between 1 and 4096, got -3"),
         (["--width", "0"], "--width: must be between 1 and 512, got 0"),

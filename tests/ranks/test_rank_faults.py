@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,12 @@ import pytest
 from places import ROOT, SUPPORT
 from rank_programs import exchanges, failing, waiting
 
+from minigan.gan.division import divide, has_own_batch_norm
+from minigan.gan.step import build_gan
+from minigan.nn.ops import LIBRARY
 from minigan.ranks import local
-from minigan.ranks.interface import RankError
+from minigan.ranks.interface import ALONE, RankError
+from minigan.ranks.waiting import AwakeClock
 
 
 def start(program, *arguments, size=3, warn=None, room=1 << 20):
@@ -165,3 +171,72 @@ def test_a_rank_that_waits_sleeps():
 def test_more_than_a_place_holds_is_refused():
     with start(exchanges, size=2) as ranks, pytest.raises(ValueError, match="65536 bytes"):
         ranks.stack(np.zeros(10_000))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("how", ["and computes", "and leaves"])
+def test_a_forked_process_does_not_meddle(how):
+    """It is refused where it would meet the others, keeps the networks as they were, and its end ends nobody."""
+    script = (
+        "import os, sys, numpy as np\n"
+        "from rank_programs import forking, room_for_three_steps; from minigan.ranks import local\n"
+        "found = []\n"
+        "for how in ('not', sys.argv[1]):\n"
+        "    room = room_for_three_steps(2)\n"
+        "    try:\n"
+        "        with local.start(forking, (how,), size=2, memory_bytes=room, warn=print) as r:\n"
+        "            found.append(forking(r, how))\n"
+        "    except SystemExit as left: os._exit(left.code)\n"
+        "assert np.array_equal(*found); print('GOOD')\n"
+    )
+    path = os.pathsep.join(map(str, (SUPPORT, ROOT)))
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script, how],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "GOOD\n", "")
+
+
+def test_only_one_thread_meets_the_others():
+    found = []
+
+    def meet():
+        try:
+            ranks.stack(np.zeros(3))
+        except RankError as error:
+            found.append(str(error))
+
+    with start(failing, "") as ranks:
+        ranks.stack(np.zeros(3))
+        thread = threading.Thread(target=meet)
+        thread.start()
+        thread.join()
+        for _ in range(2):
+            ranks.stack(np.zeros(3))
+    assert found == ["only one thread of rank 0 can train with the others"]
+
+
+def test_time_in_which_a_process_is_stopped_does_not_count(monkeypatch):
+    """As a clock that counts on while the machine sleeps sees it; or one that is set back."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    clock = AwakeClock()
+    for seconds, counted in ((0.25, 0.25), (3600, 1.25), (-50, 1.25), (0.5, 1.75)):
+        now[0] += seconds
+        assert clock.seconds() == counted
+
+
+def test_batch_normalization_that_is_not_minigans_own_is_refused():
+    """Another one would take the mean of its rank's images for that of the batch."""
+
+    def theirs(*arguments):
+        return LIBRARY.batch_norm_forward(*arguments)
+
+    gan = build_gan(image_size=32, width=1, ops=replace(LIBRARY, batch_norm_forward=theirs))
+    assert not has_own_batch_norm(gan)
+    assert has_own_batch_norm(build_gan(image_size=32, width=1))
+    with pytest.raises(ValueError, match=r"^divide: generator has batch_norm_forward that .* train it on one rank"):
+        divide(gan, ALONE, 8)

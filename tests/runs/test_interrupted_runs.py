@@ -183,6 +183,32 @@ def test_killed_with_all_options(better):
     check_killed(better, [[["kill", at], None] for at in (own[2], own[-1], last + 1, len(better.points) // 2)])
 
 
+@pytest.fixture(scope="module")
+def ranked(data, tmp_path_factory):
+    """A run on two ranks."""
+    return Harness(data, tmp_path_factory.mktemp("ranked"), "--batch-size", "8", "--ranks", "2")
+
+
+@posix
+def test_killed_on_ranks(ranked):
+    """At the start, in a step, in a checkpoint, and at the end; the last one also while it resumes."""
+    saving = next(k for k, point in enumerate(ranked.points) if point.startswith("write") and "step-000004" in point)
+    moments = [[["kill", at], None] for at in (5, len(ranked.points) // 2, saving)]
+    check_killed(ranked, [*moments, [["kill", len(ranked.points) - 2], ["kill", 3], None]])
+
+
+@posix
+def test_disk_that_refuses_on_ranks(ranked):
+    check_refused(ranked, [("ENOSPC", ranked.points.index("write run/training_log.txt"))])
+
+
+@posix
+@pytest.mark.thorough
+@pytest.mark.parametrize("part", range(4))
+def test_killed_at_any_moment_on_ranks(ranked, part):
+    check_killed(ranked, [[["kill", at], None] for at in range(part, len(ranked.points), 8)])
+
+
 @posix
 @pytest.mark.thorough
 @pytest.mark.parametrize("part", range(4))

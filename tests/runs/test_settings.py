@@ -21,7 +21,7 @@ FIRST_VERSION = (
 )
 """What a config.json of the first version holds."""
 
-CHANGEABLE = {"steps", "backend", "threads", "tf32", "cuda_graph", "data", "metrics_every"}
+CHANGEABLE = {"steps", "backend", "ranks", "tf32", "cuda_graph", "data", "metrics_every"}
 
 
 @dataclass(frozen=True)
@@ -186,5 +186,5 @@ def test_setting_that_follows_another_in_help(capsys):
         name for name in re.findall(r"\[(--[a-z0-9-]+)", help_of(capsys)) if name[2:].replace("-", "_") in DECLARED
     ]
     assert order.index("--image-size") == order.index("--width") + 1
-    assert order.index("--tf32") == order.index("--threads") + 1
+    assert order.index("--tf32") == order.index("--ranks") + 1
     assert order.index("--init") == order.index("--cuda-graph") + 1

@@ -17,6 +17,7 @@ from minigan.gan.division import divide, memory_bytes
 from minigan.gan.step import StepInputs, build_gan, draw_inputs, train_step
 from minigan.nn.optimizers import Adam
 from minigan.nn.rng import stream
+from minigan.ranks.interface import RankError
 
 BATCH, SIDE, WIDTH = 10, 32, 16  # 10 images: shares of three and four ranks differ
 
@@ -106,6 +107,35 @@ def failing(ranks, how):
             time.sleep(3600)
     ranks.stack(np.zeros(3))
     ranks.stack(np.zeros(3))
+
+
+def forking(ranks, how):
+    """Three steps; after the first one, rank 0 forks a process, which must not meddle with them."""
+    gan, here, metrics, child = divide(gan_of("float32"), ranks, BATCH), ranks.share(BATCH), [], 0
+    for step in range(3):
+        inputs = StepInputs(*(a[here] for a in inputs_of(step, "float32")))
+        if step == 1 and ranks.rank == 0 and how != "not":
+            before = {name: p.copy() for name, p in gan.generator.params().items()}
+            child = os.fork()
+            if child == 0:
+                if how == "and leaves":
+                    raise SystemExit(7)
+                os._exit(_forked(gan, inputs, before))
+        metrics.append(train_step(gan, inputs).metrics)
+    if child:
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    return np.array(metrics)
+
+
+def _forked(gan, inputs, before):
+    """In the forked process: 7 if it cannot train, and has the networks of the moment when it was forked."""
+    try:
+        train_step(gan, inputs)
+    except RankError as error:
+        told = "a process that was forked from rank 0 (process" in str(error)
+    time.sleep(0.2)  # meanwhile the others train
+    same = all(np.array_equal(before[name], p) for name, p in gan.generator.params().items())
+    return 7 if told and same else 1
 
 
 def waiting(ranks, seconds):
