@@ -907,7 +907,7 @@ for name, t in both.items():
 # * **the loss**: its mean over the batch;
 # * **the gradients**: the gradient for w is a sum over the images, so the gradient of the batch is the sum of the ranks' gradients.
 #
-# That is about fifty meetings in a step. Between them each rank runs the code that you have read, which knows nothing of other ranks. The
+# That is 35 meetings in a step. Between them each rank runs the code that you have read, which knows nothing of other ranks. The
 # mathematics has not changed: two ranks compute what one computes, only some sums are added in another order.
 #
 # Here is our layer on two ranks: forward, and the gradient for w. Ranks are processes, which can import a function from a *module*, but not

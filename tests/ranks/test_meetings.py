@@ -12,7 +12,7 @@ from minigan.training.ranks import part_of
 
 
 class Counting(Alone):
-    """Rank 0 of two, and nobody else: what the other would have said is made up. It notes the bytes of every exchange."""
+    """Rank 0 of two, without the other: what it would have said is made up. Notes the bytes of every exchange."""
 
     size = 2
 
