@@ -45,13 +45,14 @@ BOXES = {
     "check": Box(2, 4, "what is wrong with a layer"),
     "data": Box(3, 3, "the images to learn from"),
     "gan": Box(1, 4, "two networks, one step"),
-    "pages": Box(3, 4, "HTML, charts, plots"),
-    "fast": Box(0, 5, "the same, fast: CPU, GPU"),
-    "nn": Box(2, 5, "what a network computes"),
+    "ranks": Box(1, 5, "several processes, one batch"),
+    "pages": Box(3, 5, "HTML, charts, plots"),
+    "fast": Box(0, 6, "the same, fast: CPU, GPU"),
+    "nn": Box(2, 6, "what a network computes"),
 }
 BOTTOM = "system"
-COLUMNS, ROWS = (118, 366, 614, 862), (20, 122, 224, 326, 428, 530, 632)
-WIDTH, HEIGHT, BOX_WIDTH, BOX_HEIGHT = 980, 718, 206, 66
+COLUMNS, ROWS = (118, 366, 614, 862), (20, 122, 224, 326, 428, 530, 632, 734)
+WIDTH, HEIGHT, BOX_WIDTH, BOX_HEIGHT = 980, 820, 206, 66
 
 STYLE = """
   svg { color-scheme: light dark; }
@@ -169,7 +170,7 @@ def draw() -> str:
     parts += [box(room, *place(room), BOXES[room].purpose) for room in rooms() if room != BOTTOM]
     parts.append(bar("commands", "command lines", 0, f"{', '.join(commands())}: may import every room"))
     purpose = "errors, command lines, printing, whole files, locks: every room may import it"
-    parts.append(bar(BOTTOM, BOTTOM, 6, f"{purpose}; {size_of(BOTTOM)}"))
+    parts.append(bar(BOTTOM, BOTTOM, len(ROWS) - 1, f"{purpose}; {size_of(BOTTOM)}"))
     return "\n".join([start(), *parts, legend(), "</svg>"]) + "\n"
 
 
