@@ -187,7 +187,10 @@ def read_recorded(folder: Path, letter: str) -> Recorded:
     from PIL import Image
 
     with np.load(folder / f"{letter}.npz", allow_pickle=False) as file:
-        config = RunConfig(**json.loads(str(file["settings"]))).check()
+        settings = json.loads(str(file["settings"]))
+        if settings.pop("threads", None) == 1:  # recorded before there were ranks; one thread did what one rank does
+            settings["ranks"] = 1
+        config = RunConfig(**settings).check()
         numbers = {name: file[name] for name in ("steps", "history", "vitals_steps", "vitals")}
         frame_steps = tuple(file["frame_steps"].tolist())
     with Image.open(folder / f"{letter}.png", formats=("PNG",)) as picture:

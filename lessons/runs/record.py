@@ -35,7 +35,7 @@ from minigan.runs.checkpoint import save_tensors  # noqa: E402
 from minigan.runs.saved_generator import load_generator  # noqa: E402
 from minigan.system.cli import run_command  # noqa: E402
 
-OPTIONS = ["--preset=quick", "--image-size=32", "--width=32", "--steps=1000", "--seed=1", "--threads=1"]
+OPTIONS = ["--preset=quick", "--image-size=32", "--width=32", "--steps=1000", "--seed=1", "--ranks=1"]
 
 Patches = Sequence[contextlib.AbstractContextManager[Any]]
 

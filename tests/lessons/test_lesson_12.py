@@ -155,7 +155,7 @@ def test_runs_can_be_recorded_anew(letter, tmp_path, monkeypatch):
     record = importlib.util.module_from_spec(spec)
     monkeypatch.setattr(sys, "path", list(sys.path))
     spec.loader.exec_module(record)
-    small = ["--width=2", "--steps=60", "--batch-size=4", "--seed=1", "--threads=1"]
+    small = ["--width=2", "--steps=60", "--batch-size=4", "--seed=1", "--ranks=1"]
     monkeypatch.setattr(record, "OPTIONS", ["--preset=quick", "--image-size=32", *small])
     monkeypatch.setattr(record, "HERE", tmp_path)
     monkeypatch.setitem(config.PRESETS, "quick", replace(config.PRESETS["quick"], faces=20))
