@@ -128,6 +128,8 @@ def one_run(path: Path, arm: str, seed: int, arguments: argparse.Namespace, yard
         "--save-every": arguments.steps,
         "--out": path,
     }
+    if arguments.threads:
+        options["--ranks"] = arguments.threads
     data = ["--data", arguments.data] if arguments.data else ["--preset", "quick"]
     if path.exists():  # stopped on the way
         call("--resume", path)
