@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from minigan.nn.backend import Array, Shape
 from minigan.ranks.interface import RankError, Ranks
 from minigan.ranks.waiting import wait_until
 from minigan.system.errors import UserError
+
+LAST_WORDS_SECONDS = 1.0
+"""How long a launcher may take to pass on what a rank has printed, before the rank ends all."""
 
 _LAUNCHERS = ("OMPI_COMM_WORLD", "PMI", "PMIX", "MV2_COMM_WORLD")
 
@@ -73,9 +77,10 @@ class MPI(Ranks):
             raise RankError(f"only the process and the thread that began as rank {self.rank} can train with the others")
 
     def abort(self, status: int) -> None:
-        """End all ranks at once: for a rank that has told why it cannot go on. What MPI itself says of it is dropped."""
+        """End all ranks at once: for a rank that has told why it cannot go on. MPI's own message is dropped."""
         if os.getpid() != self._owner[0]:
             return
+        time.sleep(LAST_WORDS_SECONDS)
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         self._comm.Abort(status)

@@ -46,7 +46,7 @@ class SharedMemory:
                 raise
         else:
             self._named = shared_memory.SharedMemory(create=True, size=size)
-            self.buffer = self._named.buf
+            self.buffer = _buffer(self._named)
 
     def _map(self) -> None:
         self.buffer = memoryview(mmap.mmap(self._fd, self.size))
@@ -73,7 +73,12 @@ class SharedMemory:
             self._fd = handle.detach()
             self._map()
         else:
-            self.buffer = self._named.buf
+            self.buffer = _buffer(self._named)
+
+
+def _buffer(memory: shared_memory.SharedMemory) -> memoryview:
+    assert memory.buf is not None
+    return memory.buf
 
 
 class Arena:

@@ -146,7 +146,7 @@ def nothing_is_left_of(process):
     return not [*Path("/dev/shm").glob("minigan*"), *Path("/dev/shm").glob("psm_*")]
 
 
-# ----------------------------------------------------------------------------------------------- ranks that cannot start
+# ---------------------------------------------------------------------------------------------- ranks that cannot start
 CANNOT_START = {
     "it ends": ("import os; os._exit(7)", "rank 1 ended at its start (exit status 7)"),
     "it is killed": ("import os; os.kill(os.getpid(), 9)", "rank 1 ended at its start (signal 9)"),
