@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -63,9 +63,19 @@ class DividedAdam(Adam):
         Shared.
     gradients : numpy.ndarray, flat and at least as long
         This rank's own; here it leaves its gradients for the others.
+    forget : callable
+        Gets the parameters when they have been updated.
     """
 
-    def __init__(self, adam: Adam, ranks: Ranks, place: Flat, params: Array, gradients: Array) -> None:
+    def __init__(
+        self,
+        adam: Adam,
+        ranks: Ranks,
+        place: Flat,
+        params: Array,
+        gradients: Array,
+        forget: Callable[[Array], None],
+    ) -> None:
         super().__init__(
             place.views(params),
             learning_rate=adam.learning_rate,
@@ -73,7 +83,7 @@ class DividedAdam(Adam):
             beta_2=adam.beta_2,
             epsilon=adam.epsilon,
         )
-        self.t = adam.t
+        self.t, self._forget = adam.t, forget
         self._ranks, self._mine = ranks, ranks.share(place.size)
         self._p, self._own, self._own_by_name = params, gradients[: place.size], place.views(gradients)
         self._m, self._v = ranks.shared((place.size,), place.dtype), ranks.shared((place.size,), place.dtype)
@@ -100,6 +110,7 @@ class DividedAdam(Adam):
                 g += part[here]
             self.update(p[here], g, m[here], v[here], rate)
         self._ranks.gather_slices(self._p)
+        self._forget(self._p)
 
     def complete(self) -> None:
         """Bring all moments to all ranks. Collective, unless memory is shared: there they are complete already."""

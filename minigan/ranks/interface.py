@@ -69,6 +69,10 @@ class Ranks(ABC):
         """End all ranks at once with this exit status, where nothing else would."""
 
     @abstractmethod
+    def barrier(self) -> None:
+        """Wait for all ranks."""
+
+    @abstractmethod
     def stack(self, x: Array) -> Array:
         """Every rank's x, in order: shape (size, *x.shape). For small arrays of one shape and dtype."""
 
@@ -104,6 +108,9 @@ class Alone(Ranks):
     """A single rank: there is nobody to exchange anything with."""
 
     rank, size = 0, 1
+
+    def barrier(self) -> None:
+        """See `Ranks.barrier`."""
 
     def stack(self, x: Array) -> Array:
         """See `Ranks.stack`."""

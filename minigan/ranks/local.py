@@ -35,7 +35,7 @@ from threadpoolctl import threadpool_limits
 from minigan.nn.backend import Array, Shape
 from minigan.ranks.first_words import FirstWords
 from minigan.ranks.interface import ALONE, RankError, Ranks
-from minigan.ranks.shared_memory import Arena, SharedMemory, aligned
+from minigan.ranks.shared_memory import Arena, SharedMemory, address, aligned
 from minigan.ranks.waiting import AwakeClock, wait_until
 from minigan.system.console import one_line
 from minigan.system.processes import begin_work, starting_workers
@@ -182,6 +182,10 @@ class Local(Ranks):
             late = [n for n, place in enumerate(self._places) if self._board.get(place, _ARRIVALS) < self._meetings]
             raise RankError(f"rank {', '.join(map(str, late))} of {self.size} has not answered for {waited:.0f} s")
 
+    def barrier(self) -> None:
+        """See `Ranks.barrier`."""
+        self.meet()
+
     def stack(self, x: Array) -> Array:
         """See `Ranks.stack`."""
         if x.nbytes > EXCHANGE:
@@ -211,14 +215,14 @@ class Local(Ranks):
     def own(self, shape: Shape, dtype: Any) -> Array:
         """See `Ranks.own`."""
         arrays = [self._arena.take(shape, dtype) for _ in range(self.size)]
-        self._own[_address(arrays[self.rank])] = arrays
+        self._own[address(arrays[self.rank])] = arrays
         return arrays[self.rank]
 
     def scatter_sum(self, own: Array) -> list[Array]:
         """See `Ranks.scatter_sum`."""
         self.meet()
         mine = self.share(len(own))
-        return [array[mine] for array in self._own[_address(own)]]
+        return [array[mine] for array in self._own[address(own)]]
 
     def gather_slices(self, shared: Array) -> None:
         """See `Ranks.gather_slices`."""
@@ -230,12 +234,8 @@ class Local(Ranks):
         if self.rank:
             return None
         parts = [self.share(count, rank) for rank in range(self.size)]
-        arrays = zip(self._own[_address(own)], parts, strict=True)
+        arrays = zip(self._own[address(own)], parts, strict=True)
         return np.concatenate([array[: part.stop - part.start] for array, part in arrays])
-
-
-def _address(a: Array) -> int:
-    return int(a.__array_interface__["data"][0])
 
 
 def flags_are_enough() -> bool:

@@ -91,6 +91,10 @@ class MPI(Ranks):
         self.broadcast(said)
         return int(said[0])
 
+    def barrier(self) -> None:
+        """See `Ranks.barrier`."""
+        self._wait(self._comm.Ibarrier())
+
     def stack(self, x: Array) -> Array:
         """See `Ranks.stack`."""
         self._insist_on_owner()

@@ -113,3 +113,8 @@ class Arena:
 def aligned(size: int) -> int:
     """The next multiple of `ALIGN`."""
     return -(-size // ALIGN) * ALIGN
+
+
+def address(a: Array) -> int:
+    """Where an array begins in this process's memory."""
+    return int(a.__array_interface__["data"][0])

@@ -61,6 +61,7 @@ import numpy as np
 from minigan.fast.cpu import im2col
 from minigan.fast.cpu.fused import spans
 from minigan.fast.cpu.memory import New, empty, scratch
+from minigan.nn import share
 from minigan.nn.backend import Array
 from minigan.nn.geometry import Pad, Size, output_size
 
@@ -445,12 +446,20 @@ def _kernel_tiles(w: Array, plan: _Plan, kept: Kept | None) -> Array:
         return kept[n]
     _, G, _ = plan.matrices
     taps = w.reshape(R, S, R, S, C * O)
-    U = empty((n, n, S, S, C * O), w.dtype)
-    for c in spans(np, C * O, KERNEL_PIECE):
-        with np.errstate(all="ignore"), scratch() as new:
-            rows = new((n, S, R, S, c.stop - c.start), w.dtype)
-            _along(G, taps[..., c].transpose(1, 2, 3, 0, 4), rows.transpose(1, 2, 3, 0, 4))
-            _along(G, rows.transpose(0, 1, 3, 2, 4), U[..., c].transpose(0, 2, 3, 1, 4))
+
+    def transform(U: Array, part: slice) -> None:
+        for c in spans(np, part.stop - part.start, KERNEL_PIECE):
+            here = slice(part.start + c.start, part.start + c.stop)
+            with np.errstate(all="ignore"), scratch() as new:
+                rows = new((n, S, R, S, c.stop - c.start), w.dtype)
+                _along(G, taps[..., here].transpose(1, 2, 3, 0, 4), rows.transpose(1, 2, 3, 0, 4))
+                _along(G, rows.transpose(0, 1, 3, 2, 4), U[..., here].transpose(0, 2, 3, 1, 4))
+
+    shape = n, n, S, S, C * O
+    U = share.prepared(w, shape, transform)
+    if U is None:
+        U = empty(shape, w.dtype)
+        transform(U, slice(0, C * O))
     U = U.reshape(n, n, plan.D, O)
     if kept is not None:
         kept[n] = U
