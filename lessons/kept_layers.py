@@ -63,7 +63,7 @@ def keep_functions(exercise: str, functions: Sequence[Callable[..., Any]]) -> tu
     Parameters
     ----------
     exercise : str
-        A key of `minigan.check.exercises.EXERCISES`.
+        A key of `minigan.check.exercise_table.EXERCISES`.
     functions : sequence of callable
         In the exercise's order.
 
@@ -72,7 +72,7 @@ def keep_functions(exercise: str, functions: Sequence[Callable[..., Any]]) -> tu
     problem, path : str
         Why they were not kept, or ""; and the file.
     """
-    from minigan.check.exercises import EXERCISES
+    from minigan.check.exercise_table import EXERCISES
 
     path = layers_file()
     names = EXERCISES[exercise].functions
@@ -273,7 +273,7 @@ def _joined(others: str, exercise: str, section: _Section, aliases: dict[str, st
 def _must_work(exercise: str, text: str, path: Path) -> None:
     """Raise NotKeptError unless the layer works from the text of the new file alone."""
     from minigan.check.engine.ladder import run_exercise
-    from minigan.check.exercises import EXERCISES
+    from minigan.check.exercise_table import EXERCISES
     from minigan.check.outcomes import PASSED
 
     module = _module(text, path)
@@ -305,7 +305,7 @@ def _module(text: str, path: Path) -> ModuleType:
 
 def _kept() -> dict[str, Callable[..., Any]]:
     """All functions of exercises in the file of kept layers, complete exercises only."""
-    from minigan.check.exercises import EXERCISES
+    from minigan.check.exercise_table import EXERCISES
 
     path = layers_file()
     if not path.exists():
@@ -344,7 +344,7 @@ def my(name: str) -> Any:
     UserError
         If the file of kept layers cannot be used.
     """
-    from minigan.check.exercises import EXERCISES
+    from minigan.check.exercise_table import EXERCISES
 
     known = {function for exercise in EXERCISES.values() for function in exercise.functions}
     if name in EXERCISES and name not in known:
@@ -357,7 +357,7 @@ def my(name: str) -> Any:
 
 def _reference(name: str) -> Callable[..., Any]:
     """The function of this name that minigan has, with the exercise's arguments."""
-    from minigan.check.exercises import EXERCISES
+    from minigan.check.exercise_table import EXERCISES
     from minigan.gan import step as gan
     from minigan.nn import losses
 

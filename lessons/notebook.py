@@ -67,7 +67,7 @@ def check(name: str, *given: Any, hint: int | None = None, **settings: Any) -> V
 
 
 def _judged(name: str, given: tuple[Any, ...], hint: int | None, settings: dict[str, Any]) -> tuple[Verdict, str]:
-    from minigan.check.exercises import EXERCISES
+    from minigan.check.exercise_table import EXERCISES
 
     if name in EXERCISES:
         verdict = judge_layer(name, given, **settings)
@@ -84,7 +84,7 @@ def _judged(name: str, given: tuple[Any, ...], hint: int | None, settings: dict[
 
 
 def _layer_hints(name: str, verdict: Verdict) -> tuple[str, ...]:
-    from minigan.check.exercises import EXERCISES
+    from minigan.check.exercise_table import EXERCISES
     from minigan.check.mistakes.hints import gradient_hints, result_hints
 
     if "forward" in verdict.right:
@@ -236,7 +236,7 @@ def keep(name: str, *functions: Callable[..., Any]) -> Verdict:
     ValueError
         If the exercise is unknown or the number of functions does not fit.
     """
-    from minigan.check.exercises import EXERCISES
+    from minigan.check.exercise_table import EXERCISES
 
     if name not in EXERCISES:
         raise ValueError(f"keep: exercise must be one of {', '.join(EXERCISES)}, got {name!r}")

@@ -7,7 +7,7 @@ import pytest
 from places import ROOT, TESTS
 
 from minigan.check.codes import CODES
-from minigan.check.exercises import EXERCISES
+from minigan.check.exercise_table import EXERCISES
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "lessons").glob("*.md")])
 

@@ -20,7 +20,7 @@ from typing import Any
 from tqdm import tqdm
 
 from minigan import __version__
-from minigan.check.exercises import EXERCISES
+from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import FileReport
 from minigan.check.report.text_report import render_class, render_text
 from minigan.check.sandbox.supervisor import TIME_LIMIT, check_file, chosen, student_file

@@ -16,7 +16,7 @@ from places import ROOT
 from minigan.check import __main__ as command
 from minigan.check import student_template
 from minigan.check.engine import ladder
-from minigan.check.exercises import EXERCISES
+from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import (
     CHECKER_ERROR,
     FAILED,

@@ -22,7 +22,7 @@ from lessons import build, exercises, figures, kept_layers, notebook, source_for
 from lessons.figures import style
 from lessons.judging import Exercise, Mistake, Verdict, judge
 from lessons.source_format import Cell, SourceError
-from minigan.check.exercises import EXERCISES
+from minigan.check.exercise_table import EXERCISES
 from minigan.check.sandbox.supervisor import check_file
 from minigan.gan.models import discriminator, generator
 from minigan.nn.ops import LIBRARY

@@ -42,7 +42,7 @@ from minigan.check.engine.hygiene import (
 from minigan.check.engine.large_inputs import check_large_inputs
 from minigan.check.engine.laws import broken_law
 from minigan.check.engine.probe import disagreeing_gradients
-from minigan.check.exercises import EXERCISES, Case, from_student
+from minigan.check.exercise_table import EXERCISES, Case, from_student
 from minigan.check.mistakes.wrong_forwards import explain_forward
 from minigan.check.mistakes.wrong_gradients import explain_gradient
 from minigan.check.mistakes.wrong_updates import RuleFailure, explain_rule

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigan.check.calls.student_functions import Forward, Run, Subject, call_backward, call_forward
-from minigan.check.exercises import Case
+from minigan.check.exercise_table import Case
 from minigan.check.numeric import differs
 from minigan.nn.backend import Array
 

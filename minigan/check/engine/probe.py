@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from minigan.check.calls.student_functions import Run
-from minigan.check.exercises import Case, Exercise
+from minigan.check.exercise_table import Case, Exercise
 from minigan.check.numeric import H, slope
 from minigan.nn.backend import Array
 

@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 
 from minigan.check.calls.student_functions import Run, Subject, call_backward
-from minigan.check.exercises import Case, Exercise
+from minigan.check.exercise_table import Case, Exercise
 from minigan.check.mistakes.hypotheses import fits
 from minigan.check.numeric import numeric_gradient
 from minigan.nn.backend import Array
 
 
 class Evidence:
-    """One failing case: what came back, and what should have.
+    """One failing case: the student's gradient, and the measured one.
 
     Parameters
     ----------
     subject : Subject
-    run : tuple
-        (forward, dy, gradients).
+    run : Run
+        The calls that gave it.
     name : str
         The wrong gradient.
     """

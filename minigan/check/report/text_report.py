@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from minigan.check.exercises import EXERCISES
+from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import (
     CHECKER_ERROR,
     FAILED,

@@ -9,7 +9,7 @@ import pytest
 from minigan.check import check, check_network
 from minigan.check.codes import CODES
 from minigan.check.engine.ladder import run_exercise
-from minigan.check.exercises import EXERCISES
+from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import FAILED, NOT_IMPLEMENTED, PASSED, FileReport, Outcome
 from minigan.check.zoo import BUGS, CORRECT
 from minigan.gan import step as gan
