@@ -1,4 +1,4 @@
-"""minigan against numbers recorded from Keras 2.2.4 on TensorFlow 1.8: three steps, 16 pictures a batch.
+"""minigan against numbers recorded from Keras 2.2.4 on TensorFlow 1.8: three steps, 16 images a batch.
 
 The file holds what the original computed (losses, norms and first values of gradients and weights, moving
 statistics); its inputs are regenerated here. Tolerances are those a correct float32 implementation meets: Adam's

@@ -10,6 +10,7 @@ import pytest
 from device_double import COMPILER, COUNTER, NAMES, DeviceArray, make_backend
 from PIL import Image
 from places import ROOT
+from small_gans import assert_same, state_of
 
 import minigan
 from minigan import train
@@ -38,26 +39,9 @@ def device(request):
 
 
 def inputs_for(where, step, B=4, S=32):
-    # From pictures 0, 1, 2 one number of D comes to lie so near LeakyReLU's kink that rounding decides on its side.
+    # With the seeds 0, 1, 2 one number in D is so near 0 that rounding decides on which side of LeakyReLU it lies.
     real = np.random.default_rng(10 + step).uniform(-1, 1, (B, S, S, 3)).astype(np.float32)
     return draw_inputs(real, 5, step, where)
-
-
-def state_of(networks, where):
-    """Every saved number of a GAN, on the host."""
-    parts = {
-        "G": networks.generator.state(),
-        "D": networks.discriminator.state(),
-        "g": networks.g_optimizer.state(),
-        "d": networks.d_optimizer.state(),
-    }
-    return {f"{part} {name}": where.to_host(a) for part, arrays in parts.items() for name, a in arrays.items()}
-
-
-def assert_same(a, b):
-    assert a.keys() == b.keys()
-    for name, array in a.items():
-        np.testing.assert_array_equal(array, b[name], err_msg=name)
 
 
 # ---------------------------------------------------------------------------------------------------------------- eager
