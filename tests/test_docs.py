@@ -56,7 +56,7 @@ def test_functions_named_in_the_article_exist():
     places = {p.stem: p.relative_to(ROOT).with_suffix("") for p in house.rglob("*.py") if p.stem != "__init__"}
     places["gan"] = Path("minigan/gan")  # the package hands out what its step.py has
     names = set(
-        re.findall(r"`((?:models|layers|ops|losses|initializers|optimizers|gan|pictures|plots|checkpoint)\.\w+)`", text)
+        re.findall(r"`((?:models|layers|ops|losses|initializers|optimizers|gan|run_images|plots|checkpoint)\.\w+)`", text)
     )
     assert len(names) > 15
     for name in names:
