@@ -252,9 +252,7 @@ def test_metrics_are_measured_on_the_average(image_folder, tmp_path, monkeypatch
 def test_whole_run_on_the_device_double(image_folder, six, tmp_path, double):
     out = tmp_path / "device"
     options = [*OPTIONS, "--sample-every", 100, "--save-every", 100, "--backend", "cupy"]
-    assert (
-        call("--data", image_folder, *SIZES, *options, "--steps", 6, "--out", out) == 0
-    )
+    assert call("--data", image_folder, *SIZES, *options, "--steps", 6, "--out", out) == 0
     log, expected = (np.loadtxt(run / "log.csv", delimiter=",", skiprows=1) for run in (out, six))
     np.testing.assert_allclose(log[:3], expected[:3], rtol=5e-3)
     on_device, host = (

@@ -128,7 +128,7 @@ def test_losses_of_step_0(golden, replay):
 
 
 @pytest.mark.parametrize("step", [1, 2])
-def test_losses_while_running_free(golden, replay, step):
+def test_losses_of_later_steps(golden, replay, step):
     expected = golden["metrics"][step, :, 0]
     np.testing.assert_allclose(replay["losses"][step], expected, rtol=5e-3)
 

@@ -25,7 +25,7 @@ def test_rows_of_the_topology_tables():
     ]  # fmt: skip
 
 
-def test_trainable_tensors():
+def test_numbers_of_trainable_tensors():
     assert len(discriminator().params()) == 16
     assert len(generator().params()) == 22
 

@@ -69,7 +69,7 @@ def random_dy(y, seed=0):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_gradients(case, training):
+def test_gradients_equal_centred_differences(case, training):
     """dx and every parameter's gradient, in both modes, against centred differences."""
     layer, x = case
     names = list(layer.params)
@@ -89,7 +89,7 @@ def test_gradients(case, training):
     assert error < 1e-6
 
 
-def test_output_shape_is_true(case):
+def test_output_shape_is_that_of_forward(case):
     layer, x = case
     y, _ = layer.forward(x, training=True)
     assert layer.output_shape(x.shape[1:]) == y.shape[1:]
@@ -225,7 +225,7 @@ def test_batch_norm_has_three_modes():
     assert not np.allclose(layer.buffers["moving_mean"], before["moving_mean"])
 
 
-def test_a_students_functions_stand_in():
+def test_a_students_functions_run_in_the_layer():
     """Plain signatures, a cache of their own, no keyword switches: the layer copes, moving statistics still move."""
     calls = []
 
@@ -314,7 +314,7 @@ def test_gradients_add_up_and_zero_grads_forgets_them():
         np.testing.assert_array_equal(g, once[name])
 
 
-def test_caches_that_are_not_kept_are_given_up():
+def test_backward_empties_caches_that_are_not_kept():
     D = discriminator(image_size=32, width=2)
     x = np.random.default_rng(0).standard_normal((4, 32, 32, 3)).astype(np.float32)
     y, caches = D.forward(x, training=True, update_stats=False)

@@ -164,7 +164,7 @@ def test_a_copy_cannot_be_written_to(pool):
 
 
 @pytest.mark.parametrize("where", [0, 1])
-def test_an_error_comes_out_wherever_it_was_raised(pool, where):
+def test_an_error_in_either_process_is_raised_to_the_caller(pool, where):
     done = shared(np.zeros(9))
 
     @own
@@ -258,7 +258,7 @@ def test_a_worker_process_that_never_starts_is_not_waited_for(monkeypatch, tmp_p
         assert a.all()
 
 
-def test_where_no_process_can_be_started_threads_do(monkeypatch):
+def test_without_processes_threads_do_the_work(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     before = thread_pool.current_process_pool()
     with use_threads(2), worker_processes() as backend:
@@ -416,7 +416,7 @@ def test_functions_arrive_with_all_they_refer_to(ends):
     assert sent(ends, outer)(1, 0) == 6
 
 
-def test_other_things_arrive(ends):
+def test_plans_dtypes_modules_and_numbers_arrive(ends):
     plan = _plan(4, (8, 8), (4, 4), (4, 4, 16, 32), 2, ((1, 1), (1, 1)), np.dtype(np.float32))
     assert sent(ends, plan) == plan
     assert sent(ends, np.dtype(np.float32)) == np.float32
@@ -439,6 +439,6 @@ def test_other_things_arrive(ends):
         (np.ma.zeros(2), "a MaskedArray"),
     ],
 )
-def test_what_cannot_be_sent_is_named(ends, value, named):
+def test_values_that_cannot_be_sent_are_named(ends, value, named):
     with pytest.raises(UnsendableError, match=named):
         to_bytes(ends[0], value)
