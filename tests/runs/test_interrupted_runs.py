@@ -1,4 +1,7 @@
-"""Nothing is lost: runs that are killed, starved, locked out and lied to, compared with one that was left in peace."""
+"""Nothing is lost: interrupted runs are resumed, and then compared with a run that was not interrupted.
+
+The interruptions: killed processes, full and broken disks, damaged checkpoints, two processes on one run, wrong clocks.
+"""
 
 import errno
 import json
@@ -39,7 +42,7 @@ STEPS = ["--steps", "4"]
 
 @pytest.fixture(scope="module", autouse=True)
 def _each_plot_is_drawn_once():
-    """The same curves give the same picture, and drawing takes longer than all else here."""
+    """Equal curves give equal plots, and drawing them takes longer than everything else here."""
     plain, drawn = plots.save_loss_plot, {}
 
     def plot(path, steps, history):
@@ -81,7 +84,7 @@ def peaceful(data, tmp_path_factory):
 
 @pytest.fixture
 def run(peaceful, tmp_path):
-    """A copy of it."""
+    """A copy of the peaceful run."""
     return shutil.copytree(peaceful, tmp_path / "run")
 
 
@@ -96,12 +99,12 @@ class Harness:
     def __init__(self, data, folder, *options):
         self.folder = folder
         self.start = ["--data", str(data), *SMALL, *STEPS, "--metrics-every", "3", *options]
-        ((self.peaceful, [sitting]),) = self.run([[None]])
-        assert sitting["status"] == 0, sitting["error"]
-        self.points = [_kind(point) for point in sitting["points"]]
+        ((self.peaceful, [session]),) = self.run([[None]])
+        assert session["status"] == 0, session["error"]
+        self.points = [_kind(point) for point in session["points"]]
 
     def run(self, faults):
-        """Run a job for each list of faults: run folder and sittings of each."""
+        """Run a job for each list of faults; return the run folder and the sessions of each."""
         folder = self.folder / f"jobs-{len(list(self.folder.iterdir()))}"
         jobs = []
         for k, each in enumerate(faults):
@@ -112,7 +115,7 @@ class Harness:
         command = [sys.executable, str(SUPPORT / "interrupted_runs.py"), str(folder / "jobs.json")]
         done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
         assert done.returncode == 0, done.stderr
-        return [(Path(job["out"]), sittings) for job, sittings in zip(jobs, json.loads(done.stdout), strict=True)]
+        return [(Path(job["out"]), sessions) for job, sessions in zip(jobs, json.loads(done.stdout), strict=True)]
 
 
 def _kind(point):
@@ -126,7 +129,7 @@ def harness(data, tmp_path_factory):
 
 
 def some_points(points, count):
-    """Every point in the saving of the last checkpoint, and others by chance, `count` in all."""
+    """All points at which the last checkpoint is saved, and random other ones: `count` in all."""
     saving = [k for k, point in enumerate(points) if "step-000004" in point or point.startswith("unlink")]
     others = [k for k in range(len(points)) if k not in saving]
     return saving + random.Random(0).sample(others, count - len(saving))
@@ -134,14 +137,14 @@ def some_points(points, count):
 
 def check_killed(harness, faults):
     for out, (*killed, last) in harness.run(faults):
-        assert [sitting["status"] for sitting in killed] == [-signal.SIGKILL] * len(killed)
+        assert [session["status"] for session in killed] == [-signal.SIGKILL] * len(killed)
         assert last["status"] == 0, last["error"]
         assert_equal_runs(harness.peaceful, out)
 
 
 @posix
 def test_points_are_what_a_save_does(harness):
-    """The harness sees every operation, or it would test nothing."""
+    """The harness sees every file operation; otherwise it would test nothing."""
     saving = [point.split()[0] for point in harness.points if "step-000004" in point]
     # Made by mkstemp, opened, header and numbers written, permissions, opened to be flushed, flushed, renamed.
     assert saving == ["open", "open", "write", "write", "chmod", "open", "fsync", "rename"]
@@ -169,14 +172,14 @@ def test_killed_again_while_it_resumes(harness):
 
 @pytest.fixture(scope="module")
 def better(data, tmp_path_factory):
-    """A run with all that is not the article's."""
+    """A harness for a run with all options for better training."""
     options = ["--ema", "0.9", "--flip", "--translate", "--g-learning-rate", "0.0003"]
     return Harness(data, tmp_path_factory.mktemp("better"), *options)
 
 
 @posix
 def test_killed_with_all_options(better):
-    """Around the average's own file, in the last checkpoint, and elsewhere."""
+    """Killed around the file of the average, in the last checkpoint, and elsewhere."""
     own = [k for k, point in enumerate(better.points) if "3_GENERATOR_EMA" in point]
     last = next(k for k, point in enumerate(better.points) if point.startswith("write") and "step-000004" in point)
     assert len(own) > 5
@@ -233,7 +236,7 @@ def check_refused(harness, moments):
 
 @posix
 def test_disk_that_refuses(harness):
-    """Full, read-only or broken from some moment on; good again when the run is resumed."""
+    """The disk is full, read-only or broken from some moment on, and good again when the run is resumed."""
     moments = {
         "open .minigan.tmp/.minigan-config.json.tmp": ("ENOSPC", "EROFS"),
         "write run/training_log.txt": ("EIO", "EROFS"),
@@ -277,7 +280,7 @@ def test_disk_that_is_really_full_or_read_only(data, peaceful, tmp_path):
 
 @posix
 def test_limit_on_the_size_of_files(data, peaceful, tmp_path):
-    """The system itself refuses: no file may become larger than 60 kB, and a checkpoint is."""
+    """The system allows files of at most 60 kB, and a checkpoint is larger."""
     script = (
         "import resource, sys; from minigan import train; from minigan.system.cli import run_command;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY));"
@@ -293,7 +296,7 @@ def test_limit_on_the_size_of_files(data, peaceful, tmp_path):
 
 
 def test_clock_that_goes_backwards(data, peaceful, tmp_path, monkeypatch):
-    """Nothing but the times in the reports depends on a clock."""
+    """Only the times in the reports depend on a clock."""
     now = [2e9]
 
     def earlier():
@@ -308,8 +311,8 @@ def test_clock_that_goes_backwards(data, peaceful, tmp_path, monkeypatch):
     assert_equal_runs(peaceful, out)
 
 
-def test_what_a_killed_start_has_left_is_removed_after_a_day(data, tmp_path):
-    """But nothing that may be somebody else's, or in use."""
+def test_folder_of_a_killed_start_is_removed_after_a_day(data, tmp_path):
+    """Files of other programs stay, and so do folders that may be in use."""
     for name in (".minigan-old.tmp", ".minigan-fresh.tmp", ".minigan-notes", "old.tmp"):
         (tmp_path / name / "checkpoints").mkdir(parents=True)
         if "fresh" not in name:
@@ -320,7 +323,7 @@ def test_what_a_killed_start_has_left_is_removed_after_a_day(data, tmp_path):
 
 
 def test_killed_in_its_last_report(run, peaceful):
-    """All was saved, but for a half-written file."""
+    """Everything was saved except the report, which is half written."""
     (run / ".minigan-report-x.html.tmp").write_bytes(b"half")
     assert call("--resume", run) == 0
     assert_equal_runs(peaceful, run)
@@ -329,7 +332,7 @@ def test_killed_in_its_last_report(run, peaceful):
 # ------------------------------------------------------------------------------------ two processes on one run folder
 @posix
 def test_second_process_is_refused(data, tmp_path, capsys):
-    """The second one hears who holds the run, and changes nothing; a SIGKILL leaves no lock behind."""
+    """The second one is told which process holds the run, and changes nothing. After a SIGKILL the lock is free."""
     out = tmp_path / "run"
     options = ["--data", str(data), *SMALL, "--steps", "1000000", "--save-every", "1000000", "--out", str(out)]
     command = [sys.executable, "-m", "minigan.train", *options]
@@ -344,7 +347,7 @@ def test_second_process_is_refused(data, tmp_path, capsys):
             captured = capsys.readouterr()
             assert captured.err.count("\n") == 1
             assert f"{out} is in use by process {first.pid} on " in captured.err
-        assert call("--resume", out, "--dry-run") == 0  # who only looks is let in
+        assert call("--resume", out, "--dry-run") == 0  # a dry run may read the folder
         assert run_command(sample.main, [str(out), "--n", "1"]) == 0
         assert first.poll() is None
         assert (out / "config.json").read_bytes() == before
@@ -362,14 +365,14 @@ def test_lock_is_one_processes_own(tmp_path):
         held.release()
         held.release()
         with FolderLock(tmp_path):
-            held.release()  # not theirs any more
+            held.release()  # the other process has ended
             with pytest.raises(UserError):
                 FolderLock(tmp_path)
     assert (tmp_path / LOCK_NAME).read_bytes() == b""
 
 
 def test_lock_that_is_held_for_a_moment(tmp_path, monkeypatch):
-    """By a report, say, that looks whether the run is being trained."""
+    """For example by a report, which tests whether the run is being trained."""
     held, waits = FolderLock(tmp_path), []
 
     def sleep(seconds):
@@ -419,7 +422,7 @@ def test_lock_is_released_when_a_resume_fails(run, capsys):
 
 # ------------------------------------------------------------------------------------------------ damaged checkpoints
 def test_equal_states_make_equal_bytes(tmp_path):
-    """Also in another process: the order of the header does not depend on chance."""
+    """Also in another process: the order of the header is always the same."""
     gan = build_gan(image_size=32, width=1)
     script = (
         "import sys; from pathlib import Path; from minigan.gan import build_gan; from minigan.runs import checkpoint;"
@@ -434,7 +437,7 @@ def test_equal_states_make_equal_bytes(tmp_path):
 
 
 def test_checkpoints_are_safetensors_files(run, tmp_path):
-    """Another program reads them, and one whose header is in another order is read."""
+    """The safetensors library reads them, and minigan reads a file whose header has another order."""
     path = checkpoint.list_checkpoints(run / "checkpoints")[0][1]
     tensors, words = checkpoint.load_tensors(path)
     with safetensors.safe_open(path, framework="numpy") as file:
@@ -455,7 +458,7 @@ def saved(peaceful):
 
 
 def insist_on_damage(folder, contents):
-    """Whoever opens it is told that it is damaged, and nothing else, so that a run falls back."""
+    """Opening it raises DamagedFileError and nothing else, so that a run goes back to the checkpoint before."""
     path = checkpoint.checkpoint_path(folder, 4)
     path.write_bytes(contents)
     gan = insist_on_damage.gan
@@ -482,7 +485,7 @@ def test_flipped_bits_are_noticed(saved, tmp_path):
 @pytest.mark.thorough
 @pytest.mark.parametrize("part", range(8))
 def test_a_bit_flipped_in_any_byte_is_noticed(saved, tmp_path, part):
-    """One bit of every byte, and every bit of the header."""
+    """One bit of every byte of the data, and every bit of the header."""
     data, header = saved
     rng = random.Random(part)
     for position in range(part, len(data), 8):
@@ -506,7 +509,7 @@ def test_cut_short_at_any_length(saved, tmp_path):
 
 @pytest.mark.parametrize("position", ["size", "word", "data"])
 def test_flipped_bit_falls_back(run, peaceful, saved, capsys, position):
-    """Also where the bit says that the checkpoint is somebody else's."""
+    """Also if the bit makes the file look like a checkpoint of other networks."""
     data, header = saved
     at = {"size": data.index(b'"width":"1"') + 9, "word": data.index(b"sha256"), "data": header + 100}[position]
     path = run / "checkpoints" / "step-000004.safetensors"
@@ -518,7 +521,7 @@ def test_flipped_bit_falls_back(run, peaceful, saved, capsys, position):
 
 
 def test_flipped_bit_is_not_taken_for_another_width(tmp_path):
-    """Networks of width 4 and 5 are of nearly the same length; only the checksum tells."""
+    """Checkpoints of width 4 and 5 have nearly the same length, so only the checksum can tell."""
     path = checkpoint.save_checkpoint(tmp_path, build_gan(image_size=32, width=5), step=4, image_size=32, width=5)
     data = path.read_bytes()
     path.write_bytes(flipped(data, data.index(b'"width":"5"') + 9, 0))
@@ -528,7 +531,7 @@ def test_flipped_bit_is_not_taken_for_another_width(tmp_path):
 
 
 def test_checkpoint_that_cannot_be_opened_is_not_damaged(run, monkeypatch, capsys):
-    """Too little memory, or too many open files: nothing is set aside, and the next attempt goes on from it."""
+    """With too little memory or too many open files, no checkpoint is renamed to .damaged, and nothing is changed."""
     before = files_of(run)
     for error, status in ((MemoryError(), 1), (OSError(errno.EMFILE, "Too many open files"), 1)):
 
@@ -557,13 +560,13 @@ def test_broken_piece_of_disk_falls_back(run, peaceful, monkeypatch, capsys):
     assert_equal_runs(peaceful, run)
 
 
-# --------------------------------------------------------------------------------------------- sittings, interrupts
+# --------------------------------------------------------------------------------------------- sessions, interrupts
 def sessions_of(run):
     return json.loads((run / "config.json").read_text(encoding="utf-8"))["sessions"]
 
 
-def test_every_sitting_is_kept(data, tmp_path):
-    """However many: what the run began with is not forgotten. What has not changed is said once."""
+def test_every_session_is_kept(data, tmp_path):
+    """Also the first of 300. A fact that has not changed is not written again."""
     out = tmp_path / "run"
     assert call("--data", data, *SMALL, "--steps", 1, "--out", out) == 0
     config = json.loads((out / "config.json").read_text(encoding="utf-8"))
@@ -580,8 +583,8 @@ def test_every_sitting_is_kept(data, tmp_path):
     assert [session["from_step"] for session in sessions[-2:]] == [1, 2]
 
 
-def test_sittings_that_get_nowhere_do_not_fill_the_file(run, data):
-    """Something starts a failing run again and again."""
+def test_sessions_without_a_step_do_not_fill_the_file(run, data):
+    """A program may start a failing run again and again."""
     config = json.loads((run / "config.json").read_text(encoding="utf-8"))
     settings = train.open_config(run)[0]
     for _ in range(5):
@@ -626,7 +629,7 @@ def test_importing_minigan_leaves_ctrl_c_alone():
     assert done.stdout == "True\n"
 
 
-# ------------------------------------------------------------------------------------------------ long runs stay flat
+# ---------------------------------------------------------------------------------------------- long runs take no more
 WATCHED = """
 import json, os, sys, threading
 from minigan import train
