@@ -152,7 +152,7 @@ take as long, many small batches gave the best faces."""
 
 
 def resumed_config(saved: RunConfig, given: dict[str, Any]) -> RunConfig:
-    """Settings of a resumed run: the saved ones, with the given ones instead where they may change.
+    """Settings of a resumed run: the saved ones, changed as the command line says.
 
     Parameters
     ----------
@@ -169,9 +169,9 @@ def resumed_config(saved: RunConfig, given: dict[str, Any]) -> RunConfig:
     UserError
         If another value is given for a setting that is fixed, or the settings do not fit together.
     """
-    for each, told in declared_settings(saved):
+    for each, rule in declared_settings(saved):
         name, value = each.name, getattr(saved, each.name)
-        if told.fixed and given.get(name, value) != value:
+        if rule.fixed and given.get(name, value) != value:
             raise UserError(
                 f"{option(name)}: a resumed run keeps its own value, {value}, got {given[name]}; "
                 "start a new run for another"
@@ -228,8 +228,8 @@ def read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
         _insist_on_flat(about)
         settings = about.pop("settings")
         known = declared_settings(RunConfig)
-        for each, told in known:
-            if each.name not in settings and not told.added_later:
+        for each, rule in known:
+            if each.name not in settings and not rule.added_later:
                 raise ValueError(f"{each.name} is missing")
             value = settings.setdefault(each.name, each.default)
             if not has_type_of(each.default, value):
