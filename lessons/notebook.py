@@ -97,7 +97,7 @@ def _told(name: str, verdict: Verdict, lesson: int, hints: tuple[str, ...], hint
     from dataclasses import replace
 
     from minigan.check.outcomes import FAILED, Outcome
-    from minigan.check.report.text_report import render_finding
+    from minigan.check.reports.text_report import render_finding
 
     if verdict.finding is None:
         said = f" ({verdict.said})" if verdict.said and verdict.passed else ""

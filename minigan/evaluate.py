@@ -27,9 +27,9 @@ from minigan.evaluation.metrics import (
     check_count,
     draw_samples,
 )
-from minigan.evaluation.run_page import renew
+from minigan.evaluation.nearest_images import save_nearest_images
+from minigan.evaluation.run_report import renew
 from minigan.evaluation.samples import BROKEN_GENERATOR
-from minigan.evaluation.sheet import save_sheet
 from minigan.evaluation.words import describe
 from minigan.fast.cpu.thread_pool import working_with
 from minigan.nn.backend import BACKENDS, get_backend
@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "findings": [asdict(finding) for finding in findings],
     }
     try:
-        save_sheet(out / PICTURE_NAME, measures, faces, neighbours, images.images)
+        save_nearest_images(out / PICTURE_NAME, measures, faces, neighbours, images.images)
         write_text(out / JSON_NAME, json.dumps(result, indent=2, allow_nan=False) + "\n")
         if out == run:
             renew(run)  # it shows the measures, too

@@ -25,7 +25,7 @@ from minigan.nn.backend import get_backend
 from minigan.runs.config import PRESETS, RunConfig, resumed_config
 from minigan.runs.run_folder import Run, check_new_folder, fresh_folder, lock_run
 from minigan.runs.run_records import expect_checkpoint, finished_steps, newest_step, open_config
-from minigan.runs.settings import add_options
+from minigan.runs.setting_declaration import add_options
 from minigan.runs.training_images import counts_if_changed, image_facts, open_training_images
 from minigan.system.cli import Parser, path_name, run_command
 from minigan.system.console import complain, one_line, say

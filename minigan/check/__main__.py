@@ -22,7 +22,7 @@ from tqdm import tqdm
 from minigan import __version__
 from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import FileReport
-from minigan.check.report.text_report import render_class, render_text
+from minigan.check.reports.text_report import render_class, render_text
 from minigan.check.sandbox.supervisor import TIME_LIMIT, check_file, chosen, student_file
 from minigan.check.student_template import write_template
 from minigan.system.atomic_files import write_text
@@ -85,7 +85,7 @@ def _write(reports: list[FileReport], page: Path | None, data: Path | None, *, h
     if data is not None:
         write_text(data, _json(reports, seed))
     if page is not None:
-        from minigan.check.report.class_page import render_html
+        from minigan.check.reports.class_report import render_html
 
         html = render_html(reports, hint=hint)
         write_text(page, html.encode("utf-8", "backslashreplace").decode("utf-8"))

@@ -1,6 +1,6 @@
 """What a run's folder says about the run, for its report: settings, losses, checkpoints, times and measurements.
 
-Files that are missing or damaged are left out, so that the report does not fail. `minigan.evaluation.run_page` turns
+Files that are missing or damaged are left out, so that the report does not fail. `minigan.evaluation.run_report` turns
 these facts into the page.
 """
 
@@ -29,7 +29,7 @@ MAX_JSON_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
-class Facts:
+class RunFacts:
     """What a run's folder says about it.
 
     Parameters
@@ -95,7 +95,7 @@ class Facts:
         return told
 
 
-def gather(path: Path, state: str, words: str = "", history: tuple[Array, Array] | None = None) -> Facts:
+def gather(path: Path, state: str, words: str = "", history: tuple[Array, Array] | None = None) -> RunFacts:
     """Read a run's folder.
 
     Parameters
@@ -110,7 +110,7 @@ def gather(path: Path, state: str, words: str = "", history: tuple[Array, Array]
 
     Returns
     -------
-    Facts
+    RunFacts
 
     Raises
     ------
@@ -122,7 +122,7 @@ def gather(path: Path, state: str, words: str = "", history: tuple[Array, Array]
     config, about = open_config(path)
     steps, values = _clean(*(read_history(path) if history is None else history))
     saved = newest_step(path)
-    return Facts(
+    return RunFacts(
         path=path.absolute(),
         config=config,
         about=about,
@@ -167,7 +167,7 @@ def state_of(path: Path) -> str:
 
 
 def measures_of(row: dict[str, Any]) -> dict[str, Measurement]:
-    """The measures of a row of `Facts.measured` that are numbers.
+    """The measures of a row of `RunFacts.measured` that are numbers.
 
     Parameters
     ----------

@@ -17,8 +17,8 @@ from minigan.gan.step import D_LEARNING_RATE, G_LEARNING_RATE
 from minigan.nn.backend import BACKENDS
 from minigan.nn.geometry import IMAGE_SIZES
 from minigan.nn.rng import MAX_SEED
-from minigan.runs.settings import check_values, declared_settings, has_type_of, setting
-from minigan.runs.settings import option as option
+from minigan.runs.setting_declaration import check_values, declared_settings, has_type_of, setting
+from minigan.runs.setting_declaration import option as option
 from minigan.system.cli import core_count, path_name
 from minigan.system.errors import UserError
 
@@ -40,7 +40,8 @@ _BETTER_TRAINING: dict[str, Any] = {
 class RunConfig:
     """Settings of a run, in the order of config.json: each with its default and what --help says of it.
 
-    A new setting is a new field, declared as `minigan.runs.settings.Setting` says, and the code that uses it.
+    A new setting is a new field, declared as `minigan.runs.setting_declaration.Setting` says, and the code that uses
+    it.
     """
 
     preset: str = setting("article", "where the other options start from (default: article)", choices=tuple(_PRESETS))

@@ -10,7 +10,7 @@
     models/499_GENERATOR_...        both networks, every so many steps; all are kept (with --ema, also the average)
     checkpoints/step-000500...      all that is needed to go on; the last two are kept
     losses.png  faces.png  faces.gif    a plot of the losses, faces, and a film of faces, made when the run stops
-    report.html                     all of it on one page, written again and again (`minigan.evaluation.run_page`)
+    report.html                     all of it on one page, written again and again (`minigan.evaluation.run_report`)
     speed.csv                       how long the steps took
     .lock                           held by the process that writes to the run
 

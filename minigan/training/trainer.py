@@ -25,7 +25,7 @@ import numpy as np
 from tqdm import tqdm
 
 from minigan.data.image_set import ImageSet, Prefetcher
-from minigan.evaluation import run_page
+from minigan.evaluation import run_report as run_page
 from minigan.evaluation.diagnosis import diagnose_numbers, one_liner
 from minigan.fast.cpu.process_pool import WorkerProcessError
 from minigan.gan.augment import draw_moves

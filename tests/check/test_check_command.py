@@ -27,7 +27,7 @@ from minigan.check.outcomes import (
     Finding,
     Outcome,
 )
-from minigan.check.report import text_report
+from minigan.check.reports import text_report
 from minigan.check.sandbox import student_process, supervisor
 from minigan.system.cli import run_command
 from minigan.system.errors import UserError

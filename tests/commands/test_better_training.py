@@ -14,7 +14,7 @@ from small_gans import assert_same, state_of
 
 from minigan import evaluate, sample, train
 from minigan.data.open import open_images
-from minigan.evaluation import metrics, run_page
+from minigan.evaluation import metrics, run_report
 from minigan.gan.augment import draw_moves
 from minigan.gan.step import build_gan, draw_inputs, train_step
 from minigan.nn.rng import stream
@@ -223,7 +223,7 @@ def page(run, tmp_path, evaluation=None):
         measures = {"swd": {"value": 9.0, "real": 1.0, "noise": 1.0}}
         row = {"step": 6, "samples": 64, "measures": measures, **evaluation}
         (copy / "evaluation.json").write_text(json.dumps(row), encoding="utf-8")
-    run_page.renew(copy)
+    run_report.renew(copy)
     return (copy / "report.html").read_text(encoding="utf-8")
 
 

@@ -178,12 +178,12 @@ def make_quick_and_repeatable():
 
     plots.save_loss_plot = plot
     metrics.Yardstick = QuickYardstick
-    run_page.COST = 1e9
+    run_report.COST = 1e9
 
 
 if __name__ == "__main__":
     from minigan import train
-    from minigan.evaluation import metrics, run_page
+    from minigan.evaluation import metrics, run_report
     from minigan.pages import plots
     from minigan.system import atomic_files
     from minigan.system.cli import run_command

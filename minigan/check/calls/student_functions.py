@@ -90,7 +90,7 @@ class Forward:
     raw: Any
 
 
-class Run(NamedTuple):
+class CheckedCall(NamedTuple):
     """One forward and one backward call on a case: dy, and the student's gradients in minigan's layout."""
 
     forward: Forward

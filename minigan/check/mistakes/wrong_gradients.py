@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.check.calls.student_functions import Run, Subject
+from minigan.check.calls.student_functions import CheckedCall, Subject
 from minigan.check.exercise_table import to_student
 from minigan.check.mistakes import gradient_formulas, gradient_patterns
 from minigan.check.mistakes.gradient_evidence import Evidence
@@ -24,14 +24,14 @@ from minigan.nn.backend import Array
 
 
 def explain_gradient(
-    subject: Subject, runs: list[Run], wrong: dict[str, list[int]], algebra: str, function: str
+    subject: Subject, runs: list[CheckedCall], wrong: dict[str, list[int]], algebra: str, function: str
 ) -> tuple[Finding, dict[str, Any] | None]:
     """Name the mistake behind a wrong gradient.
 
     Parameters
     ----------
     subject : Subject
-    runs : list of Run
+    runs : list of CheckedCall
         One for every case.
     wrong : dict
         Name of a wrong gradient to the numbers of the cases in which it is wrong; may be empty if only a law is broken.
@@ -125,10 +125,10 @@ def _lawless(algebra: str, function: str) -> Finding:
     return Finding(algebra, "algebra", f"{function} {titles[algebra]}", cause=_LAWS[algebra], where=function)
 
 
-def _simple_sizes(subject: Subject, runs: list[Run], wrong: list[int]) -> Idea | None:
+def _simple_sizes(subject: Subject, runs: list[CheckedCall], wrong: list[int]) -> Idea | None:
     """What all failing cases have in common, and no other case has."""
 
-    def traits(run: Run) -> set[str]:
+    def traits(run: CheckedCall) -> set[str]:
         case = run[0].case
         x = next(iter(case.arrays.values()))
         found = {f"{k}={v}" for k, v in case.settings.items()}

@@ -150,18 +150,18 @@ def _take(source: str, prepared: PreparedFile, pictures: Path, seen: Seen, tally
         twin = seen.find(prepared.likeness)
         if twin is not None:
             tally.drop(source, "duplicate", "nearly equal to an earlier one", prepared.pixels, twin)
-            return _row(source, name, f"nearly equal to {image_name(twin)}", prepared.cut)
+            return _row(source, name, f"nearly equal to {kept_name(twin)}", prepared.cut)
         seen.add(prepared.likeness)
-    name = image_name(tally.kept)
+    name = kept_name(tally.kept)
     (pictures / name).write_bytes(prepared.png)
     tally.keep(source, prepared.pixels, *prepared.cut.shape)
     return _row(source, name, reason, prepared.cut)
 
 
-def image_name(number: int) -> str:
+def kept_name(number: int) -> str:
     """File name of a prepared image; names sort like numbers.
 
-    >>> image_name(12)
+    >>> kept_name(12)
     '000012.png'
     """
     return f"{number:06}.png"

@@ -20,9 +20,9 @@ from minigan.check.outcomes import (
     Finding,
     Outcome,
 )
-from minigan.check.report import class_page
-from minigan.check.report.class_page import distinct_names, render_html
-from minigan.check.report.heat_maps import luminance
+from minigan.check.reports import class_report
+from minigan.check.reports.class_report import distinct_names, render_html
+from minigan.check.reports.heat_maps import luminance
 from minigan.pages import html
 from minigan.pages.html import DARK, LIGHT
 
@@ -240,7 +240,7 @@ def test_same_input_same_page(reports):
 
 def test_the_template_uses_every_value(monkeypatch):
     given, used = {}, set()
-    monkeypatch.setattr(class_page, "render", lambda template, **values: given.update(values) or "")
+    monkeypatch.setattr(class_report, "render", lambda template, **values: given.update(values) or "")
     for reports in (one(), many()):
         render(reports)
         names = given.keys() - {"light", "dark"}  # these have defaults

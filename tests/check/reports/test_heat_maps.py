@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from minigan.check.report.heat_maps import LEVELS, MAX_CELLS, NAMES, Scale, colours, heat_maps, luminance
+from minigan.check.reports.heat_maps import LEVELS, MAX_CELLS, NAMES, Scale, colours, heat_maps, luminance
 
 
 @pytest.mark.parametrize(
