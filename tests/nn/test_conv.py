@@ -17,7 +17,7 @@ from minigan.nn.conv import (
     conv_transpose_grads,
     conv_weight_grad,
 )
-from minigan.nn.geometry import output_size, same_padding, transpose_size
+from minigan.nn.geometry import output_size
 
 FAST = [name for name in KERNELS if name != "loops"]
 
@@ -158,24 +158,6 @@ def test_loops_are_the_formula():
     np.testing.assert_allclose(
         conv_forward(x, w, stride=2, pad=((1, 0), (0, 1)), kernel="loops"), y, rtol=0, atol=1e-12
     )
-
-
-@pytest.mark.parametrize(
-    ("H", "K", "S", "expected"),
-    [(64, 4, 2, (1, 1)), (7, 4, 2, (1, 2)), (8, 3, 1, (1, 1)), (5, 1, 2, (0, 0)), (4, 1, 3, (0, 0)), (8, 5, 2, (1, 2))],
-)
-def test_same_padding(H, K, S, expected):
-    assert same_padding((H, H), (K, K), S) == (expected, expected)
-    assert output_size((H, H), (K, K), S, (expected, expected))[0] == -(-H // S)
-
-
-@given(h=st.integers(1, 9), K=st.integers(1, 6), S=st.integers(1, 4), padding=st.sampled_from(["same", "valid"]))
-def test_transposed_size_belongs_to_a_convolution(h, K, S, padding):
-    """The padding returned is that of the convolution which takes the output back to the input's size."""
-    size, pad = transpose_size((h, h), (K, K), S, padding)
-    assert size[0] == (S * h if padding == "same" else h * S + max(K - S, 0))
-    assert output_size(size, (K, K), S, pad) == (h, h)
-    assert pad[0][0] == (same_padding(size, (K, K), S)[0][0] if padding == "same" else 0)
 
 
 @pytest.mark.parametrize("kernel", FAST)

@@ -20,10 +20,10 @@ import pytest
 import safetensors
 import safetensors.numpy
 import tqdm.std
-from conftest import hear_ctrl_c
 from equal_runs import assert_equal_runs, files_of
+from malformed_inputs import flipped
 from PIL import Image
-from places import ROOT, SUPPORT
+from places import SUPPORT
 
 from minigan import sample, train
 from minigan.gan.step import build_gan
@@ -32,8 +32,7 @@ from minigan.runs import checkpoint
 from minigan.runs.run_folder import Run
 from minigan.system import atomic_files, lock
 from minigan.system.cli import run_command
-from minigan.system.errors import UserError
-from minigan.system.lock import LOCK_NAME, FolderLock
+from minigan.system.lock import FolderLock
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs fork, SIGKILL and POSIX's mounts")
 SMALL = ["--image-size", "32", "--width", "1", "--batch-size", "2", "--sample-every", "2", "--save-every", "2"]
@@ -357,52 +356,6 @@ def test_second_process_is_refused(data, tmp_path, capsys):
     assert call("--resume", out, "--steps", 1) == 0
 
 
-def test_lock_is_one_processes_own(tmp_path):
-    with FolderLock(tmp_path) as held:
-        for _ in range(2):
-            with pytest.raises(UserError, match=rf"in use by process {os.getpid()} on .* since \d{{4}}-"):
-                FolderLock(tmp_path)
-        held.release()
-        held.release()
-        with FolderLock(tmp_path):
-            held.release()  # the other process has ended
-            with pytest.raises(UserError):
-                FolderLock(tmp_path)
-    assert (tmp_path / LOCK_NAME).read_bytes() == b""
-
-
-def test_lock_that_is_held_for_a_moment(tmp_path, monkeypatch):
-    """For example by a report, which tests whether the run is being trained."""
-    held, waits = FolderLock(tmp_path), []
-
-    def sleep(seconds):
-        waits.append(seconds)
-        held.release()
-
-    monkeypatch.setattr(time, "sleep", sleep)
-    FolderLock(tmp_path).release()
-    assert len(waits) == 1
-
-
-def test_lock_file_with_strange_contents(tmp_path):
-    for contents in (b"", b"\xff\x1b[31m\n" * 1000):
-        with FolderLock(tmp_path):
-            (tmp_path / LOCK_NAME).write_bytes(contents)
-            with pytest.raises(UserError) as caught:
-                FolderLock(tmp_path)
-            assert str(caught.value).isprintable()
-            assert len(str(caught.value)) < len(str(tmp_path)) + 900
-
-
-@posix
-def test_lock_follows_no_link(tmp_path):
-    (tmp_path / "precious").write_text("mine", encoding="utf-8")
-    (tmp_path / LOCK_NAME).symlink_to("precious")
-    with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
-        FolderLock(tmp_path)
-    assert (tmp_path / "precious").read_text(encoding="utf-8") == "mine"
-
-
 def test_file_system_without_locks(run, data, monkeypatch, capsys):
     def refuse(file):
         raise OSError(errno.ENOLCK, "No locks available")
@@ -421,90 +374,11 @@ def test_lock_is_released_when_a_resume_fails(run, capsys):
 
 
 # ------------------------------------------------------------------------------------------------ damaged checkpoints
-def test_equal_states_make_equal_bytes(tmp_path):
-    """Also in another process: the order of the header is always the same."""
-    gan = build_gan(image_size=32, width=1)
-    script = (
-        "import sys; from pathlib import Path; from minigan.gan import build_gan; from minigan.runs import checkpoint;"
-        "gan = build_gan(image_size=32, width=1);"
-        "checkpoint.save_checkpoint(Path(sys.argv[1]), gan, step=7, image_size=32, width=1)"
-    )
-    (tmp_path / "other").mkdir()
-    subprocess.run([sys.executable, "-c", script, str(tmp_path / "other")], check=True)
-    written = [checkpoint.save_checkpoint(tmp_path, gan, step=7, image_size=32, width=1).read_bytes() for _ in range(8)]
-    written.append(next((tmp_path / "other").iterdir()).read_bytes())
-    assert len(set(written)) == 1
-
-
-def test_checkpoints_are_safetensors_files(run, tmp_path):
-    """The safetensors library reads them, and minigan reads a file whose header has another order."""
-    path = checkpoint.list_checkpoints(run / "checkpoints")[0][1]
-    tensors, words = checkpoint.load_tensors(path)
-    with safetensors.safe_open(path, framework="numpy") as file:
-        theirs = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        metadata = file.metadata()
-    assert theirs.keys() == tensors.keys()
-    assert all(np.array_equal(theirs[name], tensors[name]) for name in tensors)
-    assert metadata.items() > words.items()
-    path.write_bytes(safetensors.numpy.save(theirs, dict(reversed(metadata.items()))))
-    assert checkpoint.load_tensors(path)[1] == words
-
-
 @pytest.fixture(scope="module")
 def saved(peaceful):
     """Bytes of a checkpoint, and the length of its header."""
     data = checkpoint.list_checkpoints(peaceful / "checkpoints")[0][1].read_bytes()
     return data, 8 + int.from_bytes(data[:8], "little")
-
-
-def insist_on_damage(folder, contents):
-    """Opening it raises DamagedFileError and nothing else, so that a run goes back to the checkpoint before."""
-    path = checkpoint.checkpoint_path(folder, 4)
-    path.write_bytes(contents)
-    gan = insist_on_damage.gan
-    with pytest.raises(checkpoint.DamagedFileError) as caught:
-        checkpoint.load_checkpoint(path, gan, image_size=32, width=1)
-    assert str(caught.value).isprintable()
-    with pytest.raises(checkpoint.DamagedFileError):
-        checkpoint.load_tensors(path)
-
-
-insist_on_damage.gan = build_gan(image_size=32, width=1)
-
-
-def flipped(data, position, bit):
-    return data[:position] + bytes([data[position] ^ (1 << bit)]) + data[position + 1 :]
-
-
-def test_flipped_bits_are_noticed(saved, tmp_path):
-    data, header = saved
-    for position in [*range(0, header, 61), *range(header, len(data), len(data) // 60), len(data) - 1]:
-        insist_on_damage(tmp_path, flipped(data, position, position % 8))
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("part", range(8))
-def test_a_bit_flipped_in_any_byte_is_noticed(saved, tmp_path, part):
-    """One bit of every byte of the data, and every bit of the header."""
-    data, header = saved
-    rng = random.Random(part)
-    for position in range(part, len(data), 8):
-        for bit in range(8) if position < header else [rng.randrange(8)]:
-            insist_on_damage(tmp_path, flipped(data, position, bit))
-
-
-def test_cut_short_at_some_lengths(saved, tmp_path):
-    data, header = saved
-    for length in [0, 1, 7, 8, 9, header - 1, header, header + 1, len(data) // 2, len(data) - 1]:
-        insist_on_damage(tmp_path, data[:length])
-    insist_on_damage(tmp_path, data + b"\0")
-
-
-@pytest.mark.thorough
-def test_cut_short_at_any_length(saved, tmp_path):
-    data, header = saved
-    for length in [*range(header), *range(header, len(data), 7)]:
-        insist_on_damage(tmp_path, data[:length])
 
 
 @pytest.mark.parametrize("position", ["size", "word", "data"])
@@ -518,16 +392,6 @@ def test_flipped_bit_falls_back(run, peaceful, saved, capsys, position):
     assert "minigan: warning: step-000004.safetensors" in capsys.readouterr().err
     assert_equal_runs(peaceful, run)
     assert (run / "checkpoints" / "step-000004.safetensors.damaged").read_bytes() == flipped(data, at, 1)
-
-
-def test_flipped_bit_is_not_taken_for_another_width(tmp_path):
-    """Checkpoints of width 4 and 5 have nearly the same length, so only the checksum can tell."""
-    path = checkpoint.save_checkpoint(tmp_path, build_gan(image_size=32, width=5), step=4, image_size=32, width=5)
-    data = path.read_bytes()
-    path.write_bytes(flipped(data, data.index(b'"width":"5"') + 9, 0))
-    for width in (4, 5):
-        with pytest.raises(checkpoint.DamagedFileError, match="checksum"):
-            checkpoint.load_checkpoint(path, build_gan(image_size=32, width=width), image_size=32, width=width)
 
 
 def test_checkpoint_that_cannot_be_opened_is_not_damaged(run, monkeypatch, capsys):
@@ -593,40 +457,6 @@ def test_sessions_without_a_step_do_not_fill_the_file(run, data):
         opened.close()
         assert step == 4
     assert len(sessions_of(run)) == len(config["sessions"]) + 1
-
-
-@posix
-@pytest.mark.parametrize("command", ["minigan.train", "minigan.sample", "minigan"])
-@pytest.mark.parametrize("module", ["minigan.nn.ops", "argparse"])
-def test_ctrl_c_while_modules_load(tmp_path, command, module):
-    """The system ends the process; there is no traceback."""
-    (tmp_path / "sitecustomize.py").write_text(
-        "import os, signal, sys\n"
-        "class Finder:\n"
-        "    def find_spec(self, name, *_):\n"
-        f"        if name == {module!r}:\n"
-        "            os.kill(os.getpid(), signal.SIGINT)\n"
-        "sys.meta_path.insert(0, Finder())\n",
-        encoding="utf-8",
-    )
-    done = subprocess.run(
-        [sys.executable, "-m", command, "--help"],
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=hear_ctrl_c,
-    )
-    assert done.returncode == -signal.SIGINT
-    assert done.stderr == ""
-
-
-def test_importing_minigan_leaves_ctrl_c_alone():
-    script = "import signal, minigan; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
-    options = {} if sys.platform == "win32" else {"preexec_fn": hear_ctrl_c}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, **options)
-    assert done.stdout == "True\n"
 
 
 # ---------------------------------------------------------------------------------------------- long runs take no more
