@@ -15,7 +15,7 @@ import numpy as np
 
 from minigan.nn.backend import Array
 from minigan.runs.config import RunConfig
-from minigan.runs.layout import METRICS_NAME, VITALS_NAME
+from minigan.runs.layout import EVALUATION_NAME, METRICS_NAME, VITALS_NAME
 from minigan.runs.run_records import newest_step, open_config, read_history, read_rows, read_speed
 from minigan.system.errors import UserError
 from minigan.system.lock import LOCK_NAME, FolderLock
@@ -85,7 +85,7 @@ class RunFacts:
 
     @property
     def sessions(self) -> list[dict[str, Any]]:
-        """What config.json says about the sittings, without entries that cannot be used."""
+        """What config.json says about the sessions, without entries that cannot be used."""
         sessions = self.about.get("sessions")
         told: list[dict[str, Any]] = []
         for entry in sessions if isinstance(sessions, list) else []:
@@ -173,7 +173,7 @@ def measures_of(row: dict[str, Any]) -> dict[str, Measurement]:
     ----------
     row : dict
     """
-    from minigan.evaluation.metrics import Measurement  # imported late, as in minigan.train
+    from minigan.evaluation.metrics import Measurement  # late: it brings Pillow and the painter of drawn faces
 
     found = {}
     for name, entry in row["measures"].items():
@@ -187,7 +187,7 @@ def _measured(path: Path) -> list[dict[str, Any]]:
     """Rows of metrics.jsonl, then evaluation.json's, without those that cannot be used."""
     rows = [{**row, "step": row["step"] + 1} for row in read_rows(path, METRICS_NAME)]
     try:
-        file = path / "evaluation.json"
+        file = path / EVALUATION_NAME
         row = json.loads(file.read_text(encoding="utf-8")) if file.stat().st_size < MAX_JSON_BYTES else None
         if isinstance(row, dict) and type(row.get("step")) is int:
             rows.append(row)

@@ -157,7 +157,7 @@ class Report:
             quality=[svg.draw(chart) for chart in quality],
             pace=_pace(facts),
             speed=[svg.draw(chart) for chart in speed],
-            sittings=_sittings(facts),
+            sessions=_sessions(facts),
             commands=_commands(facts),
             settings=_settings(facts.config),
             machine=_machine(facts),
@@ -448,8 +448,8 @@ def _pace(facts: RunFacts) -> dict[str, Any] | None:
     return {"words": f"{per_step} s per step, {per_second} steps per second", "steps": count}
 
 
-def _sittings(facts: RunFacts) -> list[dict[str, str]]:
-    """One row for each sitting. A run may be stopped and resumed, also on another machine."""
+def _sessions(facts: RunFacts) -> list[dict[str, str]]:
+    """One row for each session. A run may be stopped and resumed, also on another machine."""
     rows = []
     end = facts.done
     for session in reversed(facts.sessions[-ROWS:]):
@@ -465,7 +465,7 @@ def _sittings(facts: RunFacts) -> list[dict[str, str]]:
                 "machine": cut(f"{session.get('backend', '')}, {session.get('device', '')}"),
             }
         )
-        end = min(end, begin)  # the steps after that were done again in the next sitting
+        end = min(end, begin)  # the steps after that were done again in the next session
     return rows[::-1]
 
 

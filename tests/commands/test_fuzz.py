@@ -1,7 +1,7 @@
 """Readers of checkpoints, config.json and logs, with random inputs made by hypothesis.
 
-They either refuse it in one line, or have read exactly what was written; and whatever a file claims, they take little
-memory for it.
+Each reader either refuses the input in one line or returns exactly what was written. It takes little memory, whatever
+sizes the file claims.
 """
 
 import json

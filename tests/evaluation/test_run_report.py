@@ -312,8 +312,8 @@ def test_commands_are_quoted_for_the_shell(system, monkeypatch):
         assert line == 'python -m minigan.train --resume "/my runs/it\'s $HOME"'
 
 
-def test_sittings(tmp_path):
-    """What is as it was in the sitting before is not written in config.json again; what was done again counts once."""
+def test_sessions(tmp_path):
+    """What is as it was in the session before is not written in config.json again; what was done again counts once."""
     sessions = [SESSION, {"started": "2026-03-13T09:00:00", "from_step": 40, "device": "GPU"}]
     sessions += [{"started": "2026-03-13T10:00:00", "from_step": 20}]
     run = make_run(tmp_path / "run", about={"sessions": sessions})
