@@ -201,7 +201,7 @@ def _parser() -> argparse.ArgumentParser:
     add("files", nargs="*", type=path_name, metavar="FILE", help="Python files; several make a table of the class")
     add("--only", nargs="+", action="extend", metavar="NAME", help="these exercises only (see --list)")
     add("--hint", type=int, choices=(1, 2, 3), default=1, help="how many hints to show (1)")
-    add("--report", type=path_name, metavar="OUT.html", help="write a page with pictures of the gradients")
+    add("--report", type=path_name, metavar="OUT.html", help="write a page with heat maps of the gradients")
     add("--json", type=path_name, metavar="OUT.json", help="write everything as data")
     add("--seed", type=_seed, default=0, metavar="N", help="seed of the random test cases (0)")
     add(

@@ -52,12 +52,10 @@ class RunConfig:
     steps: int = setting(
         10_000, "training steps ({article.steps}; quick: {quick.steps})", range=(1, _MANY), fixed=False
     )
-    batch_size: int = setting(
-        64, "pictures per batch ({article.batch_size}; quick: {quick.batch_size})", range=(1, 4096)
-    )
+    batch_size: int = setting(64, "images per batch ({article.batch_size}; quick: {quick.batch_size})", range=(1, 4096))
     image_size: int = setting(
         64,
-        f"side of a picture: {', '.join(map(str, IMAGE_SIZES))} ({{article.image_size}})",
+        f"side of an image, in pixels: {', '.join(map(str, IMAGE_SIZES))} ({{article.image_size}})",
         choices=IMAGE_SIZES,
         after="width",
     )
@@ -94,7 +92,7 @@ class RunConfig:
         False, "on a GPU, record the training step and replay it (default: no)", fixed=False, added_later=True
     )
     sample_every: int = setting(
-        100, "steps between pictures ({article.sample_every}; quick: {quick.sample_every})", range=(1, _MANY)
+        100, "steps between saved images ({article.sample_every}; quick: {quick.sample_every})", range=(1, _MANY)
     )
     save_every: int = setting(
         500, "steps between saved networks ({article.save_every}; quick: {quick.save_every})", range=(1, _MANY)
@@ -113,7 +111,7 @@ class RunConfig:
         metavar="DECAY",
         **_BETTER_TRAINING,
     )
-    flip: bool = setting(False, "mirror each real picture with probability 1/2 (default: no)", **_BETTER_TRAINING)
+    flip: bool = setting(False, "mirror each real image with probability 1/2 (default: no)", **_BETTER_TRAINING)
     translate: bool = setting(
         False,
         "move what the discriminator sees, real and fake, by up to an eighth of its side (default: no)",
