@@ -423,7 +423,7 @@ def session(step: int, backend: Backend) -> dict[str, Any]:
     -------
     dict
     """
-    from importlib.metadata import PackageNotFoundError, version
+    from importlib.metadata import PackageNotFoundError, version  # late: it imports the parser of e-mails
 
     versions = {"minigan": minigan.__version__, "python": platform.python_version()}
     for package in ("numpy", "pillow", "matplotlib", "safetensors", "cupy-cuda12x", "cupy-cuda13x"):
