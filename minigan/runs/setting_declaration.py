@@ -44,7 +44,7 @@ class Setting:
     after : str, optional
         Name of the setting that it follows in --help, if not the field before it.
     fixed : bool
-        Whether a resumed run keeps its value: with another one it would be another run.
+        Whether a resumed run must keep the value, because the numbers of the run depend on it.
     added_later : bool
         Whether runs may be older than the setting: their config.json lacks it, and they get its default.
     """

@@ -48,7 +48,7 @@ class Stopped(Enum):
 
     LATE = "it takes too long"
     FLOOD = "it prints too much"
-    GONE = "it is dead"
+    GONE = "its process has ended"
 
 
 # ----------------------------------------------------------------------------------------------------------------- file
