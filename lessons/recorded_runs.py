@@ -99,7 +99,7 @@ class Recorded:
 
 
 def table() -> str:
-    """The gauges of all six runs, in lines for people: medians over the last 200 steps, vitals from step 50 on."""
+    """The gauges of all six runs, in lines for people: medians over the last 200 steps; `VITALS` from step 50 on."""
     lines = [
         "     losses               accu-   G's move           D's move           spread         pixels of",
         "run  D real D fake     G  racy    usual    largest   usual    largest   fakes  reals   the reals",
