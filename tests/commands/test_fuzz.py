@@ -121,6 +121,10 @@ def read_generator(folder, contents):
 def test_the_good_ones_are_read(folder, good, gan):
     assert read_checkpoint(folder, good[0], gan)
     assert read_generator(folder, good[1]) is not None
+    assert read_settings(folder, malformed_inputs.settings())[0] == CONFIG
+    sessions = [{"from_step": 0, "a fact of a later version": [1, None]}]
+    written = {"settings": malformed_inputs.SETTINGS, "sessions": sessions}
+    assert read_settings(folder, json.dumps(written).encode()) == (CONFIG, {"sessions": sessions})
 
 
 @given(st.data())
@@ -198,6 +202,7 @@ def test_any_words_with_a_checksum_that_fits(folder, good, gan, said):
 
 
 def read_settings(folder, contents):
+    """What was read, which survives being written again; None if the file was refused."""
     path = folder / "config.json"
     path.write_bytes(contents)
     found = told(read_config, path)
@@ -205,6 +210,7 @@ def read_settings(folder, contents):
         assert found[0].check() == found[0]
         path.write_text(to_json(*found), encoding="utf-8")
         assert read_config(path) == found
+    return found
 
 
 @given(json_values)

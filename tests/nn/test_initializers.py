@@ -1,5 +1,6 @@
 """First values of the kernels: Glorot's interval, streams of their own, and the original program's generator."""
 
+import hashlib
 import math
 
 import numpy as np
@@ -59,3 +60,28 @@ def test_uniform_numbers_are_made_of_the_low_23_bits():
     assert tf_random_uniform(4, 0, graph_seed=0).tolist() == expected
     assert tf_random_uniform(3, 0, graph_seed=0).tolist() == expected[:3]
     assert tf_random_uniform(9, 5)[:8].tolist() == tf_random_uniform(8, 5).tolist()
+
+
+SHA1 = {
+    "D": {
+        "0.kernel": "1ded74effaa9bae3b0970032829854c308b80cb9",
+        "2.kernel": "353ad68888320ce5f75893d27b53b7de5f6becc1",
+        "5.kernel": "3c9da6b6fe9ed5835281a8d1e569c6bf9d7a32e1",
+        "8.kernel": "53c72feec879e552fe8361e0dda97dda74afb461",
+        "12.kernel": "058d98eba0b16699734659895c2a841797eb70d1",
+    },
+    "G": {
+        "0.kernel": "b5ea8e6732ddbe333b329afecc6a055d1339bb1b",
+        "3.kernel": "c1f80681fcb13535713c5b8d9b0f2c341c8c7b58",
+        "6.kernel": "4559793384fc54b79304af1427f63933a48d3eba",
+        "9.kernel": "835aec511b3e09b5bc2d0f10f22b23f45773bc7f",
+        "12.kernel": "af5517952b99781f0b6055134aea3ab4837b739e",
+        "15.kernel": "d878d8319bfb36552d03f01dbfa98909ae14a61b",
+    },
+}
+
+
+@pytest.mark.parametrize(("which", "path", "expected"), [(n, path, sha) for n in "DG" for path, sha in SHA1[n].items()])
+def test_original_weights_are_bit_exact(which, path, expected):
+    network = {"D": discriminator, "G": generator}[which](init="original")
+    assert hashlib.sha1(network.params()[path].tobytes()).hexdigest() == expected
