@@ -42,10 +42,10 @@ from minigan.system.errors import RunError, UserError
 from minigan.system.lock import LOCK_NAME, FolderLock
 
 PICTURES = "pictures"
-"""Name of the folder of the prepared images, in the target. An old name, which stays: data sets and commands have it."""
+"""Name of the folder of the prepared images, in the target. An old name; it stays, because data sets have it."""
 
 LIST = "pictures.csv"
-"""Name of the list of all files and what became of them, in the target. An old name, which stays, as its columns do."""
+"""Name of the list of all files and what became of them, in the target. An old name; it stays, because data sets have it."""
 
 FEW = 200
 """Up to this many files, preparing them takes less time than starting workers."""
