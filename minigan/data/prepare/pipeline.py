@@ -45,7 +45,7 @@ PICTURES = "pictures"
 """Name of the folder of the prepared images, in the target. An old name; it stays, because data sets have it."""
 
 LIST = "pictures.csv"
-"""Name of the list of all files and what became of them, in the target. An old name; it stays, because data sets have it."""
+"""Name of the list of all files and what became of them, in the target. An old name, like `PICTURES`."""
 
 FEW = 200
 """Up to this many files, preparing them takes less time than starting workers."""
