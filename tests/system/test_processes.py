@@ -4,10 +4,10 @@ import contextlib
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from conftest import wait_for
 
 from minigan.data.workers import starting_workers
 
@@ -53,13 +53,6 @@ def work(begin, folder):
     partial.rename(pathlib.Path(folder, "worker"))
     time.sleep(60)
 """
-
-
-def wait_for(condition):
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @linux
