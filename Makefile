@@ -1,4 +1,4 @@
-# Every command of the project; CI calls these and nothing else. Windows: see "Without make" in README.md.
+# Every command of the project; CI (.ci/run) calls these and nothing else. Windows: see "Without make" in README.md.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -8,7 +8,7 @@ PARALLEL := --numprocesses auto --dist worksteal
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help train notebook lessons test test-thorough lint type format bench architecture clean
+.PHONY: help train notebook lessons smoke test test-thorough lint type format bench architecture clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -21,6 +21,12 @@ notebook: $(VENV)/.notebook  ## open the lessons in Jupyter, in the browser
 
 lessons: $(VENV)/.lessons  ## make all lessons' notebooks and run them, some minutes; only try them: ARGS=--check
 	$(BIN)/python lessons/build.py $(ARGS)
+
+smoke: $(VENV)/.core  ## train 60 steps on drawn faces, draw with the result, and go on for 5 steps; in runs/ci
+	$(BIN)/python -m minigan.train --preset quick --steps 60 --save-every 30 --out runs/ci
+	$(BIN)/python -m minigan.sample runs/ci --n 16 --out runs/ci/sample.png
+	test -s runs/ci/faces.png -a -s runs/ci/faces.gif -a -s runs/ci/losses.png
+	$(BIN)/python -m minigan.train --resume runs/ci --steps 65
 
 test: $(VENV)/.dev  ## run the tests on all cores, a few minutes; one at a time: ARGS="-n 0"
 	$(BIN)/python -m pytest -q $(PARALLEL) $(ARGS)
@@ -47,7 +53,7 @@ architecture: $(VENV)/.dev  ## draw docs/pictures/architecture.svg anew, from th
 	$(BIN)/python docs/draw_architecture.py $(ARGS)
 
 clean:  ## remove the virtual environment and caches, not runs/
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .grimp_cache .import_linter_cache .hypothesis build *.egg-info
 
 # One virtual environment; a stamp file for each level of what is installed in it.
 $(VENV)/bin/python:

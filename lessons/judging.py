@@ -229,7 +229,7 @@ def judge_layer(name: str, given: tuple[Any, ...], *, layout: str = "NHWC", seed
         If the number of functions or the layout does not fit.
     """
     from minigan.check.engine.ladder import run_exercise
-    from minigan.check.exercises import EXERCISES
+    from minigan.check.exercise_table import EXERCISES
 
     functions = EXERCISES[name].functions
     if not 1 <= len(given) <= len(functions):

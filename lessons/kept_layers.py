@@ -23,7 +23,12 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
+from minigan.check.engine.ladder import run_exercise
+from minigan.check.exercise_table import EXERCISES
+from minigan.check.outcomes import PASSED
 from minigan.check.sandbox.older_files import with_present_imports
+from minigan.gan import step as gan
+from minigan.nn import losses
 from minigan.nn.ops import LIBRARY, Ops
 from minigan.system.atomic_files import write_text
 from minigan.system.errors import UserError
@@ -63,7 +68,7 @@ def keep_functions(exercise: str, functions: Sequence[Callable[..., Any]]) -> tu
     Parameters
     ----------
     exercise : str
-        A key of `minigan.check.exercises.EXERCISES`.
+        A key of `minigan.check.exercise_table.EXERCISES`.
     functions : sequence of callable
         In the exercise's order.
 
@@ -72,8 +77,6 @@ def keep_functions(exercise: str, functions: Sequence[Callable[..., Any]]) -> tu
     problem, path : str
         Why they were not kept, or ""; and the file.
     """
-    from minigan.check.exercises import EXERCISES
-
     path = layers_file()
     names = EXERCISES[exercise].functions
     try:
@@ -272,10 +275,6 @@ def _joined(others: str, exercise: str, section: _Section, aliases: dict[str, st
 
 def _must_work(exercise: str, text: str, path: Path) -> None:
     """Raise NotKeptError unless the layer works from the text of the new file alone."""
-    from minigan.check.engine.ladder import run_exercise
-    from minigan.check.exercises import EXERCISES
-    from minigan.check.outcomes import PASSED
-
     module = _module(text, path)
     functions = {name: vars(module).get(name) for name in EXERCISES[exercise].functions}
     outcome = run_exercise(exercise, functions)
@@ -305,8 +304,6 @@ def _module(text: str, path: Path) -> ModuleType:
 
 def _kept() -> dict[str, Callable[..., Any]]:
     """All functions of exercises in the file of kept layers, complete exercises only."""
-    from minigan.check.exercises import EXERCISES
-
     path = layers_file()
     if not path.exists():
         return {}
@@ -344,8 +341,6 @@ def my(name: str) -> Any:
     UserError
         If the file of kept layers cannot be used.
     """
-    from minigan.check.exercises import EXERCISES
-
     known = {function for exercise in EXERCISES.values() for function in exercise.functions}
     if name in EXERCISES and name not in known:
         functions = tuple(my(function) for function in EXERCISES[name].functions)
@@ -357,10 +352,6 @@ def my(name: str) -> Any:
 
 def _reference(name: str) -> Callable[..., Any]:
     """The function of this name that minigan has, with the exercise's arguments."""
-    from minigan.check.exercises import EXERCISES
-    from minigan.gan import step as gan
-    from minigan.nn import losses
-
     for home in (LIBRARY, losses):
         if hasattr(home, name):
             found: Callable[..., Any] = getattr(home, name)

@@ -13,7 +13,9 @@ import functools
 import io
 import json
 import os
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,10 @@ from typing import TYPE_CHECKING, Any
 from lessons import exercises, fast
 from lessons.judging import Verdict, judge, judge_layer
 from lessons.kept_layers import keep_functions, my, my_ops
+from minigan.check.exercise_table import EXERCISES
+from minigan.check.mistakes.hints import gradient_hints, result_hints
+from minigan.check.outcomes import FAILED, Outcome
+from minigan.check.reports.text_report import render_finding
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,7 +73,7 @@ def check(name: str, *given: Any, hint: int | None = None, **settings: Any) -> V
 
 
 def _judged(name: str, given: tuple[Any, ...], hint: int | None, settings: dict[str, Any]) -> tuple[Verdict, str]:
-    from minigan.check.exercises import EXERCISES
+    from minigan.check.exercise_table import EXERCISES
 
     if name in EXERCISES:
         verdict = judge_layer(name, given, **settings)
@@ -84,9 +90,6 @@ def _judged(name: str, given: tuple[Any, ...], hint: int | None, settings: dict[
 
 
 def _layer_hints(name: str, verdict: Verdict) -> tuple[str, ...]:
-    from minigan.check.exercises import EXERCISES
-    from minigan.check.mistakes.hints import gradient_hints, result_hints
-
     if "forward" in verdict.right:
         first = next(iter(EXERCISES[name].gradients), "")
         return gradient_hints(name, first, "NHWC") or ()
@@ -94,11 +97,6 @@ def _layer_hints(name: str, verdict: Verdict) -> tuple[str, ...]:
 
 
 def _told(name: str, verdict: Verdict, lesson: int, hints: tuple[str, ...], hint: int | None) -> str:
-    from dataclasses import replace
-
-    from minigan.check.outcomes import FAILED, Outcome
-    from minigan.check.report.text_report import render_finding
-
     if verdict.finding is None:
         said = f" ({verdict.said})" if verdict.said and verdict.passed else ""
         lines = [f"{name}   {verdict.status if verdict.passed else verdict.said}{said}"]
@@ -175,8 +173,6 @@ def show_image(data: bytes, alt: str, kind: str = "image/png") -> None:
 
 def _close(figure: Figure) -> None:
     """Forget a figure made by pyplot, which would display it a second time."""
-    import sys
-
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close(figure)
 
@@ -236,7 +232,7 @@ def keep(name: str, *functions: Callable[..., Any]) -> Verdict:
     ValueError
         If the exercise is unknown or the number of functions does not fit.
     """
-    from minigan.check.exercises import EXERCISES
+    from minigan.check.exercise_table import EXERCISES
 
     if name not in EXERCISES:
         raise ValueError(f"keep: exercise must be one of {', '.join(EXERCISES)}, got {name!r}")

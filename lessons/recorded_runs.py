@@ -1,8 +1,8 @@
 """Runs and a generator that come with the course: what lesson 12 diagnoses and lesson 13 explores.
 
-They were made by ``lessons/runs/record.py`` and are real. A recorded run is a file of numbers (every step's losses, and
-the vitals of every 25th) and a picture of faces; the generator is a safetensors file in half precision. Nothing here is
-pickled, and reading it needs no network.
+They were made by ``lessons/runs/record.py`` and are real. A recorded run is a file of numbers (the losses of every
+step, and the health numbers of every 25th, as in vitals.jsonl) and an image of faces. The generator is a safetensors
+file in half precision. Nothing here is pickled, and reading it needs no network.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ FRAMES_SHOWN = 4
 """Faces of each of these steps."""
 
 VITALS = ("real_low", "real_high", "real_spread", "fake_spread", "g_move", "d_move")
-"""Columns of a recorded run's vitals; the names are `minigan.runs.health`'s."""
+"""Columns of a recorded run's health numbers (vitals.jsonl); the names are `minigan.runs.health`'s."""
 
 _SETTLED, _LAST = 50, 200
 
@@ -99,7 +99,7 @@ class Recorded:
 
 
 def table() -> str:
-    """The gauges of all six runs, in lines for people: medians over the last 200 steps, vitals from step 50 on."""
+    """The gauges of all six runs, in lines for people: medians over the last 200 steps; `VITALS` from step 50 on."""
     lines = [
         "     losses               accu-   G's move           D's move           spread         pixels of",
         "run  D real D fake     G  racy    usual    largest   usual    largest   fakes  reals   the reals",

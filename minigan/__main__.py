@@ -9,7 +9,7 @@ import minigan
 from minigan.system.cli import Parser, run_command
 
 COMMANDS = {
-    "minigan.prepare": "make a data set of square faces from a folder or an archive of pictures",
+    "minigan.prepare": "make a data set of square faces from a folder or an archive of images",
     "minigan.data": "say what training would see of a folder: info DIR",
     "minigan.train": "train the DCGAN on drawn faces or on a folder of images",
     "minigan.evaluate": "say whether a run is normal, and measure its faces",

@@ -27,15 +27,15 @@ from minigan.evaluation.metrics import (
     check_count,
     draw_samples,
 )
-from minigan.evaluation.run_page import renew
+from minigan.evaluation.nearest_images import save_nearest_images
+from minigan.evaluation.run_report import renew
 from minigan.evaluation.samples import BROKEN_GENERATOR
-from minigan.evaluation.sheet import save_sheet
 from minigan.evaluation.words import describe
 from minigan.fast.cpu.pool import using_workers
 from minigan.nn.backend import BACKENDS, get_backend
 from minigan.nn.rng import MAX_SEED
 from minigan.runs.config import RunConfig
-from minigan.runs.layout import METRICS_NAME, VITALS_NAME
+from minigan.runs.layout import EVALUATION_IMAGE_NAME, EVALUATION_NAME, METRICS_NAME, VITALS_NAME
 from minigan.runs.run_records import open_config, read_history, read_rows
 from minigan.runs.saved_generator import load_generator
 from minigan.runs.training_images import counts_if_changed, image_facts, open_training_images
@@ -44,7 +44,6 @@ from minigan.system.cli import Parser, core_count, path_name, run_command, whole
 from minigan.system.console import complain, one_line, say
 from minigan.system.errors import RunError, UserError
 
-JSON_NAME, PICTURE_NAME = "evaluation.json", "evaluation.png"
 DEFAULT_SAMPLES = 2000
 
 
@@ -105,13 +104,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "findings": [asdict(finding) for finding in findings],
     }
     try:
-        save_sheet(out / PICTURE_NAME, measures, faces, neighbours, images.images)
-        write_text(out / JSON_NAME, json.dumps(result, indent=2, allow_nan=False) + "\n")
+        save_nearest_images(out / EVALUATION_IMAGE_NAME, measures, faces, neighbours, images.images)
+        write_text(out / EVALUATION_NAME, json.dumps(result, indent=2, allow_nan=False) + "\n")
         if out == run:
             renew(run)  # it shows the measures, too
     except OSError as error:
         raise RunError(f"cannot write to {out}: {error.strerror or error}") from None
-    say(f"Written: {one_line(out / JSON_NAME)}, {one_line(out / PICTURE_NAME)}")
+    say(f"Written: {one_line(out / EVALUATION_NAME)}, {one_line(out / EVALUATION_IMAGE_NAME)}")
     return 0
 
 
@@ -187,7 +186,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--data", type=path_name, metavar="DIR", help="where the run's images are, if they have moved")
     add("--seed", type=whole, default=0, metavar="N", help="seed of noise and choices (default: 0)")
-    add("--out", type=path_name, metavar="DIR", help=f"folder for {JSON_NAME} and {PICTURE_NAME} (default: RUN)")
+    add(
+        "--out",
+        type=path_name,
+        metavar="DIR",
+        help=f"folder for {EVALUATION_NAME} and {EVALUATION_IMAGE_NAME} (default: RUN)",
+    )
     add("--raw", action="store_true", help="of a run with --ema, measure the generator itself and not its average")
     add("--backend", choices=BACKENDS, default="numpy", help="where the faces are drawn: numpy (default) or cupy")
     add("--threads", type=core_count, metavar="N", help="cores to work on with numpy (default: all)")

@@ -19,9 +19,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import minigan
-from minigan.data.prepare.data_card import Facts, concerns, data_card, report_json
+from minigan.data.prepare.data_card import DataCardFacts, concerns, data_card, report_json
 from minigan.data.prepare.face_detector import Cascade
-from minigan.data.prepare.pipeline import PICTURES, image_name, prepare_source
+from minigan.data.prepare.pipeline import PICTURES, kept_name, prepare_source
 from minigan.data.prepare.preparation_report import report_html
 from minigan.data.prepare.prepared_file import SIZES, Settings
 from minigan.data.prepare.tally import KINDS, Tally
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     started, clock = datetime.now(), time.monotonic()
 
     def finish(tally: Tally, folder: Path) -> None:
-        facts = Facts(
+        facts = DataCardFacts(
             name=target.resolve().name,
             source=arguments.source,
             is_archive=source.is_file(),
@@ -127,7 +127,7 @@ def _summary(tally: Tally, source: str, target: Path) -> str:
     """What was done and what to do next, in a few lines."""
     lines = [
         f"Kept {tally.kept:,} of {tally.kept + tally.dropped:,} files of {one_line(source)}, as "
-        f"{target / PICTURES / image_name(0)} to {image_name(tally.kept - 1)} ({tally.size} x {tally.size})"
+        f"{target / PICTURES / kept_name(0)} to {kept_name(tally.kept - 1)} ({tally.size} x {tally.size})"
     ]
     for kind, words in KINDS.items():
         if tally.count(kind):

@@ -1,6 +1,6 @@
 """Write the report of a run anew: ``python -m minigan.report RUN``.
 
-The page is made by `minigan.evaluation.run_page`; while a run trains, its trainer writes it again and again.
+The page is made by `minigan.evaluation.run_report`; while a run trains, its trainer writes it again and again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from minigan.evaluation.run_page import renew
+from minigan.evaluation.run_report import renew
 from minigan.runs.layout import REPORT_NAME
 from minigan.system.cli import Parser, path_name, run_command
 from minigan.system.console import one_line, say

@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     add("run", type=path_name, metavar="RUN", help="run folder, or a saved generator in its models/")
     add("--n", type=whole, metavar="N", help="number of faces (default: 64; 10 with --interpolate)")
     add("--seed", type=whole, default=0, metavar="N", help="seed of the noise (default: 0)")
-    add("--out", type=path_name, metavar="FILE", help="picture to write (default: one in RUN named by the options)")
+    add("--out", type=path_name, metavar="FILE", help="image file to write (default: one in RUN named by the options)")
     add("--force", action="store_true", help="replace FILE if it exists")
     add("--interpolate", action="store_true", help="a strip of faces on the way from one to another")
     add("--raw", action="store_true", help="of a run with --ema, the generator itself and not its average")

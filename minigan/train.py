@@ -24,7 +24,7 @@ from minigan.ranks.interface import Ranks
 from minigan.runs.config import PRESETS, RunConfig, resumed_config
 from minigan.runs.run_folder import Run, check_new_folder, fresh_folder, lock_run
 from minigan.runs.run_records import expect_checkpoint, finished_steps, newest_step, open_config
-from minigan.runs.settings import add_options
+from minigan.runs.setting_declaration import add_options
 from minigan.runs.training_images import counts_if_changed, image_facts, open_training_images
 from minigan.system.cli import Parser, path_name, run_command, whole
 from minigan.system.console import complain, one_line, say
@@ -208,7 +208,7 @@ def _describe(config: RunConfig, path: Path, done: int) -> int:
         say(build(image_size=config.image_size, width=config.width).summary() + "\n")
     source = config.data or f"{config.faces:,} drawn faces"
     left = f" ({done:,} of them are done)" if done else ""
-    say(f"Would train {config.steps:,} steps{left} of {config.batch_size} pictures ({source}) in {path}")
+    say(f"Would train {config.steps:,} steps{left} of {config.batch_size} images ({source}) in {path}")
     for name, value in vars(config).items():
         if name not in ("data", "faces"):
             say(f"  {name:<16}{value}")

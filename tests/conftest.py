@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -66,3 +67,16 @@ def gpu():
 def hear_ctrl_c():
     """For ``preexec_fn``: where the tests run in a shell's background, Ctrl-C is ignored, and children inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def wait_for(condition, seconds=15.0):
+    """Wait until a condition holds, and return its value; an OSError means that it does not hold yet."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if value := condition():
+                return value
+        except OSError:
+            pass
+        time.sleep(0.02)
+    raise TimeoutError

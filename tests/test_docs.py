@@ -7,9 +7,16 @@ import pytest
 from places import ROOT, TESTS
 
 from minigan.check.codes import CODES
-from minigan.check.exercises import EXERCISES
+from minigan.check.exercise_table import EXERCISES
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "lessons").glob("*.md")])
+DOCUMENTS = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "lessons").rglob("*.md"),
+        *(ROOT / "benchmarks").glob("*.md"),
+    ]
+)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
@@ -55,9 +62,8 @@ def test_functions_named_in_the_article_exist():
     house = ROOT / "minigan"
     places = {p.stem: p.relative_to(ROOT).with_suffix("") for p in house.rglob("*.py") if p.stem != "__init__"}
     places["gan"] = Path("minigan/gan")  # the package hands out what its step.py has
-    names = set(
-        re.findall(r"`((?:models|layers|ops|losses|initializers|optimizers|gan|pictures|plots|checkpoint)\.\w+)`", text)
-    )
+    modules = "models|layers|ops|losses|initializers|optimizers|gan|run_images|plots|checkpoint"
+    names = set(re.findall(rf"`((?:{modules})\.\w+)`", text))
     assert len(names) > 15
     for name in names:
         module, attribute = name.split(".")

@@ -1,9 +1,9 @@
 """Lesson 2, the slope of a program: its exercises, and the mutants that a gradient check has to kill.
 
-A `Subject` is a small function with its backward and the arguments on which it is tried; a `Mutant` is a wrong backward
-of a subject. Each mutant is killed by one good habit and survives without it (a random dy, every argument, shapes
-compared, a tolerance relative to the size of the numbers). Each subject is one that a careless check accuses, or whose
-mutants it misses. `survival` tries any check on all of them.
+A `TriedPair` (a subject) is a small function with its backward and the arguments on which it is tried; a `Mutant` is a
+wrong backward of a subject. Each mutant is killed by one good habit and survives without it (a random dy, every
+argument, shapes compared, a tolerance relative to the size of the numbers). Each subject is one that a careless check
+accuses, or whose mutants it misses. `survival` tries any check on all of them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Check = Callable[..., bool]
 
 # --------------------------------------------------------------------------------------------------------- the subjects
 @dataclass(frozen=True)
-class Subject:
+class TriedPair:
     """A function with its right backward.
 
     Parameters
@@ -49,7 +49,7 @@ class Mutant:
 
     Parameters
     ----------
-    subject : Subject
+    subject : TriedPair
         Whose forward it belongs to.
     name : str
         What is wrong with it.
@@ -58,7 +58,7 @@ class Mutant:
         The habit of a check that kills it, a key of `HABITS`.
     """
 
-    subject: Subject
+    subject: TriedPair
     name: str
     backward: Callable[[Array, Any], tuple[Array, ...]]
     needs: str = "plain"
@@ -192,20 +192,20 @@ def _near_the_kink() -> Array:
     return x
 
 
-AFFINE = Subject("affine map", _affine_forward, _affine_backward, (_numbers((5, 3)), _numbers((3, 4)), _numbers(4)))
-TANH = Subject("tanh", _tanh_forward, _tanh_backward, (_numbers((4, 3)),))
-LEAKY = Subject("LeakyReLU, one input close to its kink", _leaky_forward, _leaky_backward, (_near_the_kink(),))
-SOFTMAX = Subject("softmax", _softmax_forward, _softmax_backward, (_numbers((3, 4)),))
-STANDARDISE = Subject("standardise over the batch", _standardise_forward, _standardise_backward, (_numbers((6, 3)),))
-SHIFTED = Subject(
+AFFINE = TriedPair("affine map", _affine_forward, _affine_backward, (_numbers((5, 3)), _numbers((3, 4)), _numbers(4)))
+TANH = TriedPair("tanh", _tanh_forward, _tanh_backward, (_numbers((4, 3)),))
+LEAKY = TriedPair("LeakyReLU, one input close to its kink", _leaky_forward, _leaky_backward, (_near_the_kink(),))
+SOFTMAX = TriedPair("softmax", _softmax_forward, _softmax_backward, (_numbers((3, 4)),))
+STANDARDISE = TriedPair("standardise over the batch", _standardise_forward, _standardise_backward, (_numbers((6, 3)),))
+SHIFTED = TriedPair(
     "a bias, then standardise: its gradient is 0", _shifted_forward, _shifted_backward, (_numbers((6, 3)), _numbers(3))
 )
-GATHER = Subject("overlapping patches", _gather_forward, _gather_backward, (_numbers(5),))
-TURN = Subject("transpose", _turn_forward, _turn_backward, (_numbers((4, 4)),))
-SHARE = Subject("share of the total", _share_forward, _share_backward, (np.abs(_numbers(6)) + 0.5,))
-ENERGY = Subject("mean of the squares", _energy_forward, _energy_backward, (_numbers((3, 5)),))
-MICRO = Subject("a sine 0.0000001 high", _micro_forward, _micro_backward, (_numbers((4, 2)),))
-MEGA = Subject("a million times the square", _mega_forward, _mega_backward, (_numbers((4, 2)),))
+GATHER = TriedPair("overlapping patches", _gather_forward, _gather_backward, (_numbers(5),))
+TURN = TriedPair("transpose", _turn_forward, _turn_backward, (_numbers((4, 4)),))
+SHARE = TriedPair("share of the total", _share_forward, _share_backward, (np.abs(_numbers(6)) + 0.5,))
+ENERGY = TriedPair("mean of the squares", _energy_forward, _energy_backward, (_numbers((3, 5)),))
+MICRO = TriedPair("a sine 0.0000001 high", _micro_forward, _micro_backward, (_numbers((4, 2)),))
+MEGA = TriedPair("a million times the square", _mega_forward, _mega_backward, (_numbers((4, 2)),))
 
 SUBJECTS = (AFFINE, TANH, LEAKY, SOFTMAX, STANDARDISE, SHIFTED, GATHER, TURN, SHARE, ENERGY, MICRO, MEGA)
 
@@ -477,7 +477,7 @@ def survival(check: Check, *, seeds: int = 5) -> list[Trial]:
     return trials
 
 
-def short(subject: Subject) -> str:
+def short(subject: TriedPair) -> str:
     """The subject's name up to its first comma or colon."""
     return subject.name.split(",")[0].split(":")[0]
 

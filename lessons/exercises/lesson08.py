@@ -321,9 +321,6 @@ CULPRITS: dict[str, Callable[..., Any]] = {
 }
 """The four col2im of the notebook, to be run by the judge."""
 
-NICE = (6, 6, 2, 2, 1)
-"""(H, W, K, stride, pad) with which all four are right."""
-
 
 def convicted(geometry: tuple[int, int, int, int, int]) -> list[str]:
     """Which culprits are wrong on a geometry (H, W, K, stride, pad)."""

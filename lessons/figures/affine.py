@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from lessons.figures import style
 from minigan.nn.backend import Array
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Pair = tuple[Callable[..., tuple[Array, Any]], Callable[..., Array]]
 
@@ -72,8 +71,6 @@ _PAPER = {"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "non
 
 
 def _box(x: float, y: float, width: float, height: float, backward: bool, turned: bool) -> Any:
-    from matplotlib.patches import Rectangle
-
     return Rectangle(
         (x, y),
         width,
@@ -167,8 +164,6 @@ def flat(H: int, W: int, C: int) -> Figure:
     figure, axes = style.new(1, 1, 8.6, 3.0)
     places = np.arange(H * W * C).reshape(H, W, C)
     tints = ("#BBD6EA", "#F6D9A0", "#BFE3D4", "#EBC4C6")
-    from matplotlib.patches import Rectangle
-
     for h, w, c in np.ndindex(H, W, C):
         for x, y in ((c * (W + 1.5) + w, -h), (places[h, w, c] * 0.92, -H - 1.4)):
             axes.add_patch(

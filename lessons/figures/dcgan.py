@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
 from matplotlib.patches import Polygon, Rectangle
 
 from lessons.figures import style
@@ -258,8 +259,6 @@ def film(losses: Sequence[float], frames: Mapping[int, Array], target: Array) ->
     -------
     Figure
     """
-    from matplotlib.gridspec import GridSpec
-
     count = min(8, len(target))
     rows = [*((f"step {step}", images) for step, images in frames.items()), ("target", target)]
     figure, axes = style.new(1, 1, 9, 1.0 * len(rows) + 0.3)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle
 
 from lessons import plane_gan
 from lessons.figures import style
@@ -46,8 +47,6 @@ def _reals(axes: Any, points: Array, label: str | None = None) -> None:
 
 
 def _circles(axes: Any, centres: Array, radius: float, filled: Sequence[bool]) -> None:
-    from matplotlib.patches import Circle
-
     for centre, full in zip(centres, filled, strict=True):
         axes.add_patch(
             Circle(

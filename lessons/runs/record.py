@@ -1,8 +1,8 @@
 """Make what lies in this folder: six runs for lesson 12, five of them broken on purpose, and lesson 13's generator.
 
 Every run is ``python -m minigan.train`` itself with the options in `OPTIONS`, and all but one with a single thing
-changed beforehand (`RUNS` says what). What a run leaves behind, its log, its vitals, and some of the faces that it drew
-from noise that never changes, becomes one file of numbers and one picture.
+changed beforehand (`RUNS` says what). What a run leaves behind, its log, its health numbers, and some of the faces that
+it drew from noise that never changes, becomes one file of numbers and one image.
 
     python lessons/runs/record.py runs --folder NEW_FOLDER       # the six runs, a quarter of an hour on one core
     python lessons/runs/record.py generator RUN                  # halve a run's newest generator

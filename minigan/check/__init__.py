@@ -48,8 +48,8 @@ def check(exercise: str, *functions: Callable[..., Any], layout: str = "NHWC", s
         If the exercise is unknown, or the number of functions, the layout or the hint does not fit.
     """
     from minigan.check.engine.ladder import run_exercise
-    from minigan.check.exercises import EXERCISES
-    from minigan.check.report.text_report import render_finding
+    from minigan.check.exercise_table import EXERCISES
+    from minigan.check.reports.text_report import render_finding
 
     if exercise not in EXERCISES:
         raise ValueError(f"check: exercise must be one of {', '.join(EXERCISES)}, got {exercise!r}")

@@ -20,9 +20,9 @@ from typing import Any
 from tqdm import tqdm
 
 from minigan import __version__
-from minigan.check.exercises import EXERCISES
+from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import FileReport
-from minigan.check.report.text_report import render_class, render_text
+from minigan.check.reports.text_report import render_class, render_text
 from minigan.check.sandbox.supervisor import TIME_LIMIT, check_file, chosen, student_file
 from minigan.check.student_template import write_template
 from minigan.system.atomic_files import write_text
@@ -85,7 +85,7 @@ def _write(reports: list[FileReport], page: Path | None, data: Path | None, *, h
     if data is not None:
         write_text(data, _json(reports, seed))
     if page is not None:
-        from minigan.check.report.class_page import render_html
+        from minigan.check.reports.class_report import render_html
 
         html = render_html(reports, hint=hint)
         write_text(page, html.encode("utf-8", "backslashreplace").decode("utf-8"))
@@ -201,7 +201,7 @@ def _parser() -> argparse.ArgumentParser:
     add("files", nargs="*", type=path_name, metavar="FILE", help="Python files; several make a table of the class")
     add("--only", nargs="+", action="extend", metavar="NAME", help="these exercises only (see --list)")
     add("--hint", type=int, choices=(1, 2, 3), default=1, help="how many hints to show (1)")
-    add("--report", type=path_name, metavar="OUT.html", help="write a page with pictures of the gradients")
+    add("--report", type=path_name, metavar="OUT.html", help="write a page with heat maps of the gradients")
     add("--json", type=path_name, metavar="OUT.json", help="write everything as data")
     add("--seed", type=_seed, default=0, metavar="N", help="seed of the random test cases (0)")
     add(

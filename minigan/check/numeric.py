@@ -1,7 +1,7 @@
 """Slopes measured by moving the inputs a little: every gradient is compared with them.
 
 >>> import numpy as np
->>> from minigan.check.exercises import EXERCISES, Case
+>>> from minigan.check.exercise_table import EXERCISES, Case
 >>> case = Case({"x": np.array([[0.5]])})
 >>> round(slope(EXERCISES["tanh"], case, "x", np.ones((1, 1)), np.ones((1, 1)), 1e-5), 6)
 0.786448
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigan.check.exercises import Case, Exercise
+from minigan.check.exercise_table import Case, Exercise
 from minigan.nn.backend import Array
 
 H = 1e-5

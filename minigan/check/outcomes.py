@@ -58,7 +58,7 @@ class Outcome:
     Parameters
     ----------
     exercise : str
-        A key of `minigan.check.exercises.EXERCISES`.
+        A key of `minigan.check.exercise_table.EXERCISES`.
     status : str
         One of `STATUSES`.
     finding : Finding or None

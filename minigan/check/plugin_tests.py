@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from minigan.check.exercises import EXERCISES
+from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import FAILED, NOT_CHECKED, NOT_IMPLEMENTED, PASSED, FileReport
-from minigan.check.report.text_report import render_finding, render_problem
+from minigan.check.reports.text_report import render_finding, render_problem
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

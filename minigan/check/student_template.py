@@ -1,6 +1,6 @@
 """The file that a student starts from: a stub of every function, which says what it takes and what it must return.
 
-It is made from the table of exercises, `minigan.check.exercises`, so it asks for exactly what the checker checks.
+It is made from the table of exercises, `minigan.check.exercise_table`, so it asks for exactly what the checker checks.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 import textwrap
 from pathlib import Path
 
-from minigan.check.exercises import EXERCISES, Exercise
+from minigan.check.exercise_table import EXERCISES, Exercise
 from minigan.system.atomic_files import write_text
 from minigan.system.errors import UserError
 

@@ -27,8 +27,8 @@ from minigan.data.images.near_duplicates import Seen, likeness, require_imagehas
 from minigan.data.open import open_images
 from minigan.data.prepare.data_card import FEW_IMAGES
 from minigan.data.printable_text import printable
-from minigan.pages.html import plural
 from minigan.system.errors import UserError
+from minigan.system.wording import plural
 
 BATCH_SIZE = 64
 """The batch size of the DCGAN article."""

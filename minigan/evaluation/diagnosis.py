@@ -58,7 +58,8 @@ ACCURACY_OF_FAST_G = 0.65
 """The same if the generator has a larger learning rate; 0.8 to 1 is usual then."""
 
 LOSS_FLOOR, LOSS_RUNAWAY = 0.30, 2.0
-"""Losses of D that are below the lowest that soft labels allow (0.325), and above all from which a run recovers."""
+"""A loss of D below the first is too low (soft labels allow 0.325). No recorded run recovered from a loss above the
+second."""
 
 _HEALTH_ROWS = 8
 
@@ -126,8 +127,6 @@ CODES = {
     "unusual": "the losses are outside the band of comparable runs, and no cause was found",
 }
 """Every code and its meaning. Findings are listed in this order, the most telling first."""
-
-SEVERITIES = ("error", "warning", "note")
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -102,7 +102,7 @@ COARSEST = 16
 """Side of the smallest image of the pyramid."""
 
 _MOST_PATCHES = 1 << 16  # per level; the more images, the fewer patches of each
-_PATCHES_PER_PICTURE = 128
+_PATCHES_PER_IMAGE = 128
 _REPEATS, _SLICES = 4, 128
 
 
@@ -164,7 +164,7 @@ def _descriptors(images: Images, seed: int) -> list[Floats]:
     """Random 7x7 patches of every level, (patches, 147), each channel with mean 0 and standard deviation 1."""
     N, S = images.shape[:2]
     sides = pyramid_sides(S)
-    each = max(1, min(_PATCHES_PER_PICTURE, _MOST_PATCHES // N))
+    each = max(1, min(_PATCHES_PER_IMAGE, _MOST_PATCHES // N))
     corners = [
         stream(seed, "metrics", _PATCHES + k).integers(0, side - PATCH + 1, (2, N, each))
         for k, side in enumerate(sides)

@@ -1,6 +1,6 @@
 """What a run's folder says about the run, for its report: settings, losses, checkpoints, times and measurements.
 
-Files that are missing or damaged are left out, so that the report does not fail. `minigan.evaluation.run_page` turns
+Files that are missing or damaged are left out, so that the report does not fail. `minigan.evaluation.run_report` turns
 these facts into the page.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from minigan.nn.backend import Array
 from minigan.runs.config import RunConfig
-from minigan.runs.layout import METRICS_NAME, VITALS_NAME
+from minigan.runs.layout import EVALUATION_NAME, METRICS_NAME, VITALS_NAME
 from minigan.runs.run_records import newest_step, open_config, read_history, read_rows, read_speed
 from minigan.system.errors import UserError
 from minigan.system.lock import LOCK_NAME, FolderLock
@@ -29,7 +29,7 @@ MAX_JSON_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
-class Facts:
+class RunFacts:
     """What a run's folder says about it.
 
     Parameters
@@ -85,7 +85,7 @@ class Facts:
 
     @property
     def sessions(self) -> list[dict[str, Any]]:
-        """What config.json says about the sittings, without entries that cannot be used."""
+        """What config.json says about the sessions, without entries that cannot be used."""
         sessions = self.about.get("sessions")
         told: list[dict[str, Any]] = []
         for entry in sessions if isinstance(sessions, list) else []:
@@ -95,7 +95,7 @@ class Facts:
         return told
 
 
-def gather(path: Path, state: str, words: str = "", history: tuple[Array, Array] | None = None) -> Facts:
+def gather(path: Path, state: str, words: str = "", history: tuple[Array, Array] | None = None) -> RunFacts:
     """Read a run's folder.
 
     Parameters
@@ -110,7 +110,7 @@ def gather(path: Path, state: str, words: str = "", history: tuple[Array, Array]
 
     Returns
     -------
-    Facts
+    RunFacts
 
     Raises
     ------
@@ -122,7 +122,7 @@ def gather(path: Path, state: str, words: str = "", history: tuple[Array, Array]
     config, about = open_config(path)
     steps, values = _clean(*(read_history(path) if history is None else history))
     saved = newest_step(path)
-    return Facts(
+    return RunFacts(
         path=path.absolute(),
         config=config,
         about=about,
@@ -167,13 +167,13 @@ def state_of(path: Path) -> str:
 
 
 def measures_of(row: dict[str, Any]) -> dict[str, Measurement]:
-    """The measures of a row of `Facts.measured` that are numbers.
+    """The measures of a row of `RunFacts.measured` that are numbers.
 
     Parameters
     ----------
     row : dict
     """
-    from minigan.evaluation.metrics import Measurement  # imported late, as in minigan.train
+    from minigan.evaluation.metrics import Measurement  # late: it brings Pillow and the painter of drawn faces
 
     found = {}
     for name, entry in row["measures"].items():
@@ -187,7 +187,7 @@ def _measured(path: Path) -> list[dict[str, Any]]:
     """Rows of metrics.jsonl, then evaluation.json's, without those that cannot be used."""
     rows = [{**row, "step": row["step"] + 1} for row in read_rows(path, METRICS_NAME)]
     try:
-        file = path / "evaluation.json"
+        file = path / EVALUATION_NAME
         row = json.loads(file.read_text(encoding="utf-8")) if file.stat().st_size < MAX_JSON_BYTES else None
         if isinstance(row, dict) and type(row.get("step")) is int:
             rows.append(row)

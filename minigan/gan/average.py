@@ -1,4 +1,4 @@
-"""An average of the generator's weights over its latest updates: it draws better faces than the generator itself.
+"""An average of the generator's weights over its latest updates; its faces change less from one step to the next.
 
 Adam never comes to rest. Each step moves the generator's weights by about the same small distance, and the direction
 depends on the few images of one batch and on a discriminator that has changed by the next step. So the weights circle

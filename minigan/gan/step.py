@@ -22,7 +22,8 @@ the moving statistics of G.
 References
 ----------
 I. Goodfellow et al., "Generative adversarial networks", arXiv:1406.2661, algorithm 1. A. Radford, L. Metz and
-S. Chintala, arXiv:1511.06434 (DCGAN). docs/article.md compares each line with the article's program.
+S. Chintala, "Unsupervised representation learning with deep convolutional generative adversarial networks",
+arXiv:1511.06434. docs/article.md compares minigan with the article's program, block by block.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ Convolution here is cross-correlation (the kernel is not flipped), as in every d
 
     y[n,i,j,o] = sum over p, q, c of  x[n, S*i+p-P, S*j+q-P, c] * w[p,q,c,o]
 
-It is linear in x and linear in w, so it has two adjoints:
+It is linear in x and linear in w. Each of the two linear maps has an adjoint, the map with the transposed matrix:
 
 * `conv_input_grad` carries a gradient dy back to x. It is also the *forward* pass of a transposed convolution: the
   generator's layer is the discriminator's backward pass.

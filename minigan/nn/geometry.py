@@ -19,7 +19,7 @@ columns instead."""
 Size: TypeAlias = tuple[int, int]
 """(height, width)."""
 
-IMAGE_SIZES = (32, 64, 128)
+IMAGE_SIZES = (32, 64, 128)  # here and not in gan, because data needs it and may not import gan
 """Sides of the images that minigan's networks are made for. Halved three, four or five times, they end at 4."""
 
 

@@ -53,7 +53,7 @@ class Gradients(MutableMapping[str, Array]):
         KeyError
             If there is no such parameter.
         ValueError
-            If g has another shape than the parameter.
+            If g has another shape, axes of length 1 aside.
         """
         p = self._params[name]
         if _long_axes(g.shape) != _long_axes(p.shape):

@@ -102,7 +102,7 @@ class Layer:
         name : str
             Of a parameter.
         g : Array
-            Of the parameter's shape.
+            Of the parameter's shape, apart from axes of length 1.
         fresh : bool
             Whether g is a new array that nobody else uses or will write to. It then need not be copied.
 
@@ -111,7 +111,7 @@ class Layer:
         KeyError
             If there is no such parameter.
         ValueError
-            If g has another shape than the parameter.
+            If g has another shape, axes of length 1 aside.
         """
         if isinstance(self.grads, Gradients):
             self.grads.add(name, g, fresh=fresh)

@@ -34,7 +34,7 @@ class Sequential:
 
     def __init__(self, layers: Iterable[Layer], *, input_shape: Shape, name: str = "network") -> None:
         self.layers = list(layers)
-        self._steps = fuse(self.layers)
+        self._fused_layers = fuse(self.layers)
         self._zeroing = cuda.Zeroing()
         self.input_shape = input_shape
         self.name = name
@@ -52,7 +52,7 @@ class Sequential:
         -------
         y : Array of shape (N, *output_shape)
         caches : list
-            One per step, for `backward`.
+            One for each layer that was run, for `backward`. A pair that is computed together (`fuse`) is one layer.
 
         Raises
         ------
@@ -61,7 +61,7 @@ class Sequential:
         """
         self._check(x)
         caches = []
-        for layer in self._steps:
+        for layer in self._fused_layers:
             x, cache = layer.forward(x, training=training, update_stats=update_stats)
             caches.append(cache)
         return x, caches
@@ -90,7 +90,7 @@ class Sequential:
         return outputs[0] if len(outputs) == 1 else backend_of(x).xp.concatenate(outputs)
 
     def _infer(self, x: Array) -> Array:
-        for layer in self._steps:
+        for layer in self._fused_layers:
             x, _ = layer.forward(x, training=False)
         return x
 
@@ -124,11 +124,11 @@ class Sequential:
         Array of shape (N, *input_shape), or None
         """
         gradient: Array | None = dy
-        for index in reversed(range(len(self._steps))):
+        for index in reversed(range(len(self._fused_layers))):
             if gradient is None:
                 raise ValueError(f"{self.name}: dy is None; a backward gives no input gradient unless input_grad=True")
             cache = caches[index] if keep_caches else caches.pop()
-            gradient = self._steps[index].backward(
+            gradient = self._fused_layers[index].backward(
                 gradient, cache, input_grad=input_grad or index > 0, param_grads=param_grads
             )
         return gradient
@@ -249,7 +249,7 @@ class Sequential:
 def fuse(layers: list[Layer]) -> list[Layer]:
     """The layers as a network runs them: a pair that minigan can compute together becomes one layer.
 
-    Results and parameters are the same; only the time changes. This is decided here and nowhere else.
+    Results and parameters are the same; only the time changes. Which pairs: `BatchNormLeakyReLU.suits`.
 
     Parameters
     ----------
@@ -259,10 +259,10 @@ def fuse(layers: list[Layer]) -> list[Layer]:
     -------
     list of Layer
     """
-    steps: list[Layer] = []
+    fused: list[Layer] = []
     for layer in layers:
-        if steps and BatchNormLeakyReLU.suits(steps[-1], layer):
-            steps[-1] = BatchNormLeakyReLU(steps[-1], layer)  # type: ignore[arg-type]
+        if fused and BatchNormLeakyReLU.suits(fused[-1], layer):
+            fused[-1] = BatchNormLeakyReLU(fused[-1], layer)  # type: ignore[arg-type]
         else:
-            steps.append(layer)
-    return steps
+            fused.append(layer)
+    return fused

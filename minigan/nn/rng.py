@@ -29,7 +29,7 @@ PURPOSES = {
     "data": 2,
     "noise": 3,
     "labels": 4,
-    "pictures": 5,
+    "pictures": 5,  # noise of the faces that are shown; an old name, which stays as an argument of `stream`
     "faces": 6,
     "metrics": 7,
     "flip": 8,

@@ -82,11 +82,11 @@ def grid(images: Array, *, columns: int | None = None) -> Array:
     N, S = images.shape[:2]
     rows, columns = _layout(N, columns)
     cell = S + GAP
-    sheet = np.full((rows * cell + GAP, columns * cell + GAP, 3), 255, np.uint8)
+    tiled = np.full((rows * cell + GAP, columns * cell + GAP, 3), 255, np.uint8)
     for k, face in enumerate(images):
         top, left = GAP + k // columns * cell, GAP + k % columns * cell
-        sheet[top : top + S, left : left + S] = face if face.dtype == np.uint8 else to_uint8(face)
-    return sheet
+        tiled[top : top + S, left : left + S] = face if face.dtype == np.uint8 else to_uint8(face)
+    return tiled
 
 
 def _layout(count: int, columns: int | None) -> tuple[int, int]:
@@ -129,9 +129,9 @@ def save_grid(path: Path, images: Array, *, columns: int | None = None) -> None:
     """
     from PIL import Image
 
-    sheet = Image.fromarray(grid(images, columns=columns))
+    image = Image.fromarray(grid(images, columns=columns))
     with replacing(path) as temporary:
-        sheet.resize((sheet.width * SCALE, sheet.height * SCALE), Image.Resampling.NEAREST).save(
+        image.resize((image.width * SCALE, image.height * SCALE), Image.Resampling.NEAREST).save(
             temporary, format=image_format(path)
         )
 

@@ -70,7 +70,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Band:
+class ShadedBand:
     """Where a curve lies in a normal run.
 
     Parameters
@@ -100,7 +100,7 @@ class Chart:
     curves : sequence of Curve
     low, high : float
         Ends of the vertical axis; what is beyond is cut off.
-    bands : sequence of Band
+    bands : sequence of ShadedBand
     marks : sequence of float
         Heights of thin lines all the way across.
     note : str
@@ -112,7 +112,7 @@ class Chart:
     curves: Sequence[Curve]
     low: float
     high: float
-    bands: Sequence[Band] = ()
+    bands: Sequence[ShadedBand] = ()
     marks: Sequence[float] = ()
     note: str = ""
 
@@ -226,7 +226,8 @@ def draw(chart: Chart) -> dict[str, Any]:
         "marks": [_tenth(_y(chart, mark)) for mark in chart.marks],
         "grid": [_tenth(_y(chart, tick)) for tick in ticks],
         "upright": [
-            {"place": _tenth(100 - 100 * _share(tick, chart.low, chart.high)), "number": number(tick)} for tick in ticks
+            {"place": _tenth(100 - 100 * _share(tick, chart.low, chart.high)), "number": number_text(tick)}
+            for tick in ticks
         ],
         "across": [
             {
@@ -262,10 +263,10 @@ def points(chart: Chart) -> dict[str, Any]:
     }
 
 
-def number(value: float) -> str:
+def number_text(value: float) -> str:
     """A number in few characters.
 
-    >>> number(0.4), number(12.0), number(-2.5), number(1500000.0), number(1.2345e-05)
+    >>> number_text(0.4), number_text(12.0), number_text(-2.5), number_text(1500000.0), number_text(1.2345e-05)
     ('0.4', '12', '−2.5', '1.5e6', '1.23e-5')
     """
     if value != 0 and not 1e-3 <= abs(value) < 1e5:
@@ -308,7 +309,7 @@ def _tenth(value: float) -> str:
     return f"{value:.1f}"
 
 
-def _band(chart: Chart, band: Band) -> dict[str, str] | None:
+def _band(chart: Chart, band: ShadedBand) -> dict[str, str] | None:
     """The band's rectangle; None if nothing of it is in the chart."""
     first, last = chart.span
     left, right = _x(chart, max(band.first, first)), _x(chart, min(band.last, last))
@@ -325,8 +326,8 @@ def _curve(chart: Chart, curve: Curve) -> dict[str, str]:
     return {
         "label": curve.label,
         "kind": curve.kind,
-        "oldest": number(median[0]),
-        "newest": number(median[-1]),
+        "oldest": number_text(median[0]),
+        "newest": number_text(median[-1]),
         "swings": _swings(chart, curve.column),
         "middle": _middle(chart, curve.column),
     }

@@ -17,8 +17,8 @@ from minigan.gan.step import D_LEARNING_RATE, G_LEARNING_RATE
 from minigan.nn.backend import BACKENDS
 from minigan.nn.geometry import IMAGE_SIZES
 from minigan.nn.rng import MAX_SEED
-from minigan.runs.settings import check_values, declared_settings, has_type_of, setting
-from minigan.runs.settings import option as option
+from minigan.runs.setting_declaration import check_values, declared_settings, has_type_of, setting
+from minigan.runs.setting_declaration import option as option
 from minigan.system.cli import path_name
 from minigan.system.errors import UserError
 
@@ -40,7 +40,8 @@ _BETTER_TRAINING: dict[str, Any] = {
 class RunConfig:
     """Settings of a run, in the order of config.json: each with its default and what --help says of it.
 
-    A new setting is a new field, declared as `minigan.runs.settings.Setting` says, and the code that uses it.
+    A new setting is a new field, declared as `minigan.runs.setting_declaration.Setting` says, and the code that uses
+    it.
     """
 
     preset: str = setting("article", "where the other options start from (default: article)", choices=tuple(_PRESETS))
@@ -51,12 +52,10 @@ class RunConfig:
     steps: int = setting(
         10_000, "training steps ({article.steps}; quick: {quick.steps})", range=(1, _MANY), fixed=False
     )
-    batch_size: int = setting(
-        64, "pictures per batch ({article.batch_size}; quick: {quick.batch_size})", range=(1, 4096)
-    )
+    batch_size: int = setting(64, "images per batch ({article.batch_size}; quick: {quick.batch_size})", range=(1, 4096))
     image_size: int = setting(
         64,
-        f"side of a picture: {', '.join(map(str, IMAGE_SIZES))} ({{article.image_size}})",
+        f"side of an image, in pixels: {', '.join(map(str, IMAGE_SIZES))} ({{article.image_size}})",
         choices=IMAGE_SIZES,
         after="width",
     )
@@ -92,7 +91,7 @@ class RunConfig:
         False, "on a GPU, record the training step and replay it (default: no)", fixed=False, added_later=True
     )
     sample_every: int = setting(
-        100, "steps between pictures ({article.sample_every}; quick: {quick.sample_every})", range=(1, _MANY)
+        100, "steps between saved images ({article.sample_every}; quick: {quick.sample_every})", range=(1, _MANY)
     )
     save_every: int = setting(
         500, "steps between saved networks ({article.save_every}; quick: {quick.save_every})", range=(1, _MANY)
@@ -111,7 +110,7 @@ class RunConfig:
         metavar="DECAY",
         **_BETTER_TRAINING,
     )
-    flip: bool = setting(False, "mirror each real picture with probability 1/2 (default: no)", **_BETTER_TRAINING)
+    flip: bool = setting(False, "mirror each real image with probability 1/2 (default: no)", **_BETTER_TRAINING)
     translate: bool = setting(
         False,
         "move what the discriminator sees, real and fake, by up to an eighth of its side (default: no)",
@@ -151,7 +150,7 @@ take as long, many small batches gave the best faces."""
 
 
 def resumed_config(saved: RunConfig, given: dict[str, Any]) -> RunConfig:
-    """Settings of a resumed run: the saved ones, with the given ones instead where they may change.
+    """Settings of a resumed run: the saved ones, changed as the command line says.
 
     Parameters
     ----------
@@ -168,9 +167,9 @@ def resumed_config(saved: RunConfig, given: dict[str, Any]) -> RunConfig:
     UserError
         If another value is given for a setting that is fixed, or the settings do not fit together.
     """
-    for each, told in declared_settings(saved):
+    for each, rule in declared_settings(saved):
         name, value = each.name, getattr(saved, each.name)
-        if told.fixed and given.get(name, value) != value:
+        if rule.fixed and given.get(name, value) != value:
             raise UserError(
                 f"{option(name)}: a resumed run keeps its own value, {value}, got {given[name]}; "
                 "start a new run for another"
@@ -228,8 +227,8 @@ def read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
         settings = about.pop("settings")
         _take_threads_for_ranks(settings)
         known = declared_settings(RunConfig)
-        for each, told in known:
-            if each.name not in settings and not told.added_later:
+        for each, rule in known:
+            if each.name not in settings and not rule.added_later:
                 raise ValueError(f"{each.name} is missing")
             value = settings.setdefault(each.name, each.default)
             if not has_type_of(each.default, value):

@@ -10,7 +10,8 @@
     models/499_GENERATOR_...        both networks, every so many steps; all are kept (with --ema, also the average)
     checkpoints/step-000500...      all that is needed to go on; the last two are kept
     losses.png  faces.png  faces.gif    a plot of the losses, faces, and a film of faces, made when the run stops
-    report.html                     all of it on one page, written again and again (`minigan.evaluation.run_page`)
+    evaluation.json, evaluation.png     the newest networks measured, by `minigan.evaluate`, and the nearest images
+    report.html                     all of it on one page, written again and again (`minigan.evaluation.run_report`)
     speed.csv                       how long the steps took
     .lock                           held by the process that writes to the run
 
@@ -27,6 +28,7 @@ FOLDERS = ("images", "models", "checkpoints")
 LOG_NAME, CSV_NAME, CONFIG_NAME = "training_log.txt", "log.csv", "config.json"
 REPORT_NAME, SPEED_NAME = "report.html", "speed.csv"
 VITALS_NAME, METRICS_NAME = "vitals.jsonl", "metrics.jsonl"
+EVALUATION_NAME, EVALUATION_IMAGE_NAME = "evaluation.json", "evaluation.png"
 SUMMARY_NAMES = ("losses.png", "faces.png", "faces.gif")
 
 FACES_PER_IMAGE = 16

@@ -120,7 +120,7 @@ class Run:
                     parent.rmdir()
             if isinstance(error, OSError):
                 message = f"{path} cannot be made: {error.strerror or error}"
-                raise _stopped(error, f"--out: {message}", f"the run folder {message}") from None
+                raise _write_error(error, f"--out: {message}", f"the run folder {message}") from None
             raise
         run.path = path
         try:
@@ -325,17 +325,17 @@ class Run:
             atomic_files.write_text(self.path / name, "".join(kept))
 
 
-def _stopped(error: OSError, mistake: str, fate: str) -> UserError | RunError:
+def _write_error(error: OSError, of_user: str, of_system: str) -> UserError | RunError:
     """The error to raise: the user can choose a folder that is writable, but cannot help a full or broken disk."""
-    theirs = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTEMPTY, errno.EISDIR)
-    return UserError(mistake) if error.errno in theirs else RunError(fate)
+    mistakes = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTEMPTY, errno.EISDIR)
+    return UserError(of_user) if error.errno in mistakes else RunError(of_system)
 
 
 def _unusable(error: OSError, path: Path, where: str) -> UserError | RunError:
     message = f"the run folder {path} cannot be used: {error.strerror or error}"
     if isinstance(error.filename, str | os.PathLike) and Path(error.filename) != path:
         message += f" ({Path(error.filename).name})"
-    return _stopped(error, f"{where}: {message}", message)
+    return _write_error(error, f"{where}: {message}", message)
 
 
 def _with_session(about: dict[str, Any], new: dict[str, Any]) -> list[Any]:
@@ -428,7 +428,7 @@ def session(step: int, backend: Backend) -> dict[str, Any]:
     -------
     dict
     """
-    from importlib.metadata import PackageNotFoundError, version
+    from importlib.metadata import PackageNotFoundError, version  # late: it imports the parser of e-mails
 
     versions = {"minigan": minigan.__version__, "python": platform.python_version()}
     for package in ("numpy", "pillow", "matplotlib", "safetensors", "cupy-cuda12x", "cupy-cuda13x"):

@@ -26,7 +26,7 @@ import numpy as np
 from tqdm import tqdm
 
 from minigan.data.image_set import ImageSet, Prefetcher
-from minigan.evaluation import run_page
+from minigan.evaluation import run_report
 from minigan.evaluation.diagnosis import diagnose_numbers, one_liner
 from minigan.gan.models import NOISE_SIZE
 from minigan.gan.step import GAN, METRICS, RecordedStep, StepResult, train_step
@@ -126,7 +126,7 @@ class Trainer:
         self._saved_at = time.monotonic()
         self._began_at = step
         self._timed = step, self._saved_at
-        self._report, self._report_failed = run_page.Report(run.path), False
+        self._report, self._report_failed = run_report.Report(run.path), False
         config = run.config
         self._train_step: Callable[..., StepResult] = partial(train_step, gan)
         if config.cuda_graph:
@@ -160,7 +160,7 @@ class Trainer:
             mininterval=0.2 if sys.stderr.isatty() else 15,  # a log file should get few lines
             bar_format=BAR_FORMAT,
         )
-        end, words = run_page.STOPPED, ""
+        end, words = run_report.STOPPED, ""
         try:
             with (
                 np.errstate(all="ignore"),  # NaN is found in the losses, and reported there
@@ -169,7 +169,7 @@ class Trainer:
                 _stop_requests() as requests,
             ):
                 self._timed = self.step, time.monotonic()
-                self._write_report(run_page.RUNNING)
+                self._write_report(run_report.RUNNING)
                 while self.step < config.steps and not requests:
                     self._ranks.word(GO)
                     self._one_step(batches, bar)
@@ -181,20 +181,20 @@ class Trainer:
                     self._say_diagnosis(bar)
                 self._ranks.word(STOP)
                 if self.step == config.steps:
-                    end = run_page.FINISHED
+                    end = run_report.FINISHED
                 return 128 + requests[0] if requests and self.step < config.steps else 0
         except OSError as error:
-            end, words = run_page.FAILED, f"{self._where(error)}; {self._what_is_kept()}"
+            end, words = run_report.FAILED, f"{self._where(error)}; {self._what_is_kept()}"
             raise RunError(words) from None
         except NotFiniteError as error:
-            end, words = run_page.FAILED, f"after step {self.step - 1} {error}; {self._what_is_kept()}"
+            end, words = run_report.FAILED, f"after step {self.step - 1} {error}; {self._what_is_kept()}"
             self._note_not_finite(self.step - 1, f"after step {self.step - 1} {error}")
             raise RunError(words, exit_status=3) from None
         except RankError as error:
-            end, words = run_page.FAILED, f"{error}; {self._what_is_kept()}"
+            end, words = run_report.FAILED, f"{error}; {self._what_is_kept()}"
             raise RunError(words) from None
         except RunError as error:
-            end, words = run_page.FAILED, str(error)
+            end, words = run_report.FAILED, str(error)
             raise
         finally:
             self._write_report(end, words)
@@ -236,7 +236,7 @@ class Trainer:
         if self.step - self._timed[0] >= config.sample_every:
             self._log_speed()
         if (is_sample or is_save) and self._report.is_due:
-            self._write_report(run_page.RUNNING)
+            self._write_report(run_report.RUNNING)
 
     def _read_metrics(self, bar: tqdm[NoReturn]) -> None:
         """Bring the metrics to the host, log them, and raise RunError if one of them is not finite."""

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from minigan.check.exercises import EXERCISES
+from minigan.check.exercise_table import EXERCISES
 
 LAYERS = """
 import numpy as np

@@ -1,7 +1,7 @@
-"""The readers of checkpoints and of config.json, fed with whatever hypothesis can think of.
+"""Readers of checkpoints, config.json and logs, with random inputs made by hypothesis.
 
-They either refuse it in one line, or have read exactly what was written; and whatever a file claims, they take little
-memory for it.
+Each reader either refuses the input in one line or returns exactly what was written. It takes little memory, whatever
+sizes the file claims.
 """
 
 import json
@@ -27,7 +27,7 @@ MEGABYTES = 40
 
 
 def told(read, *arguments):
-    """What a reader returns, or None if it refuses in a line, as it may; it takes little memory either way."""
+    """The result of a reader, or None if it refuses with an error of one line. In both cases it takes little memory."""
     refusal, found = "", None
     tracemalloc.start()
     try:
@@ -65,7 +65,7 @@ def good(tmp_path_factory, gan):
 
 @st.composite
 def changed(draw, data):
-    """Bytes after a few changes, near the beginning as often as anywhere."""
+    """Bytes after a few changes, half of them near the beginning."""
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.one_of(st.integers(0, min(64, len(data))), st.integers(0, len(data))))
         length = draw(st.one_of(st.integers(0, 9), st.integers(0, len(data))))
@@ -88,14 +88,14 @@ json_values = st.recursive(
 
 
 def all_of(gan):
-    """Every number that a checkpoint brings back, as one list of bytes."""
+    """The bytes of every array that a checkpoint restores."""
     networks = [*gan.generator.state().values(), *gan.discriminator.state().values()]
     moments = [*gan.g_optimizer.state().values(), *gan.d_optimizer.state().values()]
     return [array.tobytes() for array in networks + moments]
 
 
 def checksum_of(contents):
-    """What the file says its checksum is; it covers all the rest."""
+    """The checksum in the file's metadata, which covers everything else."""
     return json.loads(contents[8 : 8 + int.from_bytes(contents[:8], "little")])["__metadata__"]["sha256"]
 
 
@@ -121,11 +121,15 @@ def read_generator(folder, contents):
 def test_the_good_ones_are_read(folder, good, gan):
     assert read_checkpoint(folder, good[0], gan)
     assert read_generator(folder, good[1]) is not None
+    assert read_settings(folder, malformed_inputs.settings())[0] == CONFIG
+    sessions = [{"from_step": 0, "a fact of a later version": [1, None]}]
+    written = {"settings": malformed_inputs.SETTINGS, "sessions": sessions}
+    assert read_settings(folder, json.dumps(written).encode()) == (CONFIG, {"sessions": sessions})
 
 
 @given(st.data())
 def test_changed_checkpoints(folder, good, gan, data):
-    """Whether it is read or refused, the networks and optimizers are those that were saved."""
+    """The file is refused, or it is read and the networks and optimizers are those that were saved."""
     contents = data.draw(changed(good[0]))
     before = all_of(gan)
     if read_checkpoint(folder, contents, gan):
@@ -179,7 +183,7 @@ def test_headers_of_the_right_kind(folder, gan, said, entry, data):
 @example({"network": "discriminator"})
 @example({"d_optimizer.t": "512"})
 def test_any_words_with_a_checksum_that_fits(folder, good, gan, said):
-    """A file whose author knows how the sum is made: it is read exactly if its words fit the file and the run."""
+    """The checksum is right, but the metadata are not: the file is read only if they fit the file and the run."""
     as_checkpoint, as_generator = (
         malformed_inputs.forged(file, lambda tensors, words: words.update(said)) for file in good
     )
@@ -198,6 +202,7 @@ def test_any_words_with_a_checksum_that_fits(folder, good, gan, said):
 
 
 def read_settings(folder, contents):
+    """What was read, which survives being written again; None if the file was refused."""
     path = folder / "config.json"
     path.write_bytes(contents)
     found = told(read_config, path)
@@ -205,6 +210,7 @@ def read_settings(folder, contents):
         assert found[0].check() == found[0]
         path.write_text(to_json(*found), encoding="utf-8")
         assert read_config(path) == found
+    return found
 
 
 @given(json_values)
@@ -246,7 +252,7 @@ SPEED_LINE = b"0,5,1.250"
     )
 )
 def test_any_log(folder, lines):
-    """A line that minigan did not write is passed over, and does not hide those that it wrote."""
+    """A line that minigan did not write is passed over, and the lines that it wrote are still found."""
     for name in (CSV_NAME, SPEED_NAME, VITALS_NAME, METRICS_NAME):
         (folder / name).write_bytes(b"\n".join([*lines, b""]))
     steps, values = told(read_history, folder)

@@ -11,14 +11,14 @@ import pytest
 
 PROGRESS = re.compile(r"(Reading images|Drawing faces|Training|Drawing|Preparing)\b")
 MOST_KILOBYTES = 100_000
-"""By how much a case may make the process grow."""
+"""How much memory a case may take."""
 
 CASES = malformed_inputs.cases()
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """What came out, by case."""
+    """The result of each case, by its name."""
     command = [sys.executable, str(Path(malformed_inputs.__file__))]
     running = [
         subprocess.Popen(
@@ -34,7 +34,7 @@ def results(tmp_path_factory):
 
 
 def lines_of(error):
-    """What remains on the screen, without bars of progress."""
+    """The text that stays on the screen, without progress bars."""
     shown = (line.rsplit("\r", 1)[-1] for line in error.split("\n"))
     return [line for line in shown if line.strip() and not PROGRESS.match(line)]
 

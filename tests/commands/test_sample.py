@@ -1,4 +1,4 @@
-"""`python -m minigan.sample`: grids, interpolation strips, and what is refused."""
+"""`python -m minigan.sample`: grids, interpolation strips, and calls that are refused."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_default_grid(run, capsys):
         assert image.size == size(8, 8)
 
 
-def test_same_seed_same_picture(run, tmp_path):
+def test_same_seed_same_image(run, tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         assert call(run, "--n", 5, "--seed", seed, "--out", tmp_path / f"{name}.png") == 0
     a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
@@ -73,7 +73,7 @@ def test_interpolation_strip(run, tmp_path):
         assert image.size == size(7, 1)
 
 
-def test_no_other_picture_is_replaced(run, tmp_path, capsys):
+def test_no_other_file_is_replaced(run, tmp_path, capsys):
     photo = tmp_path / "photo.png"
     photo.write_bytes(b"mine")
     assert call(run, "--n", 1, "--out", photo) == 2

@@ -1,4 +1,4 @@
-"""`python -m minigan.train`: what a run leaves, that a resumed run equals an uninterrupted one, what is refused."""
+"""`python -m minigan.train`: the files of a run, runs that are resumed or stopped, and calls that are refused."""
 
 import csv
 import errno
@@ -34,9 +34,9 @@ SMALL = ["--image-size", "32", "--width", "2", "--batch-size", "4", "--sample-ev
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    """A folder of 20 small pictures."""
-    folder = tmp_path_factory.mktemp("pictures")
+def image_folder(tmp_path_factory):
+    """A folder of 20 small images."""
+    folder = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(0)
     for k in range(20):
         Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(folder / f"{k:02d}.png")
@@ -47,15 +47,15 @@ def call(*arguments):
     return run_command(train.main, [str(a) for a in arguments])
 
 
-def start(pictures, out, *arguments):
-    return call("--data", pictures, *SMALL, "--out", out, *arguments)
+def start(image_folder, out, *arguments):
+    return call("--data", image_folder, *SMALL, "--out", out, *arguments)
 
 
 @pytest.fixture(scope="module")
-def six(pictures, tmp_path_factory):
+def six(image_folder, tmp_path_factory):
     """An uninterrupted run of 6 steps."""
     out = tmp_path_factory.mktemp("runs") / "six"
-    assert start(pictures, out, "--steps", 6) == 0
+    assert start(image_folder, out, "--steps", 6) == 0
     return out
 
 
@@ -112,7 +112,7 @@ def test_config_tells_settings_versions_and_machine(six):
     assert session["machine"]["cores"] == os.cpu_count()
 
 
-def test_pictures_are_sixteen_faces(six):
+def test_images_are_sixteen_faces(six):
     side = 2 * (4 * (32 + 2) + 2)
     with Image.open(six / "images" / "0000fixed_image.png") as picture:
         assert picture.size == (side, side)
@@ -128,14 +128,14 @@ def picture(path):
 
 
 def shown(images):
-    """What save_picture makes of faces."""
+    """The image file of some faces."""
     return np.repeat(np.repeat(plots.grid(images[:16], columns=4), 2, axis=0), 2, axis=1)
 
 
-def test_pictures_show_that_steps_fakes_and_the_fixed_faces(pictures, six):
-    """Steps 0 to 2 done again by hand."""
+def test_images_show_the_fakes_of_their_step_and_the_fixed_faces(image_folder, six):
+    """Steps 0 to 2 are computed again by hand."""
     gan = build_gan(image_size=32, width=2, seed=1337)
-    images = open_images(pictures, image_size=32, progress=False)
+    images = open_images(image_folder, image_size=32, progress=False)
     fixed = stream(1337, "pictures").standard_normal((64, 1, 1, 100), np.float32)
     for step in range(3):
         if step == 0:
@@ -150,7 +150,7 @@ def test_pictures_show_that_steps_fakes_and_the_fixed_faces(pictures, six):
     np.testing.assert_array_equal(picture(six / "images" / "0002fixed_image.png"), after_save)
 
 
-def test_film_runs_forward_and_ends_with_the_last_picture(six):
+def test_film_runs_forward_and_ends_with_the_last_image(six):
     with Image.open(six / "faces.gif") as film:
         frames = [np.asarray(film.convert("RGB")).astype(int)]
         film.seek(film.n_frames - 1)
@@ -159,20 +159,20 @@ def test_film_runs_forward_and_ends_with_the_last_picture(six):
         assert np.abs(frame - picture(six / "images" / name)).mean() < 6
 
 
-def test_averages_are_those_of_the_last_steps(pictures, tmp_path, capsys, monkeypatch):
+def test_averages_are_those_of_the_last_steps(image_folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(trainer, "AVERAGED", 2)
     out = tmp_path / "run"
-    assert start(pictures, out, "--steps", 3) == 0
+    assert start(image_folder, out, "--steps", 3) == 0
     rows = np.loadtxt(out / "log.csv", delimiter=",", skiprows=1)
     d_real, d_fake, g = rows[-2:, 1:4].mean(axis=0)
     expected = f"Step 2: averages of the last 2 steps: D fake {d_fake:f}, D real {d_real:f}, GAN {g:f}"
     assert expected in capsys.readouterr().out
 
 
-def test_init_and_seed_reach_the_weights(pictures, tmp_path):
+def test_init_and_seed_reach_the_weights(image_folder, tmp_path):
     def first_kernel(name, *arguments):
         out = tmp_path / name
-        assert call("--data", pictures, "--steps", 1, "--batch-size", 2, "--out", out, *arguments) == 0
+        assert call("--data", image_folder, "--steps", 1, "--batch-size", 2, "--out", out, *arguments) == 0
         return checkpoint.load_tensors(out / "checkpoints" / "step-000000.safetensors")[0]["generator.0.kernel"]
 
     original = first_kernel("original", "--init", "original")
@@ -182,11 +182,11 @@ def test_init_and_seed_reach_the_weights(pictures, tmp_path):
     assert not np.array_equal(one, two)
 
 
-def test_seed_reaches_the_batches(pictures, tmp_path):
+def test_seed_reaches_the_batches(image_folder, tmp_path):
     """With seed 7 the first loss is that of the batch which seed 7 draws."""
-    assert start(pictures, tmp_path / "run", "--steps", 1, "--seed", 7) == 0
+    assert start(image_folder, tmp_path / "run", "--steps", 1, "--seed", 7) == 0
     gan = build_gan(image_size=32, width=2, seed=7)
-    images = open_images(pictures, image_size=32, progress=False)
+    images = open_images(image_folder, image_size=32, progress=False)
     metrics = train_step(gan, draw_inputs(images.batch(7, 0, 4), 7, 0)).metrics
     logged = np.loadtxt(tmp_path / "run" / "log.csv", delimiter=",", skiprows=1)
     np.testing.assert_allclose(logged[1:], metrics, rtol=1e-7)
@@ -202,7 +202,7 @@ def test_dry_run_looks_at_the_folder(tmp_path, capsys):
     assert "there is no" in refused(capsys, "--dry-run", "--data", tmp_path / "nothing")
 
 
-def test_first_picture_is_made_before_the_first_update(pictures, six, tmp_path):
+def test_first_image_is_made_before_the_first_update(image_folder, six, tmp_path):
     """The fixed faces of step 0 are the untrained generator's: the same whatever the data."""
     other = tmp_path / "other"
     for k in range(4):
@@ -214,24 +214,24 @@ def test_first_picture_is_made_before_the_first_update(pictures, six, tmp_path):
 
 
 # --------------------------------------------------------------------------------------------------------------- resume
-def test_resumed_run_equals_an_uninterrupted_one(pictures, six, tmp_path):
+def test_resumed_run_equals_an_uninterrupted_one(image_folder, six, tmp_path):
     out = tmp_path / "three"
-    assert start(pictures, out, "--steps", 3) == 0
+    assert start(image_folder, out, "--steps", 3) == 0
     assert call("--resume", out, "--steps", 6) == 0
     assert_equal_runs(six, out)
 
 
-def test_resume_from_a_step_between_saves(pictures, six, tmp_path):
+def test_resume_from_a_step_between_saves(image_folder, six, tmp_path):
     out = tmp_path / "four"
-    assert start(pictures, out, "--steps", 4) == 0
+    assert start(image_folder, out, "--steps", 4) == 0
     assert call("--resume", out, "--steps", 6) == 0
     assert_equal_runs(six, out, checkpoints_of="000006")
 
 
-def test_what_is_beyond_the_checkpoint_is_cut(pictures, six, tmp_path):
+def test_files_and_lines_beyond_the_checkpoint_are_removed(image_folder, six, tmp_path):
     out = tmp_path / "cut"
-    assert start(pictures, out, "--steps", 3) == 0
-    # What a process would leave that died in step 5, two steps after its last checkpoint.
+    assert start(image_folder, out, "--steps", 3) == 0
+    # As if a process had been killed in step 5, two steps after its last checkpoint.
     for name in ("0004_image.png", "0004fixed_image.png", "0005fixed_image.png"):
         (out / "images" / name).write_bytes(b"from a future that did not happen")
     (out / "models" / "5_GENERATOR_weights_and_arch.safetensors").write_bytes(b"half")
@@ -245,9 +245,9 @@ def test_what_is_beyond_the_checkpoint_is_cut(pictures, six, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "garbage"])
-def test_damaged_checkpoint_falls_back(pictures, six, tmp_path, capsys, damage):
+def test_damaged_checkpoint_falls_back(image_folder, six, tmp_path, capsys, damage):
     out = tmp_path / "damaged"
-    assert start(pictures, out, "--steps", 6) == 0
+    assert start(image_folder, out, "--steps", 6) == 0
     last = out / "checkpoints" / "step-000006.safetensors"
     data = bytearray(last.read_bytes())
     data[len(data) // 2] ^= 1
@@ -257,9 +257,9 @@ def test_damaged_checkpoint_falls_back(pictures, six, tmp_path, capsys, damage):
     assert_equal_runs(six, out)
 
 
-def test_checkpoint_renamed_to_a_later_step_is_not_believed(pictures, six, tmp_path, capsys):
+def test_checkpoint_renamed_to_a_later_step_is_not_believed(image_folder, six, tmp_path, capsys):
     out = tmp_path / "renamed"
-    assert start(pictures, out, "--steps", 6) == 0
+    assert start(image_folder, out, "--steps", 6) == 0
     folder = out / "checkpoints"
     (folder / "step-000006.safetensors").rename(folder / "step-000020.safetensors")
     assert call("--resume", out) == 0
@@ -267,9 +267,9 @@ def test_checkpoint_renamed_to_a_later_step_is_not_believed(pictures, six, tmp_p
     assert_equal_runs(six, out)
 
 
-def test_folders_with_the_names_of_files_are_passed_over(pictures, six, tmp_path):
+def test_folders_with_the_names_of_files_are_passed_over(image_folder, six, tmp_path):
     out = tmp_path / "folders"
-    assert start(pictures, out, "--steps", 3) == 0
+    assert start(image_folder, out, "--steps", 3) == 0
     (out / "checkpoints" / "step-000009.safetensors").mkdir()
     (out / "images" / "0005_image.png.d").mkdir()
     (out / "images" / "0099fixed_image.png").mkdir()
@@ -277,20 +277,20 @@ def test_folders_with_the_names_of_files_are_passed_over(pictures, six, tmp_path
     assert checkpoint.list_checkpoints(out / "checkpoints")[0][0] == 6
 
 
-def test_a_damaged_old_picture_costs_its_frame_only(pictures, tmp_path):
+def test_a_damaged_old_image_is_left_out_of_the_film(image_folder, tmp_path):
     out = tmp_path / "picture"
-    assert start(pictures, out, "--steps", 3) == 0
+    assert start(image_folder, out, "--steps", 3) == 0
     (out / "images" / "0000fixed_image.png").write_bytes(b"no picture")
     assert call("--resume", out, "--steps", 6) == 0
     with Image.open(out / "faces.gif") as film:
         assert film.n_frames == 3
 
 
-def test_run_inside_its_own_data(pictures, tmp_path, monkeypatch, capsys):
-    """Its pictures are not learned from, neither by itself when resumed nor by the next run."""
+def test_run_inside_its_own_data(image_folder, tmp_path, monkeypatch, capsys):
+    """A run does not learn from the images that it writes, nor does the next run in that folder."""
     data = tmp_path / "data"
     data.mkdir()
-    for path in pictures.iterdir():
+    for path in image_folder.iterdir():
         (data / path.name).write_bytes(path.read_bytes())
     monkeypatch.chdir(data)
     assert call("--data", ".", *SMALL, "--steps", 3, "--out", "runs/one") == 0
@@ -299,52 +299,52 @@ def test_run_inside_its_own_data(pictures, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other limits on names")
-def test_nothing_is_left_where_a_run_cannot_be_made(pictures, tmp_path, capsys):
-    error = refused(capsys, "--data", pictures, *SMALL, "--out", tmp_path / "new" / "deep" / "..")
+def test_nothing_is_left_where_a_run_cannot_be_made(image_folder, tmp_path, capsys):
+    error = refused(capsys, "--data", image_folder, *SMALL, "--out", tmp_path / "new" / "deep" / "..")
     assert "must end in the name of a new folder" in error
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
 @pytest.mark.parametrize("redirection", ["2>&-", ">&-", "| head -n 1", "> /dev/full"])
-def test_streams_that_nobody_reads(pictures, tmp_path, redirection):
-    """The run does not die silently before its checkpoint."""
+def test_streams_that_nobody_reads(image_folder, tmp_path, redirection):
+    """The run does not end before its checkpoint without a word."""
     out = tmp_path / "run"
-    options = " ".join(map(str, ["--data", pictures, *SMALL, "--steps", 6, "--out", out]))
+    options = " ".join(map(str, ["--data", image_folder, *SMALL, "--steps", 6, "--out", out]))
     subprocess.run(f"{sys.executable} -m minigan.train {options} {redirection}", shell=True, capture_output=True)
     assert checkpoint.list_checkpoints(out / "checkpoints")[0][0] >= 3
 
 
-def test_all_checkpoints_damaged(pictures, tmp_path, capsys):
+def test_all_checkpoints_damaged(image_folder, tmp_path, capsys):
     out = tmp_path / "hopeless"
-    assert start(pictures, out, "--steps", 3) == 0
+    assert start(image_folder, out, "--steps", 3) == 0
     for path in (out / "checkpoints").iterdir():
         path.write_bytes(b"")
     assert call("--resume", out, "--steps", 6) == 2
     assert "no checkpoint in" in capsys.readouterr().err
 
 
-def test_finished_run_has_nothing_to_do(pictures, six, tmp_path, capsys):
+def test_finished_run_has_nothing_to_do(image_folder, six, tmp_path, capsys):
     out = tmp_path / "done"
-    assert start(pictures, out, "--steps", 3) == 0
+    assert start(image_folder, out, "--steps", 3) == 0
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     assert call("--resume", out) == 0
     assert "is finished: all 3 steps are done" in capsys.readouterr().out
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
-def test_run_killed_before_its_last_picture_is_completed(pictures, six, tmp_path):
+def test_run_killed_before_its_last_image_is_completed(image_folder, six, tmp_path):
     out = tmp_path / "almost"
-    assert start(pictures, out, "--steps", 6) == 0
+    assert start(image_folder, out, "--steps", 6) == 0
     (out / "faces.gif").unlink()
     assert call("--resume", out) == 0
     assert_equal_runs(six, out)
 
 
-def test_changed_images_are_noticed(pictures, tmp_path, capsys):
+def test_changed_images_are_noticed(image_folder, tmp_path, capsys):
     data = tmp_path / "data"
     data.mkdir()
-    for path in pictures.iterdir():
+    for path in image_folder.iterdir():
         (data / path.name).write_bytes(path.read_bytes())
     out = tmp_path / "run"
     assert start(data, out, "--steps", 1) == 0
@@ -354,15 +354,15 @@ def test_changed_images_are_noticed(pictures, tmp_path, capsys):
     assert "the images have changed since the run began (then 20, now 19)" in capsys.readouterr().err
 
 
-def test_moved_images_are_not_changed_images(pictures, tmp_path, capsys):
+def test_moved_images_are_not_changed_images(image_folder, tmp_path, capsys):
     data = tmp_path / "data"
     data.mkdir()
-    for path in pictures.iterdir():
+    for path in image_folder.iterdir():
         (data / path.name).write_bytes(path.read_bytes())
     out = tmp_path / "run"
     assert start(data, out, "--steps", 1) == 0
     capsys.readouterr()
-    assert call("--resume", out, "--steps", 2, "--data", pictures) == 0
+    assert call("--resume", out, "--steps", 2, "--data", image_folder) == 0
     assert "changed" not in capsys.readouterr().err
 
 
@@ -370,10 +370,10 @@ def test_moved_images_are_not_changed_images(pictures, tmp_path, capsys):
 ENDLESS = [*SMALL, "--steps", "100000"]
 
 
-def spawn(pictures, out, *arguments):
+def spawn(image_folder, out, *arguments):
     command = [sys.executable, "-m", "minigan.train", *map(str, arguments)]
     if not arguments:
-        command += ["--data", str(pictures), *ENDLESS, "--out", str(out)]
+        command += ["--data", str(image_folder), *ENDLESS, "--out", str(out)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -389,9 +389,9 @@ def wait_for_steps(out, steps, process):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no way to send Ctrl-C to one process only")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupted_run_saves_and_says_how_to_go_on(pictures, tmp_path, number, status):
+def test_interrupted_run_saves_and_says_how_to_go_on(image_folder, tmp_path, number, status):
     out = tmp_path / "run"
-    process = spawn(pictures, out)
+    process = spawn(image_folder, out)
     wait_for_steps(out, 5, process)
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)
@@ -404,18 +404,18 @@ def test_interrupted_run_saves_and_says_how_to_go_on(pictures, tmp_path, number,
     assert call("--resume", out, "--steps", done + 1) == 0
 
 
-def kill_and_resume(pictures, tmp_path, kills, seed):
-    """Kill a run at random moments again and again; then finish it, and compare it with one that was left in peace."""
+def kill_and_resume(image_folder, tmp_path, kills, seed):
+    """Kill a run at random moments again and again. Then finish it, and compare it with an uninterrupted one."""
     rng = np.random.default_rng(seed)
     out, done = tmp_path / f"killed-{seed}", 0
-    process = spawn(pictures, out)
+    process = spawn(image_folder, out)
     wait_for_steps(out, 1, process)
     for _ in range(kills):
         time.sleep(rng.uniform(0, 0.4))
         process.kill()
         process.communicate()
         done = checkpoint.list_checkpoints(out / "checkpoints")[0][0]
-        process = spawn(pictures, out, "--resume", out)
+        process = spawn(image_folder, out, "--resume", out)
         time.sleep(rng.uniform(0.3, 1.2))
     process.kill()
     process.communicate()
@@ -423,22 +423,22 @@ def kill_and_resume(pictures, tmp_path, kills, seed):
     end = done + 7
     assert call("--resume", out, "--steps", end) == 0
     peaceful = tmp_path / f"peaceful-{seed}"
-    assert start(pictures, peaceful, "--steps", end) == 0
+    assert start(image_folder, peaceful, "--steps", end) == 0
     assert_equal_runs(peaceful, out, checkpoints_of=f"{end:06d}")
 
 
-def test_killed_run_equals_one_left_in_peace(pictures, tmp_path):
-    kill_and_resume(pictures, tmp_path, kills=2, seed=0)
+def test_killed_run_equals_one_that_was_not(image_folder, tmp_path):
+    kill_and_resume(image_folder, tmp_path, kills=2, seed=0)
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(1, 11))
-def test_killed_often(pictures, tmp_path, seed):
-    kill_and_resume(pictures, tmp_path, kills=5, seed=seed)
+def test_killed_often(image_folder, tmp_path, seed):
+    kill_and_resume(image_folder, tmp_path, kills=5, seed=seed)
 
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="no second core for a rank")
-def test_killed_rank(pictures, tmp_path, capsys, monkeypatch):
+def test_killed_rank(image_folder, tmp_path, capsys, monkeypatch):
     """The system kills rank 1 in step 4: exit 1, one line, and the checkpoint of step 3 is good."""
     out, options = tmp_path / "orphan", ["--width", 16, "--batch-size", 16, "--ranks", 2, "--steps", 5]
     one_step = trainer.Trainer._one_step
@@ -450,19 +450,19 @@ def test_killed_rank(pictures, tmp_path, capsys, monkeypatch):
         one_step(self, *arguments)
 
     monkeypatch.setattr(trainer.Trainer, "_one_step", killing)
-    assert start(pictures, out, *options) == 1
+    assert start(image_folder, out, *options) == 1
     error = capsys.readouterr().err.splitlines()[-1]
     assert re.search(r"rank 1 of 2 has ended \(signal 9\).*the checkpoint of step 3 is kept: .*--resume", error)
     monkeypatch.undo()
     assert call("--resume", out) == 0
     peaceful = tmp_path / "peaceful"
-    assert start(pictures, peaceful, *options) == 0
+    assert start(image_folder, peaceful, *options) == 0
     assert_equal_runs(peaceful, out, checkpoints_of="000005")
 
 
 @pytest.mark.parametrize("where", ["checkpoint", "picture", "log"])
-def test_full_disk(pictures, tmp_path, capsys, monkeypatch, where):
-    """After step 3 nothing more fits: exit 1, one line, and the checkpoint of step 3 is good."""
+def test_full_disk(image_folder, tmp_path, capsys, monkeypatch, where):
+    """The disk is full after step 3: exit 1, one line, and the checkpoint of step 3 is good."""
     out = tmp_path / "full"
 
     def full(*_, **__):
@@ -481,7 +481,7 @@ def test_full_disk(pictures, tmp_path, capsys, monkeypatch, where):
                 monkeypatch.setattr(Run, "log", full)
 
     monkeypatch.setattr(Run, "log", log)
-    assert start(pictures, out, "--steps", 9) == 1
+    assert start(image_folder, out, "--steps", 9) == 1
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert "No space left on device" in error
     assert f"the checkpoint of step 3 is kept: python -m minigan.train --resume {out}" in error
@@ -490,7 +490,7 @@ def test_full_disk(pictures, tmp_path, capsys, monkeypatch, where):
     assert call("--resume", out, "--steps", 6) == 0
 
 
-def test_loss_that_is_no_number(pictures, tmp_path, capsys, monkeypatch):
+def test_loss_that_is_nan(image_folder, tmp_path, capsys, monkeypatch):
     out = tmp_path / "nan"
     original = trainer.train_step
 
@@ -501,14 +501,14 @@ def test_loss_that_is_no_number(pictures, tmp_path, capsys, monkeypatch):
             return original(gan, inputs, moves)
 
     monkeypatch.setattr(trainer, "train_step", poisoned)
-    assert start(pictures, out, "--steps", 9) == 3
+    assert start(image_folder, out, "--steps", 9) == 3
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert "the losses of step 4 are no longer finite (d_real " in error
     assert "the checkpoint of step 3 is kept" in error
     assert len((out / "training_log.txt").read_text().splitlines()) == 4
 
 
-def test_a_checkpoint_that_is_no_number_is_not_written(pictures, tmp_path, capsys, monkeypatch):
+def test_a_checkpoint_with_nan_is_not_written(image_folder, tmp_path, capsys, monkeypatch):
     """The losses of the step were still finite, but its update broke a weight."""
     out = tmp_path / "nan"
     original = trainer.train_step
@@ -520,7 +520,7 @@ def test_a_checkpoint_that_is_no_number_is_not_written(pictures, tmp_path, capsy
         return result
 
     monkeypatch.setattr(trainer, "train_step", poisoned)
-    assert start(pictures, out, "--steps", 9) == 3
+    assert start(image_folder, out, "--steps", 9) == 3
     assert "after step 5 " in capsys.readouterr().err
     assert [step for step, _ in checkpoint.list_checkpoints(out / "checkpoints")] == [3, 0]
 
@@ -594,7 +594,7 @@ def test_cupy_without_a_gpu_says_what_to_install(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("what", ["folder", "empty folder", "file", "below a file"])
-def test_output_that_exists_is_never_touched(pictures, tmp_path, capsys, what):
+def test_output_that_exists_is_never_touched(image_folder, tmp_path, capsys, what):
     out = tmp_path / "out"
     if what == "folder":
         out.mkdir()
@@ -605,31 +605,31 @@ def test_output_that_exists_is_never_touched(pictures, tmp_path, capsys, what):
         out.write_text("mine")
     target = out / "run" if what == "below a file" else out
     before = sorted(str(p) for p in tmp_path.rglob("*"))
-    error = refused(capsys, "--data", pictures, *SMALL, "--out", target)
+    error = refused(capsys, "--data", image_folder, *SMALL, "--out", target)
     assert "--out" in error
     assert str(out) in error
     assert sorted(str(p) for p in tmp_path.rglob("*")) == before
 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write anywhere")
-def test_read_only_parent(pictures, tmp_path, capsys):
+def test_read_only_parent(image_folder, tmp_path, capsys):
     tmp_path.chmod(0o555)
     try:
-        assert "read-only" in refused(capsys, "--data", pictures, *SMALL, "--out", tmp_path / "run")
+        assert "read-only" in refused(capsys, "--data", image_folder, *SMALL, "--out", tmp_path / "run")
     finally:
         tmp_path.chmod(0o755)
 
 
-def test_read_only_parent_as_the_system_tells_it(pictures, tmp_path, capsys, monkeypatch):
+def test_read_only_parent_as_the_system_tells_it(image_folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert f"the folder {tmp_path} is read-only" in refused(
-        capsys, "--data", pictures, *SMALL, "--out", tmp_path / "run"
+        capsys, "--data", image_folder, *SMALL, "--out", tmp_path / "run"
     )
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("kind", ["missing", "file", "no run", "broken json", "not an object", "wild settings"])
-def test_resume_of_what_is_no_run(tmp_path, capsys, kind):
+def test_resume_of_a_folder_that_is_not_a_run(tmp_path, capsys, kind):
     path = tmp_path / "run"
     if kind == "file":
         path.write_text("x")
@@ -649,15 +649,15 @@ def test_resume_of_what_is_no_run(tmp_path, capsys, kind):
     ("option", "value", "own"),
     [("--width", 4, 2), ("--image-size", 64, 32), ("--seed", 1, 1337), ("--batch-size", 8, 4)],
 )
-def test_resume_keeps_what_makes_the_run(six, capsys, option, value, own):
+def test_resume_keeps_fixed_settings(six, capsys, option, value, own):
     error = refused(capsys, "--resume", six, option, value)
     assert f"{option}: a resumed run keeps its own value, {own}, got {value}" in error
 
 
-def test_resume_of_another_topology(pictures, tmp_path, capsys):
-    """config.json and checkpoint disagree."""
+def test_resume_of_networks_of_another_size(image_folder, tmp_path, capsys):
+    """config.json and the checkpoint give different sizes."""
     out = tmp_path / "run"
-    assert start(pictures, out, "--steps", 1) == 0
+    assert start(image_folder, out, "--steps", 1) == 0
     text = (out / "config.json").read_text()
     (out / "config.json").write_text(text.replace('"width": 2', '"width": 3'))
     before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
@@ -679,10 +679,10 @@ def test_fewer_images_than_a_batch(tmp_path, capsys):
     assert "holds 1 images, fewer than one batch of 4" in capsys.readouterr().err
 
 
-def test_unreadable_files_are_told(pictures, tmp_path, capsys):
+def test_unreadable_files_are_told(image_folder, tmp_path, capsys):
     data = tmp_path / "data"
     data.mkdir()
-    for path in pictures.iterdir():
+    for path in image_folder.iterdir():
         (data / path.name).write_bytes(path.read_bytes())
     (data / "broken.png").write_bytes(b"no picture")
     (data / "folder.png").mkdir()
@@ -691,7 +691,7 @@ def test_unreadable_files_are_told(pictures, tmp_path, capsys):
     assert "minigan: warning: Skipped 2 of 22 files" in error
 
 
-def test_dry_run_writes_nothing(pictures, tmp_path, monkeypatch, capsys):
+def test_dry_run_writes_nothing(image_folder, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert call("--dry-run") == 0
     output = capsys.readouterr().out
@@ -710,21 +710,21 @@ def test_drawn_faces_are_the_default(tmp_path, monkeypatch):
     assert json.loads((run / "config.json").read_text())["images"]["count"] == 12
 
 
-def test_a_checkpoint_at_least_every_five_minutes(pictures, tmp_path, monkeypatch):
+def test_a_checkpoint_at_least_every_five_minutes(image_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
     saved = []
     original = Run.save_checkpoint
     monkeypatch.setattr(Run, "save_checkpoint", lambda self, gan, step: (saved.append(step), original(self, gan, step)))
-    assert start(pictures, tmp_path / "run", "--steps", 4, "--save-every", 100) == 0
+    assert start(image_folder, tmp_path / "run", "--steps", 4, "--save-every", 100) == 0
     assert saved == [0, 1, 2, 3, 4]
 
 
-def test_whole_run_on_the_device_double(pictures, six, tmp_path, double):
-    """The command line end to end, with losses read only when due."""
+def test_whole_run_on_the_device_double(image_folder, six, tmp_path, double):
+    """The whole command; the losses are read from the device only now and then."""
     from device_double import COUNTER
 
     out = tmp_path / "device"
-    assert start(pictures, out, "--steps", 6, "--backend", "cupy", "--sample-every", 100, "--save-every", 100) == 0
+    assert start(image_folder, out, "--steps", 6, "--backend", "cupy", "--sample-every", 100, "--save-every", 100) == 0
     log = np.loadtxt(out / "log.csv", delimiter=",", skiprows=1)
     expected = np.loadtxt(six / "log.csv", delimiter=",", skiprows=1)
     np.testing.assert_allclose(log[:3], expected[:3], rtol=5e-3)

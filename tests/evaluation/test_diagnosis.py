@@ -1,4 +1,4 @@
-"""The diagnosis: silent on normal runs, and right about runs that are broken on purpose."""
+"""The diagnosis finds nothing in normal runs, and the right fault in runs that are broken on purpose."""
 
 import json
 from dataclasses import replace
@@ -10,7 +10,7 @@ from broken_runs import BROKEN, NORMAL_SEEDS, RECORD, STEPS, train
 from places import ROOT
 
 from minigan.evaluation import diagnosis
-from minigan.evaluation.diagnosis import CODES, SEVERITIES, band_of, diagnose_numbers, diagnose_run, one_liner
+from minigan.evaluation.diagnosis import CODES, band_of, diagnose_numbers, diagnose_run, one_liner
 from minigan.gan.step import METRICS
 from minigan.runs.config import PRESETS, RunConfig
 from minigan.system.errors import UserError
@@ -89,7 +89,7 @@ def test_healthy_numbers_are_no_finding():
 
 
 def test_better_training_is_judged_as_such():
-    """A generator that was told to go faster may; and losses that its runs have are normal there only."""
+    """A generator with a larger learning rate may move faster, and the losses of such runs are normal only for them."""
     twice, tenfold = (replace(ARTICLE, g_learning_rate=rate) for rate in (3e-4, 1.5e-3))
     moves, losses = {"g_move": 3e-4, "d_move": 5e-4}, {"d_real": 0.55, "d_fake": 0.55}
     assert codes(made(vital=moves)) == ["exploding"]
@@ -129,11 +129,11 @@ def test_better_training_is_judged_as_such():
         ("unusual", {}, {"d_real": 0.6}),
     ],
 )
-def test_each_look(code, vital, values):
+def test_each_code_is_found(code, vital, values):
     found = made(vital=vital, **values)
     assert codes(found)[0] == code
     assert found[0].evidence
-    assert found[0].severity in SEVERITIES
+    assert found[0].severity in ("error", "warning", "note")
 
 
 def test_nothing_moves_after_an_explosion():
@@ -145,7 +145,7 @@ def test_nothing_moves_after_an_explosion():
     assert codes(diagnose_numbers(ARTICLE, np.arange(110), history[:110], vitals[:5])) == ["exploding"]
 
 
-def test_old_runs_without_vitals_are_judged_by_their_losses():
+def test_old_runs_without_health_numbers_are_judged_by_their_losses():
     history = np.tile(list(NORMAL.values()), (400, 1))
     assert diagnose_numbers(ARTICLE, np.arange(400), history, []) == []
     history[:, 1] = 14.3
@@ -188,7 +188,7 @@ def test_metrics_show_what_the_log_cannot():
 
 
 @pytest.mark.parametrize("value", ["x", None, [], {}, 10**400, -1, True], ids=lambda v: str(v)[:5])
-def test_rows_that_hold_anything_raise_nothing(value):
+def test_rows_with_any_values_do_not_raise(value):
     history = np.tile(list(NORMAL.values()), (400, 1))
     for name in HEALTHY:
         vitals = [{"step": k, **HEALTHY, name: value} for k in range(0, 400, 25)]

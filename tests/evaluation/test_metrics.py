@@ -1,4 +1,4 @@
-"""The measures of faces, against slow and plain versions of themselves, and against pictures known to be bad."""
+"""The measures of faces, compared with slow and plain versions, and tried on images that are known to be bad."""
 
 import itertools
 import math
@@ -19,7 +19,7 @@ rng = np.random.default_rng(7)
 
 
 def blobs(count, size=32, *, seed=0):
-    """Pictures with something to tell apart: a ground and two rectangles of random colours, and a little noise."""
+    """Images that differ from each other: a ground and two rectangles of random colours, and a little noise."""
     rng = np.random.default_rng(seed)
     pictures = np.empty((count, size, size, 3))
     for picture in pictures:
@@ -35,7 +35,7 @@ REAL = ImageSet(blobs(600), "rectangles", "00")
 
 @pytest.fixture(autouse=True)
 def _fewer_patches(monkeypatch):
-    """An eighth of them, for speed."""
+    """An eighth of the patches, for speed."""
     monkeypatch.setattr(metrics, "_MOST_PATCHES", 1 << 13)
 
 
@@ -60,7 +60,7 @@ def slow_blur(image, weight=1.0):
     return out
 
 
-def test_pyramid_is_the_papers():
+def test_pyramid_is_that_of_the_paper():
     image = rng.integers(0, 256, (32, 32, 1)).astype(np.float64)
     small = slow_blur(image)[::2, ::2]
     enlarged = np.zeros_like(image)
@@ -77,14 +77,14 @@ def test_sides():
 
 
 # --------------------------------------------------------------------------------------------------- sliced Wasserstein
-def test_patches_are_standardised_and_come_from_the_picture():
+def test_patches_are_standardised_and_come_from_the_image():
     fine, coarse = metrics._descriptors(REAL.images[:10], 0)
-    assert fine.shape == coarse.shape == (10 * 128, 147)  # of so few pictures as many as the paper takes
+    assert fine.shape == coarse.shape == (10 * 128, 147)  # of so few images, as many of each as the paper takes
     for level in (fine, coarse):
         channels = level.reshape(-1, 3, 49)
         np.testing.assert_allclose(channels.mean(axis=(0, 2)), 0, atol=1e-4)
         np.testing.assert_allclose(channels.std(axis=(0, 2)), 1, atol=1e-4)
-    # A picture whose pixel at (y, x) is its own address: each patch must be 7 rows and columns that follow each other.
+    # The pixel at (y, x) holds the numbers y and x: each patch must be 7 rows and columns that follow each other.
     y, x = np.mgrid[:16, :16]
     addresses = np.stack([y, x, 0 * x], axis=-1).astype(np.uint8)[None]
     patches = metrics._descriptors(addresses, 0)[0].reshape(-1, 3, 7, 7)
@@ -124,7 +124,7 @@ def test_each_level_sees_its_own_scale():
     fine, coarse = metrics.sliced_wasserstein(a, np.clip(checkered, 0, 255).astype(np.uint8))
     assert fine > 3 * chance[0]
     assert coarse < 1.5 * chance[1]
-    # The definition's blind spot, which docs/metrics.md admits: each set is brought to its own mean and contrast.
+    # What the distance cannot see, as docs/metrics.md says: each set is brought to the same mean and contrast.
     pale = (b // 2 + 100).astype(np.uint8)
     assert metrics.sliced_wasserstein(a, pale)[1] < 1.5 * chance[1]
 
@@ -191,14 +191,14 @@ def test_nearest_is_the_nearest(monkeypatch, own):
         assert found.crowd[k] == pytest.approx(distances[order[:50]].mean(), rel=1e-3)
 
 
-def test_copies_are_told_from_likeness():
+def test_copies_are_told_from_images_that_are_only_alike():
     copies = np.clip(REAL.images[:50] + rng.normal(0, 5, (50, 32, 32, 3)), 0, 255).astype(np.uint8)
     assert metrics.nearest(copies, REAL.images).copies().mean() > 0.9
     assert metrics.nearest(blobs(50, seed=9), REAL.images).copies().mean() < 0.1
 
 
 # ------------------------------------------------------------------------------------------------------------ yardstick
-def test_new_real_pictures_score_as_real_ones(yardstick):
+def test_new_real_images_score_as_real_ones(yardstick):
     measures, neighbours = yardstick.measure(blobs(200, seed=11))
     assert len(neighbours.index) == 200
     for name in ("swd", "swd_32", "swd_16"):
@@ -236,7 +236,7 @@ def test_few_images_mean_few_samples():
         metrics.check_count(few)
 
 
-def test_one_picture_many_times_is_measured_without_a_crash():
+def test_one_image_many_times_is_measured_without_a_crash():
     same = ImageSet(np.repeat(REAL.images[:1], 128, axis=0), "one", "00")
     measures, _ = Yardstick(same, samples=64).measure(blobs(64))
     assert all(math.isfinite(m.value) and math.isfinite(m.real) for m in measures.values())
@@ -277,7 +277,7 @@ def test_reading_drawn_faces(few_faces):
     right = modes.accuracy(32)
     assert right["hair_colour"] > 0.99
     assert right["skin"] == 1
-    assert right["hair_style"] > 0.85  # of so few faces; the thorough test says what it is of all
+    assert right["hair_style"] > 0.85  # fitted to so few faces; the thorough test has the number for all
     assert modes.reader(32).read(drawn(range(700, 900))).clear.mean() > 0.99
 
 
@@ -311,11 +311,11 @@ def test_counting_by_hand():
     assert counts == {
         "clear": 1, "hair_colours": 14, "hair_styles": 12, "skins": 5, "modes": 168, "modes_off": pytest.approx(0)
     }  # fmt: skip
-    # Without pink hair: one colour and its twelve modes are missing, and a 14th of the pictures would have to change.
+    # Without pink hair: one colour and its twelve modes are missing, and a 14th of the images would have to change.
     fewer = modes.count(modes.Reading(np.where(colour == 8, 7, colour), style, skin, np.ones(n, bool)))
     assert (fewer["hair_colours"], fewer["modes"], fewer["modes_off"]) == (13, 156, pytest.approx(1 / 14))
     stray = np.where(colour == 8, 7, colour)
-    stray[0] = 8  # a single misread picture makes no colour and no mode
+    stray[0] = 8  # one image that is read wrongly does not make a new colour or mode
     assert (
         modes.count(modes.Reading(np.tile(stray, 9), np.tile(style, 9), np.tile(skin, 9), np.ones(9 * n, bool)))[
             "hair_colours"

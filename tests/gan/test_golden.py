@@ -1,4 +1,4 @@
-"""minigan against numbers recorded from Keras 2.2.4 on TensorFlow 1.8: three steps, 16 pictures a batch.
+"""minigan against numbers recorded from Keras 2.2.4 on TensorFlow 1.8: three steps, 16 images a batch.
 
 The file holds what the original computed (losses, norms and first values of gradients and weights, moving
 statistics); its inputs are regenerated here. Tolerances are those a correct float32 implementation meets: Adam's
@@ -6,13 +6,10 @@ first step is +-lr whatever the size of the gradient, so a weight whose gradient
 and a LeakyReLU may flip.
 """
 
-import hashlib
-
 import numpy as np
 import pytest
 from places import GOLDEN
 
-from minigan.gan.models import discriminator, generator
 from minigan.gan.step import StepInputs, build_gan, discriminator_step, generator_step
 from minigan.nn.initializers import ORIGINAL_SEED
 from minigan.nn.ops import sigmoid_forward
@@ -32,24 +29,6 @@ KERAS_NAMES = {
 BEFORE_BN = {"conv2d_2", "conv2d_3", "conv2d_4", "conv2d_transpose_1", "conv2d_transpose_2", "conv2d_transpose_3",
              "conv2d_transpose_4", "conv2d_5"}  # fmt: skip
 """Layers whose bias the next batch normalization subtracts again: its true gradient is 0, the record is rounding."""
-
-SHA1 = {
-    "D": {
-        "0.kernel": "1ded74effaa9bae3b0970032829854c308b80cb9",
-        "2.kernel": "353ad68888320ce5f75893d27b53b7de5f6becc1",
-        "5.kernel": "3c9da6b6fe9ed5835281a8d1e569c6bf9d7a32e1",
-        "8.kernel": "53c72feec879e552fe8361e0dda97dda74afb461",
-        "12.kernel": "058d98eba0b16699734659895c2a841797eb70d1",
-    },
-    "G": {
-        "0.kernel": "b5ea8e6732ddbe333b329afecc6a055d1339bb1b",
-        "3.kernel": "c1f80681fcb13535713c5b8d9b0f2c341c8c7b58",
-        "6.kernel": "4559793384fc54b79304af1427f63933a48d3eba",
-        "9.kernel": "835aec511b3e09b5bc2d0f10f22b23f45773bc7f",
-        "12.kernel": "af5517952b99781f0b6055134aea3ab4837b739e",
-        "15.kernel": "d878d8319bfb36552d03f01dbfa98909ae14a61b",
-    },
-}
 
 
 def golden_inputs() -> list[StepInputs]:
@@ -113,12 +92,6 @@ def relative(a, b):
     return np.linalg.norm(np.asarray(a, np.float64) - b) / np.linalg.norm(np.asarray(b, np.float64))
 
 
-@pytest.mark.parametrize(("which", "path", "expected"), [(n, path, sha) for n in "DG" for path, sha in SHA1[n].items()])
-def test_original_weights_are_bit_exact(which, path, expected):
-    network = {"D": discriminator, "G": generator}[which](init="original")
-    assert hashlib.sha1(network.params()[path].tobytes()).hexdigest() == expected
-
-
 def test_losses_of_step_0(golden, replay):
     expected = golden["metrics"][0, :, 0]
     error = np.abs(replay["losses"][0] - expected) / expected
@@ -128,7 +101,7 @@ def test_losses_of_step_0(golden, replay):
 
 
 @pytest.mark.parametrize("step", [1, 2])
-def test_losses_while_running_free(golden, replay, step):
+def test_losses_of_later_steps(golden, replay, step):
     expected = golden["metrics"][step, :, 0]
     np.testing.assert_allclose(replay["losses"][step], expected, rtol=5e-3)
 

@@ -6,10 +6,19 @@ import numpy as np
 import pytest
 
 from minigan.fast.cpu.pool import using_workers
-from minigan.gan.step import METRICS, build_gan, discriminator_step, draw_inputs, generator_step, train_step
+from minigan.gan.step import (
+    D_LEARNING_RATE,
+    METRICS,
+    build_gan,
+    discriminator_step,
+    draw_inputs,
+    generator_step,
+    train_step,
+)
 from minigan.nn import ops
 from minigan.nn.layers import BatchNormalization
 from minigan.nn.losses import bce_with_logits_forward
+from minigan.nn.rng import PURPOSES, stream
 
 B = 4
 
@@ -287,3 +296,21 @@ def test_a_students_op_runs_in_the_training_step():
     np.testing.assert_allclose(result.metrics, train_step(small_gan(), some_inputs()).metrics, rtol=1e-5)
     # D has 3 and G 4 at 32 pixels: fakes G, two D steps, and the G step through both.
     assert count["leaky"] == 4 + 2 * 3 + (4 + 3)
+
+
+def test_the_learning_rate_given_is_the_generators():
+    networks = small_gan(g_learning_rate=0.0003)
+    assert networks.g_optimizer.learning_rate == 0.0003
+    assert networks.d_optimizer.learning_rate == D_LEARNING_RATE
+
+
+DRAWN_BEFORE = [-0.8371216654777527, 0.04356728121638298, 0.9619138240814209, 0.052861537784338, 850074]
+
+
+def test_draws_are_those_of_earlier_versions():
+    """The numbers that earlier versions drew for a step. A new purpose must have a new code."""
+    assert {name: PURPOSES[name] for name in ("data", "noise", "labels")} == {"data": 2, "noise": 3, "labels": 4}
+    assert len(set(PURPOSES.values())) == len(PURPOSES)
+    inputs = draw_inputs(np.zeros((2, 1, 1, 3), np.float32), 1337, 7)
+    found = [float(a.ravel()[0]) for a in inputs[1:]] + [int(stream(1337, "data", 7).integers(0, 10**6))]
+    assert found == pytest.approx(DRAWN_BEFORE, rel=1e-6)

@@ -142,8 +142,12 @@ def test_a_test_has_to_say_true_or_false():
 
 
 # ------------------------------------------------------------------------------------------------------------- culprits
+NICE = (6, 6, 2, 2, 1)
+"""(H, W, K, stride, pad) with which all four are right."""
+
+
 def test_the_nice_example_convicts_nobody():
-    assert lesson08.convicted(lesson08.NICE) == []
+    assert lesson08.convicted(NICE) == []
 
 
 def test_each_culprit_can_be_convicted_alone():
@@ -151,7 +155,7 @@ def test_each_culprit_can_be_convicted_alone():
     assert judged(lesson08, "culprits", answers).passed
     for change, word in (
         ({"A": (6, 6, 3, 1, 0)}, "B as well"),
-        ({"A": lesson08.NICE}, "A is right"),
+        ({"A": NICE}, "A is right"),
         ({"C": (6, 6, 4, 2, 1)}, "C is right"),
         ({"D": (6, 4)}, "five whole numbers"),
         ({"B": (6, 6, 9, 2, 0)}, "no geometry"),

@@ -22,7 +22,7 @@ from lessons import build, exercises, figures, kept_layers, notebook, source_for
 from lessons.figures import style
 from lessons.judging import Exercise, Mistake, Verdict, judge
 from lessons.source_format import Cell, SourceError
-from minigan.check.exercises import EXERCISES
+from minigan.check.exercise_table import EXERCISES
 from minigan.check.sandbox.supervisor import check_file
 from minigan.gan.models import discriminator, generator
 from minigan.nn.ops import LIBRARY
@@ -331,6 +331,7 @@ def test_the_first_cell_says_in_one_line_what_is_missing(tmp_path):
     assert len(done.stderr.splitlines()) == 1
     (tmp_path / "lessons").mkdir()
     (tmp_path / "minigan").mkdir()
+    (tmp_path / "lessons" / "__init__.py").touch()  # or an installed minigan's lessons would be found first
     (tmp_path / "lessons" / "notebook.py").write_text("import no_such_module\n", encoding="utf-8")
     done = run_setup(tmp_path)
     assert done.stderr.startswith("no_such_module is not installed in this notebook's Python")

@@ -1,4 +1,4 @@
-"""The backend: arrays decide, mixtures are refused, and the whole step runs on a device that is not NumPy."""
+"""The backend: arrays decide, mixed arrays are refused, and the whole step runs on a device that is not NumPy."""
 
 import builtins
 import sys
@@ -12,7 +12,6 @@ from minigan.gan.step import build_gan, draw_inputs, train_step
 from minigan.nn import backend
 from minigan.nn.backend import NUMPY, backend_of, get_backend, xp_of
 from minigan.system.errors import UserError
-from minigan.training.trainer import MetricRing
 
 
 def inputs_for(where, step, B=4, S=32):
@@ -20,7 +19,7 @@ def inputs_for(where, step, B=4, S=32):
     return draw_inputs(real, 5, step, where)
 
 
-def test_xp_of_passes_over_what_is_no_array():
+def test_xp_of_ignores_arguments_that_are_no_arrays():
     assert xp_of(None, 3, np.zeros(1)) is np
 
 
@@ -29,12 +28,12 @@ def test_no_array_is_refused():
         xp_of([1, 2], 3)
 
 
-def test_unknown_backend():
+def test_an_unknown_backend_is_refused():
     with pytest.raises(UserError, match="must be one of numpy, cupy, got 'torch'"):
         get_backend("torch")
 
 
-def test_cupy_not_installed(monkeypatch):
+def test_without_cupy_the_message_says_how_to_install_it(monkeypatch):
     real_import = builtins.__import__
 
     def no_cupy(name, *args, **kwargs):
@@ -49,7 +48,7 @@ def test_cupy_not_installed(monkeypatch):
 
 
 @pytest.mark.parametrize("fails", [True, False])
-def test_cupy_without_a_gpu(monkeypatch, fails):
+def test_without_a_gpu_the_message_asks_for_a_driver(monkeypatch, fails):
     class CUDARuntimeError(RuntimeError):
         pass
 
@@ -67,7 +66,7 @@ def test_cupy_without_a_gpu(monkeypatch, fails):
 
 
 # --------------------------------------------------------------------------------------------------- the double itself
-def test_double_is_strict(double):
+def test_the_device_double_refuses_what_a_gpu_refuses(double):
     a = double.asarray(np.ones(3, np.float32))
     with pytest.raises(TypeError):
         np.add(a, np.ones(3))
@@ -89,7 +88,7 @@ def test_double_is_strict(double):
     assert COUNTER.syncs == 1
 
 
-def test_mixture_says_how_to_convert(double):
+def test_mixed_backends_are_refused_with_advice(double):
     with pytest.raises(TypeError, match=r"move one of them with get_backend\('cupy'\).to_host\(a\)"):
         backend_of(np.zeros(1), double.asarray(np.zeros(1)))
 
@@ -119,18 +118,6 @@ def test_whole_step_on_the_double_equals_numpy(double):
 def test_building_on_the_double_reads_nothing_back(double):
     build_gan(image_size=32, width=2, backend=double)
     assert COUNTER.syncs == 0
-
-
-def test_metric_ring_reads_once_in_fifty_steps(double):
-    ring = MetricRing(double)
-    full = [ring.append(step, double.asarray(np.full(6, step, np.float32))) for step in range(50)]
-    assert full == [False] * 49 + [True]
-    assert COUNTER.syncs == 0
-    rows = ring.read()
-    assert COUNTER.syncs == 1
-    assert [step for step, _ in rows] == list(range(50))
-    assert rows[7][1] == [7.0] * 6
-    assert ring.read() == []
 
 
 def test_names_are_those_of_the_installed_cupy():

@@ -1,4 +1,4 @@
-"""Gradients add up, whoever adds them, and whatever is lazy about their zeros cannot be seen."""
+"""Gradients add up, in every way of adding; and nobody can see that zeros are made only when they are read."""
 
 from dataclasses import replace
 
@@ -105,7 +105,7 @@ def test_zero_grads_leaves_what_was_read_before():
     np.testing.assert_array_equal(held, before)
 
 
-def test_a_handed_over_array_may_be_used_again():
+def test_an_array_given_to_add_grad_may_be_changed_afterwards():
     """A user's array is copied: filling it anew must not change the gradient."""
     layer = dense()
     buffer = np.ones((3, 2))
@@ -138,7 +138,7 @@ def test_a_fresh_array_does_not_change_shape_or_dtype():
 
 @pytest.mark.parametrize("fresh", [False, True])
 @pytest.mark.parametrize("view", [np.transpose, np.asarray])
-def test_rows_may_lie_in_any_order(fresh, view):
+def test_gradients_may_have_any_order_in_memory(fresh, view):
     layer = Layer({"w": np.zeros((3, 3))})
     g = np.arange(9.0).reshape(3, 3)
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""Binary cross-entropy from logits: the formula, its gradient, the clip, and what would silently go wrong."""
+"""Binary cross-entropy from logits: the formula, its gradient, the clip, and shapes that must be refused."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_gradient():
     assert error < 1e-6
 
 
-def test_golden_logits():
+def test_values_worked_by_hand():
     loss, cache = bce_with_logits_forward(np.array([[0.0]]), np.array([[0.9]]))
     assert loss == pytest.approx(np.log(2))
     assert bce_with_logits_backward(1.0, cache)[0, 0] == pytest.approx(-0.4)

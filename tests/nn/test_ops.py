@@ -56,7 +56,7 @@ def check_pair(forward, backward, pair, seed=0):
 
 
 @pytest.mark.parametrize("pair", PAIRS)
-def test_gradients(pair):
+def test_gradients_equal_centred_differences(pair):
     error = check_pair(getattr(ops, f"{pair}_forward"), getattr(ops, f"{pair}_backward"), pair)
     assert error < TOLERANCE
 
@@ -68,7 +68,7 @@ def test_gradients_over_many_seeds(pair, seed):
     assert check_pair(getattr(ops, f"{pair}_forward"), getattr(ops, f"{pair}_backward"), pair, seed) < TOLERANCE
 
 
-# Wrong backwards, written the way one gets them wrong. The checks above have to see every one of them.
+# Wrong backward functions, as people write them. The check above must find every one of them.
 def _bn(change):
     def backward(dy, cache):
         dx, dgamma, dbeta = ops.batch_norm_backward(dy, cache)

@@ -62,7 +62,7 @@ def test_large_and_turned_parameters_are_updated_whole():
         np.testing.assert_allclose(p, expected, rtol=0, atol=1e-12, err_msg=name)
 
 
-def test_state_round_trip():
+def test_a_loaded_optimizer_goes_on_as_the_saved_one():
     p = np.ones(3)
     adam = Adam({"w": p}, learning_rate=0.1)
     adam.step({"w": np.array([1.0, 2.0, 3.0])})

@@ -164,5 +164,5 @@ def test_pieces_are_the_page(written):
 
 
 def test_jinja_is_imported_with_the_first_page():
-    code = "import sys, minigan.pages.html, minigan.evaluation.run_page; assert 'jinja2' not in sys.modules"
+    code = "import sys, minigan.pages.html, minigan.evaluation.run_report; assert 'jinja2' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

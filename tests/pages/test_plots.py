@@ -1,6 +1,4 @@
-"""Pictures: rounding, grids, films, plots, and files that are written all or nothing."""
-
-import errno
+"""Images and plots: rounding, grids, films, and what fits into a format."""
 
 import numpy as np
 import pytest
@@ -10,7 +8,6 @@ from PIL import Image
 
 from minigan.gan import METRICS
 from minigan.pages import plots
-from minigan.system import atomic_files
 
 
 @given(st.integers(0, 255))
@@ -117,37 +114,3 @@ def test_running_median_ignores_an_outlier():
     values = np.ones(50)
     values[20] = 1000
     np.testing.assert_array_equal(plots.running_median(values, 5), np.ones(50))
-
-
-def test_an_interrupted_write_keeps_the_old_file(tmp_path):
-    path = tmp_path / "x.txt"
-    atomic_files.write_text(path, "old")
-
-    def interrupted():
-        with atomic_files.replacing(path) as temporary:
-            temporary.write_text("ne")
-            raise RuntimeError("power cut")
-
-    with pytest.raises(RuntimeError, match="power"):
-        interrupted()
-    assert path.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
-
-
-def test_a_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "x.txt"
-    atomic_files.write_text(path, "old")
-
-    def full(path):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(atomic_files, "flush_to_disk", full)
-    with pytest.raises(OSError, match="No space left"):
-        atomic_files.write_text(path, "new")
-    assert path.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
-
-
-def test_text_has_unix_line_ends_everywhere(tmp_path):
-    atomic_files.write_text(tmp_path / "x.txt", "a\nb\n")
-    assert (tmp_path / "x.txt").read_bytes() == b"a\nb\n"

@@ -1,4 +1,7 @@
-"""Nothing is lost: runs that are killed, starved, locked out and lied to, compared with one that was left in peace."""
+"""Nothing is lost: interrupted runs are resumed, and then compared with a run that was not interrupted.
+
+The interruptions: killed processes, full and broken disks, damaged checkpoints, two processes on one run, wrong clocks.
+"""
 
 import errno
 import json
@@ -17,10 +20,10 @@ import pytest
 import safetensors
 import safetensors.numpy
 import tqdm.std
-from conftest import hear_ctrl_c
 from equal_runs import assert_equal_runs, files_of
+from malformed_inputs import flipped
 from PIL import Image
-from places import ROOT, SUPPORT
+from places import SUPPORT
 
 from minigan import sample, train
 from minigan.gan.step import build_gan
@@ -29,8 +32,7 @@ from minigan.runs import checkpoint
 from minigan.runs.run_folder import Run
 from minigan.system import atomic_files, lock
 from minigan.system.cli import run_command
-from minigan.system.errors import UserError
-from minigan.system.lock import LOCK_NAME, FolderLock
+from minigan.system.lock import FolderLock
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs fork, SIGKILL and POSIX's mounts")
 SMALL = ["--image-size", "32", "--width", "1", "--batch-size", "2", "--sample-every", "2", "--save-every", "2"]
@@ -39,7 +41,7 @@ STEPS = ["--steps", "4"]
 
 @pytest.fixture(scope="module", autouse=True)
 def _each_plot_is_drawn_once():
-    """The same curves give the same picture, and drawing takes longer than all else here."""
+    """Equal curves give equal plots, and drawing them takes longer than everything else here."""
     plain, drawn = plots.save_loss_plot, {}
 
     def plot(path, steps, history):
@@ -81,7 +83,7 @@ def peaceful(data, tmp_path_factory):
 
 @pytest.fixture
 def run(peaceful, tmp_path):
-    """A copy of it."""
+    """A copy of the peaceful run."""
     return shutil.copytree(peaceful, tmp_path / "run")
 
 
@@ -96,12 +98,12 @@ class Harness:
     def __init__(self, data, folder, *options):
         self.folder = folder
         self.start = ["--data", str(data), *SMALL, *STEPS, "--metrics-every", "3", *options]
-        ((self.peaceful, [sitting]),) = self.run([[None]])
-        assert sitting["status"] == 0, sitting["error"]
-        self.points = [_kind(point) for point in sitting["points"]]
+        ((self.peaceful, [session]),) = self.run([[None]])
+        assert session["status"] == 0, session["error"]
+        self.points = [_kind(point) for point in session["points"]]
 
     def run(self, faults):
-        """Run a job for each list of faults: run folder and sittings of each."""
+        """Run a job for each list of faults; return the run folder and the sessions of each."""
         folder = self.folder / f"jobs-{len(list(self.folder.iterdir()))}"
         jobs = []
         for k, each in enumerate(faults):
@@ -112,7 +114,7 @@ class Harness:
         command = [sys.executable, str(SUPPORT / "interrupted_runs.py"), str(folder / "jobs.json")]
         done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
         assert done.returncode == 0, done.stderr
-        return [(Path(job["out"]), sittings) for job, sittings in zip(jobs, json.loads(done.stdout), strict=True)]
+        return [(Path(job["out"]), sessions) for job, sessions in zip(jobs, json.loads(done.stdout), strict=True)]
 
 
 def _kind(point):
@@ -126,7 +128,7 @@ def harness(data, tmp_path_factory):
 
 
 def some_points(points, count):
-    """Every point in the saving of the last checkpoint, and others by chance, `count` in all."""
+    """All points at which the last checkpoint is saved, and random other ones: `count` in all."""
     saving = [k for k, point in enumerate(points) if "step-000004" in point or point.startswith("unlink")]
     others = [k for k in range(len(points)) if k not in saving]
     return saving + random.Random(0).sample(others, count - len(saving))
@@ -134,14 +136,14 @@ def some_points(points, count):
 
 def check_killed(harness, faults):
     for out, (*killed, last) in harness.run(faults):
-        assert [sitting["status"] for sitting in killed] == [-signal.SIGKILL] * len(killed)
+        assert [session["status"] for session in killed] == [-signal.SIGKILL] * len(killed)
         assert last["status"] == 0, last["error"]
         assert_equal_runs(harness.peaceful, out)
 
 
 @posix
 def test_points_are_what_a_save_does(harness):
-    """The harness sees every operation, or it would test nothing."""
+    """The harness sees every file operation; otherwise it would test nothing."""
     saving = [point.split()[0] for point in harness.points if "step-000004" in point]
     # Made by mkstemp, opened, header and numbers written, permissions, opened to be flushed, flushed, renamed.
     assert saving == ["open", "open", "write", "write", "chmod", "open", "fsync", "rename"]
@@ -169,14 +171,14 @@ def test_killed_again_while_it_resumes(harness):
 
 @pytest.fixture(scope="module")
 def better(data, tmp_path_factory):
-    """A run with all that is not the article's."""
+    """A harness for a run with all options for better training."""
     options = ["--ema", "0.9", "--flip", "--translate", "--g-learning-rate", "0.0003"]
     return Harness(data, tmp_path_factory.mktemp("better"), *options)
 
 
 @posix
 def test_killed_with_all_options(better):
-    """Around the average's own file, in the last checkpoint, and elsewhere."""
+    """Killed around the file of the average, in the last checkpoint, and elsewhere."""
     own = [k for k, point in enumerate(better.points) if "3_GENERATOR_EMA" in point]
     last = next(k for k, point in enumerate(better.points) if point.startswith("write") and "step-000004" in point)
     assert len(own) > 5
@@ -259,7 +261,7 @@ def check_refused(harness, moments):
 
 @posix
 def test_disk_that_refuses(harness):
-    """Full, read-only or broken from some moment on; good again when the run is resumed."""
+    """The disk is full, read-only or broken from some moment on, and good again when the run is resumed."""
     moments = {
         "open .minigan.tmp/.minigan-config.json.tmp": ("ENOSPC", "EROFS"),
         "write run/training_log.txt": ("EIO", "EROFS"),
@@ -303,7 +305,7 @@ def test_disk_that_is_really_full_or_read_only(data, peaceful, tmp_path):
 
 @posix
 def test_limit_on_the_size_of_files(data, peaceful, tmp_path):
-    """The system itself refuses: no file may become larger than 60 kB, and a checkpoint is."""
+    """The system allows files of at most 60 kB, and a checkpoint is larger."""
     script = (
         "import resource, sys; from minigan import train; from minigan.system.cli import run_command;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY));"
@@ -319,7 +321,7 @@ def test_limit_on_the_size_of_files(data, peaceful, tmp_path):
 
 
 def test_clock_that_goes_backwards(data, peaceful, tmp_path, monkeypatch):
-    """Nothing but the times in the reports depends on a clock."""
+    """Only the times in the reports depend on a clock."""
     now = [2e9]
 
     def earlier():
@@ -334,8 +336,8 @@ def test_clock_that_goes_backwards(data, peaceful, tmp_path, monkeypatch):
     assert_equal_runs(peaceful, out)
 
 
-def test_what_a_killed_start_has_left_is_removed_after_a_day(data, tmp_path):
-    """But nothing that may be somebody else's, or in use."""
+def test_folder_of_a_killed_start_is_removed_after_a_day(data, tmp_path):
+    """Files of other programs stay, and so do folders that may be in use."""
     for name in (".minigan-old.tmp", ".minigan-fresh.tmp", ".minigan-notes", "old.tmp"):
         (tmp_path / name / "checkpoints").mkdir(parents=True)
         if "fresh" not in name:
@@ -346,7 +348,7 @@ def test_what_a_killed_start_has_left_is_removed_after_a_day(data, tmp_path):
 
 
 def test_killed_in_its_last_report(run, peaceful):
-    """All was saved, but for a half-written file."""
+    """Everything was saved except the report, which is half written."""
     (run / ".minigan-report-x.html.tmp").write_bytes(b"half")
     assert call("--resume", run) == 0
     assert_equal_runs(peaceful, run)
@@ -355,7 +357,7 @@ def test_killed_in_its_last_report(run, peaceful):
 # ------------------------------------------------------------------------------------ two processes on one run folder
 @posix
 def test_second_process_is_refused(data, tmp_path, capsys):
-    """The second one hears who holds the run, and changes nothing; a SIGKILL leaves no lock behind."""
+    """The second one is told which process holds the run, and changes nothing. After a SIGKILL the lock is free."""
     out = tmp_path / "run"
     options = ["--data", str(data), *SMALL, "--steps", "1000000", "--save-every", "1000000", "--out", str(out)]
     command = [sys.executable, "-m", "minigan.train", *options]
@@ -370,7 +372,7 @@ def test_second_process_is_refused(data, tmp_path, capsys):
             captured = capsys.readouterr()
             assert captured.err.count("\n") == 1
             assert f"{out} is in use by process {first.pid} on " in captured.err
-        assert call("--resume", out, "--dry-run") == 0  # who only looks is let in
+        assert call("--resume", out, "--dry-run") == 0  # a dry run may read the folder
         assert run_command(sample.main, [str(out), "--n", "1"]) == 0
         assert first.poll() is None
         assert (out / "config.json").read_bytes() == before
@@ -378,52 +380,6 @@ def test_second_process_is_refused(data, tmp_path, capsys):
         first.kill()
         first.communicate()
     assert call("--resume", out, "--steps", 1) == 0
-
-
-def test_lock_is_one_processes_own(tmp_path):
-    with FolderLock(tmp_path) as held:
-        for _ in range(2):
-            with pytest.raises(UserError, match=rf"in use by process {os.getpid()} on .* since \d{{4}}-"):
-                FolderLock(tmp_path)
-        held.release()
-        held.release()
-        with FolderLock(tmp_path):
-            held.release()  # not theirs any more
-            with pytest.raises(UserError):
-                FolderLock(tmp_path)
-    assert (tmp_path / LOCK_NAME).read_bytes() == b""
-
-
-def test_lock_that_is_held_for_a_moment(tmp_path, monkeypatch):
-    """By a report, say, that looks whether the run is being trained."""
-    held, waits = FolderLock(tmp_path), []
-
-    def sleep(seconds):
-        waits.append(seconds)
-        held.release()
-
-    monkeypatch.setattr(time, "sleep", sleep)
-    FolderLock(tmp_path).release()
-    assert len(waits) == 1
-
-
-def test_lock_file_with_strange_contents(tmp_path):
-    for contents in (b"", b"\xff\x1b[31m\n" * 1000):
-        with FolderLock(tmp_path):
-            (tmp_path / LOCK_NAME).write_bytes(contents)
-            with pytest.raises(UserError) as caught:
-                FolderLock(tmp_path)
-            assert str(caught.value).isprintable()
-            assert len(str(caught.value)) < len(str(tmp_path)) + 900
-
-
-@posix
-def test_lock_follows_no_link(tmp_path):
-    (tmp_path / "precious").write_text("mine", encoding="utf-8")
-    (tmp_path / LOCK_NAME).symlink_to("precious")
-    with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
-        FolderLock(tmp_path)
-    assert (tmp_path / "precious").read_text(encoding="utf-8") == "mine"
 
 
 def test_file_system_without_locks(run, data, monkeypatch, capsys):
@@ -444,35 +400,6 @@ def test_lock_is_released_when_a_resume_fails(run, capsys):
 
 
 # ------------------------------------------------------------------------------------------------ damaged checkpoints
-def test_equal_states_make_equal_bytes(tmp_path):
-    """Also in another process: the order of the header does not depend on chance."""
-    gan = build_gan(image_size=32, width=1)
-    script = (
-        "import sys; from pathlib import Path; from minigan.gan import build_gan; from minigan.runs import checkpoint;"
-        "gan = build_gan(image_size=32, width=1);"
-        "checkpoint.save_checkpoint(Path(sys.argv[1]), gan, step=7, image_size=32, width=1)"
-    )
-    (tmp_path / "other").mkdir()
-    subprocess.run([sys.executable, "-c", script, str(tmp_path / "other")], check=True)
-    written = [checkpoint.save_checkpoint(tmp_path, gan, step=7, image_size=32, width=1).read_bytes() for _ in range(8)]
-    written.append(next((tmp_path / "other").iterdir()).read_bytes())
-    assert len(set(written)) == 1
-
-
-def test_checkpoints_are_safetensors_files(run, tmp_path):
-    """Another program reads them, and one whose header is in another order is read."""
-    path = checkpoint.list_checkpoints(run / "checkpoints")[0][1]
-    tensors, words = checkpoint.load_tensors(path)
-    with safetensors.safe_open(path, framework="numpy") as file:
-        theirs = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        metadata = file.metadata()
-    assert theirs.keys() == tensors.keys()
-    assert all(np.array_equal(theirs[name], tensors[name]) for name in tensors)
-    assert metadata.items() > words.items()
-    path.write_bytes(safetensors.numpy.save(theirs, dict(reversed(metadata.items()))))
-    assert checkpoint.load_tensors(path)[1] == words
-
-
 @pytest.fixture(scope="module")
 def saved(peaceful):
     """Bytes of a checkpoint, and the length of its header."""
@@ -480,59 +407,9 @@ def saved(peaceful):
     return data, 8 + int.from_bytes(data[:8], "little")
 
 
-def insist_on_damage(folder, contents):
-    """Whoever opens it is told that it is damaged, and nothing else, so that a run falls back."""
-    path = checkpoint.checkpoint_path(folder, 4)
-    path.write_bytes(contents)
-    gan = insist_on_damage.gan
-    with pytest.raises(checkpoint.DamagedFileError) as caught:
-        checkpoint.load_checkpoint(path, gan, image_size=32, width=1)
-    assert str(caught.value).isprintable()
-    with pytest.raises(checkpoint.DamagedFileError):
-        checkpoint.load_tensors(path)
-
-
-insist_on_damage.gan = build_gan(image_size=32, width=1)
-
-
-def flipped(data, position, bit):
-    return data[:position] + bytes([data[position] ^ (1 << bit)]) + data[position + 1 :]
-
-
-def test_flipped_bits_are_noticed(saved, tmp_path):
-    data, header = saved
-    for position in [*range(0, header, 61), *range(header, len(data), len(data) // 60), len(data) - 1]:
-        insist_on_damage(tmp_path, flipped(data, position, position % 8))
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("part", range(8))
-def test_a_bit_flipped_in_any_byte_is_noticed(saved, tmp_path, part):
-    """One bit of every byte, and every bit of the header."""
-    data, header = saved
-    rng = random.Random(part)
-    for position in range(part, len(data), 8):
-        for bit in range(8) if position < header else [rng.randrange(8)]:
-            insist_on_damage(tmp_path, flipped(data, position, bit))
-
-
-def test_cut_short_at_some_lengths(saved, tmp_path):
-    data, header = saved
-    for length in [0, 1, 7, 8, 9, header - 1, header, header + 1, len(data) // 2, len(data) - 1]:
-        insist_on_damage(tmp_path, data[:length])
-    insist_on_damage(tmp_path, data + b"\0")
-
-
-@pytest.mark.thorough
-def test_cut_short_at_any_length(saved, tmp_path):
-    data, header = saved
-    for length in [*range(header), *range(header, len(data), 7)]:
-        insist_on_damage(tmp_path, data[:length])
-
-
 @pytest.mark.parametrize("position", ["size", "word", "data"])
 def test_flipped_bit_falls_back(run, peaceful, saved, capsys, position):
-    """Also where the bit says that the checkpoint is somebody else's."""
+    """Also if the bit makes the file look like a checkpoint of other networks."""
     data, header = saved
     at = {"size": data.index(b'"width":"1"') + 9, "word": data.index(b"sha256"), "data": header + 100}[position]
     path = run / "checkpoints" / "step-000004.safetensors"
@@ -543,18 +420,8 @@ def test_flipped_bit_falls_back(run, peaceful, saved, capsys, position):
     assert (run / "checkpoints" / "step-000004.safetensors.damaged").read_bytes() == flipped(data, at, 1)
 
 
-def test_flipped_bit_is_not_taken_for_another_width(tmp_path):
-    """Networks of width 4 and 5 are of nearly the same length; only the checksum tells."""
-    path = checkpoint.save_checkpoint(tmp_path, build_gan(image_size=32, width=5), step=4, image_size=32, width=5)
-    data = path.read_bytes()
-    path.write_bytes(flipped(data, data.index(b'"width":"5"') + 9, 0))
-    for width in (4, 5):
-        with pytest.raises(checkpoint.DamagedFileError, match="checksum"):
-            checkpoint.load_checkpoint(path, build_gan(image_size=32, width=width), image_size=32, width=width)
-
-
 def test_checkpoint_that_cannot_be_opened_is_not_damaged(run, monkeypatch, capsys):
-    """Too little memory, or too many open files: nothing is set aside, and the next attempt goes on from it."""
+    """With too little memory or too many open files, no checkpoint is renamed to .damaged, and nothing is changed."""
     before = files_of(run)
     for error, status in ((MemoryError(), 1), (OSError(errno.EMFILE, "Too many open files"), 1)):
 
@@ -583,13 +450,13 @@ def test_broken_piece_of_disk_falls_back(run, peaceful, monkeypatch, capsys):
     assert_equal_runs(peaceful, run)
 
 
-# --------------------------------------------------------------------------------------------- sittings, interrupts
+# --------------------------------------------------------------------------------------------- sessions, interrupts
 def sessions_of(run):
     return json.loads((run / "config.json").read_text(encoding="utf-8"))["sessions"]
 
 
-def test_every_sitting_is_kept(data, tmp_path):
-    """However many: what the run began with is not forgotten. What has not changed is said once."""
+def test_every_session_is_kept(data, tmp_path):
+    """Also the first of 300. A fact that has not changed is not written again."""
     out = tmp_path / "run"
     assert call("--data", data, *SMALL, "--steps", 1, "--out", out) == 0
     config = json.loads((out / "config.json").read_text(encoding="utf-8"))
@@ -606,8 +473,8 @@ def test_every_sitting_is_kept(data, tmp_path):
     assert [session["from_step"] for session in sessions[-2:]] == [1, 2]
 
 
-def test_sittings_that_get_nowhere_do_not_fill_the_file(run, data):
-    """Something starts a failing run again and again."""
+def test_sessions_without_a_step_do_not_fill_the_file(run, data):
+    """A program may start a failing run again and again."""
     config = json.loads((run / "config.json").read_text(encoding="utf-8"))
     settings = train.open_config(run)[0]
     for _ in range(5):
@@ -618,41 +485,7 @@ def test_sittings_that_get_nowhere_do_not_fill_the_file(run, data):
     assert len(sessions_of(run)) == len(config["sessions"]) + 1
 
 
-@posix
-@pytest.mark.parametrize("command", ["minigan.train", "minigan.sample", "minigan"])
-@pytest.mark.parametrize("module", ["minigan.nn.ops", "argparse"])
-def test_ctrl_c_while_modules_load(tmp_path, command, module):
-    """The system ends the process; there is no traceback."""
-    (tmp_path / "sitecustomize.py").write_text(
-        "import os, signal, sys\n"
-        "class Finder:\n"
-        "    def find_spec(self, name, *_):\n"
-        f"        if name == {module!r}:\n"
-        "            os.kill(os.getpid(), signal.SIGINT)\n"
-        "sys.meta_path.insert(0, Finder())\n",
-        encoding="utf-8",
-    )
-    done = subprocess.run(
-        [sys.executable, "-m", command, "--help"],
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=hear_ctrl_c,
-    )
-    assert done.returncode == -signal.SIGINT
-    assert done.stderr == ""
-
-
-def test_importing_minigan_leaves_ctrl_c_alone():
-    script = "import signal, minigan; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
-    options = {} if sys.platform == "win32" else {"preexec_fn": hear_ctrl_c}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, **options)
-    assert done.stdout == "True\n"
-
-
-# ------------------------------------------------------------------------------------------------ long runs stay flat
+# ---------------------------------------------------------------------------------------------- long runs take no more
 WATCHED = """
 import json, os, sys, threading
 from minigan import train

@@ -6,8 +6,8 @@ on files below a watched folder has a number. At the chosen number the process d
 the operation fails, and so does every later operation that a full, read-only or broken disk would refuse.
 
 Input: a list of jobs {"start": arguments of minigan.train, "out": run folder, "watch": folder, "faults": a list of null
-or [what, point], one for each sitting}. A sitting resumes the run if it exists, and starts it otherwise. Output: for
-each job, for each sitting, {"status" (negative: the signal), "error" (its stderr), "points" (names, if it lived)}.
+or [what, point], one for each session}. A session resumes the run if it exists, and starts it otherwise. Output: for
+each job, for each session, {"status" (negative: the signal), "error" (its stderr), "points" (names, if it lived)}.
 """
 
 import builtins
@@ -126,7 +126,7 @@ class WatchedFile:
         return iter(self.file)
 
 
-def sitting(job, fault):
+def session(job, fault):
     """Run `minigan.train` in one process; returns exit status, stderr, and the names of the file operations."""
     argv = ["--resume", job["out"]] if Path(job["out"]).exists() else [*job["start"], "--out", job["out"]]
     with tempfile.TemporaryFile() as error, tempfile.TemporaryFile() as names:
@@ -178,16 +178,16 @@ def make_quick_and_repeatable():
 
     plots.save_loss_plot = plot
     metrics.Yardstick = QuickYardstick
-    run_page.COST = 1e9
+    run_report.COST = 1e9
 
 
 if __name__ == "__main__":
     from minigan import train
-    from minigan.evaluation import metrics, run_page
+    from minigan.evaluation import metrics, run_report
     from minigan.pages import plots
     from minigan.system import atomic_files
     from minigan.system.cli import run_command
 
     make_quick_and_repeatable()
     jobs = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    print(json.dumps([[sitting(job, fault) for fault in job["faults"]] for job in jobs]))
+    print(json.dumps([[session(job, fault) for fault in job["faults"]] for job in jobs]))

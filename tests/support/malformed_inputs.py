@@ -273,6 +273,11 @@ def lies(good, **changes):
     return tensors_file(header, good[8 + length :])
 
 
+def flipped(data, position, bit):
+    """The bytes with one bit changed."""
+    return data[:position] + bytes([data[position] ^ (1 << bit)]) + data[position + 1 :]
+
+
 def forged(good, change):
     """The good file after a change to its tensors and words, with a checksum that fits."""
     from safetensors.numpy import load, save

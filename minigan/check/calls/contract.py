@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigan.check.calls.wrong_shapes import explain_shape
-from minigan.check.exercises import Case, Exercise, student_shape
+from minigan.check.exercise_table import Case, Exercise, student_shape
 from minigan.check.outcomes import Finding, Stop
 from minigan.nn.backend import Array
 
@@ -22,7 +22,7 @@ POWER = (
 )
 _NOT_FINITE = {
     "moving_average": (
-        "at t = 0 the correction 1 - momentum**t is 0: t has to be counted up first.",
+        "at t = 0 the correction 1 - momentum**t is 0: t must be increased first.",
         "Look for a division by something that can be 0.",
     ),
     "adam": (
@@ -51,7 +51,7 @@ def insist_on_array(
     if raw.shape != shape:
         raise Stop(explain_shape(function, name, raw.shape, shape, exercise, case, layout))
     if raw.dtype != dtype and not (exercise.name == "adam" and name == "p" and raw.dtype == np.float64):
-        # Adam's rate through np.sqrt(1 - beta2**t) is a NumPy float64, as in every textbook: let it be.
+        # Adam's rate through np.sqrt(1 - beta2**t) is a NumPy float64, as in every textbook; it is accepted.
         raise Stop(
             Finding(
                 "E14",
@@ -77,7 +77,7 @@ def insist_on_array(
     if not np.isfinite(raw).all():
         bad = int(np.size(raw) - np.count_nonzero(np.isfinite(raw)))
         cause, hint = _NOT_FINITE.get(exercise.name, ("", _DIVISION))
-        if exercise.name == "adam" and case.arrays["t"] > 1:  # what is right at t = 1 and not at 2
+        if exercise.name == "adam" and case.arrays["t"] > 1:  # right at t = 1, but not at t = 2
             cause, hint = POWER
         raise Stop(
             Finding(

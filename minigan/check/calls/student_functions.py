@@ -25,7 +25,7 @@ from minigan.check.calls.contract import (
     not_an_array,
     wrong_structure,
 )
-from minigan.check.exercises import Case, Exercise, from_student, student_shape, to_student
+from minigan.check.exercise_table import Case, Exercise, from_student, student_shape, to_student
 from minigan.check.outcomes import Finding, NotYet, Stop
 from minigan.nn.backend import Array
 
@@ -40,7 +40,7 @@ class Subject:
     passed: list[str] = field(default_factory=list)
 
     def call(self, name: str, *arguments: Any, **settings: Any) -> Any:
-        """Call one function; whatever it raises becomes a finding."""
+        """Call one function; an exception becomes a finding, and one that is missing raises `NotYet`."""
         function = self.functions.get(name)
         if function is None:
             raise NotYet
@@ -90,7 +90,7 @@ class Forward:
     raw: Any
 
 
-class Run(NamedTuple):
+class CheckedCall(NamedTuple):
     """One forward and one backward call on a case: dy, and the student's gradients in minigan's layout."""
 
     forward: Forward
@@ -99,7 +99,7 @@ class Run(NamedTuple):
 
 
 def call_forward(subject: Subject, case: Case, dtype: Any = np.float64) -> Forward:
-    """Call forward and check the contract of what comes back."""
+    """Call forward and check that its result keeps the contract."""
     exercise, name = subject.exercise, subject.exercise.functions[0]
     given = student_arguments(subject, case, dtype)
     result = subject.call(name, *given.values(), **case.settings)
@@ -136,6 +136,7 @@ def _flat_back(y: Array, case: Case, layout: str) -> Array:
 
 
 def _flat_forth(dy: Array, case: Case, layout: str) -> Array:
+    """The reverse of `_flat_back`, as a copy."""
     if layout == "NHWC":
         return dy.copy()
     N, H, W, C = case.arrays["x"].shape
@@ -209,7 +210,7 @@ def plain_numbers(case: Case) -> dict[str, Any]:
 
 
 def _as_tuple(result: Any) -> Any:
-    """A single result as a tuple of one; nothing at all stays None, and a tuple what it is."""
+    """A single result as a tuple of one; None and tuples as they are."""
     return result if result is None or isinstance(result, tuple) else (result,)
 
 
@@ -227,6 +228,7 @@ _RAISED = {
 
 
 def _raised(name: str, error: BaseException) -> Finding:
+    """Finding E10: a function raises an exception."""
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [frame for frame in frames if not _is_library(frame.filename)] or frames
     line = f"line {theirs[-1].lineno}: {theirs[-1].line}" if theirs else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from minigan.check.exercises import Case, Exercise
+from minigan.check.exercise_table import Case, Exercise
 from minigan.check.outcomes import Finding
 
 

@@ -70,13 +70,13 @@ def make_world(name: str, seed: int) -> World:
     D = discriminator(image_size=SIZE, width=WIDTH, seed=seed)
     rng = np.random.default_rng(seed)
     noise = rng.standard_normal((STEPS + 1, B, 1, 1, 100)).astype(np.float32)
-    pictures = rng.uniform(-1, 1, (STEPS + 1, B, SIZE, SIZE, 3)).astype(np.float32)
+    images = rng.uniform(-1, 1, (STEPS + 1, B, SIZE, SIZE, 3)).astype(np.float32)
     labels = rng.uniform(0.05, 0.95, (STEPS + 1, B, 1)).astype(np.float32)
-    for network, x in ((G, noise[-1]), (D, pictures[-1])):
+    for network, x in ((G, noise[-1]), (D, images[-1])):
         network.forward(x, training=True)
     learner = D if name == "discriminator_step" else G
     optimizer = PlainDescent(learner.params())
-    inputs = pictures if name == "discriminator_step" else noise
+    inputs = images if name == "discriminator_step" else noise
     return World(G, D, optimizer, list(inputs[:STEPS]), list(labels[:STEPS]), name == "generator_step")
 
 

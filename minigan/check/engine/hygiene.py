@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from minigan.check.calls.student_functions import Forward, Run, Subject, call_backward, call_forward
-from minigan.check.exercises import Case
+from minigan.check.calls.student_functions import CheckedCall, Forward, Subject, call_backward, call_forward
+from minigan.check.exercise_table import Case
 from minigan.check.numeric import differs
 from minigan.check.outcomes import Finding, Stop
 from minigan.nn.backend import Array
 
 
-def check_memory_of_calls(subject: Subject, runs: list[Run], rng: np.random.Generator) -> None:
+def check_memory_of_calls(subject: Subject, runs: list[CheckedCall], rng: np.random.Generator) -> None:
     """Call backward twice with the same cache, and with an older cache after a newer forward."""
     name = subject.exercise.functions[1]
     forward, dy, _ = runs[1]

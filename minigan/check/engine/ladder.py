@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from minigan.check.calls.student_functions import (
+    CheckedCall,
     Forward,
-    Run,
     Subject,
     call_forward,
     call_rule,
@@ -42,7 +42,7 @@ from minigan.check.engine.hygiene import (
 from minigan.check.engine.large_inputs import check_large_inputs
 from minigan.check.engine.laws import broken_law
 from minigan.check.engine.probe import disagreeing_gradients
-from minigan.check.exercises import EXERCISES, Case, from_student
+from minigan.check.exercise_table import EXERCISES, Case, from_student
 from minigan.check.mistakes.wrong_forwards import explain_forward
 from minigan.check.mistakes.wrong_gradients import explain_gradient
 from minigan.check.mistakes.wrong_updates import RuleFailure, explain_rule
@@ -153,11 +153,11 @@ def _climb_pair(subject: Subject, rng: np.random.Generator) -> None:
     backward = exercise.functions[1]
     if subject.functions.get(backward) is None:
         raise NotYet
-    runs: list[Run] = []
+    runs: list[CheckedCall] = []
     for case in cases:
         forward = call_forward(subject, case)
         dy = rng.standard_normal(forward.y.shape)
-        runs.append(Run(forward, dy, _check_backward(subject, forward, dy)))
+        runs.append(CheckedCall(forward, dy, _check_backward(subject, forward, dy)))
     check_memory_of_calls(subject, runs, rng)
     _check_float32_backward(subject, cases[0], rng)
     algebra = broken_law(subject, runs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigan.check.calls.student_functions import Subject, student_arguments
-from minigan.check.exercises import Case
+from minigan.check.exercise_table import Case
 from minigan.check.mistakes import hints
 from minigan.check.numeric import differs
 from minigan.check.outcomes import Finding, Stop

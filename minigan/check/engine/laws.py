@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigan.check.calls.student_functions import Forward, Run, Subject, call_backward, call_forward
-from minigan.check.exercises import Case
+from minigan.check.calls.student_functions import CheckedCall, Forward, Subject, call_backward, call_forward
+from minigan.check.exercise_table import Case
 from minigan.check.numeric import differs
 from minigan.nn.backend import Array
 
 
-def broken_law(subject: Subject, runs: list[Run]) -> str:
+def broken_law(subject: Subject, runs: list[CheckedCall]) -> str:
     """Code of the first law that backward breaks, "" if none. `explain_gradient` may find a more precise one."""
     for forward, dy, gradients in runs:
         if any(np.abs(a).max(initial=0) > 1e-12 for a in call_backward(subject, forward, np.zeros_like(dy))):

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from minigan.check.calls.student_functions import Run
-from minigan.check.exercises import Case, Exercise
+from minigan.check.calls.student_functions import CheckedCall
+from minigan.check.exercise_table import Case, Exercise
 from minigan.check.numeric import H, slope
 from minigan.nn.backend import Array
 
@@ -15,7 +15,9 @@ TOLERANCE = 1e-6
 DIRECTIONS = 3
 
 
-def disagreeing_gradients(exercise: Exercise, runs: list[Run], rng: np.random.Generator) -> dict[str, list[int]]:
+def disagreeing_gradients(
+    exercise: Exercise, runs: list[CheckedCall], rng: np.random.Generator
+) -> dict[str, list[int]]:
     """The numbers of the cases in which a gradient is wrong, by the gradient's name."""
     wrong: dict[str, list[int]] = {}
     for number, (forward, dy, gradients) in enumerate(runs):

@@ -7,26 +7,26 @@ from typing import Any
 
 import numpy as np
 
-from minigan.check.calls.student_functions import Run, Subject, call_backward
-from minigan.check.exercises import Case, Exercise
+from minigan.check.calls.student_functions import CheckedCall, Subject, call_backward
+from minigan.check.exercise_table import Case, Exercise
 from minigan.check.mistakes.hypotheses import fits
 from minigan.check.numeric import numeric_gradient
 from minigan.nn.backend import Array
 
 
 class Evidence:
-    """One failing case: what came back, and what should have.
+    """One failing case: the student's gradient, and the measured one.
 
     Parameters
     ----------
     subject : Subject
-    run : tuple
-        (forward, dy, gradients).
+    run : CheckedCall
+        The calls that gave it.
     name : str
         The wrong gradient.
     """
 
-    def __init__(self, subject: Subject, run: Run, name: str) -> None:
+    def __init__(self, subject: Subject, run: CheckedCall, name: str) -> None:
         self.subject, self.run, self.name = subject, run, name
         self.forward, self.dy, self.gradients = run
         self.case: Case = self.forward.case
@@ -53,7 +53,7 @@ class Evidence:
 
     def numeric_with_dy(self, dy: Array) -> Array:
         """The measured gradient for another dy."""
-        return _numeric_of(self.exercise, Run(self.forward, dy, self.gradients), self.name)
+        return _numeric_of(self.exercise, CheckedCall(self.forward, dy, self.gradients), self.name)
 
     def fits(self, other: Any) -> bool:
         """Whether the student's gradient is this one."""
@@ -61,7 +61,7 @@ class Evidence:
         return fits(self.yours, other, self.numeric)
 
 
-def _numeric_of(exercise: Exercise, run: Run, name: str) -> Array:
+def _numeric_of(exercise: Exercise, run: CheckedCall, name: str) -> Array:
     """The numeric gradient of one run for one gradient's argument."""
     forward, dy, _ = run
     return numeric_gradient(exercise, forward.case, exercise.gradients[name], dy)

@@ -108,7 +108,7 @@ def turned(evidence: list[Evidence]) -> Idea | None:
         for axes in itertools.combinations(range(ndim), n):
             if all(e.fits(np.flip(e.numeric, axes)) for e in evidence):
                 told = " and ".join(str(a) for a in axes)
-                return Idea("E54", f"it runs backwards along axis {told}: a flipped kernel or image.")
+                return Idea("E54", f"its elements are in reverse order along axis {told}: a flipped kernel or image.")
     return None
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minigan.check.exercises import Case
+from minigan.check.exercise_table import Case
 from minigan.check.numeric import differs
 from minigan.nn.backend import Array
 
@@ -20,7 +20,7 @@ FIT = 1e-4
 
 
 class Idea(NamedTuple):
-    """A hypothesis: code, what is said, and hints; the numbers come beside it."""
+    """What a hypothesis says if it fits: a code, the cause in words, and hints."""
 
     code: str
     cause: str
@@ -85,7 +85,7 @@ def factor_names(k: float, case: Case, dy: Array | None = None) -> list[str]:
 
 
 def _factors(case: Case, dy: Array | None) -> list[tuple[float, str]]:
-    """Sizes and settings of a case with their names, and what people make of them: n, 1/n, (n - 1)/n."""
+    """Numbers that a factor may be, with their names: n, 1/n and (n - 1)/n of the sizes and settings of a case."""
     x = next(iter(case.arrays.values()))
     named = {"N": float(x.shape[0]) if x.ndim else 1.0}
     if x.ndim == 4:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.check.exercises import Case, Exercise, to_student
+from minigan.check.exercise_table import Case, Exercise, to_student
 from minigan.check.mistakes.hints import filled, result_hints
 from minigan.check.mistakes.hypotheses import FIT, Idea, common, constant_factor, fits, reordered, worst_place
 from minigan.check.outcomes import Finding

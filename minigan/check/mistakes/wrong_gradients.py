@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from minigan.check.calls.student_functions import Run, Subject
-from minigan.check.exercises import to_student
+from minigan.check.calls.student_functions import CheckedCall, Subject
+from minigan.check.exercise_table import to_student
 from minigan.check.mistakes import gradient_formulas, gradient_patterns
 from minigan.check.mistakes.gradient_evidence import Evidence
 from minigan.check.mistakes.hints import filled, gradient_hints
@@ -24,15 +24,15 @@ from minigan.nn.backend import Array
 
 
 def explain_gradient(
-    subject: Subject, runs: list[Run], wrong: dict[str, list[int]], algebra: str, function: str
+    subject: Subject, runs: list[CheckedCall], wrong: dict[str, list[int]], algebra: str, function: str
 ) -> tuple[Finding, dict[str, Any] | None]:
     """Name the mistake behind a wrong gradient.
 
     Parameters
     ----------
     subject : Subject
-    runs : list
-        (forward, dy, gradients) of every case.
+    runs : list of CheckedCall
+        One for every case.
     wrong : dict
         Name of a wrong gradient to the numbers of the cases in which it is wrong; may be empty if only a law is broken.
     algebra : str
@@ -84,17 +84,7 @@ def explain_gradient(
 
 
 def _ideas(evidence: list[Evidence]) -> Iterator[Idea | None]:
-    """Explanations that fit every piece of evidence, the simplest first.
-
-    Parameters
-    ----------
-    evidence : list of Evidence
-        At least one.
-
-    Yields
-    ------
-    Idea or None
-    """
+    """Explanations that fit all evidence, the simplest first; None for each that does not fit."""
     with np.errstate(all="ignore"):
         yield gradient_patterns.zeros(evidence)
         yield gradient_patterns.exchanged(evidence)
@@ -109,7 +99,7 @@ def _ideas(evidence: list[Evidence]) -> Iterator[Idea | None]:
 
 
 def _descriptions(evidence: list[Evidence]) -> Iterator[Idea | None]:
-    """What can be said of an error that nothing explains: on which side, at which border, in which channel it is."""
+    """Where an error is that no hypothesis explains: for which sign of x, at the border, in which channel."""
     yield gradient_patterns.one_side(evidence)
     yield gradient_patterns.border(evidence)
     yield gradient_patterns.one_channel(evidence)
@@ -135,10 +125,10 @@ def _lawless(algebra: str, function: str) -> Finding:
     return Finding(algebra, "algebra", f"{function} {titles[algebra]}", cause=_LAWS[algebra], where=function)
 
 
-def _simple_sizes(subject: Subject, runs: list[Run], wrong: list[int]) -> Idea | None:
+def _simple_sizes(subject: Subject, runs: list[CheckedCall], wrong: list[int]) -> Idea | None:
     """What all failing cases have in common, and no other case has."""
 
-    def traits(run: Run) -> set[str]:
+    def traits(run: CheckedCall) -> set[str]:
         case = run[0].case
         x = next(iter(case.arrays.values()))
         found = {f"{k}={v}" for k, v in case.settings.items()}

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigan.check.exercises import Case, Exercise
+from minigan.check.exercise_table import Case, Exercise
 from minigan.check.mistakes.hints import filled, result_hints
 from minigan.check.mistakes.hypotheses import FIT, Idea, close, common, constant_factor, worst_place
 from minigan.check.numeric import differs

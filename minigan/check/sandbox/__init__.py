@@ -1,1 +1,1 @@
-"""A student's file in a process of its own: it can neither hang, crash nor flood the one who asks."""
+"""Runs a student's file in its own process, so that it cannot stop, crash or flood the checker."""

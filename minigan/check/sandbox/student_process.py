@@ -126,7 +126,7 @@ def check_one(name: str, module: ModuleType, layout: str, seed: int) -> Outcome:
     Parameters
     ----------
     name : str
-        A key of `minigan.check.exercises.EXERCISES`.
+        A key of `minigan.check.exercise_table.EXERCISES`.
     module : module
         The student's.
     layout : str
@@ -139,7 +139,7 @@ def check_one(name: str, module: ModuleType, layout: str, seed: int) -> Outcome:
         "checker error" if the engine itself raises: that is not the student's fault.
     """
     from minigan.check.engine import ladder
-    from minigan.check.exercises import EXERCISES
+    from minigan.check.exercise_table import EXERCISES
     from minigan.check.outcomes import CHECKER_ERROR, FAILED, Finding, Outcome
 
     exercise = EXERCISES[name]
@@ -358,7 +358,7 @@ def _load_checker() -> None:
     """Import all that checking needs, before files in the student's folder can hide it; let BLAS take its memory."""
     import numpy as np
 
-    from minigan.check import exercises, outcomes  # noqa: F401
+    from minigan.check import exercise_table, outcomes  # noqa: F401
     from minigan.check.engine import ladder  # noqa: F401
 
     np.ones((64, 64)) @ np.ones((64, 64))

@@ -28,7 +28,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, cast
 
-from minigan.check.exercises import EXERCISES
+from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import CHECKER_ERROR, FAILED, NOT_CHECKED, FileReport, Finding, Outcome
 from minigan.check.sandbox import student_process
 from minigan.system.errors import UserError
@@ -48,7 +48,7 @@ class Stopped(Enum):
 
     LATE = "it takes too long"
     FLOOD = "it prints too much"
-    GONE = "it is dead"
+    GONE = "its process has ended"
 
 
 # ----------------------------------------------------------------------------------------------------------------- file

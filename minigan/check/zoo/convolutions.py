@@ -211,7 +211,7 @@ conv2d.backward("dx is empty without padding", "E13", "E68")(
     _conv_backward_with(crop=lambda d, pad: d[:, pad:-pad, pad:-pad])
 )
 # Tried with square images only: as many columns as rows are kept.
-conv2d.backward("dx is right for square pictures only", "E13", "E68")(
+conv2d.backward("dx is right for square images only", "E13", "E68")(
     _conv_backward_with(crop=lambda d, pad: d[:, pad : d.shape[1] - pad, pad : d.shape[1] - pad])
 )
 # Written and tried with stride 1.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from minigan.check.engine.ladder import run_exercise
-from minigan.check.exercises import EXERCISES
+from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import FAILED, PASSED
 from minigan.check.zoo import BUGS, CORRECT, Specimen
 

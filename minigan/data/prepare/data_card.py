@@ -1,8 +1,8 @@
 """The data card of a prepared data set (DATACARD.md), the same facts for programs (report.json), and warnings.
 
 A data card tells people who receive the images what they show, where they come from, what was done to them, and what to
-be careful about. The program can say what it did and counted (`Facts`, `minigan.data.prepare.tally`). Only the user
-knows whose drawings these are and what they may be used for; the card has clearly marked gaps for that.
+be careful about. The program can say what it did and counted (`DataCardFacts`, `minigan.data.prepare.tally`). Only the
+user knows whose drawings these are and what they may be used for; the card has clearly marked gaps for that.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from minigan.data.images.near_duplicates import MAX_BITS, MAX_COLOUR_DIFFERENCE
 from minigan.data.prepare.prepared_file import Settings
 from minigan.data.prepare.tally import KINDS, SIDES, Tally
 from minigan.data.printable_text import printable
-from minigan.pages.html import plural
+from minigan.system.wording import plural
 
 FEW_IMAGES = 2_000
 """With fewer images, a generator tends to learn the images by heart."""
@@ -28,7 +28,7 @@ FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True)
-class Facts:
+class DataCardFacts:
     """How a data set was made.
 
     Attributes
@@ -115,13 +115,13 @@ def steps(settings: Settings, looks_for_faces: bool) -> list[str]:
     return done
 
 
-def concerns(tally: Tally, facts: Facts) -> list[str]:
+def concerns(tally: Tally, facts: DataCardFacts) -> list[str]:
     """Warnings to read before training, in plain words; empty if there are none.
 
     Parameters
     ----------
     tally : Tally
-    facts : Facts
+    facts : DataCardFacts
 
     Returns
     -------
@@ -144,13 +144,13 @@ def concerns(tally: Tally, facts: Facts) -> list[str]:
     return found
 
 
-def report_json(tally: Tally, facts: Facts) -> str:
+def report_json(tally: Tally, facts: DataCardFacts) -> str:
     """All settings and counts, for programs.
 
     Parameters
     ----------
     tally : Tally
-    facts : Facts
+    facts : DataCardFacts
 
     Returns
     -------
@@ -192,13 +192,13 @@ def report_json(tally: Tally, facts: Facts) -> str:
     return json.dumps(record, indent=1) + "\n"
 
 
-def data_card(tally: Tally, facts: Facts) -> str:
+def data_card(tally: Tally, facts: DataCardFacts) -> str:
     """The data card.
 
     Parameters
     ----------
     tally : Tally
-    facts : Facts
+    facts : DataCardFacts
 
     Returns
     -------
@@ -277,7 +277,7 @@ def data_card(tally: Tally, facts: Facts) -> str:
     return "\n".join(lines)
 
 
-def _limits(tally: Tally, facts: Facts) -> list[str]:
+def _limits(tally: Tally, facts: DataCardFacts) -> list[str]:
     """Limits of the data set that follow from how it was prepared."""
     found = []
     if facts.looks_for_faces:

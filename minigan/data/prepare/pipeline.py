@@ -42,10 +42,10 @@ from minigan.system.lock import LOCK_NAME, FolderLock
 from minigan.system.processes import MAX_WORKERS, begin_work, starting_workers
 
 PICTURES = "pictures"
-"""Name of the folder of the prepared images, in the target."""
+"""Name of the folder of the prepared images, in the target. An old name; it stays, because data sets have it."""
 
 LIST = "pictures.csv"
-"""Name of the list of all files and what became of them, in the target."""
+"""Name of the list of all files and what became of them, in the target. An old name, like `PICTURES`."""
 
 FEW = 200
 """Up to this many files, preparing them takes less time than starting workers."""
@@ -150,18 +150,18 @@ def _take(source: str, prepared: PreparedFile, pictures: Path, seen: Seen, tally
         twin = seen.find(prepared.likeness)
         if twin is not None:
             tally.drop(source, "duplicate", "nearly equal to an earlier one", prepared.pixels, twin)
-            return _row(source, name, f"nearly equal to {image_name(twin)}", prepared.cut)
+            return _row(source, name, f"nearly equal to {kept_name(twin)}", prepared.cut)
         seen.add(prepared.likeness)
-    name = image_name(tally.kept)
+    name = kept_name(tally.kept)
     (pictures / name).write_bytes(prepared.png)
     tally.keep(source, prepared.pixels, *prepared.cut.shape)
     return _row(source, name, reason, prepared.cut)
 
 
-def image_name(number: int) -> str:
+def kept_name(number: int) -> str:
     """File name of a prepared image; names sort like numbers.
 
-    >>> image_name(12)
+    >>> kept_name(12)
     '000012.png'
     """
     return f"{number:06}.png"

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from minigan.data.prepare.data_card import Facts, concerns, steps
-from minigan.data.prepare.pipeline import image_name
+from minigan.data.prepare.data_card import DataCardFacts, concerns, steps
+from minigan.data.prepare.pipeline import kept_name
 from minigan.data.prepare.tally import KINDS, SIDES, Pixels, Reason, SampledImage, Tally
 from minigan.pages.html import render
 
@@ -75,14 +75,14 @@ class _Channel:
     heights: list[float]
 
 
-def report_html(tally: Tally, facts: Facts, images: Path) -> str:
+def report_html(tally: Tally, facts: DataCardFacts, images: Path) -> str:
     """The report as a web page.
 
     Parameters
     ----------
     tally : Tally
         At least one image is kept.
-    facts : Facts
+    facts : DataCardFacts
     images : Path
         Folder of the prepared images, from which the twins of duplicates are read.
 
@@ -114,7 +114,7 @@ def report_html(tally: Tally, facts: Facts, images: Path) -> str:
 def _kept(tally: Tally) -> _Outcome:
     """What was kept."""
     sample = tally.kept_sample.items
-    images = [_Shown(_url(image.pixels), f"{image_name(image.number)}, from {image.source}") for image in sample]
+    images = [_Shown(_url(image.pixels), f"{kept_name(image.number)}, from {image.source}") for image in sample]
     return _Outcome("kept", "kept", tally.kept, images)
 
 
@@ -160,7 +160,7 @@ def _channels(tally: Tally) -> list[_Channel]:
 
 def _duplicate(image: SampledImage, images: Path) -> _Shown:
     """A duplicate, and the kept image that it is nearly equal to."""
-    name = image_name(image.number)
+    name = kept_name(image.number)
     with Image.open(images / name) as opened:
         twin = _Shown(_url(np.asarray(opened.convert("RGB"))), name)
     return _Shown(_url(image.pixels), image.source, twin)

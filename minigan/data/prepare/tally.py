@@ -18,7 +18,7 @@ from minigan.data.printable_text import printable
 
 KINDS = {
     "unreadable": "cannot be read",
-    "no picture": "not an image",
+    "no picture": "not an image",  # an old word, which stays because report.json has it
     "refused": "not opened",
     "no face": "no face found",
     "too small": "too small",

@@ -1,4 +1,4 @@
-"""Convolution with fewer multiplications: Winograd's minimal filtering, for any stride.
+"""Convolution with fewer multiplications: Winograd's minimal filtering, also with a stride.
 
 `minigan.nn.conv` uses this file where it is faster than `minigan.fast.cpu.im2col`. Begin with one dimension, a filter
 of two taps g0, g1, and two neighbouring outputs:

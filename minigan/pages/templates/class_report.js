@@ -2,7 +2,7 @@
   "use strict";
   const all = (selector, inside) => Array.from((inside || document).querySelectorAll(selector));
 
-  // a link into a folded file unfolds it
+  // a link to something inside a folded file unfolds the file
   const reveal = () => {
     const target = document.getElementById(location.hash.slice(1));
     if (!target) return;
@@ -16,7 +16,7 @@
   });
   reveal();
 
-  // all files open: at a click, and for the printer
+  // open all files at a click, and for printing
   const files = all("details.file");
   all(".unfold").forEach((unfold) => {
     unfold.hidden = false;
@@ -33,7 +33,7 @@
   });
   window.addEventListener("afterprint", () => folded.forEach((file) => { file.open = false; }));
 
-  // a click on a column's head sorts the table
+  // a click on the head of a column sorts the table
   all("th[data-sort]").forEach((head) => {
     const sort = document.createElement("button");
     sort.type = "button";

@@ -806,12 +806,6 @@ def test_equal_images_have_equal_fingerprints(data: Path, tmp_path: Path) -> Non
     assert read(data).fingerprint != read(other).fingerprint
 
 
-def test_the_shape_is_part_of_the_fingerprint() -> None:
-    four, one = np.zeros((4, 1, 1, 3), np.uint8), np.zeros((1, 2, 2, 3), np.uint8)
-    assert cache.fingerprint(four) != cache.fingerprint(one)
-    assert cache.fingerprint(one) == cache.fingerprint(one.copy())
-
-
 def cache_files(cache_folder: Path) -> tuple[Path, Path]:
     (npy,) = cache_folder.glob("*.npy")
     (js,) = cache_folder.glob("*.json")
@@ -1008,14 +1002,6 @@ def test_cache_directory_without_permission(data: Path, cache_folder: Path, monk
         read(data)
 
 
-def test_cache_directory_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MINIGAN_CACHE")
-    assert "minigan" in str(cache.cache_directory())
-    default = cache.cache_directory()
-    monkeypatch.setenv("MINIGAN_CACHE", "")
-    assert cache.cache_directory() == default
-
-
 def test_left_over_temporary_files(data: Path, cache_folder: Path) -> None:
     cache_folder.mkdir()
     old = time.time() - 2 * atomic_files.STALE_SECONDS
@@ -1096,16 +1082,6 @@ def test_without_standard_error(data: Path, monkeypatch: pytest.MonkeyPatch) -> 
     fill(data, 1)
     monkeypatch.setattr(sys, "stderr", None)
     assert len(open_folder(data, S, progress=True)) == 1
-
-
-def test_builder_insists_on_shape_and_dtype() -> None:
-    with cache.Builder("x", S) as builder:
-        with pytest.raises(ValueError, match="append"):
-            builder.append(np.zeros((1, S, S + 1, 3), np.uint8))
-        with pytest.raises(ValueError, match="append"):
-            builder.append(np.zeros((1, S, S, 3), np.float32))
-    with pytest.raises(RuntimeError, match="with statement"):
-        cache.Builder("x", S).append(np.zeros((1, S, S, 3), np.uint8))
 
 
 # ---- What is told ----

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minigan.data.prepare.data_card import Facts
+from minigan.data.prepare.data_card import DataCardFacts
 from minigan.data.prepare.preparation_report import report_html
 from minigan.data.prepare.prepared_file import Settings
 from minigan.data.prepare.tally import DROPPED_SAMPLES, EXAMPLES, KEPT_SAMPLES, KINDS, Tally
@@ -49,7 +49,7 @@ def facts(**changes):
         "seconds": 12.0,
         "versions": {"minigan": "1", "python": "3"},
     }
-    return Facts(**{**values, **changes})
+    return DataCardFacts(**{**values, **changes})
 
 
 def pixels(seed, size=64):

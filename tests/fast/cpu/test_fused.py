@@ -1,4 +1,4 @@
-"""Passes over memory in pieces: the same numbers as the plain functions, whatever the pieces."""
+"""Fused operations give the same numbers as the plain functions, for pieces of any size."""
 
 import numpy as np
 import pytest
@@ -66,7 +66,7 @@ def test_slices_cover_everything_in_order():
     assert fused.spans(object(), 64, 7) == [slice(0, 64)]
 
 
-def test_adding():
+def test_add_to_channels_and_add_into():
     x, b = np.ones((3, 4, 5), np.float32), np.arange(5, dtype=np.float32)
     fused.add_to_channels(x, b)
     np.testing.assert_array_equal(x, np.broadcast_to(1 + b, x.shape))
@@ -76,7 +76,7 @@ def test_adding():
 
 @pytest.mark.parametrize("shape", [(8, 4, 4, 16), (64, 32, 32, 4)])
 def test_batch_norm_keeps_its_digits_where_the_mean_is_large(shape):
-    """Both ways of going, for few numbers and for many: the mean has to be taken away before anything else is done."""
+    """For arrays that are cut and arrays that are not: the mean must be subtracted before anything else is done."""
     rng = np.random.default_rng(0)
     x = (1000 + rng.standard_normal(shape)).astype(np.float32)
     gamma, beta = rng.standard_normal((2, shape[-1])).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Memory that is used again must never be seen by two owners at a time."""
+"""Memory that is used again, and never by two arrays at the same time."""
 
 import gc
 import threading
@@ -27,7 +27,7 @@ def test_memory_comes_back_when_the_last_view_is_gone():
     assert address(empty(BIG, np.float32)) == where
 
 
-def test_two_that_live_never_overlap():
+def test_two_living_arrays_never_overlap():
     rng = np.random.default_rng(0)
     alive = []
     for i in range(200):
@@ -40,7 +40,7 @@ def test_two_that_live_never_overlap():
     assert all((kept == value).all() for value, kept in alive)
 
 
-def test_arrays_are_ordinary():
+def test_empty_gives_ordinary_arrays():
     a = empty(BIG, np.float64)
     assert type(a) is np.ndarray
     assert a.flags.c_contiguous
@@ -50,7 +50,7 @@ def test_arrays_are_ordinary():
     assert empty((0, 3), np.float32).shape == (0, 3)
 
 
-def test_no_more_is_kept_than_the_limit(monkeypatch):
+def test_no_more_memory_waits_than_the_limit(monkeypatch):
     pool = memory._Pool()
     monkeypatch.setattr(memory, "KEEP_BYTES", SMALLEST)
     first, second = (np.asarray(memory._Loan(pool, (SMALLEST,), np.dtype(np.uint8), SMALLEST)) for _ in range(2))
@@ -94,7 +94,7 @@ def test_scratch_inside_scratch_takes_other_memory():
             assert (a == 1).all()
 
 
-def test_each_thread_has_its_own():
+def test_each_thread_has_its_own_scratch_memory():
     found = []
 
     def work():

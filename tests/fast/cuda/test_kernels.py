@@ -1,4 +1,4 @@
-"""The GPU kernels: the very CUDA source, run on the processor through g++ (and on a GPU where there is one).
+"""The GPU kernels: the CUDA source itself, compiled for the processor with g++ (and for a GPU where there is one).
 
 Every test that takes `device` runs on both. On the double, kernels also run with the threads of each block in reverse
 order, which shows a missing barrier, and memory that nobody wrote is NaN.
@@ -183,7 +183,7 @@ def test_tf32_only_when_asked_for(device, monkeypatch):
     np.testing.assert_allclose(doubles, exact, rtol=1e-12, atol=1e-12)
 
 
-def test_a_failing_call_of_cublas_is_told(kernels):
+def test_a_failing_call_of_cublas_is_reported(kernels):
     matrix = kernels.asarray(numbers(3, 3))
     library = cublas._load(kernels.xp)
     with pytest.raises(RuntimeError, match="cuBLAS: the call failed with status 7"):
@@ -246,7 +246,7 @@ def test_batch_norm_inference_with_leaky_relu(device, shape, alpha):
     check(device, cuda.batch_norm_inference(*arrays, 1e-3, alpha), y, np.float64)
 
 
-def test_statistics_do_not_cancel(device):
+def test_the_variance_keeps_its_digits_where_the_mean_is_large(device):
     """A mean a thousand times the spread: E[x^2] - E[x]^2 would have no digit left in float32."""
     x = numbers(5000, 34, mean=1000, dtype=np.float32)
     ones = device.asarray(np.ones(34, np.float32))
@@ -255,7 +255,7 @@ def test_statistics_do_not_cancel(device):
     np.testing.assert_allclose(variance, x.astype(float).var(axis=0), rtol=1e-5)
 
 
-def test_what_is_not_finite_stays_so(device):
+def test_batch_norm_keeps_nan_and_infinity(device):
     x = numbers(40, 3)
     x[7, 1], x[9, 2] = np.nan, np.inf
     ones = device.asarray(np.ones(3))
@@ -295,8 +295,8 @@ def test_activations(device):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_moved_pictures(device, either_order, dtype):
-    """More numbers than a block has threads, and moves to every side, none, and out of the picture."""
+def test_moved_images(device, either_order, dtype):
+    """More numbers than a block has threads, and moves to every side, by nothing, and out of the image."""
     x, move = numbers(5, 9, 11, 3, dtype=dtype), np.array([[0, 0], [2, -3], [-1, 4], [9, 0], [0, -11]])
     for sign in (1, -1):
         expected, _ = augment.translate_forward(x, sign * move)
@@ -317,7 +317,7 @@ def test_loss_and_its_gradient(device, N, either_order):
     check(device, cuda.bce_backward(on_z, on_target, *LIMITS, 1.5 / N), dz, np.float64)
 
 
-def test_the_loss_of_a_nan_is_one(device):
+def test_the_loss_of_a_nan_is_nan(device):
     z = device.asarray(np.array([[0.5], [np.nan]]))
     assert np.isnan(device.to_host(cuda.bce_forward(z, z, *LIMITS)))
     np.testing.assert_array_equal(np.isnan(device.to_host(cuda.bce_backward(z, z, *LIMITS, 1.0))), [[False], [True]])
@@ -351,7 +351,7 @@ def test_zeroing(device):
     assert all(device.to_host(a).all() for a in (*arrays, others[1]))
 
 
-def test_averages_move(device, either_order):
+def test_averages_move_towards_the_latest_values(device, either_order):
     averages, latest = ([numbers(*shape) for shape in SHAPES] for _ in range(2))
     on_averages, on_latest = ([device.asarray(a) for a in group] for group in (averages, latest))
     averaging = cuda.Averaging()
@@ -384,7 +384,7 @@ def test_adam_counts_on_the_device(device):
             check(device, got, expected, np.float32)
 
 
-def test_what_is_not_contiguous_is_refused(device):
+def test_arrays_that_are_not_contiguous_are_refused(device):
     with pytest.raises(ValueError, match=r"must be contiguous, got strides \(8, 32\)"):
         cuda.PieceTable([device.asarray(numbers(3, 4)).T])
 
@@ -417,7 +417,7 @@ def test_what_cannot_be_recorded_leaves_the_device_as_it_was(device):
 
 
 # --------------------------------------------------------------------------------------------------- the double itself
-def test_a_missing_barrier_shows(kernels, monkeypatch):
+def test_the_double_shows_a_missing_barrier(kernels, monkeypatch):
     """Without its barrier the sum of a block is wrong in at least one order: the tests above can fail."""
     barrier = "        __syncthreads();\n        if (threadIdx.y < half) sums"
     code = SOURCE.read_text(encoding="utf-8")

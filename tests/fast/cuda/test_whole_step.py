@@ -10,6 +10,7 @@ import pytest
 from device_double import COMPILER, COUNTER, NAMES, DeviceArray, make_backend
 from PIL import Image
 from places import ROOT
+from small_gans import assert_same, state_of
 
 import minigan
 from minigan import train
@@ -38,26 +39,9 @@ def device(request):
 
 
 def inputs_for(where, step, B=4, S=32):
-    # From pictures 0, 1, 2 one number of D comes to lie so near LeakyReLU's kink that rounding decides on its side.
+    # With the seeds 0, 1, 2 one number in D is so near 0 that rounding decides on which side of LeakyReLU it lies.
     real = np.random.default_rng(10 + step).uniform(-1, 1, (B, S, S, 3)).astype(np.float32)
     return draw_inputs(real, 5, step, where)
-
-
-def state_of(networks, where):
-    """Every saved number of a GAN, on the host."""
-    parts = {
-        "G": networks.generator.state(),
-        "D": networks.discriminator.state(),
-        "g": networks.g_optimizer.state(),
-        "d": networks.d_optimizer.state(),
-    }
-    return {f"{part} {name}": where.to_host(a) for part, arrays in parts.items() for name, a in arrays.items()}
-
-
-def assert_same(a, b):
-    assert a.keys() == b.keys()
-    for name, array in a.items():
-        np.testing.assert_array_equal(array, b[name], err_msg=name)
 
 
 # ---------------------------------------------------------------------------------------------------------------- eager
@@ -202,7 +186,7 @@ def test_a_replay_is_one_launch(kernels):
 
 
 @pytest.mark.parametrize("why", ["no cuBLAS", "host reads"])
-def test_what_cannot_be_recorded_runs_as_it_is(kernels, monkeypatch, why):
+def test_a_step_that_cannot_be_recorded_runs_as_usual(kernels, monkeypatch, why):
     if why == "no cuBLAS":
         monkeypatch.setattr(cublas, "_open", lambda xp: None)
     if why == "host reads":
@@ -239,8 +223,8 @@ def test_tf32_is_off_unless_asked_for(gpu):
 
 # ------------------------------------------------------------------------------------------------ from the command line
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures")
+def image_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(0)
     for k in range(8):
         Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(folder / f"{k}.png")
@@ -251,13 +235,13 @@ def call(*arguments):
     return run_command(train.main, [str(a) for a in arguments])
 
 
-def settings_for(pictures):
+def settings_for(image_folder):
     small = {"--image-size": 32, "--width": 2, "--batch-size": 4, "--sample-every": 1000, "--save-every": 1000}
-    return ["--data", pictures, *(word for pair in small.items() for word in pair)]
+    return ["--data", image_folder, *(word for pair in small.items() for word in pair)]
 
 
 @pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
-def test_no_waiting_between_two_readings(pictures, tmp_path, kernels, monkeypatch, graph):
+def test_no_waiting_between_two_readings(image_folder, tmp_path, kernels, monkeypatch, graph):
     monkeypatch.setitem(backend._known, "cupy", make_backend(kernels=True, read_every=4))
     waited = []
     one_step = trainer.Trainer._one_step
@@ -270,25 +254,25 @@ def test_no_waiting_between_two_readings(pictures, tmp_path, kernels, monkeypatc
     monkeypatch.setattr(trainer.Trainer, "_one_step", counted)
     option = ["--cuda-graph"] if graph else []
     out = tmp_path / "run"
-    assert call(*settings_for(pictures), "--steps", 11, "--backend", "cupy", *option, "--out", out) == 0
+    assert call(*settings_for(image_folder), "--steps", 11, "--backend", "cupy", *option, "--out", out) == 0
     assert len((out / "log.csv").read_text().splitlines()) == 12
     reading = [step for step, count in enumerate(waited) if count]
-    assert reading == [0, 4, 8]  # the first step's pictures, and the ring when it is full
+    assert reading == [0, 4, 8]  # the images of the first step, and the ring when it is full
     settings = json.loads((out / "config.json").read_text())["settings"]
     assert (settings["backend"], settings["cuda_graph"], settings["tf32"]) == ("cupy", graph, False)
 
 
 @pytest.mark.parametrize("option", ["--cuda-graph", "--tf32"])
-def test_gpu_options_are_refused_on_numpy(pictures, tmp_path, capsys, option):
+def test_gpu_options_are_refused_on_numpy(image_folder, tmp_path, capsys, option):
     out = tmp_path / "run"
-    assert call(*settings_for(pictures), "--steps", 2, option, "--out", out) == 2
+    assert call(*settings_for(image_folder), "--steps", 2, option, "--out", out) == 2
     assert f"{option}: needs --backend cupy, got numpy" in capsys.readouterr().err
     assert not out.exists()
 
 
-def test_gpu_options_may_change_on_resume(pictures, tmp_path, kernels, capsys):
+def test_gpu_options_may_change_on_resume(image_folder, tmp_path, kernels, capsys):
     out = tmp_path / "run"
-    assert call(*settings_for(pictures), "--steps", 2, "--backend", "cupy", "--tf32", "--out", out) == 0
+    assert call(*settings_for(image_folder), "--steps", 2, "--backend", "cupy", "--tf32", "--out", out) == 0
     assert get_backend("cupy").tf32
     assert call("--resume", out, "--steps", 3, "--backend", "numpy") == 2
     assert "--tf32: needs --backend cupy, got numpy" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from minigan.check.exercises import EXERCISES
+from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import (
     CHECKER_ERROR,
     FAILED,
@@ -56,12 +56,12 @@ def render_text(report: FileReport, *, hint: int = 1, colour: bool = False) -> s
     """
     blocks = []
     width = max((len(outcome.exercise) for outcome in report.outcomes), default=0)
-    lines = [printable(report.path) + (f"  ({report.layout})" if report.problem is None else "")]
+    lines = [in_one_line(report.path) + (f"  ({report.layout})" if report.problem is None else "")]
     if report.problem is None or any(outcome.status != NOT_CHECKED for outcome in report.outcomes):
         lines += ["  " + _status_line(outcome, width, colour) for outcome in report.outcomes]
     blocks.append("\n".join(lines))
     if report.problem is not None:
-        head = paint(f"{report.problem.code}   {printable(report.problem.title)}", FAILED, colour)
+        head = paint(f"{report.problem.code}   {in_one_line(report.problem.title)}", FAILED, colour)
         blocks.append("\n".join([head, *_paragraph(report.problem, hint, (), _command(report.path))]))
     for outcome in report.outcomes:
         if outcome.finding is not None:
@@ -110,7 +110,7 @@ def render_problem(report: FileReport, *, hint: int = 1) -> str:
     problem = report.problem
     if problem is None:
         return ""
-    head = f"{printable(report.path)}   {problem.code}   {printable(problem.title)}"
+    head = f"{in_one_line(report.path)}   {problem.code}   {in_one_line(problem.title)}"
     return "\n".join([head, *_paragraph(problem, hint, (), _command(report.path))])
 
 
@@ -128,7 +128,7 @@ def summary(report: FileReport) -> str:
     """
     parts = []
     if report.problem is not None:
-        parts.append(f"{report.problem.code}: {printable(report.problem.title)}")
+        parts.append(f"{report.problem.code}: {in_one_line(report.problem.title)}")
     if report.count(PASSED) or report.problem is None:
         parts.append(f"{report.count(PASSED)} passed")
     if report.count(FAILED):
@@ -161,7 +161,7 @@ def _code(outcome: Outcome, gap: str) -> str:
 
 def _title(finding: Finding) -> str:
     """What is wrong and where, in one line."""
-    title, where = (printable(text) for text in (finding.title, finding.where))
+    title, where = (in_one_line(text) for text in (finding.title, finding.where))
     function = where.split(":", 1)[0]
     return title if not where or function in title else f"{where}: {title}"
 
@@ -183,7 +183,7 @@ def _paragraph(finding: Finding, hint: int, passed: Sequence[str], command: str,
 def _wrapped(lines: Iterable[str]) -> list[str]:
     out = []
     for line in lines:
-        text = printable(line)
+        text = in_one_line(line)
         if len(text) <= WIDTH or "python -m" in text:  # a command is copied as a whole
             out.append(f"  {text}")
         else:
@@ -195,7 +195,7 @@ def _command(path: str, exercise: str = "") -> str:
     """The command for the next hint, with a place for the hint's number."""
     if not path:
         return f'check("{exercise}", ..., hint={{hint}})'
-    name = printable(path).replace("{", "{{").replace("}", "}}")
+    name = in_one_line(path).replace("{", "{{").replace("}", "}}")
     quoted = f'"{name}"' if any(c in name for c in " &;()'$") else name
     return f"python -m minigan.check {quoted}" + (f" --only {exercise}" if exercise else "") + " --hint {hint}"
 
@@ -242,12 +242,12 @@ def _cell(outcome: Outcome, report: FileReport, colour: bool) -> str:
 
 def _short_names(reports: Sequence[FileReport]) -> list[str]:
     """File names without their folders, unless two are the same."""
-    names = [printable(Path(report.path).name) for report in reports]
-    return names if len(set(names)) == len(names) else [printable(report.path) for report in reports]
+    names = [in_one_line(Path(report.path).name) for report in reports]
+    return names if len(set(names)) == len(names) else [in_one_line(report.path) for report in reports]
 
 
 # ---------------------------------------------------------------------------------------------------------------- words
-def printable(text: object) -> str:
+def in_one_line(text: object) -> str:
     r"""A text in one line, without control characters and without letters that cannot be encoded.
 
     Parameters
@@ -261,7 +261,7 @@ def printable(text: object) -> str:
 
     Examples
     --------
-    >>> printable("a red word: \x1b[31mred")
+    >>> in_one_line("a red word: \x1b[31mred")
     'a red word: \\x1b[31mred'
     """
     line = str(text).replace("\r", " ").replace("\n", " ").replace("\t", " ")

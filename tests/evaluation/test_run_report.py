@@ -20,8 +20,8 @@ import pytest
 from PIL import Image
 
 from minigan import report, train
-from minigan.check.report.heat_maps import luminance
-from minigan.evaluation import run_page
+from minigan.check.reports.heat_maps import luminance
+from minigan.evaluation import run_report
 from minigan.evaluation.diagnosis import band_of, diagnose_run
 from minigan.gan.step import METRICS
 from minigan.pages import html, plots, svg
@@ -120,9 +120,9 @@ def run(tmp_path):
     return make_run(tmp_path / "my run")
 
 
-def write(folder, state=run_page.FINISHED, words=""):
+def write(folder, state=run_report.FINISHED, words=""):
     """Write the report and return the page and its tree."""
-    run_page.Report(folder).write(state, words)
+    run_report.Report(folder).write(state, words)
     words = (folder / "report.html").read_text(encoding="utf-8")
     return words, Tree(words)
 
@@ -142,7 +142,7 @@ def call(*arguments):
 
 
 # ----------------------------------------------------------------------------------------------------------- structure
-@pytest.mark.parametrize("state", [run_page.RUNNING, run_page.FINISHED, run_page.STOPPED, run_page.FAILED])
+@pytest.mark.parametrize("state", [run_report.RUNNING, run_report.FINISHED, run_report.STOPPED, run_report.FAILED])
 def test_well_formed(run, state):
     words, tree = write(run, state)
     assert words.startswith('<!DOCTYPE html>\n<html lang="en">')
@@ -159,7 +159,7 @@ def test_well_formed(run, state):
 
 
 def test_everything_has_a_name(run):
-    _, tree = write(run, run_page.RUNNING)
+    _, tree = write(run, run_report.RUNNING)
     assert all(a.get("alt") for a in tree.all("img"))
     assert all(a.get("aria-label") or a.get("aria-hidden") == "true" for a in tree.all("svg"))
     assert all("aria-label" in a or a.get("id") == "follow" for a in tree.all("input"))  # follow stands in its label
@@ -168,7 +168,7 @@ def test_everything_has_a_name(run):
 
 
 def test_loads_nothing_and_runs_only_its_own_script(run):
-    words, tree = write(run, run_page.RUNNING)
+    words, tree = write(run, run_report.RUNNING)
     code = re.sub(r"data:image/jpeg;base64,[\w+/=]+", "", words)
     assert not re.search(r"https?:|[\"']//|url\(|@import|<iframe|<object|<embed|<form|<base", code)
     assert all(a[name].startswith("data:") for _, a in tree.elements for name in ("src", "srcset") if name in a)
@@ -203,7 +203,7 @@ def contrast(a, b):
 
 @pytest.mark.parametrize("k", [0, 1], ids=["light", "dark"])
 def test_curves_can_be_told_apart_without_colour(k):
-    colours = (run_page.LIGHT, run_page.DARK)[k]
+    colours = (run_report.LIGHT, run_report.DARK)[k]
     assert all(contrast(colours[name], colours["paper"]) >= 3 for name in ("real", "fake", "one"))
     assert contrast(colours["real"], colours["fake"]) >= 1.4
     style = (html.TEMPLATES / "run_report.css").read_text(encoding="utf-8")
@@ -227,7 +227,7 @@ def test_what_a_finished_run_says(run):
 
 def test_what_a_running_one_says(run):
     write_log(run, metrics(45))
-    words, tree = write(run, run_page.RUNNING)
+    words, tree = write(run, run_report.RUNNING)
     assert "45 of 60 steps; about 3.8 s left." in tree.text
     assert "<title>75 % · my run · minigan</title>" in words
     assert "What the discriminator saw in step 40" in tree.text
@@ -240,11 +240,11 @@ def test_what_a_stopped_one_says(run):
     (run / "checkpoints" / "step-000060.safetensors").rename(run / "checkpoints" / "step-000040.safetensors")
     assert (
         "45 of 60 steps. The run can go on from its newest checkpoint, written after 40 steps."
-        in write(run, run_page.STOPPED)[1].text
+        in write(run, run_report.STOPPED)[1].text
     )
     (run / "checkpoints" / "step-000040.safetensors").rename(run / "checkpoints" / "step-000045.safetensors")
-    assert "45 of 60 steps. All is saved, and the run can go on." in write(run, run_page.STOPPED)[1].text
-    assert "45 of 60 steps. the losses are NaN" in write(run, run_page.FAILED, "the losses are NaN")[1].text
+    assert "45 of 60 steps. All is saved, and the run can go on." in write(run, run_report.STOPPED)[1].text
+    assert "45 of 60 steps. the losses are NaN" in write(run, run_report.FAILED, "the losses are NaN")[1].text
 
 
 def test_the_film_shows_each_state_of_the_generator_once(run):
@@ -294,7 +294,7 @@ def test_numbers_are_those_of_the_log(run):
 
 def test_commands_name_this_folder(run, monkeypatch):
     monkeypatch.chdir(run.parent)
-    run_page.Report(run.relative_to(run.parent)).write(run_page.STOPPED)
+    run_report.Report(run.relative_to(run.parent)).write(run_report.STOPPED)
     tree = Tree((run / "report.html").read_text(encoding="utf-8"))
     for command in (["minigan.train", "--resume"], ["minigan.sample"], ["minigan.report"]):
         assert shlex.join(["python", "-m", *command, str(run)]) in tree.text
@@ -303,17 +303,17 @@ def test_commands_name_this_folder(run, monkeypatch):
 
 @pytest.mark.parametrize("system", ["posix", "nt"])
 def test_commands_are_quoted_for_the_shell(system, monkeypatch):
-    monkeypatch.setattr(run_page.os, "name", system)
+    monkeypatch.setattr(run_report.os, "name", system)
     words = ["minigan.train", "--resume", "/my runs/it's $HOME"]
-    line = run_page.command_line(words)
+    line = run_report.command_line(words)
     if system == "posix":
         assert shlex.split(line) == ["python", "-m", *words]
     else:
         assert line == 'python -m minigan.train --resume "/my runs/it\'s $HOME"'
 
 
-def test_sittings(tmp_path):
-    """What is as it was in the sitting before is not written in config.json again; what was done again counts once."""
+def test_sessions(tmp_path):
+    """What is as it was in the session before is not written in config.json again; what was done again counts once."""
     sessions = [SESSION, {"started": "2026-03-13T09:00:00", "from_step": 40, "device": "GPU"}]
     sessions += [{"started": "2026-03-13T10:00:00", "from_step": 20}]
     run = make_run(tmp_path / "run", about={"sessions": sessions})
@@ -459,8 +459,8 @@ def evil_run(folder):
 
 def test_nothing_from_outside_becomes_html(tmp_path):
     name = EVIL.replace("/", "|")  # the one letter that a folder's name cannot hold
-    clean = Tree(write(make_run(tmp_path / "clean"), run_page.FAILED, "x")[0])
-    words, tree = write(evil_run(tmp_path / name), run_page.FAILED, EVIL)
+    clean = Tree(write(make_run(tmp_path / "clean"), run_report.FAILED, "x")[0])
+    words, tree = write(evil_run(tmp_path / name), run_report.FAILED, EVIL)
     tags, expected = (Counter(tag for tag, _ in t.elements) for t in (tree, clean))
     assert tags.keys() == expected.keys()
     for tag in ("script", "style", "img", "a", "button", "input", "svg", "table"):
@@ -505,7 +505,7 @@ def rich_run(folder):
 
 def test_no_value_becomes_html(tmp_path, given):
     """Not only those that come from outside today: the template writes none of them as it is."""
-    clean = Tree(write(rich_run(tmp_path / "run"), run_page.RUNNING)[0])
+    clean = Tree(write(rich_run(tmp_path / "run"), run_report.RUNNING)[0])
     ours = {"light": given["light"], "dark": given["dark"], "facts": given["facts"]}
     words = html.render("run_report.html", **{**poisoned({k: v for k, v in given.items() if k not in ours}), **ours})
     tree = Tree(words)
@@ -518,7 +518,7 @@ def test_no_value_becomes_html(tmp_path, given):
 def test_the_template_uses_every_value_and_does_without_none(tmp_path, given, long_run, run):
     names, used = set(), set()
     rich = rich_run(tmp_path / "rich")
-    for folder, state in ((rich, run_page.FINISHED), (long_run, run_page.STOPPED), (run, run_page.RUNNING)):
+    for folder, state in ((rich, run_report.FINISHED), (long_run, run_report.STOPPED), (run, run_report.RUNNING)):
         write(folder, state)
         values = {name: value for name, value in given.items() if name not in ("title", "light", "dark")}
         names |= values.keys()
@@ -534,7 +534,7 @@ def test_long_words_are_cut(tmp_path):
     run = make_run(
         tmp_path / "run", data="<" * 100_000, about={"sessions": [{**SESSION, "device": "&" * 100_000}] * 20}
     )
-    words, _ = write(run, run_page.FAILED, ">" * 100_000)
+    words, _ = write(run, run_report.FAILED, ">" * 100_000)
     assert len(words) < 400_000
 
 
@@ -551,9 +551,9 @@ def test_bounded_size(tmp_path):
     plots.save_grid(run / "faces.png", rng.integers(0, 256, (64, 64, 64, 3), np.uint8))
     (run / "speed.csv").write_text("".join(f"{k},{k + 100},14.000\n" for k in range(0, 100_000, 100)))
     words, tree = write(run)
-    assert len(words.encode()) < run_page.MAX_BYTES
+    assert len(words.encode()) < run_report.MAX_BYTES
     steps = data_of(words)["steps"]
-    assert 15 <= len(steps) <= run_page.MAX_FRAMES
+    assert 15 <= len(steps) <= run_report.MAX_FRAMES
     assert (steps[0], steps[-1]) == (0, 59_900)
     gaps = np.diff(steps)
     assert (gaps[:-1] == gaps[0]).all()
@@ -568,25 +568,25 @@ def test_many_small_frames(tmp_path):
         shutil.copyfile(run / "images" / "0000fixed_image.png", run / "images" / f"{step:04d}fixed_image.png")
     words, _ = write(run)
     steps = data_of(words)["steps"]
-    assert run_page.MAX_FRAMES // 2 < len(steps) <= run_page.MAX_FRAMES + 1
+    assert run_report.MAX_FRAMES // 2 < len(steps) <= run_report.MAX_FRAMES + 1
 
 
 def test_images_are_prepared_once(run, monkeypatch):
     seen = []
-    monkeypatch.setattr(run_page, "_as_data", lambda file: seen.append(file.name) or f"data:,{file.name}")
-    pages = run_page.Report(run)
-    pages.write(run_page.RUNNING)
-    pages.write(run_page.RUNNING)
+    monkeypatch.setattr(run_report, "_as_data", lambda file: seen.append(file.name) or f"data:,{file.name}")
+    pages = run_report.Report(run)
+    pages.write(run_report.RUNNING)
+    pages.write(run_report.RUNNING)
     fixed = [name for name in seen if "fixed" in name]
     assert sorted(fixed) == ["0000fixed_image.png", "0020fixed_image.png", "0040fixed_image.png"]
     plots.save_grid(run / "images" / "0020fixed_image.png", np.zeros((16, 32, 32, 3), np.uint8), columns=4)
-    pages.write(run_page.RUNNING)
+    pages.write(run_report.RUNNING)
     assert seen.count("0020fixed_image.png") == 2
 
 
 def test_due_when_it_costs_less_than_a_hundredth(run, monkeypatch):
     now = [1000.0]
-    monkeypatch.setattr(run_page.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(run_report.time, "monotonic", lambda: now[0])
     flush = atomic_files.flush_to_disk
 
     def slow(path):
@@ -594,73 +594,14 @@ def test_due_when_it_costs_less_than_a_hundredth(run, monkeypatch):
         flush(path)
 
     monkeypatch.setattr(atomic_files, "flush_to_disk", slow)
-    pages = run_page.Report(run)
+    pages = run_report.Report(run)
     assert pages.is_due
-    pages.write(run_page.RUNNING)
+    pages.write(run_report.RUNNING)
     assert not pages.is_due
     now[0] += 49.9
     assert not pages.is_due
     now[0] += 0.2
     assert pages.is_due
-
-
-def test_thin_keeps_every_spike():
-    values = np.zeros((10_000, 2))
-    values[4321, 0], values[7, 1] = 99.0, -99.0
-    thinned = svg.thin(np.arange(10_000), values)
-    assert len(thinned.first) <= svg.PLACES
-    assert (thinned.high.max(), thinned.low.min()) == (99.0, -99.0)
-    place = int(thinned.high[:, 0].argmax())
-    assert thinned.first[place] <= 4321 <= thinned.last[place]
-    assert not thinned.median.any()
-    assert thinned.first[1:].tolist() == (thinned.last[:-1] + 1).tolist()
-    assert (thinned.first[0], thinned.last[-1]) == (0, 9999)
-
-
-@pytest.mark.parametrize("T", [1, 2, 3, 50, 319, 320, 321, 1000])
-def test_thin_at_any_length(T):
-    values = np.random.default_rng(T).normal(size=(T, 3))
-    thinned = svg.thin(np.arange(T) + 5, values)
-    assert len(thinned.first) == len(thinned.median) <= svg.PLACES
-    for a, b, low, high in zip(thinned.first - 5, thinned.last - 5, thinned.low, thinned.high, strict=True):
-        np.testing.assert_array_equal(low, values[a : b + 1].min(axis=0))
-        np.testing.assert_array_equal(high, values[a : b + 1].max(axis=0))
-    if T <= svg.PLACES:
-        expected = [plots.running_median(column, thinned.window) for column in values.T]
-        np.testing.assert_array_equal(thinned.median, np.stack(expected, axis=1))
-
-
-def drawn(curves, **more):
-    """A chart from 0 to 10 over steps 0 to 100, as SVG."""
-    thinned = svg.thin(np.array([0, 50, 100]), np.array(curves), window=1)
-    return as_svg(svg.Chart("t", thinned, [svg.Curve(0, "c", "one")], 0.0, 10.0, **more))
-
-
-def as_svg(chart):
-    return html.environment().get_template("charts.html").module.drawing(svg.draw(chart))
-
-
-def test_a_curve_is_drawn_where_its_numbers_are():
-    words = drawn([[0.0], [5.0], [10.0]])
-    assert '<path class="middle one" d="M0.0 240.0 500.0 120.0 1000.0 0.0"/>' in words
-    assert '<path class="raw one" d="M0.0 240.0 500.0 120.0 1000.0 0.0"/>' in words
-    assert 'x="100%" y="50.0%">' not in words  # numbers every 2
-    assert '<text x="100%" y="40.0%">6</text>' in words
-    assert '<text class="middle" x="40.0%" y="1.1em">40</text>' in words
-
-
-def test_bands_and_marks():
-    words = drawn([[1.0]] * 3, bands=[svg.Band("one", 25, 10**9, 2.0, 4.0)], marks=(5.0,))
-    assert '<rect class="band one" x="250.0" y="144.0" width="750.0" height="48.0"/>' in words
-    assert '<path class="mark" d="M0 120.0H1000"/>' in words
-    assert "<rect" not in drawn([[1.0]] * 3, bands=[svg.Band("one", 200, 300, 2.0, 4.0)])
-
-
-def test_a_single_step_can_be_drawn():
-    thinned = svg.thin(np.array([7]), np.array([[1.0]]))
-    words = as_svg(svg.Chart("t", thinned, [svg.Curve(0, "c", "one")], 0.0, 2.0))
-    assert "M0.0 120.0h0" in words
-    assert "nan" not in words
 
 
 # ------------------------------------------------------------------------------------------------------ missing pieces
@@ -691,7 +632,7 @@ def test_damaged_files(run, name, damage):
 @pytest.mark.parametrize("name", ["images", "models", "checkpoints"])
 def test_missing_folders(run, name):
     shutil.rmtree(run / name)
-    words, tree = write(run, run_page.STOPPED)
+    words, tree = write(run, run_report.STOPPED)
     assert "60 of 60 steps" in tree.text
     assert (data_of(words)["steps"] == []) == (name == "images")
 
@@ -700,7 +641,7 @@ def test_nothing_but_settings(tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     (run / "config.json").write_text(to_json(PRESETS["quick"], {}), encoding="utf-8")
-    _, tree = write(run, run_page.RUNNING)
+    _, tree = write(run, run_report.RUNNING)
     assert "0 of 1,500 steps." in tree.text
     assert "No image has been drawn yet." in tree.text
 
@@ -730,7 +671,7 @@ def test_a_log_that_somebody_has_changed(run):
 
 
 def test_an_image_too_large_is_left_out(run, monkeypatch):
-    monkeypatch.setattr(run_page, "MAX_PIXELS", 100)
+    monkeypatch.setattr(run_report, "MAX_PIXELS", 100)
     words, tree = write(run)
     assert data_of(words)["steps"] == []
     assert "No image has been drawn yet." in tree.text
@@ -745,7 +686,7 @@ def test_writing_is_all_or_nothing(run, monkeypatch):
 
     monkeypatch.setattr(atomic_files, "flush_to_disk", fail)
     with pytest.raises(OSError, match="No space"):
-        write(run, run_page.STOPPED)
+        write(run, run_report.STOPPED)
     assert (run / "report.html").read_text(encoding="utf-8") == before
     assert not [p for p in run.iterdir() if p.name.startswith(atomic_files.TEMPORARY_PREFIX)]
 
@@ -778,10 +719,10 @@ def test_mistakes_are_one_line(run, tmp_path, capsys, monkeypatch):
     assert "is no run folder" in refused(tmp_path)
     assert "required: RUN" in refused()
     monkeypatch.setattr(
-        run_page.Report, "write", lambda *_: (_ for _ in ()).throw(PermissionError(errno.EACCES, "denied"))
+        run_report.Report, "write", lambda *_: (_ for _ in ()).throw(PermissionError(errno.EACCES, "denied"))
     )
     assert "report.html cannot be written: denied" in refused(run)
-    monkeypatch.setattr(run_page.Report, "write", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    monkeypatch.setattr(run_report.Report, "write", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
     assert call(run) == 1
     assert capsys.readouterr().err == f"minigan: error: {run / 'report.html'} cannot be written: full\n"
 
@@ -814,30 +755,30 @@ def text_of(folder):
 def states(monkeypatch):
     """(state, finished steps) of every report that is written, whatever it costs."""
     seen = []
-    original = run_page.Report.write
+    original = run_report.Report.write
 
     def noted(self, state, words="", history=None):
         original(self, state, words, history)
         seen.append((state, 0 if history is None else len(history[0])))
 
-    monkeypatch.setattr(run_page.Report, "write", noted)
-    monkeypatch.setattr(run_page, "COST", np.inf)
+    monkeypatch.setattr(run_report.Report, "write", noted)
+    monkeypatch.setattr(run_report, "COST", np.inf)
     return seen
 
 
 def test_written_at_every_image_save_and_end(images, tmp_path, states):
     assert begin(images, tmp_path / "run", "--steps", 7) == 0
-    running = [(run_page.RUNNING, steps) for steps in (0, 1, 3, 5, 6, 7)]
-    assert states == [*running, (run_page.FINISHED, 7)]
+    running = [(run_report.RUNNING, steps) for steps in (0, 1, 3, 5, 6, 7)]
+    assert states == [*running, (run_report.FINISHED, 7)]
     assert "All 7 steps are done" in text_of(tmp_path / "run")
     words = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert data_of(words)["steps"] == [0, 3, 4, 6]  # step 2 is an image's and a save's
 
 
 def test_not_written_when_it_costs_too_much(images, tmp_path, states, monkeypatch):
-    monkeypatch.setattr(run_page, "COST", 0.0)
+    monkeypatch.setattr(run_report, "COST", 0.0)
     assert begin(images, tmp_path / "run", "--steps", 7) == 0
-    assert states == [(run_page.RUNNING, 0), (run_page.FINISHED, 7)]
+    assert states == [(run_report.RUNNING, 0), (run_report.FINISHED, 7)]
 
 
 def test_stopped_and_resumed(images, tmp_path, states, monkeypatch):
@@ -850,15 +791,15 @@ def test_stopped_and_resumed(images, tmp_path, states, monkeypatch):
 
     monkeypatch.setattr(ranks, "draw_inputs", press_ctrl_c)
     assert begin(images, run, "--steps", 8) == 130
-    assert states[-1] == (run_page.STOPPED, 4)
+    assert states[-1] == (run_report.STOPPED, 4)
     assert "4 of 8 steps. All is saved, and the run can go on." in text_of(run)
     monkeypatch.setattr(ranks, "draw_inputs", draw)
     with (run / "speed.csv").open("a") as file:
         file.write("4,6,1.000\n6,")  # what a process leaves that was killed
     states.clear()
     assert run_command(train.main, ["--resume", str(run)]) == 0
-    assert states[0] == (run_page.RUNNING, 4)
-    assert states[-1] == (run_page.FINISHED, 8)
+    assert states[0] == (run_report.RUNNING, 4)
+    assert states[-1] == (run_report.FINISHED, 8)
     spans = read_speed(run)
     assert [first for first, _, _ in spans] == [0, *(last for _, last, _ in spans[:-1])]
     assert spans[-1][1] == 8
@@ -886,8 +827,8 @@ def test_a_report_that_fails_does_not_end_the_run(images, tmp_path, monkeypatch,
     def fail(self, facts, now):
         raise ZeroDivisionError("a\nmistake")
 
-    monkeypatch.setattr(run_page.Report, "_page", fail)
-    monkeypatch.setattr(run_page, "COST", np.inf)
+    monkeypatch.setattr(run_report.Report, "_page", fail)
+    monkeypatch.setattr(run_report, "COST", np.inf)
     assert begin(images, tmp_path / "run", "--steps", 4) == 0
     told = capsys.readouterr().err
     assert told.count("minigan: warning: report.html could not be written: a mistake\n") == 1

@@ -29,7 +29,7 @@ from minigan.check.outcomes import (
     Finding,
     Outcome,
 )
-from minigan.check.report import heat_maps
+from minigan.check.reports import heat_maps
 from minigan.pages.html import DARK, LIGHT, render
 
 Prose = list[str]

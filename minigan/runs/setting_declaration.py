@@ -44,7 +44,7 @@ class Setting:
     after : str, optional
         Name of the setting that it follows in --help, if not the field before it.
     fixed : bool
-        Whether a resumed run keeps its value: with another one it would be another run.
+        Whether a resumed run must keep the value, because the numbers of the run depend on it.
     added_later : bool
         Whether runs may be older than the setting: their config.json lacks it, and they get its default.
     """
@@ -90,13 +90,13 @@ def option(name: str) -> str:
 
 def check_values(config: DataclassInstance) -> None:
     """Raise UserError unless every setting lies in its range, and is one of its choices."""
-    values = [(option(each.name), getattr(config, each.name), told) for each, told in declared_settings(config)]
-    for name, value, told in values:
-        if told.range is not None and not told.range[0] <= value <= told.range[1]:
-            raise UserError(f"{name}: must be between {told.range[0]} and {told.range[1]}, got {value}")
-    for name, value, told in values:
-        if told.choices is not None and value not in told.choices:
-            raise UserError(f"{name}: must be one of {', '.join(map(str, told.choices))}, got {value!r}")
+    values = [(option(each.name), getattr(config, each.name), rule) for each, rule in declared_settings(config)]
+    for name, value, rule in values:
+        if rule.range is not None and not rule.range[0] <= value <= rule.range[1]:
+            raise UserError(f"{name}: must be between {rule.range[0]} and {rule.range[1]}, got {value}")
+    for name, value, rule in values:
+        if rule.choices is not None and value not in rule.choices:
+            raise UserError(f"{name}: must be one of {', '.join(map(str, rule.choices))}, got {value!r}")
 
 
 def has_type_of(default: object, value: object) -> bool:
@@ -116,24 +116,24 @@ def add_options(
     presets : dict
         What the help texts may name.
     """
-    settings = {each.name: (each.default, told) for each, told in declared_settings(config) if told.has_option}
+    settings = {each.name: (each.default, rule) for each, rule in declared_settings(config) if rule.has_option}
     order = list(settings)
-    for name, (_, told) in settings.items():
-        if told.after is not None:
+    for name, (_, rule) in settings.items():
+        if rule.after is not None:
             order.remove(name)
-            order.insert(order.index(told.after) + 1, name)
+            order.insert(order.index(rule.after) + 1, name)
     groups: dict[tuple[str, str] | None, argparse._ActionsContainer] = {None: parser}
     for name in order:
-        default, told = settings[name]
-        if told.group is not None and told.group not in groups:
-            groups[told.group] = parser.add_argument_group(*told.group)
-        groups[told.group].add_argument(option(name), help=told.help.format(**presets), **_how_to_read(default, told))
+        default, rule = settings[name]
+        if rule.group is not None and rule.group not in groups:
+            groups[rule.group] = parser.add_argument_group(*rule.group)
+        groups[rule.group].add_argument(option(name), help=rule.help.format(**presets), **_how_to_read(default, rule))
 
 
-def _how_to_read(default: object, told: Setting) -> dict[str, Any]:
+def _how_to_read(default: object, rule: Setting) -> dict[str, Any]:
     """The arguments of add_argument that say how the option's text becomes a value."""
     if isinstance(default, bool):
         return {"action": argparse.BooleanOptionalAction}
-    if isinstance(default, str) and told.choices is not None:
-        return {"choices": told.choices}
-    return {"type": told.parse or (number if isinstance(default, float) else whole), "metavar": told.metavar}
+    if isinstance(default, str) and rule.choices is not None:
+        return {"choices": rule.choices}
+    return {"type": rule.parse or (number if isinstance(default, float) else whole), "metavar": rule.metavar}

@@ -32,18 +32,18 @@ import numpy as np
 
 import minigan
 from minigan.evaluation.diagnosis import WARM_UP, band_of, diagnose_numbers
-from minigan.evaluation.run_facts import FAILED, FINISHED, RUNNING, STOPPED, Facts, gather, measures_of, state_of
+from minigan.evaluation.run_facts import FAILED, FINISHED, RUNNING, STOPPED, RunFacts, gather, measures_of, state_of
 from minigan.evaluation.words import describe
 from minigan.gan.step import METRICS
 from minigan.nn.backend import Array
 from minigan.pages import html, svg
-from minigan.pages.html import cut, duration, plural
 from minigan.pages.plots import SCALE
-from minigan.pages.svg import Band, Chart, Curve, Thinned
+from minigan.pages.svg import Chart, Curve, ShadedBand, Thinned
 from minigan.runs.config import PRESETS, RunConfig, option
 from minigan.runs.layout import REPORT_NAME
 from minigan.runs.run_records import list_images
 from minigan.system import atomic_files
+from minigan.system.wording import cut, duration, plural
 
 __all__ = ["FAILED", "FINISHED", "RUNNING", "STOPPED", "Report", "command_line", "renew"]
 
@@ -126,7 +126,7 @@ class Report:
         self._written_at = time.monotonic()
         self._took = self._written_at - began
 
-    def _page(self, facts: Facts, now: datetime) -> Iterator[str]:
+    def _page(self, facts: RunFacts, now: datetime) -> Iterator[str]:
         """The page in pieces, so that the film is not in memory twice."""
         steps, frames = self._film(facts.config)
         losses, quality, speed = _loss_charts(facts), _quality_charts(facts), _speed_charts(facts)
@@ -157,7 +157,7 @@ class Report:
             quality=[svg.draw(chart) for chart in quality],
             pace=_pace(facts),
             speed=[svg.draw(chart) for chart in speed],
-            sittings=_sittings(facts),
+            sessions=_sessions(facts),
             commands=_commands(facts),
             settings=_settings(facts.config),
             machine=_machine(facts),
@@ -192,7 +192,7 @@ class Report:
                 return list(frames), list(frames.values())
             self._every = max(self._every + 1, math.ceil(self._every * size / FILM_BYTES))
 
-    def _newest(self, facts: Facts) -> dict[str, str] | None:
+    def _newest(self, facts: RunFacts) -> dict[str, str] | None:
         """The newest grid and what it shows."""
         summary = self.path / "faces.png"
         if facts.state != RUNNING and (image := _as_data(summary)) is not None:
@@ -239,7 +239,7 @@ def _as_data(file: Path) -> str | None:
 
 
 # ----------------------------------------------------------------------------------------------------------- the header
-def _progress(facts: Facts) -> str:
+def _progress(facts: RunFacts) -> str:
     """How far the run is, in a sentence or two."""
     done, steps, took = facts.done, facts.config.steps, facts.took
     if facts.state == FINISHED:
@@ -255,7 +255,7 @@ def _progress(facts: Facts) -> str:
     return f"{far}. All is saved, and the run can go on."
 
 
-def _refresh_seconds(facts: Facts) -> int:
+def _refresh_seconds(facts: RunFacts) -> int:
     """Seconds until the page may have something new."""
     config = facts.config
     return round(min(60.0, max(10.0, min(config.sample_every, config.save_every) * (facts.pace or 0.0))))
@@ -265,7 +265,7 @@ def _refresh_seconds(facts: Facts) -> int:
 _SEVERITIES = {"error": ("bad", "✗"), "warning": ("warning", "!")}
 
 
-def _findings(facts: Facts) -> list[dict[str, str]]:
+def _findings(facts: RunFacts) -> list[dict[str, str]]:
     """The findings of the diagnosis, ready to print."""
     told = []
     for finding in diagnose_numbers(facts.config, facts.steps, facts.values, facts.vitals, facts.measured):
@@ -290,7 +290,7 @@ def _sentence(words: str) -> str:
 
 
 # ----------------------------------------------------------------------------------------------------------- the curves
-def _loss_charts(facts: Facts) -> list[Chart]:
+def _loss_charts(facts: RunFacts) -> list[Chart]:
     """Losses and answers over the steps; none without a log."""
     if not len(facts.steps):
         return []
@@ -333,10 +333,10 @@ def _loss_charts(facts: Facts) -> list[Chart]:
     ]
 
 
-def _bands(config: RunConfig, thinned: Thinned) -> dict[str, list[Band]]:
+def _bands(config: RunConfig, thinned: Thinned) -> dict[str, list[ShadedBand]]:
     """Where the medians of each loss lie in a normal run; nothing for steps before the losses are judged."""
     kinds = {"g": "one", "d_real": "real", "d_fake": "fake"}
-    bands: dict[str, list[Band]] = {name: [] for name in kinds}
+    bands: dict[str, list[ShadedBand]] = {name: [] for name in kinds}
     for place, step in zip(thinned.first, thinned.last, strict=True):
         if step < WARM_UP:
             continue
@@ -348,11 +348,11 @@ def _bands(config: RunConfig, thinned: Thinned) -> dict[str, list[Band]]:
                 known[-1] = replace(known[-1], last=int(step))
             else:
                 first = known[-1].last if known else int(place)
-                known.append(Band(kind, first, int(step), low, high))
+                known.append(ShadedBand(kind, first, int(step), low, high))
     return bands
 
 
-def _ends(facts: Facts, curves: Sequence[Curve], *more: float) -> tuple[float, float]:
+def _ends(facts: RunFacts, curves: Sequence[Curve], *more: float) -> tuple[float, float]:
     """Ends of a vertical axis that shows all steps but the 0.5 % lowest and the 0.5 % highest."""
     values = facts.values[:, [curve.column for curve in curves]]
     low, high = np.quantile(values, (0.005, 0.995))
@@ -360,7 +360,7 @@ def _ends(facts: Facts, curves: Sequence[Curve], *more: float) -> tuple[float, f
     return numbers[0], numbers[-1]
 
 
-def _numbers(facts: Facts) -> list[dict[str, Any]]:
+def _numbers(facts: RunFacts) -> list[dict[str, Any]]:
     """The curves as rows of a table."""
     edges = [int(edge) for edge in svg.axis(int(facts.steps[0]), facts.done, most=10) if edge == int(edge)]
     rows = []
@@ -379,7 +379,7 @@ def _numbers(facts: Facts) -> list[dict[str, Any]]:
 
 
 # --------------------------------------------------------------------------------------------------------- the metrics
-def _quality_charts(facts: Facts) -> list[Chart]:
+def _quality_charts(facts: RunFacts) -> list[Chart]:
     """How far the faces are from real ones and how varied, if that was measured more than once."""
     # In a run with an average generator, the rows that do not say "raw" are of the average.
     rows = [(row["step"], measures_of(row)) for row in facts.measured if row.get("generator") != "raw"]
@@ -406,7 +406,7 @@ def _quality_charts(facts: Facts) -> list[Chart]:
     return charts
 
 
-def _metrics(facts: Facts) -> dict[str, Any] | None:
+def _metrics(facts: RunFacts) -> dict[str, Any] | None:
     """The newest measurement as a table; None if there is none."""
     newest = max(facts.measured, key=lambda row: row["step"], default=None)
     if newest is None:
@@ -425,7 +425,7 @@ def _metrics(facts: Facts) -> dict[str, Any] | None:
 
 
 # ------------------------------------------------------------------------------------------------------------ the speed
-def _speed_charts(facts: Facts) -> list[Chart]:
+def _speed_charts(facts: RunFacts) -> list[Chart]:
     """Seconds per step, if there is a curve to draw."""
     spans = [(first, last, seconds) for first, last, seconds in facts.speed if last > first]
     if len(spans) < 3:
@@ -438,18 +438,18 @@ def _speed_charts(facts: Facts) -> list[Chart]:
     return [Chart("Seconds per step", thinned, curves, 0.0, top, note="Drawing, measuring and saving included.")]
 
 
-def _pace(facts: Facts) -> dict[str, Any] | None:
+def _pace(facts: RunFacts) -> dict[str, Any] | None:
     """The run's speed to three digits, and over how many steps it was measured; None if it was not."""
     count = sum(last - first for first, last, _ in facts.speed)
     if not count or not facts.took:
         return None
     seconds = facts.took / count
-    per_step, per_second = (svg.number(float(f"{value:.3g}")) for value in (seconds, 1 / seconds))
+    per_step, per_second = (svg.number_text(float(f"{value:.3g}")) for value in (seconds, 1 / seconds))
     return {"words": f"{per_step} s per step, {per_second} steps per second", "steps": count}
 
 
-def _sittings(facts: Facts) -> list[dict[str, str]]:
-    """One row for each sitting. A run may be stopped and resumed, also on another machine."""
+def _sessions(facts: RunFacts) -> list[dict[str, str]]:
+    """One row for each session. A run may be stopped and resumed, also on another machine."""
     rows = []
     end = facts.done
     for session in reversed(facts.sessions[-ROWS:]):
@@ -460,17 +460,17 @@ def _sittings(facts: Facts) -> list[dict[str, str]]:
             {
                 "begun": cut(session.get("started", "")).replace("T", " ")[:19],
                 "steps": f"{begin:,} – {end:,}" if begin < end else f"from {begin:,}",
-                "pace": svg.number(took / count) if count and took else "–",
+                "pace": svg.number_text(took / count) if count and took else "–",
                 "time": duration(took) if took else "–",
                 "machine": cut(f"{session.get('backend', '')}, {session.get('device', '')}"),
             }
         )
-        end = min(end, begin)  # the steps after that were done again in the next sitting
+        end = min(end, begin)  # the steps after that were done again in the next session
     return rows[::-1]
 
 
 # ----------------------------------------------------------------------------------------------------- what to do next
-def _commands(facts: Facts) -> list[tuple[str, str]]:
+def _commands(facts: RunFacts) -> list[tuple[str, str]]:
     """What one can do with the run, and the command for it."""
     path = str(facts.path)
     more = ["--steps", str(2 * facts.config.steps)] if facts.state == FINISHED else []
@@ -519,7 +519,7 @@ def _settings(config: RunConfig) -> list[tuple[str, str, str | None]]:
     return rows
 
 
-def _machine(facts: Facts) -> list[tuple[str, str]]:
+def _machine(facts: RunFacts) -> list[tuple[str, str]]:
     """The images that the run learned from, and what it ran on last."""
     pairs = [("Folder", cut(facts.path))]
     images = facts.about.get("images")

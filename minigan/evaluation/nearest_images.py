@@ -12,13 +12,13 @@ from minigan.pages.plots import grid
 from minigan.system.atomic_files import replacing
 
 SHOWN = 16
-"""Pairs of a sample and its nearest training image in each half of the sheet."""
+"""Pairs of a sample and its nearest training image in each half of the figure."""
 
 
-def save_sheet(
+def save_nearest_images(
     path: Path, measures: dict[str, Measurement], faces: Array, neighbours: Neighbours, training: Array
 ) -> None:
-    """Draw the sheet of nearest neighbours and the distances at each size, and write it all or nothing.
+    """Draw the nearest neighbours and the distances at each size, and write it all or nothing.
 
     Parameters
     ----------

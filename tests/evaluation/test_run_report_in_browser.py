@@ -5,9 +5,9 @@ import time
 
 import pytest
 from browser import Browser, find_chromium
-from test_run_page import EVIL, data_of, evil_run, make_run, write
+from test_run_report import EVIL, data_of, evil_run, make_run, write
 
-from minigan.evaluation import run_page
+from minigan.evaluation import run_report
 
 pytestmark = [
     pytest.mark.browser,
@@ -218,7 +218,7 @@ def test_without_script(browser, run, page):
 
 def test_names_do_nothing(browser, tmp_path):
     run = evil_run(tmp_path / EVIL.replace("/", "|"))
-    write(run, run_page.FAILED, EVIL)
+    write(run, run_report.FAILED, EVIL)
     browser.open(run / "report.html")
     assert browser.complaints() == []
     assert not [event for event in browser.events if event["method"] == "Page.javascriptDialogOpening"]
@@ -238,10 +238,10 @@ def test_an_injected_script_would_not_run(browser, run, page, tmp_path):
 
 def test_a_running_page_looks_again_by_itself(browser, tmp_path, monkeypatch):
     """The new page is there, at the image that was looked at, and a finished run is not looked at again."""
-    monkeypatch.setattr(run_page, "_refresh_seconds", lambda facts: 1)
+    monkeypatch.setattr(run_report, "_refresh_seconds", lambda facts: 1)
     run, later = (make_run(tmp_path / name, steps=400, done=done) for name, done in (("run", 200), ("later", 400)))
-    write(run, run_page.RUNNING)
-    write(later, run_page.FINISHED)
+    write(run, run_report.RUNNING)
+    write(later, run_report.FINISHED)
     browser.emulate()
     browser.open(run / "report.html", "#step=60")
     assert chip(browser).endswith("Running")
@@ -255,9 +255,9 @@ def test_a_running_page_looks_again_by_itself(browser, tmp_path, monkeypatch):
 
 
 def test_the_reader_can_stop_it(browser, tmp_path, monkeypatch):
-    monkeypatch.setattr(run_page, "_refresh_seconds", lambda facts: 1)
+    monkeypatch.setattr(run_report, "_refresh_seconds", lambda facts: 1)
     run = make_run(tmp_path / "run", steps=400, done=200)
-    write(run, run_page.RUNNING)
+    write(run, run_report.RUNNING)
     browser.open(run / "report.html")
     browser.evaluate("document.getElementById('follow').click()")  # no mouse: it would wait while that is moving
     assert not browser.evaluate("document.getElementById('follow').checked")

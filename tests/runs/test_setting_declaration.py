@@ -11,7 +11,7 @@ import pytest
 from minigan import train
 from minigan.runs import config
 from minigan.runs.config import PRESETS, RunConfig, read_config, resumed_config, to_json
-from minigan.runs.settings import declared_settings, option, setting
+from minigan.runs.setting_declaration import declared_settings, option, setting
 from minigan.system.errors import UserError
 
 DECLARED = {each.name: (each.default, told) for each, told in declared_settings(RunConfig)}

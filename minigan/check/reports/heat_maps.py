@@ -28,7 +28,7 @@ MARGIN = 18
 """Pixels for the row and column numbers."""
 
 Grid = list[list[float | None]]
-"""Rows of a slice; None where there is no number."""
+"""Rows of a slice; None where the student's result is no number, or has no such cell."""
 
 
 class Place(NamedTuple):

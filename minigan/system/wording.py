@@ -1,0 +1,48 @@
+"""Counts, times and long texts in words for people. Reports, pages and messages are written with them."""
+
+from __future__ import annotations
+
+LONGEST = 600
+"""Letters that `cut` leaves of a path or of other words from outside."""
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun.
+
+    >>> plural(1, "step"), plural(1500, "step")
+    ('1 step', '1,500 steps')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def grouped(number: float) -> str:
+    """A number with commas between its thousands.
+
+    >>> grouped(1500)
+    '1,500'
+    """
+    return f"{number:,}"
+
+
+def cut(words: object) -> str:
+    """The first `LONGEST` letters of any words."""
+    told = str(words)
+    return told if len(told) <= LONGEST else told[:LONGEST] + "…"
+
+
+def duration(seconds: float) -> str:
+    """A time, in few words.
+
+    >>> duration(0.25), duration(42.3), duration(160), duration(5400), duration(200000)
+    ('0.25 s', '42 s', '3 min', '1 h 30 min', '2 d 8 h')
+    """
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes, hours = round(seconds / 60), round(seconds / 3600)
+    if minutes < 60:
+        return f"{minutes} min"
+    if hours < 48:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{hours // 24:,} d {hours % 24} h"

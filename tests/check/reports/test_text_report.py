@@ -1,0 +1,61 @@
+"""The report in a terminal: hints one by one, aligned lines, colours on demand, and nothing that it would obey."""
+
+from minigan.check.outcomes import FAILED, NOT_IMPLEMENTED, PASSED, FileReport, Finding, Outcome
+from minigan.check.reports import text_report
+
+FINDING = Finding(
+    "E58",
+    "gradient",
+    "the path through the batch mean is missing",
+    evidence=("100 % of dx wrong",),
+    cause="the error is one constant per channel",
+    hints=("a nudge", "a push", "the way out"),
+    where="batch_norm_backward: dx",
+)
+
+
+REPORT = FileReport(
+    "my layers.py",
+    [
+        Outcome("batch_norm", FAILED, FINDING, passed=["forward"], lesson=10),
+        Outcome("batch_norm_inference", NOT_IMPLEMENTED, lesson=10),
+        Outcome("conv2d", NOT_IMPLEMENTED, passed=["forward"], lesson=8),
+        Outcome("dense", PASSED, lesson=3),
+    ],
+)
+
+
+def test_hints_come_one_by_one():
+    first, second, last = (text_report.render_text(REPORT, hint=hint) for hint in (1, 2, 3))
+    assert "Hint 1 of 3: a nudge" in first
+    assert "a push" not in first
+    assert 'Next hint: python -m minigan.check "my layers.py" --only batch_norm --hint 2' in first
+    assert "a push" in second
+    assert "--hint 3" in second
+    assert "the way out" in last
+    assert "Next hint" not in last
+    assert 'Next hint: check("batch_norm", ..., hint=2)' in text_report.render_finding(REPORT.outcomes[0], "")
+    assert "check {a}.py --only" in text_report.render_finding(REPORT.outcomes[0], "{a}.py")
+
+
+def test_lines_are_aligned_and_counted():
+    lines = text_report.render_text(REPORT).splitlines()
+    assert lines[1] == (
+        "  batch_norm            FAIL  E58  batch_norm_backward: dx: the path through the batch mean is missing"
+    )
+    assert lines[2] == "  batch_norm_inference  not implemented yet"
+    assert lines[3] == "  conv2d                not implemented yet (but right so far: forward)"
+    assert lines[4] == "  dense                 ok"
+    assert lines[-1] == "1 passed, 1 failed (E58), 2 not implemented yet"
+
+
+def test_colours_only_on_demand():
+    assert "\x1b[31m" in text_report.render_text(REPORT, colour=True)
+    assert "\x1b" in text_report.render_class([REPORT, REPORT], colour=True)
+    assert "\x1b" not in text_report.render_text(REPORT) + text_report.render_class([REPORT, REPORT])
+
+
+def test_nothing_a_terminal_would_obey_gets_through():
+    wild = Finding("E10", "contract", "raises \x1b[2J\r\n\a", evidence=("\x1b]0;title\a",), where="a\x00b")
+    shown = text_report.render_text(FileReport("x\x1b.py", [Outcome("dense", FAILED, wild)]))
+    assert all(c == "\n" or c.isprintable() for c in shown)

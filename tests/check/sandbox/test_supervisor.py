@@ -1,0 +1,249 @@
+"""The supervisor of a student's process: whatever a file does, it is reported, and nothing else is harmed."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import wait_for
+from student_files import GOOD, write
+
+from minigan.check import __main__ as command
+from minigan.check.exercise_table import EXERCISES
+from minigan.check.outcomes import FAILED, NOT_CHECKED, NOT_IMPLEMENTED, PASSED
+from minigan.check.reports import text_report
+from minigan.check.sandbox import supervisor
+from minigan.system.cli import run_command
+from minigan.system.errors import UserError
+
+posix = pytest.mark.skipif(os.name != "posix", reason="POSIX only")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
+
+
+MISCHIEF = (
+    GOOD
+    + r"""
+import atexit, ctypes, os, signal, subprocess, sys, threading, time
+atexit.register(time.sleep, 60)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+threading.Thread(target=time.sleep, args=(60,)).start()
+
+def relu_forward(x):
+    n = 0
+    while True:  # for ever
+        n += 1
+
+def leaky_relu_forward(x, alpha=0.2):
+    ctypes.string_at(0)
+
+def tanh_forward(x):
+    while True:
+        print("a storm", x)
+
+def sigmoid_forward(x):
+    os._exit(0)
+
+def flatten_forward(x):
+    return np.zeros((1 << 20, 1 << 20)) + 1, x
+
+def bce_with_logits_forward(z, target):
+    sys.exit("done")
+
+def momentum_step(p, g, v, lr, beta=0.9):
+    raise KeyboardInterrupt
+
+def adam_step(p, g, m, v, t, lr, beta1, beta2, eps):
+    for fd in range(1, 30):
+        try:
+            os.write(fd, b'{"outcome": 1}\n["outcome", {}]\nhalf a li')
+        except OSError:
+            pass
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g * g
+    return p - lr * (1 - beta2**t) ** 0.5 / (1 - beta1**t) * m / (np.sqrt(v) + eps), m, v
+
+discriminator_step = 3
+
+def generator_step(G, D, optimizer, noise, labels):
+    os.closerange(3, 100)
+    raise ValueError
+
+def conv2d_forward(x, w, b, stride=1, pad=0):
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    os._exit(7)
+
+def conv2d_transpose_forward(x, w, b, stride=1, pad=0):
+    for fd in (1, 2):
+        os.write(fd, b"#" * 600_000)
+    raise NotImplementedError
+
+def batch_norm_forward(x, gamma, beta, eps=1e-3):
+    if hasattr(os, "fork"):
+        os.fork()
+    raise NotImplementedError
+
+def batch_norm_inference(x, gamma, beta, mean, var, eps=1e-3):
+    return input("yes or no?")
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def mischief(tmp_path_factory):
+    """The report of a file in which nearly every function misbehaves."""
+    path = write(tmp_path_factory.mktemp("mischief"), MISCHIEF)
+    begin = time.monotonic()
+    report = supervisor.check_file(path, time_limit=2.5)
+    assert time.monotonic() - begin < 30
+    return report
+
+
+@pytest.mark.parametrize(
+    ("exercise", "status", "code", "said"),
+    [
+        ("dense", PASSED, "", ""),
+        ("relu", FAILED, "E04", "in relu_forward: "),
+        pytest.param("leaky_relu", FAILED, "E06", "in leaky_relu_forward: ctypes.string_at(0)", marks=posix),
+        ("tanh", FAILED, "E07", "a storm"),
+        ("sigmoid", FAILED, "E06", "exit status 0"),
+        pytest.param("flatten", FAILED, "E05", "", marks=linux),
+        ("bce_with_logits", FAILED, "E10", "sys.exit"),
+        ("sgd", PASSED, "", ""),
+        ("momentum", FAILED, "E10", "KeyboardInterrupt"),
+        ("adam", PASSED, "", ""),
+        ("discriminator_step", NOT_IMPLEMENTED, "", ""),
+        ("generator_step", FAILED, "E06", ""),
+        ("conv2d", FAILED, "E06", "exit status 7"),
+        ("conv2d_transpose", FAILED, "E07", "####"),
+        ("batch_norm", NOT_IMPLEMENTED, "", ""),
+        ("batch_norm_inference", FAILED, "E10", "EOFError"),
+        ("moving_average", NOT_IMPLEMENTED, "", ""),
+    ],
+)
+def test_a_function_at_fault_harms_no_other(mischief, exercise, status, code, said):
+    outcome = next(o for o in mischief.outcomes if o.exercise == exercise)
+    assert outcome.status == status
+    assert (outcome.finding.code if outcome.finding else "") == code
+    assert said in text_report.render_finding(outcome, "layers.py")
+
+
+def test_every_exercise_has_its_outcome_in_order(mischief):
+    assert [o.exercise for o in mischief.outcomes] == list(EXERCISES)
+    assert [o.lesson for o in mischief.outcomes] == [e.lesson for e in EXERCISES.values()]
+    assert mischief.problem is None
+    assert not mischief.ok
+
+
+def test_the_report_of_mischief_is_written(mischief, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "check_file", lambda *_, **__: mischief)
+    path, page, data = write(tmp_path, MISCHIEF), tmp_path / "out.html", tmp_path / "out.json"
+    assert run_command(command.main, [str(path), "--report", str(page), "--json", str(data)]) == 1
+    out = capsys.readouterr().out
+    assert "3 passed" in out
+    assert "E04, E05, E06, E07, E10" in out
+    assert "E04" in page.read_text(encoding="utf-8")
+    saved = json.loads(data.read_text(encoding="utf-8"))
+    assert [o["exercise"] for o in saved["files"][0]["outcomes"]] == list(EXERCISES)
+    assert not saved["ok"]
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "said"),
+    [
+        pytest.param("import numpy\ndef f(x:\n  pass\n", "E01", "line 2: def f(x:", id="syntax"),
+        pytest.param("def f(x):\n    if x:\n\treturn 1\n", "E01", "tabs", id="tabs"),
+        pytest.param("s = 'é'\n".encode("latin-1"), "E01", "UTF-8", id="latin-1"),
+        pytest.param("s = 1\n".encode("utf-16"), "E01", "UTF-8", id="utf-16"),
+        pytest.param(bytes(range(256)), "E01", "", id="bytes"),
+        pytest.param("import numpy\nimport torch_of_nobody.nn\n", "E02", "torch_of_nobody", id="missing"),
+        pytest.param("a = 1\nb = a / 0\n", "E03", "line 2: b = a / 0", id="raises"),
+        pytest.param("from numpy import nothing_of_this_name\n", "E03", "nothing_of_this_name", id="import-name"),
+        pytest.param("raise NotImplementedError\n", "E03", "NotImplementedError", id="not-implemented"),
+        pytest.param("import sys\nsys.exit(0)\n", "E03", "line 2: sys.exit(0)", id="exits"),
+        pytest.param('LAYOUT = "NCWH"\n', "E03", "NHWC and NCHW", id="layout"),
+        pytest.param("while True:\n    pass\n", "E04", "line ", id="endless"),
+        pytest.param(
+            "import numpy as np\nx = np.ones((1 << 20, 1 << 20))\n", "E05", "line 2", id="memory", marks=linux
+        ),
+        pytest.param("import os\nos._exit(0)\n", "E06", "exit status 0", id="dies"),
+        pytest.param("while True:\n    print('again and again')\n", "E07", "again and again", id="prints"),
+    ],
+)
+def test_a_file_that_cannot_be_imported(tmp_path, source, code, said):
+    report = supervisor.check_file(write(tmp_path, source), import_limit=1.5, exercises=["dense"])
+    assert report.problem is not None
+    assert report.problem.code == code
+    assert said in text_report.render_problem(report)
+    assert [o.status for o in report.outcomes] == [NOT_CHECKED]
+    assert not report.ok
+
+
+def test_line_ends_byte_order_marks_siblings_and_names(tmp_path, monkeypatch):
+    folder = tmp_path / "Müller, Anna's [1]"
+    folder.mkdir()
+    write(folder, "def helper(p, g, lr):\n    return p - lr * g\n", "helper_of_anna.py")
+    source = b"\xef\xbb\xbf" + b"from helper_of_anna import helper as sgd_step\nif True:\n\ty = 1\n".replace(
+        b"\n", b"\r\n"
+    )
+    write(folder, source, "statistics.py")  # the name of one of Python's modules
+    monkeypatch.chdir(folder)
+    report = supervisor.check_file("statistics.py", exercises=["sgd"])
+    assert report.problem is None
+    assert [o.status for o in report.outcomes] == [PASSED]
+    assert not (folder / "__pycache__").exists()
+
+
+def test_dataclasses_and_the_guard_work_in_a_students_file(tmp_path):
+    source = """
+import dataclasses
+
+@dataclasses.dataclass
+class A:
+    x: "int" = 1
+
+if __name__ == "__main__":
+    raise SystemExit
+"""
+    assert supervisor.check_file(write(tmp_path, source + GOOD), exercises=["sgd"]).ok
+
+
+def test_the_other_layout(tmp_path):
+    source = """
+LAYOUT = "NCHW"
+def flatten_forward(x):
+    return x.reshape(len(x), -1), x.shape
+def flatten_backward(dy, shape):
+    return dy.reshape(shape)
+"""
+    report = supervisor.check_file(write(tmp_path, source), exercises=["flatten"])
+    assert (report.layout, report.ok, report.count(PASSED)) == ("NCHW", True, 1)
+
+
+@linux
+def test_no_process_is_left_when_the_checker_is_killed(tmp_path):
+    path = write(tmp_path, "import os\nopen('pid', 'w').write(str(os.getpid()))\nwhile True:\n    pass\n")
+    script = f"from minigan.check.sandbox.supervisor import check_file; check_file({str(path)!r}, import_limit=60)"
+    process = subprocess.Popen([sys.executable, "-c", script])
+    try:
+        child = wait_for(lambda: (tmp_path / "pid").read_text())
+    finally:
+        process.kill()
+        process.wait()
+    stat = Path("/proc", child, "stat")
+    wait_for(lambda: not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] == "Z")
+
+
+@posix
+def test_what_cannot_be_read_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.py")
+    for path in (tmp_path / "pipe.py", "/dev/zero"):
+        with pytest.raises(UserError, match="not a file"):
+            supervisor.student_file(path)
+    huge = tmp_path / "huge.py"
+    with huge.open("wb") as file:
+        file.truncate(supervisor.LARGEST_FILE + 1)
+    with pytest.raises(UserError, match="at most"):
+        supervisor.student_file(huge)
