@@ -223,7 +223,7 @@ def _warn(message: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         "minigan.train",
-        "Train the DCGAN. Without arguments: the article's run (10,000 steps of 64 pictures) on drawn faces.",
+        "Train the DCGAN. Without arguments: the article's run (10,000 steps of 64 images) on drawn faces.",
         "exit status: 0 done, 1 stopped by the system (disk full, out of memory), 2 a mistake in the call,\n"
         "3 a loss is no longer finite, 130 stopped by Ctrl-C, 143 asked to terminate (both after saving\n"
         "everything; the last line printed goes on with the run)",

@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import platform
 import subprocess
-import sys
 from pathlib import Path
 
 _CPUS = Path("/sys/devices/system/cpu")
@@ -41,7 +41,7 @@ def _allowed_cores() -> int:
 
 
 def _fast_cores_of_a_mac() -> int | None:
-    if sys.platform != "darwin":
+    if platform.system() != "Darwin":
         return None
     try:
         command = ["/usr/sbin/sysctl", "-n", "hw.perflevel0.physicalcpu"]
