@@ -71,6 +71,10 @@ def test_counting_by_hand():
     # Without pink hair: one colour and its twelve modes are missing, and a 14th of the images would have to change.
     fewer = modes.count(modes.Reading(np.where(colour == 8, 7, colour), style, skin, np.ones(n, bool)))
     assert (fewer["hair_colours"], fewer["modes"], fewer["modes_off"]) == (13, 156, pytest.approx(1 / 14))
+    # With twice as many images of pink hair: it has 2/15 of them and each other colour 1/15, in place of 1/14 for all.
+    twice = np.r_[np.arange(n), np.flatnonzero(colour == 8)]
+    skewed = modes.count(modes.Reading(colour[twice], style[twice], skin[twice], np.ones(len(twice), bool)))
+    assert skewed["modes_off"] == pytest.approx(13 * (1 / 14 - 1 / 15))
     stray = np.where(colour == 8, 7, colour)
     stray[0] = 8  # one image that is read wrongly does not make a new colour or mode
     assert (
