@@ -1,5 +1,7 @@
-"""Rooms and imports: no circles, no two modules of one name, and one table said the same way in three places."""
+"""Rooms and imports: no circles, no two modules of one name, a test for each module, and one table in three places."""
 
+import ast
+import functools
 import re
 import runpy
 import tomllib
@@ -87,6 +89,66 @@ def test_no_two_modules_share_a_name():
             if path.name not in SAME_NAME:
                 places[path.name].append(path.relative_to(ROOT).as_posix())
     assert [sorted(paths) for paths in places.values() if len(paths) > 1] == []
+
+
+# ---- Tests: laid out as the package is ----
+
+ROOT_COMMANDS = {f"minigan.{name}" for name in DRAWING["commands"]()}  # tests/commands runs them
+TESTED_BY_ANOTHER = {
+    "check.engine.": ("check/engine/test_ladder.py", "the ladder runs them; every code of theirs is triggered there"),
+    "check.plugin_tests": ("check/test_plugin.py", "pytest collects it in a process of its own"),
+    "check.zoo.": ("check/zoo/test_zoo.py", "`minigan.check.zoo` gathers their specimens"),
+    "data.drawn.": ("data/drawn/test_faces.py", "they draw parts of the faces"),
+    "data.workers": ("system/test_processes.py", "it starts processes, whatever they do"),
+    "evaluation.nearest_images": ("commands/test_evaluate.py", "it draws evaluation.png"),
+    "evaluation.run_facts": ("evaluation/test_run_report.py", "it reads what the report says"),
+    "nn.loops": ("nn/test_conv.py", 'it is the kernel called "loops"'),
+    "training.run_images": ("commands/test_train.py", "it draws the images of a run"),
+}
+"""Modules (with a dot at the end: packages) that no test file of their room names: what tests them, and why."""
+
+
+def modules_without_a_test():
+    """Modules that no test of their room imports or has in its name, and that have no doctests."""
+    for path in sorted((ROOT / "minigan").rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        if path.name in SAME_NAME or name in ROOT_COMMANDS or ">>> " in path.read_text(encoding="utf-8"):
+            continue
+        tests = list((ROOT / "tests" / name.split(".")[1]).rglob("test_*.py"))
+        if f"test_{path.name}" not in {test.name for test in tests} and not any(name in imports_of(t) for t in tests):
+            yield name.removeprefix("minigan.")
+
+
+@functools.cache
+def imports_of(path):
+    """Full names of all that a file imports: modules, and what it takes from them."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def entry_of(module):
+    """The key of `TESTED_BY_ANOTHER` that is for a module, or None."""
+    return next(
+        (key for key in TESTED_BY_ANOTHER if module == key or (key[-1] == "." and module.startswith(key))), None
+    )
+
+
+def test_every_module_is_tested_in_its_room():
+    entries = {module: entry_of(module) for module in modules_without_a_test()}
+    assert [module for module, key in entries.items() if key is None] == []
+    assert set(entries.values()) == set(TESTED_BY_ANOTHER)  # no entry that is not needed any more
+    assert all((ROOT / "tests" / test).is_file() for test, _ in TESTED_BY_ANOTHER.values())
+
+
+def test_every_folder_of_tests_is_a_room():
+    folders = {path.parent.relative_to(ROOT / "tests").as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
+    known = {path.parent.relative_to(ROOT / "minigan").as_posix() for path in (ROOT / "minigan").rglob("__init__.py")}
+    assert folders - known == {"commands", "lessons", "benchmarks"}
 
 
 # ---- The table of imports: in pyproject.toml, in docs/architecture.md, and in the drawing ----

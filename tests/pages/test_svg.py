@@ -1,5 +1,7 @@
 """Charts as SVG: thinning that keeps every spike, and curves that are drawn where their numbers are."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,16 @@ def test_a_curve_is_drawn_where_its_numbers_are():
     assert 'x="100%" y="50.0%">' not in words  # numbers every 2
     assert '<text x="100%" y="40.0%">6</text>' in words
     assert '<text class="middle" x="40.0%" y="1.1em">40</text>' in words
+
+
+def test_the_line_of_raw_values_goes_up_and_down_in_turn():
+    """Each place shows its lowest and its highest value, and the line does not jump back between two places."""
+    T = 2 * svg.PLACES
+    thinned = svg.thin(np.arange(T), np.arange(T)[:, None] % 2 * 10.0)
+    words = as_svg(svg.Chart("t", thinned, [svg.Curve(0, "c", "one")], 0.0, 10.0))
+    numbers = re.search(r'class="raw one" d="M([^"]+)"', words)[1].split()
+    assert numbers[1:12:2] == ["240.0", "0.0", "0.0", "240.0", "240.0", "0.0"]
+    assert len(numbers) == 4 * len(thinned.first)
 
 
 def test_bands_and_marks():

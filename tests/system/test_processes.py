@@ -47,6 +47,7 @@ import os, pathlib, signal, time
 
 def work(begin, folder):
     begin()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     os.kill(os.getpid(), signal.SIGINT)  # nothing happens
     partial = pathlib.Path(folder, "partial")
     partial.write_text(str(os.getpid()))

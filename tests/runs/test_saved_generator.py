@@ -1,0 +1,65 @@
+"""Loading a generator: the newest of a run, its average, or the one in a file."""
+
+import numpy as np
+import pytest
+
+from minigan.gan.step import build_gan
+from minigan.runs import checkpoint
+from minigan.runs.config import RunConfig, to_json
+from minigan.runs.layout import CONFIG_NAME
+from minigan.runs.saved_generator import load_generator
+from minigan.system.errors import UserError
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run that keeps an average, whose weights differ from the generator's."""
+    gan = build_gan(image_size=32, width=1, ema=0.9)
+    gan.average.network.params()["0.kernel"][...] += 1
+    (tmp_path / "checkpoints").mkdir()
+    for step in (2, 4):
+        checkpoint.save_checkpoint(tmp_path / "checkpoints", gan, step=step, image_size=32, width=1)
+    config = RunConfig(image_size=32, width=1, ema=0.9)
+    (tmp_path / CONFIG_NAME).write_text(to_json(config, {}), encoding="utf-8")
+    for name in ("generator", "discriminator"):
+        checkpoint.save_network(tmp_path / name, getattr(gan, name), image_size=32, width=1, step=3)
+    return tmp_path, gan
+
+
+def kernel(network):
+    return network.params()["0.kernel"]
+
+
+def test_the_average_draws_unless_the_raw_generator_is_asked_for(run):
+    folder, gan = run
+    for raw, expected in ((False, gan.average.network), (True, gan.generator)):
+        network, step = load_generator(folder, raw=raw)
+        assert step == 4
+        np.testing.assert_array_equal(kernel(network), kernel(expected))
+
+
+def test_a_damaged_checkpoint_is_passed_over_with_a_warning(run, capsys):
+    folder, _ = run
+    (folder / "checkpoints" / "step-000004.safetensors").write_bytes(b"x")
+    assert load_generator(folder)[1] == 2
+    assert "warning: step-000004.safetensors cannot be read" in capsys.readouterr().err
+
+
+def test_a_file_of_weights(run):
+    folder, gan = run
+    network, step = load_generator(folder / "generator")
+    assert step == 3
+    np.testing.assert_array_equal(kernel(network), kernel(gan.generator))
+
+
+def test_what_is_no_generator(run):
+    folder, _ = run
+    (folder / "text").write_bytes(b"hello")
+    for source, options, message in (
+        ("discriminator", {}, "holds a discriminator, but faces are drawn by a generator"),
+        ("generator", {"raw": True}, "--raw: chooses between the generators of a run"),
+        ("text", {}, "text cannot be read"),
+        ("nowhere", {}, "no such run folder"),
+    ):
+        with pytest.raises(UserError, match=message):
+            load_generator(folder / source, **options)
