@@ -144,7 +144,7 @@ def nothing_is_left_of(process):
     while left := group_of(process):
         assert time.monotonic() < until, [command_line(pid) for pid in left]
         time.sleep(0.02)
-    return not [*Path("/dev/shm").glob("minigan*"), *Path("/dev/shm").glob("psm_*")]
+    return True  # nor is there memory: that of memfd_create has no name, and ends with its processes
 
 
 # ---------------------------------------------------------------------------------------------- ranks that cannot start
