@@ -61,6 +61,7 @@ BENCHMARKS = {
         Benchmark("other_sizes", "train_step", PEERS, tuple(("--pairs", "5", *size) for size in OTHER_SIZES)),
         Benchmark("inference", "inference", (TORCH, TORCH_COMPILE)),
         Benchmark("scaling", "scaling", (TORCH, MINIGAN_MPI)),
+        Benchmark("side_by_side", "side_by_side"),
         Benchmark("gpu", "train_step", GPU_PEERS, (("--backend", "cupy"),)),
     )
 }
@@ -113,7 +114,7 @@ def _options(benchmark: Benchmark, arguments: argparse.Namespace) -> list[str]:
     options = ["--quick"] if arguments.quick else []
     if arguments.results is not None:
         options += ["--results", str(arguments.results)]
-    if arguments.threads is not None and benchmark.script != "import_time":
+    if arguments.threads is not None and benchmark.script not in ("import_time", "side_by_side"):
         options += ["--threads", str(arguments.threads)]
     if arguments.peers is not None and benchmark.peers:
         options += ["--peers", *(peer.name for peer in benchmark.peers if peer.name in arguments.peers)]

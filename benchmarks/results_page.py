@@ -29,6 +29,7 @@ Record = dict[str, Any]
 
 ARTICLE = {"batch_size": 64, "width": 64, "image_size": 64}
 MAX_IMPORT = 0.15
+MAX_SIDE_BY_SIDE = 1.15
 MAX_SHARE = 0.03
 """The aims: seconds of `import minigan` over NumPy's, and the data path's share of a step."""
 
@@ -129,6 +130,7 @@ class _Report:
         self.conv_kernels()
         self.inference()
         self.scaling()
+        self.side_by_side()
         self.data_pipeline()
         self.import_time()
         self.other_machines()
@@ -366,6 +368,21 @@ class _Report:
             f"noise and labels. That is **{share:.2%}** of a training step of batch {batch_size} "
             f"({verdict(share, MAX_SHARE)} the {MAX_SHARE:.0%} allowed), all of it counted, though in training a "
             "second thread does it meanwhile.",
+        )
+        self.source(record)
+
+    def side_by_side(self) -> None:
+        record = self.newest.get(("side_by_side",))
+        if record is None:
+            return
+        seconds, settings = record["seconds"], record["settings"]
+        ratio = spread(records.ratios(seconds["many"], seconds["one"])).median
+        self.say(
+            "## Two trainings side by side",
+            f"Two trainings at the same time, {settings['steps']} steps of batch {settings['batch_size']} each: with "
+            f"{settings['ranks']} ranks each they take {spread(seconds['many']).median:.1f} s, with one rank each "
+            f"{spread(seconds['one']).median:.1f} s, **{ratio:.2f} times** as long "
+            f"({verdict(ratio, MAX_SIDE_BY_SIDE)} the {MAX_SIDE_BY_SIDE} times allowed).",
         )
         self.source(record)
 

@@ -1,7 +1,8 @@
 """What all commands share: their parser, the readers of option values, one-line errors and exit statuses.
 
 Exit status 0: done. 1: stopped by the system (a full disk). 2: a user's mistake, nothing written. 3: a number is no
-longer finite. 130: stopped by Ctrl-C, everything saved. 143: stopped by SIGTERM, everything saved.
+longer finite. 130: stopped by Ctrl-C, everything saved. 143: stopped by SIGTERM, everything saved. 129: stopped
+because the terminal was closed (SIGHUP), everything saved.
 """
 
 from __future__ import annotations
@@ -12,15 +13,22 @@ import math
 import os
 import re
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from minigan.system.console import complain, mend_streams, one_line
 from minigan.system.errors import RunError, UserError
 from minigan.system.interrupts import restore_interrupts
+
+SAME_REQUEST_SECONDS = 0.5
+"""Signals that come within this time are one request to stop."""
+
+ASK_AGAIN_SECONDS = SAME_REQUEST_SECONDS + 0.1
 
 
 class Parser(argparse.ArgumentParser):
@@ -151,7 +159,7 @@ def _end_in_peace() -> None:
 
 @contextlib.contextmanager
 def _termination_as_exit() -> Iterator[None]:
-    """Within this, SIGTERM raises SystemExit with status 143, so that `finally` clauses clean up."""
+    """Within this, SIGTERM and SIGHUP raise SystemExit with status 143 and 129, so that `finally` clauses clean up."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
@@ -160,8 +168,25 @@ def _termination_as_exit() -> Iterator[None]:
         yield
         return
     restore_interrupts()
-    before = signal.signal(signal.SIGTERM, leave)
+    numbers = [signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+        numbers.append(signal.SIGHUP)
+    before, hook = {number: signal.signal(number, leave) for number in numbers}, sys.unraisablehook
+    sys.unraisablehook = partial(_ask_again, hook)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        sys.unraisablehook = hook
+
+
+def _ask_again(hook: Callable[[Any], object], told: Any) -> None:
+    """Repeat a request to stop that came while Python deleted an object: there it ends nothing, and is only printed."""
+    again = {KeyboardInterrupt: signal.SIGINT, SystemExit: signal.SIGTERM}.get(told.exc_type)
+    if again is None:
+        hook(told)
+    else:  # from another thread, because here the answer would come at once, and be lost again
+        again_later = threading.Timer(ASK_AGAIN_SECONDS, signal.raise_signal, [again])
+        again_later.daemon = True
+        again_later.start()

@@ -38,6 +38,7 @@ from minigan.runs.checkpoint import NotFiniteError
 from minigan.runs.layout import FACES_PER_IMAGE, METRICS_NAME, REPORT_NAME, VITALS_NAME
 from minigan.runs.run_folder import Run
 from minigan.runs.run_records import read_rows
+from minigan.system.cli import SAME_REQUEST_SECONDS
 from minigan.system.console import complain, one_line, say
 from minigan.system.errors import RunError
 from minigan.training import run_images
@@ -48,9 +49,6 @@ if TYPE_CHECKING:
 
 CHECKPOINT_SECONDS = 300.0
 """Longest time between two checkpoints, and so the most work that a crash can cost."""
-
-SAME_REQUEST_SECONDS = 0.5
-"""Signals that come within this time are one request to stop."""
 
 METRICS_SAMPLES = 1000
 """How many faces `--metrics-every` measures: enough to see a run get better, few enough to take only seconds."""
@@ -353,19 +351,19 @@ def _stop_requests() -> Iterator[list[int]]:
     """Collect requests to stop (Ctrl-C, SIGTERM, SIGHUP) in a list, instead of ending the process.
 
     A second Ctrl-C, or a second SIGTERM, does end it. A signal to all processes of a terminal may arrive together with
-    another one, so a second request counts only if it comes some time after the first.
+    another one, so a request counts only if it comes some time after the one before.
     """
     requests: list[int] = []
-    first = 0.0
+    latest = 0.0
 
     def ask(number: int, frame: FrameType | None) -> None:
-        nonlocal first
+        nonlocal latest
+        before, latest = latest, time.monotonic()
         if requests:
-            if number != signal_of_hanging_up and time.monotonic() - first > SAME_REQUEST_SECONDS:
+            if number != signal_of_hanging_up and latest - before > SAME_REQUEST_SECONDS:
                 raise KeyboardInterrupt
             return
         requests.append(number)
-        first = time.monotonic()
         if number == signal_of_hanging_up:
             _leave_terminal()
         # Not by print: the signal may have come while the progress bar was printing.

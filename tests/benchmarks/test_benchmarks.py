@@ -30,7 +30,7 @@ from minigan.system.cli import run_command
 from minigan.system.errors import RunError
 
 BENCHMARKS = ROOT / "benchmarks"
-SCRIPTS = ("import_time", "data_pipeline", "conv_kernels", "train_step", "inference", "scaling")
+SCRIPTS = ("import_time", "data_pipeline", "conv_kernels", "train_step", "inference", "scaling", "side_by_side")
 NAMES = json.loads((SUPPORT / "cupy_names.json").read_text(encoding="utf-8"))
 SIZE = {"batch_size": 2, "width": 4, "image_size": 32}
 
@@ -45,7 +45,7 @@ def results(tmp_path_factory):
     folder.mkdir()
     running = {}
     for script in SCRIPTS:
-        peers = [] if script in ("import_time", "data_pipeline") else ["--peers"]
+        peers = [] if script in ("import_time", "data_pipeline", "side_by_side") else ["--peers"]
         command = [sys.executable, str(BENCHMARKS / f"{script}.py"), "--quick", "--results", str(folder), *peers]
         running[script] = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8")
     for script, process in running.items():
@@ -65,7 +65,7 @@ def test_every_script_keeps_its_raw_numbers(results, script):
     assert {"cpu", "cores", "system", "python"} <= set(record["machine"])
     assert {"version", "commit"} == set(record["minigan"])
     assert record["not_measured"] == {}
-    assert script == "import_time" or "numpy" in record["programs"]["minigan"]
+    assert script in ("import_time", "side_by_side") or "numpy" in record["programs"]["minigan"]
 
 
 def test_every_part_is_left_out_once(tmp_path):
@@ -121,7 +121,7 @@ def test_all_of_them_in_one_go(monkeypatch, tmp_path, capsys):
     assert "these did not finish: inference" in capsys.readouterr().err
     by_name = {call[0]: call[1:] for call in called if "--batch-size" not in call}
     assert set(by_name) == set(SCRIPTS)
-    assert "--threads" not in by_name["import_time"]
+    assert "--threads" not in by_name["import_time"] + by_name["side_by_side"]
     assert by_name["inference"][-5:] == ["2", "--peers", "torch", "--torch-python", sys.executable]
     assert by_name["train_step"][-5:] == ["keras", "--torch-python", sys.executable, "--keras-python", "K"]
     assert sum(call[0] == "train_step" for call in called) == 1 + len(bench.OTHER_SIZES)
@@ -582,6 +582,13 @@ def test_what_is_above_a_limit_is_said(tmp_path):
     assert "5,000 images, a folder: **6,400 images per second**" in text
     assert "**1.00%** of a training step of batch 64 (within the 3% allowed)" in text
     assert "**0.200 s** after `import numpy`, which takes 0.100 s (**above** the 0.15 s allowed; median of 1" in text
+
+
+def test_report_of_trainings_side_by_side(tmp_path):
+    facts = {**copy.deepcopy(step_record()), "benchmark": "side_by_side", "programs": {}}
+    settings = {"batch_size": 64, "width": 64, "image_size": 64, "steps": 30, "rounds": 2, "ranks": 2}
+    text = written(tmp_path, {**facts, "settings": settings, "seconds": {"many": [21.0, 23.0], "one": [20.0, 20.0]}})
+    assert "with 2 ranks each they take 22.0 s, with one rank each 20.0 s, **1.10 times** as long (within" in text
 
 
 def test_nothing_to_report(tmp_path, capsys):
