@@ -99,10 +99,13 @@ TESTED_BY_ANOTHER = {
     "check.plugin_tests": ("check/test_plugin.py", "pytest collects it in a process of its own"),
     "check.zoo.": ("check/zoo/test_zoo.py", "`minigan.check.zoo` gathers their specimens"),
     "data.drawn.": ("data/drawn/test_faces.py", "they draw parts of the faces"),
-    "data.workers": ("system/test_processes.py", "it starts processes, whatever they do"),
     "evaluation.nearest_images": ("commands/test_evaluate.py", "it draws evaluation.png"),
     "evaluation.run_facts": ("evaluation/test_run_report.py", "it reads what the report says"),
+    "gan.division": ("ranks/test_ranks.py", "several ranks train as one does"),
     "nn.loops": ("nn/test_conv.py", 'it is the kernel called "loops"'),
+    "nn.share": ("ranks/test_ranks.py", "several ranks train as one does"),
+    "ranks.": ("ranks/test_ranks.py", "several ranks train as one does"),
+    "training.ranks": ("ranks/test_train_on_ranks.py", "runs on ranks"),
     "training.run_images": ("commands/test_train.py", "it draws the images of a run"),
 }
 """Modules (with a dot at the end: packages) that no test file of their room names: what tests them, and why."""

@@ -697,7 +697,7 @@ def test_dry_run_writes_nothing(image_folder, tmp_path, monkeypatch, capsys):
     output = capsys.readouterr().out
     assert "2,768,321 parameters" in output
     assert "3,616,771 parameters" in output
-    assert "10,000 steps of 64 pictures (20,000 drawn faces)" in output
+    assert "10,000 steps of 64 images (20,000 drawn faces)" in output
     assert not list(tmp_path.iterdir())
 
 
