@@ -32,4 +32,4 @@ def assert_equal_runs(a, b, *, checkpoints_of=None):
     """
     files_a, files_b = files_of(a, checkpoints_of), files_of(b, checkpoints_of)
     different = [name for name in sorted(files_a | files_b) if files_a.get(name) != files_b.get(name)]
-    assert different == []
+    assert different == [], different
