@@ -69,9 +69,9 @@ class Sequential:
     def predict(self, x: Array, *, batch_size: int = 64) -> Array:
         """Output in inference mode, one batch after the other, without keeping caches: memory stays that of one batch.
 
-        On NumPy, the images of a batch are shared out among threads (`minigan.fast.cpu.pool`), each of which runs all
-        layers. So functions of your own in these layers are called from several threads at once. The last digits of
-        the output may depend on the number of threads.
+        On NumPy, the images are shared out among threads (`minigan.fast.cpu.pool`), each of which runs all layers, on
+        its part of a batch at a time. So functions of your own in these layers are called from several threads at
+        once. The last digits of the output may depend on the number of threads.
 
         Parameters
         ----------
@@ -84,15 +84,17 @@ class Sequential:
         Array of shape (N, *output_shape)
         """
         self._check(x)
-        outputs: list[Array] = []
-        for a in range(0, len(x), batch_size):
-            outputs += pool.in_parts(self._infer, x[a : a + batch_size])
-        return outputs[0] if len(outputs) == 1 else backend_of(x).xp.concatenate(outputs)
+        size = batch_size // pool.part_count(x, most=batch_size)
+        return _joined(pool.in_parts(lambda part: self._infer(part, size), x, most=batch_size))
 
-    def _infer(self, x: Array) -> Array:
-        for layer in self._fused_layers:
-            x, _ = layer.forward(x, training=False)
-        return x
+    def _infer(self, x: Array, size: int) -> Array:
+        outputs = []
+        for a in range(0, len(x), size):
+            y = x[a : a + size]
+            for layer in self._fused_layers:
+                y, _ = layer.forward(y, training=False)
+            outputs.append(y)
+        return _joined(outputs)
 
     def backward(
         self,
@@ -244,6 +246,10 @@ class Sequential:
                 f"{self.name}: x must be (N, {', '.join(map(str, self.input_shape))}) with N at least 1, "
                 f"got x.shape={x.shape}"
             )
+
+
+def _joined(outputs: list[Array]) -> Array:
+    return outputs[0] if len(outputs) == 1 else backend_of(outputs[0]).xp.concatenate(outputs)
 
 
 def fuse(layers: list[Layer]) -> list[Layer]:

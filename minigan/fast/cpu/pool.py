@@ -64,7 +64,7 @@ def using_workers(count: int | None) -> Iterator[None]:
         _workers.reset(token)
 
 
-def in_parts(function: Callable[[Array], Array], x: Array) -> list[Array]:
+def in_parts(function: Callable[[Array], Array], x: Array, *, most: int | None = None) -> list[Array]:
     """Call a function with parts of an array, one part for each worker, all at the same time.
 
     A single row is done by the calling thread, and BLAS may use its own threads. An array on a GPU is not cut.
@@ -74,6 +74,8 @@ def in_parts(function: Callable[[Array], Array], x: Array) -> list[Array]:
     function : callable
         Takes some rows of x. Calls must not depend on each other; a call inside a call gets one worker.
     x : Array of shape (N, ...)
+    most : int, optional
+        Most parts, where there are more workers.
 
     Returns
     -------
@@ -87,7 +89,7 @@ def in_parts(function: Callable[[Array], Array], x: Array) -> list[Array]:
     """
     if not isinstance(x, np.ndarray) or len(x) == 1:
         return [function(x)]
-    count = min(len(x), worker_count())
+    count = part_count(x, most=most)
     with _one_blas_thread():
         if count == 1:
             return [function(x)]
@@ -96,6 +98,12 @@ def in_parts(function: Callable[[Array], Array], x: Array) -> list[Array]:
             # Each call has the caller's context, in which NumPy keeps its error state (`numpy.errstate`).
             calls = [threads.submit(copy_context().run, _alone, function, part) for part in np.array_split(x, count)]
         return [call.result() for call in calls]
+
+
+def part_count(x: Array, *, most: int | None = None) -> int:
+    """How many parts `in_parts` makes of an array."""
+    count = worker_count() if isinstance(x, np.ndarray) else 1
+    return min(len(x), count if most is None else min(count, most))
 
 
 def _alone(function: Callable[[Array], Array], part: Array) -> Array:

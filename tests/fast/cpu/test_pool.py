@@ -14,6 +14,7 @@ import pytest
 from minigan.fast.cpu import pool
 from minigan.fast.cpu.pool import in_parts, using_workers, worker_count
 from minigan.gan.models import generator
+from minigan.nn.layers import Layer
 from minigan.nn.network import Sequential
 from minigan.system.cores import usable_cores
 
@@ -244,20 +245,21 @@ def test_a_network_draws_the_same_faces_with_any_number_of_workers():
         np.testing.assert_allclose(faces, drawn[0], rtol=0, atol=1e-6)
 
 
-def test_a_network_never_has_more_images_at_a_time_than_a_batch(monkeypatch):
+@pytest.mark.parametrize(("workers", "batch_size"), [(1, 3), (2, 3), (3, 4), (4, 3), (4, 64)])
+def test_a_network_never_has_more_images_at_a_time_than_a_batch(workers, batch_size):
     at_work, most, lock = [0], [0], threading.Lock()
 
-    def infer(self, x):
-        with lock:
-            at_work[0] += len(x)
-            most[0] = max(most[0], at_work[0])
-        time.sleep(0.01)
-        with lock:
-            at_work[0] -= len(x)
-        return x
+    class Counting(Layer):
+        def forward(self, x, *, training, update_stats=True):
+            with lock:
+                at_work[0] += len(x)
+                most[0] = max(most[0], at_work[0])
+            time.sleep(0.01)
+            with lock:
+                at_work[0] -= len(x)
+            return x, None
 
-    monkeypatch.setattr(Sequential, "_infer", infer)
-    network = Sequential([], input_shape=(1,))
-    with using_workers(4):
-        np.testing.assert_array_equal(network.predict(X, batch_size=3), X)
-    assert most == [3]
+    network = Sequential([Counting()], input_shape=(1,))
+    with using_workers(workers):
+        np.testing.assert_array_equal(network.predict(X, batch_size=batch_size), X)
+    assert 0 < most[0] <= batch_size
