@@ -3,7 +3,6 @@
 import csv
 import errno
 import json
-import multiprocessing
 import os
 import re
 import signal
@@ -435,29 +434,6 @@ def test_killed_run_equals_one_that_was_not(image_folder, tmp_path):
 @pytest.mark.parametrize("seed", range(1, 11))
 def test_killed_often(image_folder, tmp_path, seed):
     kill_and_resume(image_folder, tmp_path, kills=5, seed=seed)
-
-
-@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="no second core for a rank")
-def test_killed_rank(image_folder, tmp_path, capsys, monkeypatch):
-    """The system kills rank 1 in step 4: exit 1, one line, and the checkpoint of step 3 is good."""
-    out, options = tmp_path / "orphan", ["--width", 16, "--batch-size", 16, "--ranks", 2, "--steps", 5]
-    one_step = trainer.Trainer._one_step
-
-    def killing(self, *arguments):
-        if self.step == 3:
-            rank = next(child for child in multiprocessing.active_children() if "minigan-rank" in child.name)
-            rank.kill()
-        one_step(self, *arguments)
-
-    monkeypatch.setattr(trainer.Trainer, "_one_step", killing)
-    assert start(image_folder, out, *options) == 1
-    error = capsys.readouterr().err.splitlines()[-1]
-    assert re.search(r"rank 1 of 2 has ended \(signal 9\).*the checkpoint of step 3 is kept: .*--resume", error)
-    monkeypatch.undo()
-    assert call("--resume", out) == 0
-    peaceful = tmp_path / "peaceful"
-    assert start(image_folder, peaceful, *options) == 0
-    assert_equal_runs(peaceful, out, checkpoints_of="000005")
 
 
 @pytest.mark.parametrize("where", ["checkpoint", "picture", "log"])

@@ -246,7 +246,9 @@ def wait_for_steps(out, count, process):
 
 
 @needs_mpi
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.thorough)]
+)
 def test_ctrl_c_on_mpi_saves_the_run(data, tmp_path, number, status):
     out = tmp_path / "run"
     with started_by_mpi("--data", data, *SMALL, *ENDLESS, "--out", out) as process:

@@ -298,7 +298,7 @@ def test_a_rank_that_hangs_is_found(command):
 
 
 @linux
-@pytest.mark.parametrize("who", ["rank 0", "all"])
+@pytest.mark.parametrize("who", [pytest.param("rank 0", marks=pytest.mark.thorough), "all"])
 def test_a_run_that_is_stopped_for_a_while_goes_on(command, who):
     """Ctrl-Z, or a machine that sleeps: the clock goes on, far beyond what ranks wait for each other."""
     site = "from minigan.ranks import interface; interface.PATIENCE = interface.Ranks.patience = 1.5\n"
@@ -327,8 +327,13 @@ INT, TERM = signal.SIGINT, signal.SIGTERM
 HUP = getattr(signal, "SIGHUP", None)
 
 
+MORE_SIGNALS = [
+    pytest.param(signals, marks=pytest.mark.thorough) for signals in [(TERM,), (HUP, TERM), (INT, INT, INT)]
+]
+
+
 @linux
-@pytest.mark.parametrize("signals", [(INT,), (TERM,), (HUP,), (TERM, HUP, INT), (HUP, TERM), (INT, INT, INT)], ids=str)
+@pytest.mark.parametrize("signals", [(INT,), (HUP,), (TERM, HUP, INT), *MORE_SIGNALS], ids=str)
 def test_signals_to_all_ranks_save_the_run(command, signals):
     """A terminal sends Ctrl-C to all processes, and a batch system what it likes."""
     process = command.begin(3, *ENDLESS, "--ranks", 2)
@@ -368,7 +373,7 @@ def test_a_terminal_that_is_closed(command):
 
 
 @linux
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.thorough)])
 def test_signals_to_all_ranks_while_they_start(command, number):
     """One line at most, no traceback, nothing left; the run has not begun, or can be resumed."""
     for seconds in (0.35, 0.7):
