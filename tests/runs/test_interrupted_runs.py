@@ -192,6 +192,7 @@ def ranked(data, tmp_path_factory):
 
 
 @posix
+@pytest.mark.thorough
 def test_killed_on_ranks(ranked):
     """At the start, in a step, in a checkpoint, and at the end; the last one also while it resumes."""
     saving = next(k for k, point in enumerate(ranked.points) if point.startswith("write") and "step-000004" in point)
