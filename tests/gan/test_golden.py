@@ -6,17 +6,16 @@ first step is +-lr whatever the size of the gradient, so a weight whose gradient
 and a LeakyReLU may flip.
 """
 
+import golden_replay
 import numpy as np
 import pytest
 from places import GOLDEN
 
-from minigan.gan.step import StepInputs, build_gan, discriminator_step, generator_step
-from minigan.nn.initializers import ORIGINAL_SEED
-from minigan.nn.ops import sigmoid_forward
+from minigan.gan.division import memory_bytes
+from minigan.gan.step import build_gan
+from minigan.ranks import local
 
 FILE = GOLDEN / "keras-2.2.4-tf1.8-b16.npz"
-B = 16
-
 KERAS_NAMES = {
     "D": {0: "conv2d_1", 2: "conv2d_2", 3: "batch_normalization_1", 5: "conv2d_3", 6: "batch_normalization_2",
           8: "conv2d_4", 9: "batch_normalization_3", 12: "dense_1"},
@@ -31,31 +30,13 @@ BEFORE_BN = {"conv2d_2", "conv2d_3", "conv2d_4", "conv2d_transpose_1", "conv2d_t
 """Layers whose bias the next batch normalization subtracts again: its true gradient is 0, the record is rounding."""
 
 
-def golden_inputs() -> list[StepInputs]:
-    """The three steps' inputs, drawn as the original drew them: reals apart, the rest from NumPy's global stream."""
-    rs = np.random.RandomState(ORIGINAL_SEED)
-    rs.randint(10**7, size=11)  # the 11 kernels' op seeds
-    reals = np.random.RandomState(7)
-    steps = []
-    for _ in range(3):
-        blocks = reals.uniform(-1, 1, (B, 8, 8, 3)).repeat(8, 1).repeat(8, 2)
-        real = np.clip(blocks + 0.1 * reals.normal(size=(B, 64, 64, 3)), -1, 1)
-        noise = rs.normal(0, 1, (B, 1, 1, 100))
-        real_labels = 1 - 0.2 * rs.random_sample(B)
-        fake_labels = 0.2 * rs.random_sample(B)
-        generator_noise = rs.normal(0, 1, (B, 1, 1, 100))
-        arrays = (real, noise, generator_noise, real_labels[:, None], fake_labels[:, None])
-        steps.append(StepInputs(*(a.astype(np.float32) for a in arrays)))
-    return steps
-
-
-def snapshot(network, which):
-    """State and gradients under Keras's names."""
+def by_keras_names(snapshot, which):
+    """State ("w") and gradients ("g") under Keras's names."""
     arrays = {}
-    for kind, values in (("w", network.state()), ("g", network.grads())):
+    for kind, values in zip("wg", snapshot, strict=True):
         for path, array in values.items():
             index, weight = path.split(".")
-            arrays[kind, KERAS_NAMES[which][int(index)], weight] = array.copy()
+            arrays[kind, KERAS_NAMES[which][int(index)], weight] = array
     return arrays
 
 
@@ -65,25 +46,15 @@ def golden():
         return dict(file)
 
 
-@pytest.fixture(scope="module")
-def replay():
-    """Three steps of minigan, phase by phase: losses, fakes, and a snapshot of the trained network after each."""
-    gan = build_gan(init="original")
-    record = {"losses": np.zeros((3, 3)), "fakes": [], "pred_real": []}
-    for k, inputs in enumerate(golden_inputs()):
-        fakes = gan.generator.predict(inputs.noise)
-        real = discriminator_step(gan.discriminator, gan.d_optimizer, inputs.real, inputs.real_labels)
-        record[f"s{k}.real"] = snapshot(gan.discriminator, "D")
-        fake = discriminator_step(gan.discriminator, gan.d_optimizer, fakes, inputs.fake_labels)
-        record[f"s{k}.fake"] = snapshot(gan.discriminator, "D")
-        logits = gan.discriminator.predict(inputs.real)
-        record["pred_real"].append(sigmoid_forward(logits)[0][:, 0])
-        g = generator_step(
-            gan.generator, gan.discriminator, gan.g_optimizer, inputs.generator_noise, inputs.real_labels
-        )
-        record[f"s{k}.gan"] = snapshot(gan.generator, "G")
-        record["losses"][k] = [real.loss, fake.loss, g.loss]
-        record["fakes"].append(fakes)
+@pytest.fixture(scope="module", params=[1, 2, pytest.param(4, marks=pytest.mark.thorough)])
+def replay(request):
+    """Three steps of minigan on some ranks: losses, fakes, and a snapshot of the trained network after each phase."""
+    room = memory_bytes(build_gan(), request.param, golden_replay.B)
+    with local.start(golden_replay.replay, (), size=request.param, memory_bytes=room, warn=pytest.fail) as ranks:
+        record = golden_replay.replay(ranks)
+    for phase in record:
+        if phase.startswith("s"):
+            record[phase] = by_keras_names(record[phase], "G" if phase.endswith("gan") else "D")
     return record
 
 
