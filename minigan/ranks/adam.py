@@ -20,19 +20,26 @@ class Flat:
     ----------
     params : mapping of str to numpy.ndarray
         Only their shapes count. All of one dtype.
+
+    Attributes
+    ----------
+    size : int
+        Numbers in the flat array.
+    places : dict of str to (int, tuple of int)
+        Where each parameter begins in it, and the parameter's shape.
     """
 
     def __init__(self, params: Mapping[str, Array]) -> None:
         self.dtype = next(iter(params.values())).dtype
-        self._places: dict[str, tuple[int, tuple[int, ...]]] = {}
+        self.places: dict[str, tuple[int, tuple[int, ...]]] = {}
         step, self.size = ALIGN // self.dtype.itemsize, 0
         for name, p in params.items():
-            self._places[name] = self.size, p.shape
+            self.places[name] = self.size, p.shape
             self.size += -(-p.size // step) * step
 
     def views(self, flat: Array) -> dict[str, Array]:
         """The parameters as parts of a flat array."""
-        return {name: flat[a : a + int(np.prod(shape))].reshape(shape) for name, (a, shape) in self._places.items()}
+        return {name: flat[a : a + int(np.prod(shape))].reshape(shape) for name, (a, shape) in self.places.items()}
 
     @property
     def nbytes(self) -> int:
@@ -85,7 +92,7 @@ class DividedAdam(Adam):
         )
         self.t, self._forget = adam.t, forget
         self._ranks, self._mine = ranks, ranks.share(place.size)
-        self._p, self._own, self._own_by_name = params, gradients[: place.size], place.views(gradients)
+        self._place, self._p, self._own = place, params, gradients[: place.size]
         self._m, self._v = ranks.shared((place.size,), place.dtype), ranks.shared((place.size,), place.dtype)
         self.m, self.v = place.views(self._m), place.views(self._v)
         for here, there in ((self.m, adam.m), (self.v, adam.v)):
@@ -96,19 +103,26 @@ class DividedAdam(Adam):
         """Update every parameter once, by the sum of all ranks' gradients. Collective."""
         self.check(grads)
         self.t += 1
-        for name, g in grads.items():
-            self._own_by_name[name][...] = g
+        first, last = self._mine.start, self._mine.stop
+        in_own_slice = []
+        for name, (start, _) in self._place.places.items():
+            g = grads[name].reshape(-1)
+            stop = start + len(g)
+            a, b = (min(max(border, start), stop) for border in (first, last))
+            self._own[start:a] = g[: a - start]  # left for the owners of the other slices
+            self._own[b:stop] = g[b - start :]
+            in_own_slice.append((a, g[a - start : b - start]))
         parts = self._ranks.scatter_sum(self._own)
-        rate = self.rate()
-        p, m, v = (a[self._mine] for a in (self._p, self._m, self._v))
-        total = np.empty(min(PIECE, len(p)), p.dtype)
-        for a in range(0, len(p), PIECE):
-            here = slice(a, min(a + PIECE, len(p)))
-            g = total[: here.stop - a]
-            np.add(parts[0][here], parts[1][here], out=g)
-            for part in parts[2:]:
-                g += part[here]
-            self.update(p[here], g, m[here], v[here], rate)
+        rate, total = self.rate(), np.empty(PIECE, self._p.dtype)
+        for begin, own in in_own_slice:
+            for i in range(0, len(own), PIECE):
+                here = slice(begin + i, begin + min(i + PIECE, len(own)))
+                terms = [part[here.start - first : here.stop - first] for part in parts]
+                terms[self._ranks.rank] = own[i : i + PIECE]
+                g = np.add(terms[0], terms[1], out=total[: here.stop - here.start])
+                for term in terms[2:]:
+                    g += term
+                self.update(self._p[here], g, self._m[here], self._v[here], rate)
         self._ranks.gather_slices(self._p)
         self._forget(self._p)
 

@@ -91,9 +91,17 @@ class MPI(Ranks):
         self.broadcast(said)
         return int(said[0])
 
+    def _meet(self) -> None:
+        """Wait for all ranks before large arrays are exchanged.
+
+        A library moves a large message piece by piece, and only while it is called. So the wait for a rank that is
+        late gives way to others (`wait_until`), and then the exchange itself does not.
+        """
+        self._wait(self._comm.Ibarrier())
+
     def barrier(self) -> None:
         """See `Ranks.barrier`."""
-        self._wait(self._comm.Ibarrier())
+        self._meet()
 
     def stack(self, x: Array) -> Array:
         """See `Ranks.stack`."""
@@ -122,7 +130,8 @@ class MPI(Ranks):
         mine = counts[self.rank]
         everybodys = np.empty((self.size, mine), own.dtype)
         places = [mine] * self.size, [k * mine for k in range(self.size)]
-        self._wait(self._comm.Ialltoallv([own, (counts, starts)], [everybodys, places]))
+        self._meet()
+        self._comm.Alltoallv([own, (counts, starts)], [everybodys, places])
         return list(everybodys)
 
     def gather_slices(self, shared: Array) -> None:
@@ -130,7 +139,8 @@ class MPI(Ranks):
         self._insist_on_owner()
         counts, starts = self._slices(len(shared))
         mine = shared[self.share(len(shared))].copy()
-        self._wait(self._comm.Iallgatherv(mine, [shared, (counts, starts)]))
+        self._meet()
+        self._comm.Allgatherv(mine, [shared, (counts, starts)])
 
     def gather(self, own: Array, count: int) -> Array | None:
         """See `Ranks.gather`."""
@@ -139,7 +149,8 @@ class MPI(Ranks):
         counts, starts = ([each * n for n in numbers] for numbers in self._slices(count))
         mine = own[: counts[self.rank] // each]
         everything = np.empty((count, *own.shape[1:]), own.dtype) if self.rank == 0 else None
-        self._wait(self._comm.Igatherv(mine, None if everything is None else [everything, (counts, starts)], root=0))
+        self._meet()
+        self._comm.Gatherv(mine, None if everything is None else [everything, (counts, starts)], root=0)
         return everything
 
     def _slices(self, count: int) -> tuple[list[int], list[int]]:
