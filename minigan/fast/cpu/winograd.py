@@ -139,7 +139,8 @@ def suits(kernel_size: Size, stride: int) -> bool:
 
 def pays(positions: int, C: int, O: int) -> bool:
     """Whether it is likely to be faster than im2col: the transforms must be worth their time."""
-    return min(C, O) >= 16 and positions > im2col.FEW_ROWS
+    few = FEW_ROWS_WITH_RANKS if share.is_shared() else im2col.FEW_ROWS
+    return min(C, O) >= 16 and positions > few
 
 
 Kept: TypeAlias = dict[int, Array]
@@ -201,6 +202,9 @@ def _plan(N: int, size: Size, output: Size, w_shape: tuple[int, ...], stride: in
     m = 4 if products[2] - products[4] >= WORTH * (places[4] - places[2]) else 2
     return _Plan(stride, R, m, pad, size, output, w_shape[2], w_shape[3], dtype)
 
+
+FEW_ROWS_WITH_RANKS = 200
+"""In place of `im2col.FEW_ROWS` where several ranks transform the kernels together: that costs each of them less."""
 
 WORTH = 85
 """How many products of a row with the kernel must be saved for each place by which the kernel is larger."""
