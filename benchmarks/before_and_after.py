@@ -67,6 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stack.callback(program.close)
             program.ask("build", folder=folder, **size)
         seconds["step"] = turns(programs, "step", arguments.pairs)
+        for program in programs:  # as for one image: on one rank, which leaves the cores to predict
+            program.ask("build", folder=folder, **{**size, "batch_size": 1})
         for name, count in IMAGES.items():
             for program in programs:
                 program.ask("first_images", folder=folder, images=count)

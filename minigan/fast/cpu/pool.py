@@ -102,7 +102,9 @@ def in_parts(function: Callable[[Array], Array], x: Array, *, most: int | None =
 
 def part_count(x: Array, *, most: int | None = None) -> int:
     """How many parts `in_parts` makes of an array."""
-    count = worker_count() if isinstance(x, np.ndarray) else 1
+    if not isinstance(x, np.ndarray) or len(x) == 1:
+        return 1
+    count = worker_count()
     return min(len(x), count if most is None else min(count, most))
 
 
