@@ -135,4 +135,4 @@ class DividedAdam(Adam):
 
 
 PIECE = 1 << 16
-"""Numbers that are updated together: five arrays of them fit into a core's own cache."""
+"""Numbers that are updated together, so that what comes between two operations on them stays in the cache."""

@@ -86,7 +86,7 @@ class Ranks(ABC):
 
     @abstractmethod
     def own(self, shape: Shape, dtype: Any) -> Array:
-        """A new array of zeros of this rank's own, which `slice_of` and `gather` can read."""
+        """A new array of zeros of this rank's own, which `scatter_sum` and `gather` let others read."""
 
     @abstractmethod
     def scatter_sum(self, own: Array) -> list[Array]:

@@ -73,13 +73,13 @@ def test_shares_cover_everything_and_differ_by_one_at_most(count):
 
 
 @cache
-def alone(dtype, moved=False):
-    return three_steps(ALONE, dtype, moved)
+def alone(dtype, moved=False, by_hand=False):
+    return three_steps(ALONE, dtype, moved, by_hand)
 
 
-def assert_as_alone(found, dtype, moved=False):
+def assert_as_alone(found, dtype, moved=False, by_hand=False):
     """Compare every number relatively to the largest of its array."""
-    expected = alone(dtype, moved)
+    expected = alone(dtype, moved, by_hand)
     assert found.keys() == expected.keys()
     for name, a in expected.items():
         if dtype == "float64":
@@ -98,6 +98,12 @@ def test_ranks_train_as_one_does(size):
 def test_ranks_train_as_one_does_on_moved_images():
     found = locally(three_steps, 2, "float64", True, room=room_for_three_steps(2))
     assert_as_alone(found, "float64", moved=True)
+
+
+def test_a_parameter_that_is_changed_by_hand_between_two_steps_counts():
+    """What the ranks have prepared from it is made anew."""
+    found = locally(three_steps, 2, "float64", False, True, room=room_for_three_steps(2))
+    assert_as_alone(found, "float64", by_hand=True)
 
 
 def test_ranks_in_float32_and_the_same_bits_again_by_semaphores():

@@ -69,8 +69,8 @@ def gan_of(dtype):
     return gan
 
 
-def three_steps(ranks, dtype="float64", moved=False):
-    """Three training steps: metrics, and all that a checkpoint holds."""
+def three_steps(ranks, dtype="float64", moved=False, by_hand=False):
+    """Three training steps: metrics, and all that a checkpoint holds. Parameters may be changed by hand in between."""
     gan = gan_of(dtype)
     if ranks.size > 1:
         divide(gan, ranks, BATCH)
@@ -80,6 +80,11 @@ def three_steps(ranks, dtype="float64", moved=False):
         inputs = StepInputs(*(a[here] for a in inputs_of(step, dtype)))
         moves = stream(1, "augment", step).integers(-2, 3, (3, BATCH, 2))[:, here] if moved else None
         metrics.append(train_step(gan, inputs, moves).metrics)
+        if by_hand:
+            if ranks.rank == 0:
+                for p in (*gan.generator.params().values(), *gan.discriminator.params().values()):
+                    p *= 0.9
+            ranks.barrier()
     parts = {"G": gan.generator, "D": gan.discriminator, "G adam": gan.g_optimizer, "D adam": gan.d_optimizer}
     for optimizer in (gan.g_optimizer, gan.d_optimizer):
         if ranks.size > 1:

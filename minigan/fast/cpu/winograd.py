@@ -204,7 +204,8 @@ def _plan(N: int, size: Size, output: Size, w_shape: tuple[int, ...], stride: in
 
 
 FEW_ROWS_WITH_RANKS = 200
-"""In place of `im2col.FEW_ROWS` where several ranks transform the kernels together: that costs each of them less."""
+"""In place of `im2col.FEW_ROWS` on several ranks. On one machine they transform the kernels together
+(`minigan.nn.share.prepared`), so that it costs each of them less; all choose alike, or they would wait in vain."""
 
 WORTH = 85
 """How many products of a row with the kernel must be saved for each place by which the kernel is larger."""
