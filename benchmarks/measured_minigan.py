@@ -32,7 +32,7 @@ from measured_ranks import (
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from minigan.data.open import open_images
-from minigan.fast.cpu.pool import using_workers
+from minigan.system.workers import using_workers
 from minigan.gan.step import GAN, RecordedStep, draw_inputs, train_step
 from minigan.nn.backend import get_backend
 from minigan.nn.conv import KERNELS, conv_forward, conv_input_grad, conv_weight_grad

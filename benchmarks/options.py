@@ -29,7 +29,7 @@ from minigan.data.image_set import ImageSet
 from minigan.data.open import open_images
 from minigan.evaluation.diagnosis import diagnose_run
 from minigan.evaluation.metrics import Yardstick, draw_samples
-from minigan.fast.cpu.pool import using_workers
+from minigan.system.workers import using_workers
 from minigan.nn.backend import NUMPY
 from minigan.runs.saved_generator import load_generator
 from minigan.system.atomic_files import write_text

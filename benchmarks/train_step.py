@@ -27,7 +27,7 @@ from records import Spread, spread
 from tqdm import tqdm
 
 from minigan.gan.models import MAX_WIDTH
-from minigan.nn.backend import BACKENDS, get_backend
+from minigan.nn.backend import backend_names, get_backend
 from minigan.nn.geometry import IMAGE_SIZES
 from minigan.system.console import say
 from minigan.system.errors import RunError
@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = records.parser(__doc__)
     parser.add_argument("--pairs", type=records.at_least(1), default=12, help="turns of each program (default 12)")
     parser.add_argument("--warmup", type=records.at_least(0), default=2, help="steps of each before that (default 2)")
-    parser.add_argument("--backend", choices=BACKENDS, default="numpy", help="cupy: on the GPU, beside PyTorch there")
+    parser.add_argument("--backend", choices=backend_names(), default="numpy", help="cupy: on the GPU, beside PyTorch there")
     add_size(parser)
     records.add_threads(parser)
     records.add_peers(parser, (*PEERS, *GPU_PEERS))

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigan.fast.cpu.pool import using_workers
+from minigan.system.workers import using_workers
 from minigan.gan import step as gan
 from minigan.nn import rng
 from minigan.nn.backend import Array

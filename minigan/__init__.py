@@ -3,6 +3,7 @@
 from minigan.system import interrupts as interrupts  # first: it sees to Ctrl-C while the others load
 
 # isort: split
+from minigan import fast as fast  # it registers the fast versions of what minigan.nn computes
 from minigan.gan.models import discriminator, generator
 from minigan.gan.step import GAN, build_gan, discriminator_step, draw_inputs, generator_step, train_step
 from minigan.nn.backend import get_backend

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from minigan.evaluation.samples import BROKEN_GENERATOR, draw_faces, interpolation, random_noise
-from minigan.fast.cpu.pool import using_workers
-from minigan.nn.backend import BACKENDS, get_backend
+from minigan.system.workers import using_workers
+from minigan.nn.backend import backend_names, get_backend
 from minigan.nn.rng import MAX_SEED
 from minigan.pages.plots import FORMATS, fits, image_format, save_grid
 from minigan.runs.saved_generator import load_generator
@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--force", action="store_true", help="replace FILE if it exists")
     add("--interpolate", action="store_true", help="a strip of faces on the way from one to another")
     add("--raw", action="store_true", help="of a run with --ema, the generator itself and not its average")
-    add("--backend", choices=BACKENDS, default="numpy", help="numpy (default) or cupy")
+    add("--backend", choices=backend_names(), default="numpy", help="numpy (default) or cupy")
     add("--threads", type=core_count, metavar="N", help="cores to work on with numpy (default: all)")
     return parser
 

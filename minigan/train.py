@@ -105,6 +105,7 @@ def _begin(given: dict[str, Any], asked: Asked, out: str | None, dry_run: bool, 
         init=config.init,
         ema=config.ema,
         g_learning_rate=config.g_learning_rate,
+        plain=config.plain,
         backend=backend,
     )
     with training_on(config, gan, 0, launched, _warn) as ranks:
@@ -135,6 +136,7 @@ def _resume(path: Path, given: dict[str, Any], asked: Asked, dry_run: bool, laun
             width=config.width,
             ema=config.ema,
             g_learning_rate=config.g_learning_rate,
+            plain=config.plain,
             backend=backend,
         )
         run, step, warnings = Run.resume(path, config, gan, about, backend, lock)

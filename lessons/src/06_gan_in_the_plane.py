@@ -37,7 +37,7 @@ import numpy as np
 from lessons import figures, notebook, plane_gan
 from lessons.exercises import lesson06
 from lessons.notebook import check
-from minigan.fast.cpu.pool import using_workers
+from minigan.system.workers import using_workers
 from minigan.nn import rng
 from minigan.nn.losses import bce_with_logits_backward, bce_with_logits_forward
 

@@ -20,12 +20,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from minigan.fast.cpu.memory import scratch
-from minigan.fast.cuda import kernels as cuda
 from minigan.gan.models import NOISE_SIZE
 from minigan.nn.backend import Array, Backend, backend_of, xp_of
 from minigan.nn.layers import BatchNormalization
 from minigan.nn.network import Sequential
+from minigan.nn.ops.table import Made
 from minigan.nn.rng import stream
 from minigan.nn.state import check_state
 
@@ -76,7 +75,7 @@ class GeneratorAverage:
         self._updates = xp_of(some).zeros((), some.dtype)
         noise = stream(0, "average").standard_normal((SETTLING_BATCHES, SETTLING_BATCH, 1, 1, NOISE_SIZE))
         self._noise = backend_of(some).asarray(noise.astype(some.dtype))
-        self._on_gpu = cuda.Averaging()
+        self._move_all = Made("new_averaging")
 
     def update(self, generator: Sequential) -> None:
         """Update the average with the generator's present weights.
@@ -88,12 +87,8 @@ class GeneratorAverage:
         """
         xp, t = xp_of(self._updates), self._updates
         share = 1 - xp.minimum((1 + t) / (10 + t), self.decay)
-        averages, latest = self.network.params(), generator.params()
-        if cuda.available(t):
-            self._on_gpu.run(list(averages.values()), list(latest.values()), share)
-        else:
-            for name, new in latest.items():
-                _move(averages[name], new, share)
+        averages, latest = (list(network.params().values()) for network in (self.network, generator))
+        self._move_all.suited(self.network.ops, averages)(averages, latest, share)
         t += 1
 
     def settle(self) -> Sequential:
@@ -132,12 +127,3 @@ class GeneratorAverage:
         self.network.to(backend)
         self._updates, self._noise = (backend.asarray(backend_of(a).to_host(a)) for a in (self._updates, self._noise))
         return self
-
-
-def _move(average: Array, latest: Array, share: Array) -> None:
-    """``average += share * (latest - average)``."""
-    xp = xp_of(average, latest)
-    with scratch(xp) as new:
-        work = xp.subtract(latest, average, out=new(average.shape, average.dtype))
-        work *= share
-        average += work

@@ -15,7 +15,7 @@ from minigan.gan.step import GAN
 from minigan.nn.backend import Array
 from minigan.nn.layers import BatchNormalization
 from minigan.nn.network import Sequential
-from minigan.nn.ops import LIBRARY
+from minigan.nn.ops import has_own
 from minigan.ranks.adam import DividedAdam, Flat, move_params
 from minigan.ranks.batch_share import BatchShare
 from minigan.ranks.interface import Ranks
@@ -74,7 +74,7 @@ def divide(gan: GAN, ranks: Ranks, batch_size: int) -> GAN:
     ):
         params = ranks.shared((place.size,), place.dtype)
         move_params(network, params, place)
-        optimizers.append(DividedAdam(adam, ranks, place, params, gradients, gan.share.forget_prepared))
+        optimizers.append(DividedAdam(adam, ranks, place, params, gradients))
     gan.g_optimizer, gan.d_optimizer = optimizers
     _divided.append(weakref.ref(gan, _divided.remove))
     return gan
@@ -88,16 +88,18 @@ def has_own_batch_norm(gan: GAN) -> bool:
 def _insist_on_own_batch_norm(network: Sequential) -> None:
     if found := _replaced(network):
         raise ValueError(
-            f"divide: {network.name} has {', '.join(found)} that are not minigan's own, "
-            "and know nothing of the images of other ranks; train it on one rank"
+            f"divide: {network.name} has a batch normalization that is not minigan's own ({', '.join(found)}), "
+            "and knows nothing of the images of other ranks; train it on one rank"
         )
 
 
 def _replaced(network: Sequential) -> list[str]:
-    """Functions of batch normalization in a network that are not minigan's own."""
-    layers = [layer for layer in network.layers if isinstance(layer, BatchNormalization)]
-    names = [name for name in vars(LIBRARY) if name.startswith("batch_norm") and not name.endswith("inference")]
-    return [name for name in names if any(getattr(layer.ops, name) is not getattr(LIBRARY, name) for layer in layers)]
+    """The layers of batch normalization with functions that are not minigan's own."""
+    return [
+        f"layer {i}"
+        for i, layer in enumerate(network.layers)
+        if isinstance(layer, BatchNormalization) and not has_own(layer.ops, "batch_norm")
+    ]
 
 
 _divided: list[weakref.ref[GAN]] = []

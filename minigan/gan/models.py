@@ -13,6 +13,7 @@ adversarial networks", arXiv:1511.06434.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -91,6 +92,7 @@ def discriminator(
     init: str = "glorot",
     dtype: Any = np.float32,
     ops: Ops = LIBRARY,
+    plain: bool = False,
 ) -> Sequential:
     """The discriminator: images (N, S, S, 3) in [-1, 1] to logits (N, 1). A logit above 0 means "real".
 
@@ -108,6 +110,8 @@ def discriminator(
         float32 to train, float64 to check gradients.
     ops : Ops
         The functions to build from; this is the place to put in your own.
+    plain : bool
+        Whether the readable functions run, and no fast version in their place (`minigan.nn.ops`).
 
     Returns
     -------
@@ -119,6 +123,8 @@ def discriminator(
         If an argument is out of range.
     """
     kernels = _initializer(init, image_size, width, seed, dtype, is_generator=False)
+    if plain:
+        ops = replace(ops, plain=True)
     layers: list[Layer] = []
     side, channels = image_size, 3
     while side > 4:
@@ -131,7 +137,7 @@ def discriminator(
         channels = filters
     layers.append(Flatten(ops=ops))
     layers.append(Dense(4 * 4 * channels, 1, kernel_initializer=kernels, ops=ops))  # the sigmoid is in the loss
-    return Sequential(layers, input_shape=(image_size, image_size, 3), name="discriminator")
+    return Sequential(layers, input_shape=(image_size, image_size, 3), name="discriminator", ops=ops)
 
 
 def generator(
@@ -142,12 +148,13 @@ def generator(
     init: str = "glorot",
     dtype: Any = np.float32,
     ops: Ops = LIBRARY,
+    plain: bool = False,
 ) -> Sequential:
     """The generator: noise (N, 1, 1, 100) to images (N, S, S, 3) in (-1, 1).
 
     Parameters
     ----------
-    image_size, width, seed, init, dtype, ops
+    image_size, width, seed, init, dtype, ops, plain
         As `discriminator`.
 
     Returns
@@ -160,6 +167,8 @@ def generator(
         If an argument is out of range.
     """
     kernels = _initializer(init, image_size, width, seed, dtype, is_generator=True)
+    if plain:
+        ops = replace(ops, plain=True)
     layers: list[Layer] = []
     side, channels = 1, NOISE_SIZE
     while side < image_size // 2:
@@ -181,7 +190,7 @@ def generator(
         Conv2DTranspose(channels, 3, 4, strides=2, kernel_initializer=kernels, ops=ops),
         Tanh(ops=ops),
     ]
-    return Sequential(layers, input_shape=(1, 1, NOISE_SIZE), name="generator")
+    return Sequential(layers, input_shape=(1, 1, NOISE_SIZE), name="generator", ops=ops)
 
 
 def _initializer(init: str, image_size: int, width: int, seed: int, dtype: Any, *, is_generator: bool) -> Initializer:

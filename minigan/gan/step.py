@@ -29,25 +29,22 @@ arXiv:1511.06434. docs/article.md compares minigan with the article's program, b
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from minigan.fast.cpu.pool import using_workers
-from minigan.fast.cuda import kernels as cuda
-from minigan.gan.augment import translate_backward, translate_forward
 from minigan.gan.average import GeneratorAverage
 from minigan.gan.models import NOISE_SIZE, discriminator, generator
 from minigan.nn import share
-from minigan.nn.backend import NUMPY, Array, Backend, xp_of
-from minigan.nn.losses import bce_with_logits_backward, bce_with_logits_forward
+from minigan.nn.backend import NUMPY, Array, Backend, backend_of
 from minigan.nn.network import Sequential
-from minigan.nn.ops import LIBRARY, Ops, sigmoid_forward
+from minigan.nn.ops import LIBRARY, Ops, resolve
 from minigan.nn.optimizers import Adam
 from minigan.nn.rng import stream
-from minigan.ranks.batch_share import BatchShare
+from minigan.nn.share import WholeBatch
+from minigan.system.workers import using_workers
 
 D_LEARNING_RATE = 2e-4
 G_LEARNING_RATE = 1.5e-4
@@ -61,14 +58,17 @@ images in both batches for which D gives a probability on the right side of 0.5.
 
 @dataclass
 class GAN:
-    """Both networks, their optimizers, and the generator's average if there is one: all that training changes."""
+    """Both networks, their optimizers, and the generator's average if there is one: all that training changes.
+
+    share : which part of every batch this process has (`minigan.nn.share`); all of it, unless the GAN was divided.
+    """
 
     generator: Sequential
     discriminator: Sequential
     g_optimizer: Adam
     d_optimizer: Adam
     average: GeneratorAverage | None = None
-    share: BatchShare | None = None
+    share: WholeBatch = field(default_factory=WholeBatch)
 
     def painter(self) -> Sequential:
         """The generator to draw faces with: the average if there is one, ready for its present weights."""
@@ -122,13 +122,14 @@ def build_gan(
     ema: float = 0.0,
     g_learning_rate: float = G_LEARNING_RATE,
     ops: Ops = LIBRARY,
+    plain: bool = False,
     backend: Backend = NUMPY,
 ) -> GAN:
     """Both networks and their optimizers, ready for the first step.
 
     Parameters
     ----------
-    image_size, width, seed, init, ops
+    image_size, width, seed, init, ops, plain
         As `minigan.gan.models.discriminator`.
     ema : float
         Decay of the generator's average (`minigan.gan.average`), 0 for none.
@@ -141,14 +142,16 @@ def build_gan(
     -------
     GAN
     """
+    if plain:
+        ops = replace(ops, plain=True)
     D = discriminator(image_size=image_size, width=width, seed=seed, init=init, ops=ops)
     new_generator = partial(generator, image_size=image_size, width=width, seed=seed, init=init, ops=ops)
     G = new_generator()
     return GAN(
         generator=G,
         discriminator=D,
-        g_optimizer=Adam(G.params(), learning_rate=g_learning_rate),
-        d_optimizer=Adam(D.params(), learning_rate=D_LEARNING_RATE),
+        g_optimizer=Adam(G.params(), learning_rate=g_learning_rate, ops=ops),
+        d_optimizer=Adam(D.params(), learning_rate=D_LEARNING_RATE, ops=ops),
         average=GeneratorAverage(new_generator(), ema) if ema else None,
     ).to(backend)
 
@@ -189,7 +192,7 @@ def train_step(gan: GAN, inputs: StepInputs, moves: Array | None = None) -> Step
     inputs : StepInputs
     moves : Array of shape (3, B, 2), optional
         How far the images that D sees are moved: the reals, the fakes, and the fakes of G's step
-        (`minigan.gan.augment`). By default, as in the article, they are not moved.
+        (`minigan.gan.augment.draw_moves`). By default, as in the article, they are not moved.
 
     Returns
     -------
@@ -197,10 +200,12 @@ def train_step(gan: GAN, inputs: StepInputs, moves: Array | None = None) -> Step
         Its fakes are as G drew them, not moved.
     """
     with using_workers(1), share.having(gan.share):
+        ops = resolve(gan.generator.ops, inputs.noise)
         fakes = gan.generator.predict(inputs.noise, batch_size=len(inputs.noise))
         real, fake, move = inputs.real, fakes, None
         if moves is not None:
-            real, fake, move = translate_forward(real, moves[0])[0], translate_forward(fake, moves[1])[0], moves[2]
+            move = moves[2]
+            (real, _), (fake, _) = ops.translate_forward(real, moves[0]), ops.translate_forward(fake, moves[1])
         on_real = discriminator_step(gan.discriminator, gan.d_optimizer, real, inputs.real_labels)
         on_fake = discriminator_step(gan.discriminator, gan.d_optimizer, fake, inputs.fake_labels)
         on_generator = generator_step(
@@ -208,7 +213,8 @@ def train_step(gan: GAN, inputs: StepInputs, moves: Array | None = None) -> Step
         )
         if gan.average is not None:
             gan.average.update(gan.generator)
-        return StepResult(_metrics(on_real, on_fake, on_generator), fakes)
+        losses = on_real.loss, on_fake.loss, on_generator.loss
+        return StepResult(ops.step_metrics(losses, on_real.logits, on_fake.logits), fakes)
 
 
 def discriminator_step(D: Sequential, optimizer: Adam, x: Array, labels: Array) -> Phase:
@@ -228,11 +234,13 @@ def discriminator_step(D: Sequential, optimizer: Adam, x: Array, labels: Array) 
     -------
     Phase
     """
+    ops = resolve(D.ops, x)
     logits, caches = D.forward(x, training=True)
-    loss, loss_cache = bce_with_logits_forward(logits, labels)
+    loss, loss_cache = ops.bce_with_logits_forward(logits, labels)
     D.zero_grads()
-    D.backward(bce_with_logits_backward(1.0, loss_cache), caches, keep_caches=False)
+    D.backward(ops.bce_with_logits_backward(1.0, loss_cache), caches, keep_caches=False)
     optimizer.step(D.grads())
+    share.updated(D.params().values())
     return Phase(loss, logits)
 
 
@@ -253,93 +261,47 @@ def generator_step(
     labels : Array of shape (B, 1)
         The labels of real images.
     move : Array of shape (B, 2), optional
-        How far the fakes are moved before D sees them (`minigan.gan.augment.translate_forward`).
+        How far the fakes are moved before D sees them (`minigan.nn.ops.translate_forward`).
 
     Returns
     -------
     Phase
     """
+    ops = resolve(G.ops, noise)
     fakes, g_caches = G.forward(noise, training=True)
     move_cache = None
     if move is not None:
-        fakes, move_cache = translate_forward(fakes, move)
+        fakes, move_cache = ops.translate_forward(fakes, move)
     logits, d_caches = D.forward(fakes, training=True, update_stats=False)
-    loss, loss_cache = bce_with_logits_forward(logits, labels)
-    dlogits = bce_with_logits_backward(1.0, loss_cache)
+    loss, loss_cache = ops.bce_with_logits_forward(logits, labels)
+    dlogits = ops.bce_with_logits_backward(1.0, loss_cache)
     dfakes = D.backward(dlogits, d_caches, input_grad=True, param_grads=False, keep_caches=False)
     assert dfakes is not None
     if move_cache is not None:
-        dfakes = translate_backward(dfakes, move_cache)
+        dfakes = ops.translate_backward(dfakes, move_cache)
     G.zero_grads()
     G.backward(dfakes, g_caches, keep_caches=False)
     optimizer.step(G.grads())
+    share.updated(G.params().values())
     return Phase(loss, logits)
 
 
-class RecordedStep:
-    """`train_step` for a GPU: recorded as a CUDA graph, and then started with a single launch per step.
-
-    The first step runs as usual and compiles every kernel. The second step is recorded. The second and all later steps
-    replay the recording, after new inputs have been copied to the arrays that it reads. The numbers are the same.
+def recorded_step(gan: GAN, complain: Callable[[str], object]) -> Callable[..., StepResult]:
+    """`train_step` for one GAN, recorded so that it can be repeated faster, where the backend can do that (`Backend.record`).
 
     Parameters
     ----------
     gan : GAN
-        On a GPU; changed in place. Its arrays must not be replaced by others.
+        Changed in place. Its arrays must not be replaced by others.
     complain : callable
         Called with one line of text if the step cannot be recorded; then all steps run as usual.
+
+    Returns
+    -------
+    callable
+        To be called as `train_step`, but without its first argument. The numbers are the same. A result may be
+        overwritten by the next step.
     """
-
-    def __init__(self, gan: GAN, complain: Callable[[str], object]) -> None:
-        self._gan, self._complain = gan, complain
-        self._steps = 0
-        self._recording: cuda.Recording | None = None
-        self._counts: list[int] = []
-
-    def __call__(self, inputs: StepInputs, moves: Array | None = None) -> StepResult:
-        """One step, as `train_step`. The next step overwrites its result. Either all steps have moves, or none."""
-        self._steps += 1
-        if self._steps == 2:
-            self._record(inputs, moves)
-        if self._recording is None:
-            return train_step(self._gan, inputs, moves)
-        for here, new in zip(self._inputs, inputs, strict=True):
-            here[...] = new
-        if self._moves is not None:
-            self._moves[...] = moves
-        self._recording.replay()
-        for optimizer, count in zip(self._optimizers(), self._counts, strict=True):
-            optimizer.t += count
-        return self._recording.result
-
-    def _record(self, inputs: StepInputs, moves: Array | None) -> None:
-        xp = xp_of(*inputs)
-        before = [optimizer.t for optimizer in self._optimizers()]
-        self._inputs = StepInputs(*(a.copy() for a in inputs))
-        self._moves = None if moves is None else moves.copy()
-        try:
-            self._recording = cuda.Recording(lambda: train_step(self._gan, self._inputs, self._moves), xp)
-        except (RuntimeError, MemoryError) as error:
-            self._complain(f"--cuda-graph: a step cannot be recorded ({error}); the run goes on without")
-        # Recording a step has counted it, but has not done it.
-        after = [optimizer.t for optimizer in self._optimizers()]
-        self._counts = [b - a for a, b in zip(before, after, strict=True)]
-        for optimizer, t in zip(self._optimizers(), before, strict=True):
-            optimizer.t = t
-
-    def _optimizers(self) -> tuple[Adam, Adam]:
-        return self._gan.d_optimizer, self._gan.g_optimizer
-
-
-def _metrics(on_real: Phase, on_fake: Phase, on_generator: Phase) -> Array:
-    losses = on_real.loss, on_fake.loss, on_generator.loss
-    if cuda.available(on_real.logits):
-        return cuda.step_metrics(losses, on_real.logits, on_fake.logits)
-    xp = xp_of(on_real.logits)
-    d_x = sigmoid_forward(on_real.logits)[0].mean()
-    d_g_z = sigmoid_forward(on_fake.logits)[0].mean()
-    right = (on_real.logits > 0).mean() + (on_fake.logits < 0).mean()
-    means = [d_x, d_g_z, 0.5 * right]
-    if share.is_shared():  # a loss has its weight already
-        means = [share.weight() * mean for mean in means]
-    return share.total(xp.stack([m.astype(on_real.loss.dtype) for m in (*losses, *means)]))
+    step = partial(train_step, gan)
+    record = backend_of(*gan.generator.params().values()).record
+    return step if record is None else record(step, (gan.d_optimizer, gan.g_optimizer), complain)

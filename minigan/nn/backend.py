@@ -30,7 +30,7 @@ Array: TypeAlias = npt.NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Backend:
     """Where arrays live and how they get there.
 
@@ -54,6 +54,10 @@ class Backend:
         How many steps lie between two readings of the losses. A reading makes a GPU wait, so there it is rare.
     tf32 : bool
         Whether float32 matrix products may round their factors to 10 bits, which recent GPUs do several times faster.
+    keeps_addresses : bool
+        Whether gradients stay where they are when they are set to zero.
+    record : callable, optional
+        Makes a function of arrays faster to repeat, by recording its work the second time: ``record(function, ...)``.
     """
 
     name: str
@@ -65,6 +69,8 @@ class Backend:
     device_name: str
     read_every: int
     tf32: bool = False
+    keeps_addresses: bool = False
+    record: Callable[..., Any] | None = None
 
 
 NUMPY = Backend(
@@ -78,12 +84,26 @@ NUMPY = Backend(
     read_every=1,
 )
 
-BACKENDS = ("numpy", "cupy")
 _known: dict[str, Backend] = {"numpy": NUMPY}
+_loaders: dict[str, Callable[[], Backend]] = {}
+
+
+def register_loader(name: str, load: Callable[[], Backend]) -> None:
+    """Set the function that makes a backend; it is called when the backend is first asked for."""
+    _loaders[name] = load
+
+
+def backend_names() -> tuple[str, ...]:
+    """All that `get_backend` can be asked for, whether or not this machine can run them.
+
+    >>> backend_names()
+    ('numpy', 'cupy')
+    """
+    return tuple({**_known, **_loaders})
 
 
 def register(backend: Backend) -> None:
-    """Make a backend known to `xp_of` and `get_backend`; CuPy is registered the first time that it is asked for.
+    """Make a backend known to `xp_of` and `get_backend`.
 
     Parameters
     ----------
@@ -94,7 +114,7 @@ def register(backend: Backend) -> None:
 
 
 def get_backend(name: str, *, tf32: bool | None = None) -> Backend:
-    """The backend of a name, loading CuPy if need be.
+    """The backend of a name, which is loaded when it is first asked for.
 
     Parameters
     ----------
@@ -111,50 +131,18 @@ def get_backend(name: str, *, tf32: bool | None = None) -> Backend:
     Raises
     ------
     UserError
-        If the name is unknown, CuPy is not installed, or there is no CUDA device (the message says what to install);
-        also if tf32 is asked of NumPy.
+        If the name is unknown, or the backend cannot be used here (the message says what to install); also if tf32 is
+        asked of NumPy.
     """
-    if name not in BACKENDS:
-        raise UserError(f"--backend: must be one of {', '.join(BACKENDS)}, got {name!r}")
+    if name not in backend_names():
+        raise UserError(f"--backend: must be one of {', '.join(backend_names())}, got {name!r}")
     if tf32 and name == "numpy":
         raise UserError("--tf32: needs --backend cupy, got numpy")
     if name not in _known:
-        register(_load_cupy())
+        register(_loaders[name]())
     if tf32 is not None and tf32 != _known[name].tf32:
         register(replace(_known[name], tf32=tf32))
     return _known[name]
-
-
-def _load_cupy() -> Backend:
-    try:
-        import cupy
-    except ImportError as error:
-        raise UserError(
-            f"--backend cupy: CuPy is not installed ({error}); for CUDA 12: python -m pip install cupy-cuda12x, "
-            "for CUDA 13: python -m pip install cupy-cuda13x (nvidia-smi shows the version)"
-        ) from None
-    try:
-        count = cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        count, reason = 0, str(error)
-    else:
-        reason = "no CUDA device is visible"
-    if count < 1:
-        raise UserError(
-            f"--backend cupy: CuPy {cupy.__version__} is installed but finds no usable GPU ({reason}); "
-            "install an NVIDIA driver for a CUDA GPU, or use --backend numpy"
-        )
-    properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
-    return Backend(
-        name="cupy",
-        xp=cupy,
-        array_type=cupy.ndarray,
-        asarray=cupy.asarray,
-        to_host=cupy.asnumpy,
-        synchronize=lambda: cupy.cuda.get_current_stream().synchronize(),
-        device_name=properties["name"].decode(),
-        read_every=50,
-    )
 
 
 def backend_of(*arrays: object) -> Backend:

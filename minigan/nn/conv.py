@@ -1,7 +1,8 @@
 """The three convolution primitives that serve both networks, and the choice of the algorithm that computes them.
 
 Read this file first: its legend explains the letters that all other files use. `minigan.nn.loops` computes the three
-by their definition; `minigan.nn.ops` makes the functions of a network out of them.
+by their definition, `minigan.nn.im2col` by one matrix product; `minigan.nn.ops` makes the functions of a network out of
+them. The functions here check that shapes fit, and then call the algorithm.
 
 Convolution here is cross-correlation (the kernel is not flipped), as in every deep-learning library:
 
@@ -26,18 +27,38 @@ V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep learning",
 
 from __future__ import annotations
 
-from types import ModuleType
+from typing import Any
 
-from minigan.fast.cpu import im2col, winograd
-from minigan.fast.cpu.winograd import Kept
-from minigan.fast.cuda import kernels as cuda
-from minigan.nn import loops
-from minigan.nn.backend import NUMPY, Array, Shape, backend_of
+from minigan.nn import im2col, loops
+from minigan.nn.backend import Array, backend_of
 from minigan.nn.geometry import Pad, Size, output_size
 
-KERNELS: dict[str, ModuleType] = {"loops": loops, "im2col": im2col, "winograd": winograd}
-"""The algorithms by name, from the easiest to read to the fastest. "auto", the default everywhere, takes the fastest
-that can do this geometry, as long as there is enough work to make its preparations worth while."""
+KERNELS: dict[str, Any] = {"loops": loops, "im2col": im2col}
+"""The algorithms by name: modules with three functions, as `minigan.nn.loops` has them."""
+
+_only_on: dict[str, str] = {}
+_fastest: dict[str, Any] = {}
+
+
+def register_kernel(name: str, module: Any, *, only_on: str) -> None:
+    """Make an algorithm known to the functions below.
+
+    Parameters
+    ----------
+    name : str
+        For their argument ``kernel``.
+    module
+        With functions `conv_forward`, `conv_input_grad` and `conv_weight_grad`, called like those of `minigan.nn.loops`.
+        They raise ValueError where they cannot do what they are asked for.
+    only_on : str
+        The name of the backend that it is for.
+    """
+    KERNELS[name], _only_on[name] = module, only_on
+
+
+def register_fastest(backend_name: str, module: Any) -> None:
+    """Set what "auto" means for the arrays of a backend: a module with the same functions, which can do everything."""
+    _fastest[backend_name] = module
 
 
 def conv_forward(
@@ -48,7 +69,6 @@ def conv_forward(
     stride: int = 1,
     pad: int | Pad = 0,
     kernel: str = "auto",
-    kept: Kept | None = None,
 ) -> Array:
     """Convolve images with a bank of kernels.
 
@@ -63,10 +83,7 @@ def conv_forward(
     pad : int or ((top, bottom), (left, right))
         Zeros around x.
     kernel : str
-        Algorithm: "auto" or a key of `KERNELS`.
-    kept : dict, optional
-        Here an algorithm stores results that depend on w alone, so that it need not compute them again. Pass the same
-        dict, empty at first, to this function and to `conv_input_grad`, for as long as w does not change.
+        Algorithm: a key of `KERNELS`, or "auto", which takes the fastest that is known for x's backend.
 
     Returns
     -------
@@ -84,17 +101,8 @@ def conv_forward(
     -----
     N * Ho * Wo * Kh * Kw * C * O multiply-adds.
     """
-    _check_arrays("conv_forward", x=x, w=w)
-    _check_bias("conv_forward", b, x, w.shape[3])
-    pad = _check_geometry("conv_forward", stride, pad)
-    if x.shape[3] != w.shape[2]:
-        raise ValueError(
-            f"conv_forward: x has {x.shape[3]} channels but w expects {w.shape[2]} "
-            f"(x.shape={x.shape}, w.shape={w.shape})"
-        )
-    output = _check_fits("conv_forward", x.shape[1:3], w.shape[:2], stride, pad)
-    module = _kernel(kernel, x, w.shape, output, stride)
-    return module.conv_forward(x, w, stride, pad, b, **({"kept": kept} if module is winograd else {}))
+    pad = check_forward(x, w, b, stride, pad)
+    return _algorithm(kernel, x).conv_forward(x, w, stride, pad, b)
 
 
 def conv_input_grad(
@@ -106,7 +114,6 @@ def conv_input_grad(
     pad: int | Pad = 0,
     size: Size,
     kernel: str = "auto",
-    kept: Kept | None = None,
 ) -> Array:
     """Gradient of `conv_forward` for x; equally, the forward pass of a transposed convolution.
 
@@ -117,7 +124,7 @@ def conv_input_grad(
     w : Array of shape (Kh, Kw, C, O)
     b : Array of shape (C,), optional
         Bias of a transposed convolution, added to every position of the result.
-    stride, pad, kernel, kept
+    stride, pad, kernel
         As in `conv_forward`.
     size : (H, W)
         Size of x. Several sizes can lead to the same (Ho, Wo), so it must be given.
@@ -131,17 +138,8 @@ def conv_input_grad(
     ValueError, TypeError
         As `conv_forward`; also if `size` would not give dy's height and width.
     """
-    _check_arrays("conv_input_grad", dy=dy, w=w)
-    _check_bias("conv_input_grad", b, dy, w.shape[2])
-    pad = _check_geometry("conv_input_grad", stride, pad)
-    if dy.shape[3] != w.shape[3]:
-        raise ValueError(
-            f"conv_input_grad: dy has {dy.shape[3]} channels but w gives {w.shape[3]} "
-            f"(dy.shape={dy.shape}, w.shape={w.shape})"
-        )
-    _check_output("conv_input_grad", dy, size, w.shape[:2], stride, pad)
-    module = _kernel(kernel, dy, w.shape, dy.shape[1:3], stride)
-    return module.conv_input_grad(dy, w, stride, pad, size, b, **({"kept": kept} if module is winograd else {}))
+    pad = check_input_grad(dy, w, b, stride, pad, size)
+    return _algorithm(kernel, dy).conv_input_grad(dy, w, stride, pad, size, b)
 
 
 def conv_weight_grad(
@@ -166,6 +164,51 @@ def conv_weight_grad(
     ValueError, TypeError
         As `conv_forward`; also if x and dy do not belong together.
     """
+    pad = check_weight_grad(x, dy, stride, pad, kernel_size)
+    return _algorithm(kernel, x).conv_weight_grad(x, dy, stride, pad, kernel_size)
+
+
+def _algorithm(name: str, x: Array) -> Any:
+    if name == "auto":
+        return _fastest.get(backend_of(x).name, im2col)
+    if name not in KERNELS:
+        raise ValueError(f"kernel must be one of auto, {', '.join(KERNELS)}, got {name!r}")
+    if _only_on.get(name, backend_of(x).name) != backend_of(x).name:
+        raise ValueError(f"kernel {name!r} needs {_only_on[name]} arrays, got {backend_of(x).name}; 'im2col' can do both")
+    return KERNELS[name]
+
+
+# --------------------------------------------------------------------------------------------------------------- checks
+def check_forward(x: Array, w: Array, b: Array | None, stride: int, pad: int | Pad) -> Pad:
+    """Raise what `conv_forward` raises; return the padding of all four sides."""
+    _check_arrays("conv_forward", x=x, w=w)
+    _check_bias("conv_forward", b, x, w.shape[3])
+    pad = _check_geometry("conv_forward", stride, pad)
+    if x.shape[3] != w.shape[2]:
+        raise ValueError(
+            f"conv_forward: x has {x.shape[3]} channels but w expects {w.shape[2]} "
+            f"(x.shape={x.shape}, w.shape={w.shape})"
+        )
+    _check_fits("conv_forward", x.shape[1:3], w.shape[:2], stride, pad)
+    return pad
+
+
+def check_input_grad(dy: Array, w: Array, b: Array | None, stride: int, pad: int | Pad, size: Size) -> Pad:
+    """Raise what `conv_input_grad` raises; return the padding of all four sides."""
+    _check_arrays("conv_input_grad", dy=dy, w=w)
+    _check_bias("conv_input_grad", b, dy, w.shape[2])
+    pad = _check_geometry("conv_input_grad", stride, pad)
+    if dy.shape[3] != w.shape[3]:
+        raise ValueError(
+            f"conv_input_grad: dy has {dy.shape[3]} channels but w gives {w.shape[3]} "
+            f"(dy.shape={dy.shape}, w.shape={w.shape})"
+        )
+    _check_output("conv_input_grad", dy, size, w.shape[:2], stride, pad)
+    return pad
+
+
+def check_weight_grad(x: Array, dy: Array, stride: int, pad: int | Pad, kernel_size: Size) -> Pad:
+    """Raise what `conv_weight_grad` raises; return the padding of all four sides."""
     _check_arrays("conv_weight_grad", x=x, dy=dy)
     pad = _check_geometry("conv_weight_grad", stride, pad)
     if x.shape[0] != dy.shape[0]:
@@ -174,82 +217,7 @@ def conv_weight_grad(
             f"(x.shape={x.shape}, dy.shape={dy.shape})"
         )
     _check_output("conv_weight_grad", dy, x.shape[1:3], kernel_size, stride, pad)
-    shape = (*kernel_size, x.shape[3], dy.shape[3])
-    return _kernel(kernel, x, shape, dy.shape[1:3], stride).conv_weight_grad(x, dy, stride, pad, kernel_size)
-
-
-def conv_grads(
-    x: Array, w: Array, dy: Array, *, stride: int = 1, pad: int | Pad = 0, kept: Kept | None = None
-) -> tuple[Array, Array]:
-    """`conv_input_grad` and `conv_weight_grad` of one convolution, computed together where that is faster.
-
-    Parameters
-    ----------
-    x, w, dy, stride, pad, kept
-        As in `conv_forward` and its gradients.
-
-    Returns
-    -------
-    dx, dw : Array
-        Shapes of x and w.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As the two functions.
-    """
-    if stride > 1 and _kernel("auto", dy, w.shape, dy.shape[1:3], stride) is winograd:
-        pad = _check_together("conv_grads", x, w, dy, stride, pad)
-        return winograd.conv_grads(x, w, dy, stride, pad, kept)
-    dx = conv_input_grad(dy, w, stride=stride, pad=pad, size=x.shape[1:3], kept=kept)
-    return dx, conv_weight_grad(x, dy, stride=stride, pad=pad, kernel_size=w.shape[:2])
-
-
-def conv_transpose_grads(
-    x: Array, w: Array, dy: Array, *, stride: int = 1, pad: int | Pad = 0, kept: Kept | None = None
-) -> tuple[Array, Array]:
-    """Both gradients of a transposed convolution: `conv_forward` of dy, and `conv_weight_grad` with the roles swapped.
-
-    Parameters and results as `conv_grads`.
-    """
-    if stride > 1 and _kernel("auto", x, w.shape, x.shape[1:3], stride) is winograd:
-        pad = _check_together("conv_transpose_grads", dy, w, x, stride, pad)
-        return winograd.conv_transpose_grads(x, w, dy, stride, pad, kept)
-    dx = conv_forward(dy, w, stride=stride, pad=pad, kept=kept)
-    return dx, conv_weight_grad(dy, x, stride=stride, pad=pad, kernel_size=w.shape[:2])
-
-
-def _check_together(where: str, x: Array, w: Array, dy: Array, stride: int, pad: int | Pad) -> Pad:
-    """Raise unless x, w and dy belong to one convolution; return the padding of all four sides."""
-    _check_arrays(where, x=x, w=w, dy=dy)
-    pad = _check_geometry(where, stride, pad)
-    if (x.shape[0], x.shape[3], w.shape[3]) != (dy.shape[0], w.shape[2], dy.shape[3]):
-        raise ValueError(
-            f"{where}: x, w and dy must belong to one convolution, got x.shape={x.shape}, w.shape={w.shape}, "
-            f"dy.shape={dy.shape}"
-        )
-    _check_output(where, dy, x.shape[1:3], w.shape[:2], stride, pad)
     return pad
-
-
-def _kernel(name: str, x: Array, w_shape: Shape, output: Size, stride: int) -> ModuleType:
-    """The algorithm with this name; for "auto", the fastest that fits."""
-    Kh, Kw, C, O = w_shape
-    fits = winograd.suits((Kh, Kw), stride) and backend_of(x) is NUMPY
-    if name == "auto" and cuda.available(x):
-        return cuda  # it chooses between im2col and Winograd itself
-    if name == "auto":
-        positions = x.shape[0] * output[0] * output[1]
-        return winograd if fits and winograd.pays(positions, C, O) else im2col
-    if name not in KERNELS:
-        raise ValueError(f"kernel must be one of auto, {', '.join(KERNELS)}, got {name!r}")
-    if name == "winograd" and not fits:
-        raise ValueError(
-            f"kernel 'winograd' needs NumPy arrays and a square kernel of two or three times the stride, "
-            f"{2 * stride} x {2 * stride} or {3 * stride} x {3 * stride} for stride {stride}, got {Kh} x {Kw} on "
-            f"{backend_of(x).name}; 'im2col' can do any"
-        )
-    return KERNELS[name]
 
 
 def _check_arrays(where: str, **arrays: Array) -> None:

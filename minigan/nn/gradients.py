@@ -5,17 +5,14 @@ time nobody reads those zeros: the first gradient of a step is added to them, an
 made only when it is read. If the first gradient is a new array that nobody else uses, it becomes the sum itself,
 without a copy. A reader cannot tell the difference.
 
-On a GPU the arrays never move, because a recorded step (`minigan.gan.step.RecordedStep`) keeps their addresses.
+On a GPU the arrays never move, because a recorded step keeps their addresses (`Backend.keeps_addresses`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
 
-import numpy as np
-
-from minigan.fast.cpu.fused import add_into
-from minigan.nn.backend import Array, Shape, xp_of
+from minigan.nn.backend import Array, Shape, backend_of, xp_of
 
 
 class Gradients(MutableMapping[str, Array]):
@@ -61,15 +58,15 @@ class Gradients(MutableMapping[str, Array]):
         if fresh and name not in self.arrays and (g.shape, g.dtype) == (p.shape, p.dtype) and g.flags.c_contiguous:
             self.arrays[name] = g
         else:
-            add_into(self[name], g)
+            self[name][...] += g.reshape(p.shape)
 
     def zero(self) -> None:
-        """Set all to zero: in place on a GPU; with new arrays on NumPy, so that one read before keeps its numbers."""
+        """Set all to zero, with new arrays where the backend allows it: an array that was read keeps its numbers then."""
         for name, array in list(self.arrays.items()):
-            if xp_of(array) is np:
-                del self.arrays[name]
-            else:
+            if backend_of(array).keeps_addresses:
                 array.fill(0)
+            else:
+                del self.arrays[name]
 
     def __getitem__(self, name: str) -> Array:
         if name not in self.arrays:

@@ -20,12 +20,12 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from minigan.fast.cuda import kernels as cuda
 from minigan.nn import share
 from minigan.nn.backend import Array, Shape, xp_of
 from minigan.nn.geometry import output_size, same_padding, transpose_size
 from minigan.nn.gradients import Gradients
-from minigan.nn.ops import LIBRARY, BatchNormCache, BatchNormLeakyReLUCache, Ops, batch_moments, can_fuse
+from minigan.nn.ops import LIBRARY, BatchNormCache, Ops, batch_moments, is_own, resolve
+from minigan.nn.ops.normalization import check_batch_norm
 
 Cache: TypeAlias = Any
 Initializer: TypeAlias = Callable[[Shape], Array]
@@ -135,29 +135,21 @@ class Layer:
         return ""
 
 
-class _Parametric(Layer):
-    """A layer whose backward op gives dx and its parameters' gradients, in the order of `names`."""
+class _WithParameters(Layer):
+    """A layer whose backward function gives dx and its parameters' gradients, in the order of `names`."""
 
     names: tuple[str, ...] = ("kernel", "bias")
-    _backward: Callable[..., Any]
 
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
-        return self._run(self._backward, dy, cache, input_grad, param_grads)
-
-    def _run(
+    def _run_backward(
         self, backward: Callable[..., Any], dy: Array, cache: Cache, input_grad: bool, param_grads: bool
     ) -> Array | None:
-        # A student's function has no switches: it computes all three, and what is not wanted is dropped here.
+        # A student's function has no switches: it computes all gradients, and what is not wanted is dropped here.
         switches = {"input_grad": input_grad, "param_grads": param_grads} if _has_switches(backward) else {}
         dx, *gradients = backward(dy, cache, **switches)
         if param_grads:
             for name, gradient in zip(self.names, gradients, strict=True):
-                self.add_grad(name, gradient, fresh=backward in _OWN)
+                self.add_grad(name, gradient, fresh=is_own(backward))
         return dx if input_grad else None
-
-
-_OWN = frozenset(vars(LIBRARY).values())
-"""minigan's own functions: each returns every gradient as a new array and does not keep it."""
 
 
 @lru_cache(maxsize=64)
@@ -165,7 +157,7 @@ def _has_switches(backward: Callable[..., Any]) -> bool:
     return {"input_grad", "param_grads"} <= set(inspect.signature(backward).parameters)
 
 
-class Dense(_Parametric):
+class Dense(_WithParameters):
     """Affine map ``y = x @ kernel + bias``.
 
     Parameters
@@ -180,27 +172,30 @@ class Dense(_Parametric):
     def __init__(self, channels: int, units: int, *, kernel_initializer: Initializer, ops: Ops = LIBRARY) -> None:
         kernel = kernel_initializer((channels, units))
         super().__init__({"kernel": kernel, "bias": np.zeros(units, kernel.dtype)})
-        self._forward, self._backward = ops.dense_forward, ops.dense_backward
+        self.ops = ops
 
     def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
-        return self._forward(x, self.params["kernel"], self.params["bias"])
+        return resolve(self.ops, x).dense_forward(x, self.params["kernel"], self.params["bias"])
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
+        return self._run_backward(resolve(self.ops, dy).dense_backward, dy, cache, input_grad, param_grads)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return (self.params["kernel"].shape[1],)
 
 
-class _Convolution(_Parametric):
+class _Convolution(_WithParameters):
     """The common part of Conv2D and Conv2DTranspose: settings, and the check of the input."""
 
     input_axis: int  # the axis of the kernel that stands for the input's channels
 
-    def __init__(self, kernel: Array, filters: int, strides: int, padding: str) -> None:
+    def __init__(self, kernel: Array, filters: int, strides: int, padding: str, ops: Ops) -> None:
         if strides < 1:
             raise ValueError(f"{type(self).__name__}: strides must be at least 1, got {strides}")
         if padding not in ("same", "valid"):
             raise ValueError(f'{type(self).__name__}: padding must be "same" or "valid", got {padding!r}')
         super().__init__({"kernel": kernel, "bias": np.zeros(filters, kernel.dtype)})
-        self.strides, self.padding = strides, padding
+        self.strides, self.padding, self.ops = strides, padding, ops
 
     def _check(self, x: Array) -> None:
         kernel = self.params["kernel"]
@@ -248,14 +243,16 @@ class Conv2D(_Convolution):
         ops: Ops = LIBRARY,
     ) -> None:
         kernel = kernel_initializer((kernel_size, kernel_size, channels, filters))
-        super().__init__(kernel, filters, strides, padding)
-        self._forward, self._backward = ops.conv2d_forward, ops.conv2d_backward
+        super().__init__(kernel, filters, strides, padding, ops)
 
     def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
         self._check(x)
         kernel, bias = self.params["kernel"], self.params["bias"]
-        pad = self._pad(x.shape[1:3])
-        return self._forward(x, kernel, bias, stride=self.strides, pad=_simplest(pad))
+        pad = _simplest(self._pad(x.shape[1:3]))
+        return resolve(self.ops, x).conv2d_forward(x, kernel, bias, stride=self.strides, pad=pad)
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
+        return self._run_backward(resolve(self.ops, dy).conv2d_backward, dy, cache, input_grad, param_grads)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         H, W, _ = input_shape
@@ -298,14 +295,17 @@ class Conv2DTranspose(_Convolution):
         ops: Ops = LIBRARY,
     ) -> None:
         kernel = kernel_initializer((kernel_size, kernel_size, filters, channels))
-        super().__init__(kernel, filters, strides, padding)
-        self._forward, self._backward = ops.conv2d_transpose_forward, ops.conv2d_transpose_backward
+        super().__init__(kernel, filters, strides, padding, ops)
 
     def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
         self._check(x)
         kernel, bias = self.params["kernel"], self.params["bias"]
         _, pad = transpose_size(x.shape[1:3], kernel.shape[:2], self.strides, self.padding)
-        return self._forward(x, kernel, bias, stride=self.strides, pad=_simplest(pad))
+        forward = resolve(self.ops, x).conv2d_transpose_forward
+        return forward(x, kernel, bias, stride=self.strides, pad=_simplest(pad))
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
+        return self._run_backward(resolve(self.ops, dy).conv2d_transpose_backward, dy, cache, input_grad, param_grads)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         H, W, _ = input_shape
@@ -320,14 +320,16 @@ def _simplest(pad: tuple[tuple[int, int], tuple[int, int]]) -> Any:
     return sides.pop() if len(sides) == 1 else pad
 
 
-class _InferenceCache(NamedTuple):
+class InferenceCache(NamedTuple):
+    """What the backward pass of `BatchNormalization` needs after a forward with the moving statistics."""
+
     x: Array
     gamma: Array
     mean: Array
     variance: Array
 
 
-class BatchNormalization(_Parametric):
+class BatchNormalization(_WithParameters):
     """Batch normalization over all axes but the last, with Keras 2.2.4's moving statistics.
 
     Parameters
@@ -390,9 +392,9 @@ class BatchNormalization(_Parametric):
         gamma, beta = self.params["gamma"], self.params["beta"]
         if not training:
             mean, variance = self.buffers["moving_mean"], self.buffers["moving_variance"]
-            y = self.ops.batch_norm_inference(x, gamma, beta, mean, variance, self.epsilon)
-            return y, _InferenceCache(x, gamma, mean, variance)
-        y, cache = self.ops.batch_norm_forward(x, gamma, beta, self.epsilon)
+            y = resolve(self.ops, x).batch_norm_inference(x, gamma, beta, mean, variance, self.epsilon)
+            return y, InferenceCache(x, gamma, mean, variance)
+        y, cache = resolve(self.ops, x).batch_norm_forward(x, gamma, beta, self.epsilon)
         if update_stats:
             # minigan's own cache has the statistics; what a student's cache has is not known.
             known = isinstance(cache, BatchNormCache)
@@ -400,12 +402,12 @@ class BatchNormalization(_Parametric):
         return y, cache
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
-        inference = isinstance(cache, _InferenceCache)
-        backward = self._inference_backward if inference else self.ops.batch_norm_backward
-        return self._run(backward, dy, cache, input_grad, param_grads)
+        inference = isinstance(cache, InferenceCache)
+        backward = self._inference_backward if inference else resolve(self.ops, dy).batch_norm_backward
+        return self._run_backward(backward, dy, cache, input_grad, param_grads)
 
     def _inference_backward(
-        self, dy: Array, cache: _InferenceCache, *, input_grad: bool, param_grads: bool
+        self, dy: Array, cache: InferenceCache, *, input_grad: bool, param_grads: bool
     ) -> tuple[Array | None, Array | None, Array | None]:
         """Gradients for given statistics: the layer is then an affine map."""
         inv_std = 1 / xp_of(dy).sqrt(cache.variance + self.epsilon)
@@ -415,19 +417,22 @@ class BatchNormalization(_Parametric):
         dbeta = dy.sum(axis=axes) if param_grads else None
         return dx, dgamma, dbeta
 
+    def check(self, x: Array) -> None:
+        """Raise ValueError unless x has the layer's channels, and two values or more for each."""
+        check_batch_norm(x, self.params["gamma"])
+
+    @staticmethod
+    def correction(x: Array) -> float:
+        """The factor by which the variance of a batch x is corrected before it goes into the moving one."""
+        N = share.whole(x.size // x.shape[-1])
+        return N / (N - 1) * (N / (N - 1.001))
+
     def update(self, x: Array, mean: Array, variance: Array) -> None:
         """Update the moving statistics with a batch x, its mean and its biased variance."""
-        N = share.whole(x.size // x.shape[-1])
-        correction = N / (N - 1) * (N / (N - 1.001))
-        b = self.buffers
-        if cuda.available(mean) and self.ops.moving_average is LIBRARY.moving_average:
-            cuda.update_moving_averages(b, mean, variance, correction, self.momentum)
-            return
-        corrected = variance * correction
-        t = b["updates"]
-        for name, value in (("mean", mean), ("variance", corrected)):
-            moving, biased, count = self.ops.moving_average(
-                b[f"moving_{name}"], b[f"biased_{name}"], t, value, self.momentum
+        moving_average, b = resolve(self.ops, x).moving_average, self.buffers
+        for name, value in (("mean", mean), ("variance", variance * self.correction(x))):
+            moving, biased, count = moving_average(
+                b[f"moving_{name}"], b[f"biased_{name}"], b["updates"], value, self.momentum
             )
             b[f"moving_{name}"][...] = moving
             b[f"biased_{name}"][...] = biased
@@ -441,17 +446,27 @@ class BatchNormalization(_Parametric):
 
 
 class _Activation(Layer):
-    """A layer without parameters: a forward and a backward function."""
+    """A layer without parameters that calls a pair of functions.
 
-    def __init__(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
+    Parameters
+    ----------
+    pair : str
+        What the pair's names in the table have in common, such as "relu".
+    ops : Ops
+    settings
+        Arguments for forward, after x.
+    """
+
+    def __init__(self, pair: str, ops: Ops, *settings: float) -> None:
         super().__init__()
-        self._forward, self._backward = forward, backward
+        self.ops = ops
+        self._pair, self._settings = pair, settings
 
     def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
-        return self._forward(x)
+        return getattr(resolve(self.ops, x), f"{self._pair}_forward")(x, *self._settings)
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
-        return self._backward(dy, cache) if input_grad else None
+        return getattr(resolve(self.ops, dy), f"{self._pair}_backward")(dy, cache) if input_grad else None
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
@@ -470,110 +485,39 @@ class LeakyReLU(_Activation):
     def __init__(self, alpha: float = 0.2, *, ops: Ops = LIBRARY) -> None:
         if not 0 <= alpha < 1:
             raise ValueError(f"LeakyReLU: alpha must be at least 0 and below 1, got {alpha}")
-        super().__init__(ops.leaky_relu_forward, ops.leaky_relu_backward)
+        super().__init__("leaky_relu", ops, alpha)
         self.alpha = alpha
-        self.ops = ops
-
-    def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
-        return self._forward(x, self.alpha)
 
     def describe(self) -> str:
         return f"alpha {self.alpha}"
-
-
-class BatchNormLeakyReLU(_Parametric):
-    """A BatchNormalization and the LeakyReLU after it, computed together: fewer walks through memory, same numbers.
-
-    `minigan.nn.network.fuse` puts it in the place of the two. Its parameters and buffers are those of the
-    BatchNormalization itself.
-
-    Parameters
-    ----------
-    norm : BatchNormalization
-    activation : LeakyReLU
-    """
-
-    names = ("gamma", "beta")
-
-    def __init__(self, norm: BatchNormalization, activation: LeakyReLU) -> None:
-        self.norm, self.activation = norm, activation
-        self.params, self.grads, self.buffers = norm.params, norm.grads, norm.buffers
-        self._ops = norm.ops
-
-    @staticmethod
-    def suits(norm: Layer, activation: Layer) -> bool:
-        """Whether two layers are a batch normalization and a LeakyReLU, and both use minigan's own functions."""
-        return (
-            isinstance(norm, BatchNormalization)
-            and isinstance(activation, LeakyReLU)
-            and all(getattr(norm.ops, name) is getattr(LIBRARY, name) for name in _FUSED)
-            and all(getattr(activation.ops, name) is getattr(LIBRARY, name) for name in _FUSED)
-        )
-
-    def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
-        if not can_fuse(x):
-            z, norm_cache = self.norm.forward(x, training=training, update_stats=update_stats)
-            y, activation_cache = self.activation.forward(z, training=training)
-            return y, (norm_cache, activation_cache)
-        norm, alpha = self.norm, self.activation.alpha
-        gamma, beta = self.params["gamma"], self.params["beta"]
-        if not training:
-            mean, variance = self.buffers["moving_mean"], self.buffers["moving_variance"]
-            y = self._ops.batch_norm_leaky_relu_inference(x, gamma, beta, mean, variance, norm.epsilon, alpha)
-            return y, (_InferenceCache(x, gamma, mean, variance), (y, alpha))
-        y, cache = self._ops.batch_norm_leaky_relu_forward(x, gamma, beta, norm.epsilon, alpha)
-        if update_stats:
-            norm.update(x, cache.stats[0], cache.stats[1])
-        return y, cache
-
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
-        if isinstance(cache, BatchNormLeakyReLUCache):
-            return self._run(self._ops.batch_norm_leaky_relu_backward, dy, cache, input_grad, param_grads)
-        norm_cache, activation_cache = cache  # from a forward in inference mode, or one that was not fused
-        dz = self.activation.backward(dy, activation_cache)
-        assert dz is not None
-        return self.norm.backward(dz, norm_cache, input_grad=input_grad, param_grads=param_grads)
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
-
-
-_FUSED = (
-    "batch_norm_forward",
-    "batch_norm_backward",
-    "batch_norm_inference",
-    "leaky_relu_forward",
-    "leaky_relu_backward",
-)
-"""If a student has replaced one of these functions, the two layers stay separate."""
 
 
 class ReLU(_Activation):
     """``max(x, 0)``."""
 
     def __init__(self, *, ops: Ops = LIBRARY) -> None:
-        super().__init__(ops.relu_forward, ops.relu_backward)
+        super().__init__("relu", ops)
 
 
 class Tanh(_Activation):
     """Hyperbolic tangent: the generator's last layer, which gives pixels in (-1, 1)."""
 
     def __init__(self, *, ops: Ops = LIBRARY) -> None:
-        super().__init__(ops.tanh_forward, ops.tanh_backward)
+        super().__init__("tanh", ops)
 
 
 class Sigmoid(_Activation):
     """Logistic function. minigan's networks end in logits and the loss applies it; it is here for your own networks."""
 
     def __init__(self, *, ops: Ops = LIBRARY) -> None:
-        super().__init__(ops.sigmoid_forward, ops.sigmoid_backward)
+        super().__init__("sigmoid", ops)
 
 
 class Flatten(_Activation):
     """Every image becomes a vector; element (h, w, c) goes to (h*W + w)*C + c."""
 
     def __init__(self, *, ops: Ops = LIBRARY) -> None:
-        super().__init__(ops.flatten_forward, ops.flatten_backward)
+        super().__init__("flatten", ops)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return (int(np.prod(input_shape)),)

@@ -12,12 +12,11 @@ labels of real images, so that the same loss serves both.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from minigan.fast.cuda import kernels as cuda
 from minigan.nn import share
 from minigan.nn.backend import Array, xp_of
-from minigan.nn.ops import sigmoid_forward
 
 LOGIT_MIN, LOGIT_MAX = -16.118096, 15.942385
 """Where float32's sigmoid meets Keras's clip of probabilities to [1e-7, 1 - 1e-7].
@@ -46,7 +45,7 @@ def bce_with_logits_forward(z: Array, target: Array) -> tuple[Array, BCECache]:
     Returns
     -------
     loss : Array of shape ()
-        Stays on the device.
+        Stays on the device. If the batch is divided among several processes, it is this one's part of the mean.
     cache : BCECache
 
     Raises
@@ -59,16 +58,11 @@ def bce_with_logits_forward(z: Array, target: Array) -> tuple[Array, BCECache]:
     With l = clip(z, LOGIT_MIN, LOGIT_MAX): mean of ``max(l, 0) - l*target + log1p(exp(-|l|))``. The clip is Keras's,
     which bounds probabilities to [1e-7, 1 - 1e-7].
     """
-    if z.shape != target.shape:
-        raise ValueError(
-            f"bce_with_logits: z and target must have one shape, got z.shape={z.shape}, target.shape={target.shape}"
-        )
-    if cuda.available(z, target):
-        return cuda.bce_forward(z, target, LOGIT_MIN, LOGIT_MAX), BCECache(z, target)
+    check_targets(z, target)
     xp = xp_of(z, target)
     logit = xp.clip(z, LOGIT_MIN, LOGIT_MAX)
     loss = xp.maximum(logit, 0) - logit * target + xp.log1p(xp.exp(-abs(logit)))
-    return loss.mean() * share.weight() if share.is_shared() else loss.mean(), BCECache(z, target)
+    return share.weight() * loss.mean(), BCECache(z, target)
 
 
 def bce_with_logits_backward(dloss: Array | float, cache: BCECache) -> Array:
@@ -85,8 +79,39 @@ def bce_with_logits_backward(dloss: Array | float, cache: BCECache) -> Array:
     Array of the shape of z
     """
     z, target = cache
-    if isinstance(dloss, float) and cuda.available(z, target):
-        return cuda.bce_backward(z, target, LOGIT_MIN, LOGIT_MAX, dloss / z.size)
-    probability, _ = sigmoid_forward(z)
     inside = (z >= LOGIT_MIN) & (z <= LOGIT_MAX)
-    return (probability - target) * inside * (dloss / share.whole(z.size))
+    return (_sigmoid(z) - target) * inside * (dloss / share.whole(z.size))
+
+
+def check_targets(z: Array, target: Array) -> None:
+    """Raise ValueError unless logits and targets have one shape."""
+    if z.shape != target.shape:
+        raise ValueError(
+            f"bce_with_logits: z and target must have one shape, got z.shape={z.shape}, target.shape={target.shape}"
+        )
+
+
+def step_metrics(losses: Sequence[Array], z_real: Array, z_fake: Array) -> Array:
+    """What a training step reports (`minigan.gan.step.METRICS`), as one array that stays on the device.
+
+    Parameters
+    ----------
+    losses : three Arrays of shape ()
+        Of D on reals, of D on fakes, and of G.
+    z_real, z_fake : Array of shape (B, 1)
+        D's logits.
+
+    Returns
+    -------
+    Array of shape (6,)
+        The losses; the mean of sigmoid(z_real); the mean of sigmoid(z_fake); the share of both on the right side of 0.
+        If the batch is divided among several processes, of the whole batch.
+    """
+    xp = xp_of(z_real, z_fake)
+    right = 0.5 * ((z_real > 0).mean() + (z_fake < 0).mean())
+    means = [share.weight() * mean for mean in (_sigmoid(z_real).mean(), _sigmoid(z_fake).mean(), right)]
+    return share.total(xp.stack([number.astype(z_real.dtype) for number in (*losses, *means)]))
+
+
+def _sigmoid(z: Array) -> Array:
+    return 0.5 * xp_of(z).tanh(0.5 * z) + 0.5

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from minigan.fast.cpu import pool
-from minigan.fast.cuda import kernels as cuda
 from minigan.nn.backend import Array, Backend, Shape, backend_of
 from minigan.nn.gradients import Gradients
-from minigan.nn.layers import BatchNormLeakyReLU, Cache, Layer
+from minigan.nn.layers import Cache, Layer
+from minigan.nn.ops import LIBRARY, Ops, resolve
+from minigan.nn.ops.table import Made
 from minigan.nn.state import check_state
 
-Caches: TypeAlias = list[Cache]
+Caches: TypeAlias = list[tuple[Layer, Cache]]
 
 
 class Sequential:
@@ -30,14 +30,19 @@ class Sequential:
         Shape of one input, batch axis left out.
     name : str
         For `summary` and messages.
+    ops : Ops
+        What the network itself calls: how its layers are run, and how many images at a time. Each layer has a table of
+        its own.
     """
 
-    def __init__(self, layers: Iterable[Layer], *, input_shape: Shape, name: str = "network") -> None:
+    def __init__(
+        self, layers: Iterable[Layer], *, input_shape: Shape, name: str = "network", ops: Ops = LIBRARY
+    ) -> None:
         self.layers = list(layers)
-        self._fused_layers = fuse(self.layers)
-        self._zeroing = cuda.Zeroing()
         self.input_shape = input_shape
         self.name = name
+        self.ops = ops
+        self._zero = Made("new_zeroing")
 
     def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Caches]:
         """Output of the last layer, and the caches of all.
@@ -52,7 +57,7 @@ class Sequential:
         -------
         y : Array of shape (N, *output_shape)
         caches : list
-            One for each layer that was run, for `backward`. A pair that is computed together (`fuse`) is one layer.
+            Each layer that was run and its cache, for `backward`.
 
         Raises
         ------
@@ -61,17 +66,17 @@ class Sequential:
         """
         self._check(x)
         caches = []
-        for layer in self._fused_layers:
+        for layer in self._steps(x):
             x, cache = layer.forward(x, training=training, update_stats=update_stats)
-            caches.append(cache)
+            caches.append((layer, cache))
         return x, caches
 
     def predict(self, x: Array, *, batch_size: int = 64) -> Array:
-        """Output in inference mode, one batch after the other, without keeping caches: memory stays that of one batch.
+        """Output in inference mode, some images at a time, without keeping caches: memory stays that of one batch.
 
-        On NumPy, the images are shared out among threads (`minigan.fast.cpu.pool`), each of which runs all layers, on
-        its part of a batch at a time. So functions of your own in these layers are called from several threads at
-        once. The last digits of the output may depend on the number of threads.
+        On NumPy, the fast version shares out the images of a batch among the processor's cores. So functions of your
+        own in these layers are called from several places at once. The last digits of the output may depend on the
+        number of cores.
 
         Parameters
         ----------
@@ -84,17 +89,16 @@ class Sequential:
         Array of shape (N, *output_shape)
         """
         self._check(x)
-        size = batch_size // pool.part_count(x, most=batch_size)
-        return _joined(pool.in_parts(lambda part: self._infer(part, size), x, most=batch_size))
+        return resolve(self.ops, x).in_batches(self._infer, x, batch_size)
 
-    def _infer(self, x: Array, size: int) -> Array:
-        outputs = []
-        for a in range(0, len(x), size):
-            y = x[a : a + size]
-            for layer in self._fused_layers:
-                y, _ = layer.forward(y, training=False)
-            outputs.append(y)
-        return _joined(outputs)
+    def _infer(self, x: Array) -> Array:
+        for layer in self._steps(x):
+            x, _ = layer.forward(x, training=False)
+        return x
+
+    def _steps(self, x: Array) -> list[Layer]:
+        """What is run for an input like x: the layers, as the table has them run."""
+        return resolve(self.ops, x).steps(self.layers)
 
     def backward(
         self,
@@ -126,13 +130,11 @@ class Sequential:
         Array of shape (N, *input_shape), or None
         """
         gradient: Array | None = dy
-        for index in reversed(range(len(self._fused_layers))):
+        for index in reversed(range(len(caches))):
             if gradient is None:
                 raise ValueError(f"{self.name}: dy is None; a backward gives no input gradient unless input_grad=True")
-            cache = caches[index] if keep_caches else caches.pop()
-            gradient = self._fused_layers[index].backward(
-                gradient, cache, input_grad=input_grad or index > 0, param_grads=param_grads
-            )
+            layer, cache = caches[index] if keep_caches else caches.pop()
+            gradient = layer.backward(gradient, cache, input_grad=input_grad or index > 0, param_grads=param_grads)
         return gradient
 
     def params(self) -> dict[str, Array]:
@@ -153,12 +155,7 @@ class Sequential:
 
     def zero_grads(self) -> None:
         """Set every gradient to 0. Backward passes add to the gradients, so call this first."""
-        params = self.params().values()
-        if params and cuda.available(*params):
-            self._zeroing.run(list(self.grads().values()))
-            return
-        for layer in self.layers:
-            layer.zero_grads()
+        self._zero.suited(self.ops, list(self.params().values()))(self.layers)
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Copy saved values into the parameters and buffers.
@@ -246,29 +243,3 @@ class Sequential:
                 f"{self.name}: x must be (N, {', '.join(map(str, self.input_shape))}) with N at least 1, "
                 f"got x.shape={x.shape}"
             )
-
-
-def _joined(outputs: list[Array]) -> Array:
-    return outputs[0] if len(outputs) == 1 else backend_of(outputs[0]).xp.concatenate(outputs)
-
-
-def fuse(layers: list[Layer]) -> list[Layer]:
-    """The layers as a network runs them: a pair that minigan can compute together becomes one layer.
-
-    Results and parameters are the same; only the time changes. Which pairs: `BatchNormLeakyReLU.suits`.
-
-    Parameters
-    ----------
-    layers : list of Layer
-
-    Returns
-    -------
-    list of Layer
-    """
-    fused: list[Layer] = []
-    for layer in layers:
-        if fused and BatchNormLeakyReLU.suits(fused[-1], layer):
-            fused[-1] = BatchNormLeakyReLU(fused[-1], layer)  # type: ignore[arg-type]
-        else:
-            fused.append(layer)
-    return fused

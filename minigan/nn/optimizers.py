@@ -8,13 +8,12 @@ GAN has two, one for each network, and each phase of `minigan.gan.step` steps on
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from minigan.fast.cpu.fused import PIECE, spans
-from minigan.fast.cpu.memory import scratch
-from minigan.fast.cuda import kernels as cuda
 from minigan.nn.backend import Array, Backend, backend_of, xp_of
+from minigan.nn.ops import LIBRARY, Ops, resolve
+from minigan.nn.ops.table import Made
 from minigan.nn.state import check_state
 
 
@@ -31,6 +30,8 @@ class Adam:
         Decay of the first and second moment per step, 0 <= beta < 1.
     epsilon : float
         Added to the square root of the second moment, > 0.
+    ops : Ops
+        Its `new_adam` computes the update (`minigan.nn.ops.updates`).
 
     Attributes
     ----------
@@ -57,6 +58,7 @@ class Adam:
         beta_1: float = 0.5,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
+        ops: Ops = LIBRARY,
     ) -> None:
         if not 0 < learning_rate < math.inf:
             raise ValueError(f"Adam: learning_rate must be above 0 and finite, got {learning_rate}")
@@ -70,7 +72,8 @@ class Adam:
         self.t = 0
         self.m = {name: xp_of(p).zeros_like(p) for name, p in self.params.items()}
         self.v = {name: xp_of(p).zeros_like(p) for name, p in self.params.items()}
-        self._steps = cuda.AdamSteps()
+        self.ops = ops
+        self._update_all = Made("new_adam")
 
     def step(self, grads: Mapping[str, Array]) -> None:
         """Update every parameter once.
@@ -87,20 +90,19 @@ class Adam:
         """
         self.check(grads)
         self.t += 1
-        if self.params and cuda.available(*self.params.values()):
-            groups = ([group[name] for name in self.params] for group in (self.params, grads, self.m, self.v))
-            self._steps.run(
-                *groups,
-                t=self.t,
-                learning_rate=self.learning_rate,
-                beta_1=self.beta_1,
-                beta_2=self.beta_2,
-                epsilon=self.epsilon,
-            )
-            return
-        rate = self.rate()
-        for arrays in self._pieces(grads):
-            self.update(*arrays, rate)
+        p = list(self.params.values())
+        g, m, v = ([arrays[name] for name in self.params] for arrays in (grads, self.m, self.v))
+        self._update_all.suited(self.ops, p)(
+            p,
+            g,
+            m,
+            v,
+            t=self.t,
+            learning_rate=self.learning_rate,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+        )
 
     def check(self, grads: Mapping[str, Array]) -> None:
         """Raise ValueError unless there is a gradient for every parameter, of its shape."""
@@ -108,25 +110,6 @@ class Adam:
             if name not in grads or grads[name].shape != p.shape:
                 got = f"shape {grads[name].shape}" if name in grads else "none"
                 raise ValueError(f"Adam: {name} needs a gradient of shape {p.shape}, got {got}")
-
-    def rate(self) -> float:
-        """``lr_t`` of the present update."""
-        return self.learning_rate * math.sqrt(1 - self.beta_2**self.t) / (1 - self.beta_1**self.t)
-
-    def update(self, p: Array, g: Array, m: Array, v: Array, rate: float) -> None:
-        """Update some numbers p, of any parameters, and their moments in place."""
-        _update(p, g, m, v, rate, self.beta_1, self.beta_2, self.epsilon)
-
-    def _pieces(self, grads: Mapping[str, Array]) -> Iterator[tuple[Array, Array, Array, Array]]:
-        """Every parameter with its gradient and moments; large ones in pieces that fit into a processor's cache."""
-        for name, p in self.params.items():
-            arrays = p, grads[name], self.m[name], self.v[name]
-            if all(a.flags.c_contiguous for a in arrays):
-                for here in spans(xp_of(p), p.size, PIECE // 2):  # five arrays at a time
-                    p_, g, m, v = (a.reshape(-1)[here] for a in arrays)
-                    yield p_, g, m, v
-            else:
-                yield arrays
 
     def state(self) -> dict[str, Array]:
         """The moments by name ("m.3.kernel"); the caller saves `t` beside them."""
@@ -162,20 +145,3 @@ class Adam:
             for name, a in moments.items():
                 moments[name] = backend.asarray(backend_of(a).to_host(a))
         return self
-
-
-def _update(p: Array, g: Array, m: Array, v: Array, rate: float, beta_1: float, beta_2: float, epsilon: float) -> None:
-    xp = xp_of(p, g, m, v)
-    with scratch(xp) as new:
-        work = xp.multiply(g, 1 - beta_1, out=new(g.shape, g.dtype))
-        m *= beta_1
-        m += work
-        xp.multiply(g, g, out=work)
-        work *= 1 - beta_2
-        v *= beta_2
-        v += work
-        xp.sqrt(v, out=work)
-        work += epsilon
-        xp.divide(m, work, out=work)
-        work *= rate
-        p -= work

@@ -4,18 +4,21 @@ A training step may be divided among several processes (`minigan.ranks`), each w
 formulas go over all of them: the mean and variance of batch normalization, and the mean in the loss. Only there the
 mathematics asks this file; a process that has the whole batch, the usual case, gets its own numbers back.
 
-What depends on the parameters alone, such as a kernel transformed for fast convolution, is the same for everybody: all
-who have a share of the batch divide this work, too (`prepared`).
+What follows from a parameter alone, such as a kernel transformed for fast convolution, is the same for all who have a
+share, and for all passes of a step until the parameter is updated. `prepared` makes it once. A step says when it has
+updated a network (`updated`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from minigan.nn.backend import Array, Shape
+from minigan.nn.backend import Array, Shape, xp_of
+
+Fill: TypeAlias = Callable[[Array, slice], None]
 
 
 class Share(Protocol):
@@ -28,22 +31,88 @@ class Share(Protocol):
     def stack(self, x: Array) -> Array:
         """Everybody's x, in order, as an array with one axis more."""
 
-    def prepared(self, w: Array, shape: Shape, fill: Callable[[Array, slice], None]) -> Array | None:
+    def begin(self) -> None:
+        """A step begins: somebody may have written to a parameter since the last one."""
+
+    def updated(self, params: Iterable[Array]) -> None:
+        """See `updated`."""
+
+    def prepared(self, w: Array, shape: Shape, fill: Fill) -> Array | None:
         """See `prepared`."""
 
-    def forget_prepared(self) -> None:
-        """Make everything that was prepared anew when it is next asked for."""
+
+class WholeBatch:
+    """The share of a process that has all images of a batch.
+
+    Attributes
+    ----------
+    weight : float
+        Images here divided by images in the whole batch.
+    here : slice
+        Which images of a batch are here.
+    """
+
+    weight = 1.0
+    here = slice(None)
+
+    def __init__(self) -> None:
+        self._prepared: dict[tuple[int, Shape], tuple[Array, Array, Fill]] = {}
+        self._asked_for: set[tuple[int, Shape]] = set()
+        self._stale: set[tuple[int, Shape]] = set()
+
+    def stack(self, x: Array) -> Array:
+        """See `Share`."""
+        return x[None]
+
+    def gather_fakes(self, fakes: Array) -> Array:
+        """All fakes, from this process's share of them."""
+        return fakes
+
+    def begin(self) -> None:
+        """See `Share`. What the last step did not ask for is dropped, everything else is made anew."""
+        self._prepared = {key: made for key, made in self._prepared.items() if key in self._asked_for}
+        self._stale = set(self._prepared)
+        self._asked_for = set()
+
+    def updated(self, params: Iterable[Array]) -> None:
+        """See `updated`."""
+        ids = {id(p) for p in params}
+        self._stale |= {key for key in self._prepared if key[0] in ids}
+
+    def prepared(self, w: Array, shape: Shape, fill: Fill) -> Array | None:
+        """See `prepared`. If one array has to be made anew, all that have to be are: then processes meet only once."""
+        key = id(w), shape
+        self._asked_for.add(key)
+        if key not in self._prepared:
+            self._prepared[key] = w, self._new(w, shape), fill  # it keeps w, so that no other array gets its id
+            self._stale.add(key)
+        if key in self._stale:
+            for found, (_, array, fill_it) in self._prepared.items():
+                if found in self._stale:
+                    fill_it(array, self._part(array))
+            self._stale.clear()
+            self._meet()
+        return self._prepared[key][1]
+
+    def _new(self, w: Array, shape: Shape) -> Array:
+        return xp_of(w).empty(shape, w.dtype)
+
+    def _part(self, array: Array) -> slice:
+        """The part of the last axis that this process makes."""
+        return slice(0, array.shape[-1])
+
+    def _meet(self) -> None:
+        """Wait until all processes have made their parts."""
 
 
-_share: ContextVar[Share | None] = ContextVar("share", default=None)  # a thread of its own has the default
+_share: ContextVar[Share | None] = ContextVar("share", default=None)
 
 
 @contextmanager
-def having(share: Share | None) -> Iterator[None]:
-    """Take batches for shares inside a ``with`` block; None for whole ones."""
+def having(share: Share) -> Iterator[None]:
+    """Inside a ``with`` block, which is a step of training, every batch is this share of a larger one."""
     token = _share.set(share)
-    if share is not None:
-        share.forget_prepared()  # somebody may have written to a parameter
+    share.begin()
     try:
         yield
     finally:
@@ -52,7 +121,7 @@ def having(share: Share | None) -> Iterator[None]:
 
 def is_shared() -> bool:
     """Whether this process has only a part of the batch."""
-    return _share.get() is not None
+    return weight() < 1
 
 
 def weight() -> float:
@@ -63,8 +132,7 @@ def weight() -> float:
 
 def whole(count: int) -> int:
     """How many things there are in the whole batch, if here are so many."""
-    share = _share.get()
-    return count if share is None else round(count / share.weight)
+    return round(count / weight())
 
 
 def stack(x: Array) -> Array:
@@ -75,12 +143,11 @@ def stack(x: Array) -> Array:
 
 def total(x: Array) -> Array:
     """The sum of everybody's x, the same bits for all; x itself for a whole batch."""
-    share = _share.get()
-    return x if share is None else share.stack(x).sum(axis=0)
+    return stack(x).sum(axis=0) if is_shared() else x
 
 
-def prepared(w: Array, shape: Shape, fill: Callable[[Array, slice], None]) -> Array | None:
-    """An array that depends on a parameter alone, made by all together and kept until the parameter is updated.
+def prepared(w: Array, shape: Shape, fill: Fill) -> Array | None:
+    """An array that follows from a parameter alone, made by all together and kept until the parameter is updated.
 
     Parameters
     ----------
@@ -94,7 +161,14 @@ def prepared(w: Array, shape: Shape, fill: Callable[[Array, slice], None]) -> Ar
     Returns
     -------
     Array or None
-        None if there is nobody to share the work with.
+        None outside of a training step: then a parameter may be written to at any time, and nothing is kept.
     """
     share = _share.get()
     return None if share is None else share.prepared(w, shape, fill)
+
+
+def updated(params: Iterable[Array]) -> None:
+    """Say that these parameters have changed: what was prepared from them is made anew when it is next asked for."""
+    share = _share.get()
+    if share is not None:
+        share.updated(params)

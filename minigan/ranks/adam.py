@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from minigan.nn.backend import Array
 from minigan.nn.network import Sequential
+from minigan.nn.ops import resolve
+from minigan.nn.ops.updates import adam_rate
 from minigan.nn.optimizers import Adam
 from minigan.ranks.interface import Ranks
 from minigan.ranks.shared_memory import ALIGN
@@ -70,8 +72,6 @@ class DividedAdam(Adam):
         Shared.
     gradients : numpy.ndarray, flat and at least as long
         This rank's own; here it leaves its gradients for the others.
-    forget : callable
-        Gets the parameters when they have been updated.
     """
 
     def __init__(
@@ -81,7 +81,6 @@ class DividedAdam(Adam):
         place: Flat,
         params: Array,
         gradients: Array,
-        forget: Callable[[Array], None],
     ) -> None:
         super().__init__(
             place.views(params),
@@ -89,8 +88,9 @@ class DividedAdam(Adam):
             beta_1=adam.beta_1,
             beta_2=adam.beta_2,
             epsilon=adam.epsilon,
+            ops=adam.ops,
         )
-        self.t, self._forget = adam.t, forget
+        self.t = adam.t
         self._ranks, self._mine = ranks, ranks.share(place.size)
         self._place, self._p, self._own = place, params, gradients[: place.size]
         self._m, self._v = ranks.shared((place.size,), place.dtype), ranks.shared((place.size,), place.dtype)
@@ -113,7 +113,9 @@ class DividedAdam(Adam):
             self._own[b:stop] = g[b - start :]
             in_own_slice.append((a, g[a - start : b - start]))
         parts = self._ranks.scatter_sum(self._own)
-        rate, total = self.rate(), np.empty(PIECE, self._p.dtype)
+        adam_update = resolve(self.ops, self._p).adam_update
+        rate = adam_rate(self.t, self.learning_rate, self.beta_1, self.beta_2)
+        total = np.empty(PIECE, self._p.dtype)
         for begin, own in in_own_slice:
             for i in range(0, len(own), PIECE):
                 here = slice(begin + i, begin + min(i + PIECE, len(own)))
@@ -122,9 +124,9 @@ class DividedAdam(Adam):
                 g = np.add(terms[0], terms[1], out=total[: here.stop - here.start])
                 for term in terms[2:]:
                     g += term
-                self.update(self._p[here], g, self._m[here], self._v[here], rate)
+                p, m, v = (a[here] for a in (self._p, self._m, self._v))
+                adam_update(p, g, m, v, rate, self.beta_1, self.beta_2, self.epsilon)
         self._ranks.gather_slices(self._p)
-        self._forget(self._p)
 
     def complete(self) -> None:
         """Bring all moments to all ranks. Collective, unless memory is shared: there they are complete already."""

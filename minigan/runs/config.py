@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from minigan.gan.models import INITS, MAX_WIDTH
 from minigan.gan.step import D_LEARNING_RATE, G_LEARNING_RATE
-from minigan.nn.backend import BACKENDS
+from minigan.nn.backend import backend_names
 from minigan.nn.geometry import IMAGE_SIZES
 from minigan.nn.rng import MAX_SEED
 from minigan.runs.setting_declaration import check_values, declared_settings, has_type_of, setting
@@ -69,9 +69,9 @@ class RunConfig:
         choices=INITS,
         after="cuda_graph",
     )
-    # The next four say where and how the steps are computed. Only rounding errors depend on them.
+    # The next five say where and how the steps are computed. Only rounding errors depend on them.
     backend: str = setting(
-        "numpy", "numpy for the processor (default), cupy for an NVIDIA GPU", choices=BACKENDS, fixed=False
+        "numpy", "numpy for the processor (default), cupy for an NVIDIA GPU", choices=backend_names(), fixed=False
     )
     tf32: bool = setting(
         False,
@@ -89,6 +89,13 @@ class RunConfig:
     )
     cuda_graph: bool = setting(
         False, "on a GPU, record the training step and replay it (default: no)", fixed=False, added_later=True
+    )
+    plain: bool = setting(
+        False,
+        "compute with the readable code alone, without its fast versions (default: no)",
+        after="cuda_graph",
+        fixed=False,
+        added_later=True,
     )
     sample_every: int = setting(
         100, "steps between saved images ({article.sample_every}; quick: {quick.sample_every})", range=(1, _MANY)
@@ -136,6 +143,8 @@ class RunConfig:
         for name in ("tf32", "cuda_graph"):
             if getattr(self, name) and self.backend != "cupy":
                 raise UserError(f"{option(name)}: needs --backend cupy, got {self.backend}")
+        if self.cuda_graph and self.plain:  # its learning rate is computed on the host, and would be replayed for ever
+            raise UserError("--cuda-graph: only the fast versions can be recorded, got --plain as well")
         if self.init == "original" and (self.image_size, self.width) != (64, 64):
             raise UserError(
                 "--init original: exists for image size 64 and width 64 only, "

@@ -18,7 +18,6 @@ import numpy as np
 
 from minigan.data.image_set import Prefetcher
 from minigan.data.open import open_images
-from minigan.fast.cpu.pool import using_workers
 from minigan.gan.augment import draw_moves
 from minigan.gan.division import divide, has_own_batch_norm, memory_bytes
 from minigan.gan.step import GAN, StepInputs, build_gan, draw_inputs, train_step
@@ -30,6 +29,7 @@ from minigan.runs import health
 from minigan.runs.config import RunConfig
 from minigan.system.cores import usable_cores
 from minigan.system.errors import RunError, UserError
+from minigan.system.workers import using_workers
 
 LEAST_IMAGES = 4
 """Images of a batch that a rank must have to be worth its meetings."""
@@ -199,7 +199,8 @@ def follow(ranks: Ranks, settings: dict[str, Any], step: int) -> None:
         count=config.faces if config.data is None else None,
         progress=False,
     )
-    gan = divide(build_gan(image_size=config.image_size, width=config.width), ranks, config.batch_size)
+    gan = build_gan(image_size=config.image_size, width=config.width, plain=config.plain)
+    gan = divide(gan, ranks, config.batch_size)
     with (
         np.errstate(all="ignore"),
         Prefetcher(images, config.seed, config.batch_size, flip=config.flip) as batches,
@@ -228,8 +229,6 @@ def inputs_of(config: RunConfig, real: Array, step: int, backend: Backend) -> tu
 
 def part_of(gan: GAN, inputs: StepInputs, moves: Array | None) -> tuple[StepInputs, Array | None]:
     """A rank's share of a step's inputs and moves."""
-    if gan.share is None:
-        return inputs, moves
     here = gan.share.here
     return StepInputs(*(a[here] for a in inputs)), None if moves is None else moves[:, here]
 
@@ -241,10 +240,7 @@ def are_fakes_wanted(config: RunConfig, step: int) -> bool:
 
 def whole_fakes(gan: GAN, fakes: Array) -> Array:
     """The fakes of the whole batch, on rank 0. Collective."""
-    if gan.share is None:
-        return fakes
-    everything = gan.share.gather_fakes(fakes)
-    return fakes if everything is None else everything
+    return gan.share.gather_fakes(fakes)
 
 
 def complete_moments(gan: GAN) -> None:

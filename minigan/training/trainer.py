@@ -29,7 +29,7 @@ from minigan.data.image_set import ImageSet, Prefetcher
 from minigan.evaluation import run_report
 from minigan.evaluation.diagnosis import diagnose_numbers, one_liner
 from minigan.gan.models import NOISE_SIZE
-from minigan.gan.step import GAN, METRICS, RecordedStep, StepResult, train_step
+from minigan.gan.step import GAN, METRICS, StepResult, recorded_step, train_step
 from minigan.nn.backend import Array, Backend
 from minigan.nn.rng import stream
 from minigan.ranks.interface import ALONE, GO, SAVE, STOP, RankError, Ranks
@@ -128,7 +128,7 @@ class Trainer:
         config = run.config
         self._train_step: Callable[..., StepResult] = partial(train_step, gan)
         if config.cuda_graph:
-            self._train_step = RecordedStep(gan, lambda line: complain(f"minigan: warning: {one_line(line)}"))
+            self._train_step = recorded_step(gan, lambda line: complain(f"minigan: warning: {one_line(line)}"))
         noise = stream(config.seed, "pictures").standard_normal((SUMMARY_FACES, 1, 1, NOISE_SIZE), np.float32)
         self._fixed_noise = backend.asarray(noise)
         self._yardstick: Yardstick | None = None

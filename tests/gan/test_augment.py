@@ -6,7 +6,7 @@ from device_double import COUNTER
 from numeric_gradients import directional_error
 from small_gans import SMALL, B, assert_same, inputs_of, state_of
 
-from minigan.fast.cpu.pool import using_workers
+from minigan.system.workers import using_workers
 from minigan.gan import step as gan
 from minigan.gan.augment import draw_moves, translate_backward, translate_forward
 from minigan.gan.step import RecordedStep, build_gan, train_step

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minigan.fast.cpu.pool import using_workers
+from minigan.system.workers import using_workers
 from minigan.gan.step import (
     D_LEARNING_RATE,
     METRICS,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigan.fast.cpu import im2col, winograd
+from minigan.fast.cpu import chunked, fast_conv, winograd
 from minigan.nn.conv import (
     KERNELS,
     conv_forward,
@@ -25,7 +25,7 @@ FAST = [name for name in KERNELS if name != "loops"]
 def geometries(draw, kernel="im2col"):
     """Sizes by axis: N, H, W, C, O, Kh, Kw, stride and padding, such that kernel and algorithm fit."""
     N, O = draw(st.integers(1, 4), label="N"), draw(st.integers(1, 4), label="O")
-    C = draw(st.sampled_from([1, 2, 3, 4, im2col.FEW_CHANNELS]), label="C")
+    C = draw(st.sampled_from([1, 2, 3, 4, chunked.FEW_CHANNELS]), label="C")
     Kh, Kw = draw(st.integers(1, 5), label="Kh"), draw(st.integers(1, 5), label="Kw")
     S = draw(st.integers(1, 4), label="S")
     if kernel == "winograd":
@@ -209,7 +209,7 @@ def test_bias_must_fit():
 
 
 @pytest.mark.parametrize("kernel", FAST)
-@pytest.mark.parametrize("C", [2, im2col.FEW_CHANNELS])
+@pytest.mark.parametrize("C", [2, chunked.FEW_CHANNELS])
 def test_a_batch_cut_into_single_images_gives_the_same(monkeypatch, kernel, C):
     x, w, dy, where = case((4, 6, 6, C, 3, (4, 4), 2, ((1, 1), (1, 1)), 1))
 

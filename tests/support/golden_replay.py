@@ -4,7 +4,7 @@ import contextlib
 
 import numpy as np
 
-from minigan.fast.cpu.pool import using_workers
+from minigan.system.workers import using_workers
 from minigan.gan.division import divide
 from minigan.gan.step import StepInputs, build_gan, discriminator_step, generator_step
 from minigan.nn import share

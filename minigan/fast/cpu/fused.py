@@ -9,21 +9,18 @@ There is one more trick. NumPy's inner loop runs along the last axis, and 64 cha
 So an image of C channels is read as an image of k*C channels with 1/k as many rows, which is the same memory. Numbers
 that belong to a channel (mean, gamma ...) are repeated k times to match.
 
-`minigan.nn.ops` calls these functions, which are for NumPy only, apart from `in_pieces`. `minigan.fast.cuda.kernels`
-has the same for a GPU. Legend: `minigan.nn.conv`.
+NumPy only; `minigan.fast.cuda.kernels` has the same for a GPU. Legend: `minigan.nn.conv`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 
 from minigan.fast.cpu.memory import empty, scratch
 from minigan.nn import share
-from minigan.nn.backend import Array, xp_of
+from minigan.nn.backend import Array
 
 PIECE = 1 << 18
 """Numbers in one piece: a megabyte in float32. Smaller pieces would fit the cache better, but need more calls."""
@@ -35,26 +32,22 @@ WIDE = 2048
 """About how long NumPy's inner loop should be."""
 
 
-def spans(xp: Any, n: int, size: int) -> list[slice]:
-    """Cut 0...n into slices of `size` (the last may be shorter). If xp is not NumPy, there is one slice only.
+def spans(n: int, size: int) -> list[slice]:
+    """Cut 0...n into slices of `size` (the last may be shorter).
 
-    A GPU is fastest with one large piece of work.
-
-    >>> spans(np, 10, 4)
+    >>> spans(10, 4)
     [slice(0, 4, None), slice(4, 8, None), slice(8, 10, None)]
     """
-    if xp is not np:
-        return [slice(0, n)]
     return [slice(a, min(a + size, n)) for a in range(0, n, size)]
 
 
 def in_pieces(*arrays: Array) -> Iterator[tuple[Array, ...]]:
-    """The same piece of every array, for one piece after the other; on a GPU, the whole arrays at once.
+    """The same piece of every array, for one piece after the other.
 
     Parameters
     ----------
     *arrays : Array
-        Of the same size and backend. Arrays that the caller writes into must be contiguous.
+        Of the same size. Arrays that the caller writes into must be contiguous.
 
     Yields
     ------
@@ -62,7 +55,7 @@ def in_pieces(*arrays: Array) -> Iterator[tuple[Array, ...]]:
         One-dimensional views, one for each array.
     """
     flat = tuple(a.reshape(-1) for a in arrays)
-    for here in spans(xp_of(*arrays), flat[0].size, PIECE):
+    for here in spans(flat[0].size, PIECE):
         yield tuple(a[here] for a in flat)
 
 
@@ -90,20 +83,11 @@ def channel_sum(x: Array) -> Array:
 
 
 def add_to_channels(x: Array, b: Array) -> None:
-    """``x += b`` for contiguous x (..., C) and b (C,), on either backend. The caller gives it one piece at a time."""
-    if isinstance(x, np.ndarray) and x.size > SMALL:
+    """``x += b`` for contiguous x (..., C) and b (C,). The caller gives it one piece at a time."""
+    if x.size > SMALL:
         x = _wide(x)
         b = _repeated(b, x)
     x += b
-
-
-def add_into(total: Array, a: Array) -> None:
-    """``total += a`` for two arrays of the same shape, apart from axes of length 1."""
-    if not total.flags.c_contiguous:
-        total += a.reshape(total.shape)
-        return
-    for total_piece, a_piece in in_pieces(total, a):
-        total_piece += a_piece
 
 
 def batch_norm_forward(x: Array, gamma: Array, beta: Array, eps: float, alpha: float) -> tuple[Array, Array]:
@@ -216,7 +200,7 @@ def batch_norm_backward(
     -----
     Everything is read twice again, because dx needs both sums. The first time gives the sums, and dz, which is dy
     times the slope of LeakyReLU; dz is stored where dx will be. The second time turns dz into dx. The formula stands in
-    `minigan.nn.ops.batch_norm_backward`.
+    `minigan.nn.ops.normalization.batch_norm_backward`.
     """
     C = x.shape[-1]
     N = x.size // C
@@ -268,7 +252,7 @@ def _repeated(v: Array, rows: Array) -> Array:
 
 
 def _pieces(rows: Array) -> list[slice]:
-    return spans(np, len(rows), max(1, PIECE // rows.shape[1]))
+    return spans(len(rows), max(1, PIECE // rows.shape[1]))
 
 
 def _ones(piece: Array) -> Array:

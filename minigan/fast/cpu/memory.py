@@ -8,7 +8,7 @@ first. This takes longer than the arithmetic. Also, memory that was used a momen
   next array of about the same size.
 * `scratch` gives a thread the same memory for every piece of work.
 
-CuPy has a memory pool of its own, so on a GPU both functions use CuPy's.
+NumPy only: CuPy has a memory pool of its own.
 """
 
 from __future__ import annotations
@@ -84,25 +84,23 @@ class _Loan:
         self.pool.give_back(self.block)
 
 
-def empty(shape: Shape, dtype: Any, xp: Any = np) -> Array:
+def empty(shape: Shape, dtype: Any) -> Array:
     """A new array with arbitrary contents.
 
     Parameters
     ----------
     shape : tuple of int
     dtype : dtype
-    xp : module
-        Array module; for any but NumPy this is ``xp.empty``.
 
     Returns
     -------
-    Array
-        C-contiguous. On NumPy, the memory of an array of 1 MB or more is used again once nobody uses the array.
+    numpy.ndarray
+        C-contiguous. The memory of an array of 1 MB or more is used again once nobody uses the array.
     """
     dtype = np.dtype(dtype)
     needed = math.prod(shape) * dtype.itemsize
-    if xp is not np or needed < SMALLEST:
-        return xp.empty(shape, dtype)
+    if needed < SMALLEST:
+        return np.empty(shape, dtype)
     return np.asarray(_Loan(_pool, shape, dtype, needed))
 
 
@@ -129,13 +127,8 @@ _room = _Room()
 
 
 @contextmanager
-def scratch(xp: Any = np) -> Iterator[New]:
+def scratch() -> Iterator[New]:
     """Arrays for use inside a ``with`` block; they must not be used after it.
-
-    Parameters
-    ----------
-    xp : module
-        Array module; for any but NumPy the block gets ``xp.empty``.
 
     Yields
     ------
@@ -148,9 +141,6 @@ def scratch(xp: Any = np) -> Iterator[New]:
     ...     new((2, 3), np.float32).shape
     (2, 3)
     """
-    if xp is not np:
-        yield xp.empty
-        return
     room = _room
     before = room.taken
     room.users += 1

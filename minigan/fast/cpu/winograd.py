@@ -1,6 +1,6 @@
 """Convolution with fewer multiplications: Winograd's minimal filtering, also with a stride.
 
-`minigan.nn.conv` uses this file where it is faster than `minigan.fast.cpu.im2col`. Begin with one dimension, a filter
+`minigan.fast.cpu.fast_conv` uses this file where it is faster than `minigan.fast.cpu.chunked`. Begin with one dimension, a filter
 of two taps g0, g1, and two neighbouring outputs:
 
     y0 = d0*g0 + d1*g1            four multiplications, as in `minigan.nn.loops`
@@ -58,7 +58,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from minigan.fast.cpu import im2col
+from minigan.fast.cpu import chunked
 from minigan.fast.cpu.fused import spans
 from minigan.fast.cpu.memory import New, empty, scratch
 from minigan.nn import share
@@ -139,7 +139,7 @@ def suits(kernel_size: Size, stride: int) -> bool:
 
 def pays(positions: int, C: int, O: int) -> bool:
     """Whether it is likely to be faster than im2col: the transforms must be worth their time."""
-    few = FEW_ROWS_WITH_RANKS if share.is_shared() else im2col.FEW_ROWS
+    few = FEW_ROWS_WITH_RANKS if share.is_shared() else chunked.FEW_ROWS
     return min(C, O) >= 16 and positions > few
 
 
@@ -186,7 +186,7 @@ class _Plan:
 
     def images(self, N: int) -> list[slice]:
         """All N images, a few at a time: about `ROWS` tiles."""
-        return spans(np, N, max(1, ROWS // math.prod(self.tiles)))
+        return spans(N, max(1, ROWS // math.prod(self.tiles)))
 
     def few(self, N: int) -> int:
         """How many images to transform together: about `FEW_BYTES`."""
@@ -196,6 +196,11 @@ class _Plan:
 
 def _plan(N: int, size: Size, output: Size, w_shape: tuple[int, ...], stride: int, pad: Pad, dtype: np.dtype) -> _Plan:
     """Choose tiles of 4 x 4 outputs if they save enough products to be worth a larger kernel, else of 2 x 2."""
+    if not suits(w_shape[:2], stride):
+        raise ValueError(
+            f"kernel 'winograd' needs a square kernel of two or three times the stride, {2 * stride} x {2 * stride} or "
+            f"{3 * stride} x {3 * stride} for stride {stride}, got {w_shape[0]} x {w_shape[1]}; 'im2col' can do any"
+        )
     R = w_shape[0] // stride
     places = {m: (m + R - 1) ** 2 for m in (2, 4)}
     products = {m: N * -(-output[0] // m) * -(-output[1] // m) * places[m] for m in (2, 4)}
@@ -204,7 +209,7 @@ def _plan(N: int, size: Size, output: Size, w_shape: tuple[int, ...], stride: in
 
 
 FEW_ROWS_WITH_RANKS = 200
-"""In place of `im2col.FEW_ROWS` on several ranks. On one machine they transform the kernels together
+"""In place of `chunked.FEW_ROWS` on several ranks. On one machine they transform the kernels together
 (`minigan.nn.share.prepared`), so that it costs each of them less; all choose alike, or they would wait in vain."""
 
 WORTH = 85
@@ -225,7 +230,7 @@ def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = No
                 M[1, 1] += b  # every output has the product at point 1 exactly once
             fine = _join(M, y[i], plan, new)
         if not fine:
-            y[i] = im2col.conv_forward(x[i], w, stride, pad, b)
+            y[i] = chunked.conv_forward(x[i], w, stride, pad, b)
     return y
 
 
@@ -235,7 +240,7 @@ def conv_input_grad(
     """See `minigan.nn.loops.conv_input_grad`."""
     N, Ho, Wo, _ = dy.shape
     if stride == 1 and max(pad[0][0], pad[1][0]) < len(w):
-        return conv_forward(dy, *im2col.turned(w, pad, size, (Ho, Wo)), b)
+        return conv_forward(dy, *chunked.turned(w, pad, size, (Ho, Wo)), b)
     plan = _plan(N, size, (Ho, Wo), w.shape, stride, pad, dy.dtype)
     U = _kernel_tiles(w, plan, kept)
     dx = empty((N, *size, plan.C), dy.dtype)
@@ -245,7 +250,7 @@ def conv_input_grad(
             dV = np.matmul(dM, U.transpose(0, 1, 3, 2), out=new((*dM.shape[:3], plan.D), dy.dtype))
             fine = _overlap(dV, dx[i], plan, new, b)
         if not fine:
-            dx[i] = im2col.conv_input_grad(dy[i], w, stride, pad, size, b)
+            dx[i] = chunked.conv_input_grad(dy[i], w, stride, pad, size, b)
     return dx
 
 
@@ -258,7 +263,7 @@ def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Si
         with np.errstate(all="ignore"), scratch() as new:
             _add_product(dU, i, _input_tiles(x[i], plan, new), _output_tiles(dy[i], plan, new), new)
     dw = _kernel(dU, plan)
-    return im2col.conv_weight_grad(x, dy, stride, pad, kernel_size) if dw is None else dw
+    return chunked.conv_weight_grad(x, dy, stride, pad, kernel_size) if dw is None else dw
 
 
 def conv_grads(x: Array, w: Array, dy: Array, stride: int, pad: Pad, kept: Kept | None = None) -> tuple[Array, Array]:
@@ -274,10 +279,10 @@ def conv_grads(x: Array, w: Array, dy: Array, stride: int, pad: Pad, kept: Kept 
             with scratch() as new_for_dx:
                 dV = np.matmul(dM, U.transpose(0, 1, 3, 2), out=new_for_dx((*dM.shape[:3], plan.D), dy.dtype))
                 if not _overlap(dV, dx[i], plan, new_for_dx, None):
-                    dx[i] = im2col.conv_input_grad(dy[i], w, stride, pad, (H, W))
+                    dx[i] = chunked.conv_input_grad(dy[i], w, stride, pad, (H, W))
             _add_product(dU, i, _input_tiles(x[i], plan, new), dM, new)
     dw = _kernel(dU, plan)
-    return dx, im2col.conv_weight_grad(x, dy, stride, pad, w.shape[:2]) if dw is None else dw
+    return dx, chunked.conv_weight_grad(x, dy, stride, pad, w.shape[:2]) if dw is None else dw
 
 
 def conv_transpose_grads(
@@ -295,10 +300,10 @@ def conv_transpose_grads(
             with scratch() as new_for_dx:
                 M = _products(V, U, plan, new_for_dx)
                 if not _join(M, dx[i], plan, new_for_dx):
-                    dx[i] = im2col.conv_forward(dy[i], w, stride, pad)
+                    dx[i] = chunked.conv_forward(dy[i], w, stride, pad)
             _add_product(dU, i, V, _output_tiles(x[i], plan, new), new)
     dw = _kernel(dU, plan)
-    return dx, im2col.conv_weight_grad(dy, x, stride, pad, w.shape[:2]) if dw is None else dw
+    return dx, chunked.conv_weight_grad(dy, x, stride, pad, w.shape[:2]) if dw is None else dw
 
 
 # ------------------------------------------------------------------------------------------ the transforms and adjoints
@@ -311,7 +316,7 @@ def _products(V: Array, U: Array, plan: _Plan, new: New) -> Array:
     """M = V @ U: n*n times (tiles, D) @ (D, O); small products image by image: BLAS need not rearrange factors then."""
     M = new((*V.shape[:3], plan.O), V.dtype)
     tiles = math.prod(plan.tiles)
-    if tiles * plan.D * plan.O <= im2col.SMALL_PRODUCT:
+    if tiles * plan.D * plan.O <= chunked.SMALL_PRODUCT:
         per_image = (plan.n, plan.n, -1, tiles)
         np.matmul(V.reshape(*per_image, plan.D), U[:, :, None], out=M.reshape(*per_image, plan.O))
     else:
@@ -344,7 +349,7 @@ def _input_tiles(x: Array, plan: _Plan, new: New) -> Array:
     padded[:, top : top + h, :left] = 0
     padded[:, top : top + h, left + w :] = 0
     inside = padded[:, top : top + h, left : left + w]
-    for i in spans(np, N, few):
+    for i in spans(N, few):
         k = i.stop - i.start
         inside[:k] = x[i][:, :h, :w]
         _along(BT, row_windows[:k], rows[:k].reshape(k, Th, n, -1))
@@ -370,7 +375,7 @@ def _overlap(dV: Array, dx: Array, plan: _Plan, new: New, b: Array | None) -> bo
     wide_bias = np.tile(bias, w)
     dx[:, h:] = bias  # pixels that no tap reaches
     dx[:, :h, w:] = bias
-    for i in spans(np, N, few):
+    for i in spans(N, few):
         k = i.stop - i.start
         add_columns(dV[i])
         add_rows(rows[:k].reshape(k, Th, n, -1))
@@ -414,7 +419,7 @@ def _join(M: Array, y: Array, plan: _Plan, new: New) -> bool:
     columns = half.reshape(n, few, m, Th, Tw, O).transpose(1, 3, 2, 4, 0, 5)  # (few, Th, m, Tw, n, O)
     exact = (Ho, Wo) == (m * Th, m * Tw)
     whole = y if exact else new((few, m * Th, m * Tw, O), y.dtype)
-    for i in spans(np, N, few):
+    for i in spans(N, few):
         k = i.stop - i.start
         _along(AT, M[:, i], half[:, :k])
         out = y[i] if exact else whole[:k]
@@ -437,7 +442,7 @@ def _output_tiles(dy: Array, plan: _Plan, new: New) -> Array:
     few = plan.few(N)
     rows = new((few, Th, n, Tw, m, O), dy.dtype)
     dM = new((n, n, N, Th, Tw, O), dy.dtype)
-    for i in spans(np, N, few):
+    for i in spans(N, few):
         k = i.stop - i.start
         _along(AT.T, dy[i].reshape(k, Th, m, Tw * m * O), rows[:k].reshape(k, Th, n, -1))
         _along(AT.T, rows[:k], dM[:, :, i].transpose(2, 3, 0, 4, 1, 5))
@@ -450,10 +455,10 @@ def _kernel_tiles(w: Array, plan: _Plan, kept: Kept | None) -> Array:
     if kept and n in kept:
         return kept[n]
     _, G, _ = plan.matrices
-    taps = w.reshape(R, S, R, S, C * O)
 
     def transform(U: Array, part: slice) -> None:
-        for c in spans(np, part.stop - part.start, KERNEL_PIECE):
+        taps = w.reshape(R, S, R, S, C * O)
+        for c in spans(part.stop - part.start, KERNEL_PIECE):
             here = slice(part.start + c.start, part.start + c.stop)
             with np.errstate(all="ignore"), scratch() as new:
                 rows = new((n, S, R, S, c.stop - c.start), w.dtype)
@@ -477,7 +482,7 @@ def _kernel(dU: Array, plan: _Plan) -> Array | None:
     _, G, _ = plan.matrices
     taps = dU.reshape(n, n, S, S, C * O)
     dw = empty((R, S, R, S, C * O), dU.dtype)
-    for c in spans(np, C * O, KERNEL_PIECE):
+    for c in spans(C * O, KERNEL_PIECE):
         with np.errstate(all="ignore"), scratch() as new:
             rows = new((R, n, S, S, c.stop - c.start), dU.dtype)
             _along(G.T, taps[..., c].transpose(1, 2, 3, 0, 4), rows.transpose(1, 2, 3, 0, 4))
@@ -510,7 +515,7 @@ def _finite(a: Array) -> bool:
     """Whether all numbers are finite. If a sum of large squares overflows, it says no; that costs time only.
 
     Here an infinite number or NaN spreads over its whole tile, and a difference of huge numbers can overflow where the
-    plain sum of products would not. The callers then compute those images again with im2col.
+    plain sum of products would not. The callers then compute those images again with chunked.
     """
     a = a.reshape(-1)
     return math.isfinite(np.vdot(a, a))

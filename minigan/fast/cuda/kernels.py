@@ -7,7 +7,7 @@ LeakyReLU, the loss, and Adam for all tensors at once. The code of each launch s
 file; `minigan.fast.cuda.cublas` does the matrix products.
 
 Nothing here reads a number from the GPU: all work is queued, and the host need not wait. `available` says whether an
-array can be used here; `minigan.nn.conv`, `minigan.nn.ops` and others ask it, and use plain code if it cannot.
+array can be used here. `minigan.fast.cuda.cuda_overlay` makes operations of a table out of the functions here.
 
 Legend: `minigan.nn.conv`. The derivation of Winograd's filters: `minigan.fast.cpu.winograd`.
 
@@ -18,7 +18,6 @@ NVIDIA, "CUDA C++ programming guide".
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -57,7 +56,12 @@ def available(*arrays: Array) -> bool:
     -------
     bool
     """
-    return hasattr(xp_of(*arrays), "RawModule") and all(a.dtype.char in "fd" for a in arrays)
+    return all(can_compile(xp_of(*arrays), a.dtype) for a in arrays)
+
+
+def can_compile(xp: Any, dtype: Any) -> bool:
+    """Whether there are kernels for an array module and a dtype."""
+    return hasattr(xp, "RawModule") and dtype.char in "fd"
 
 
 # ---------------------------------------------------------------------------------------------------------- convolution
@@ -554,52 +558,6 @@ class AdamSteps:
         _kernel(xp, dtype.char, "adam_rate")((1,), (1,), (self._t, self._rate, *decays))
         self._table.run("adam", self._rate, *map(dtype.type, (beta_1, 1 - beta_1, beta_2, 1 - beta_2, epsilon)))
         self._counted = t
-
-
-# ------------------------------------------------------------------------------------------------------- recorded steps
-class Recording:
-    """Work on a GPU, recorded as a CUDA graph, so that it can be repeated with a single launch.
-
-    A replay runs no Python: the same kernels read and write the same memory. So everything that changes from one replay
-    to the next must be in arrays, and the inputs must always be in the same arrays.
-
-    Parameters
-    ----------
-    function : callable
-        Queues work on arrays of `xp` and returns the arrays with the results. It is called once, and its work is
-        recorded but *not* done. It must have run before, so that every kernel is compiled.
-    xp : module
-        CuPy.
-
-    Attributes
-    ----------
-    result
-        The arrays that the function returned. Every `replay` fills them again.
-
-    Raises
-    ------
-    RuntimeError, MemoryError
-        If something in the function cannot be recorded; then nothing has been done.
-    """
-
-    def __init__(self, function: Callable[[], Any], xp: Any) -> None:
-        stream = xp.cuda.Stream(non_blocking=True)
-        # A memory pool of its own: memory freed to the common pool would be given to others, and a replay would write
-        # into it.
-        self._pool = xp.cuda.MemoryPool()
-        with xp.cuda.using_allocator(self._pool.malloc), stream:
-            stream.begin_capture()
-            try:
-                self.result = function()
-            except BaseException:
-                with contextlib.suppress(RuntimeError):  # it only says that the recording is not valid
-                    stream.end_capture()
-                raise
-            self._graph = stream.end_capture()
-
-    def replay(self) -> None:
-        """Queue all of it on the current stream."""
-        self._graph.launch()
 
 
 # ------------------------------------------------------------------------------------------------------------ launching

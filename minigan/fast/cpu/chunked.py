@@ -1,35 +1,26 @@
-"""Convolution as a matrix product: copy every patch of the image into one row of a matrix, then multiply once.
+"""Convolution by im2col, as `minigan.nn.im2col` explains it, with care for the processor's cache.
 
-Processors are fastest at matrix products. So every early deep-learning library turned the loops of `minigan.nn.loops`
-into one product. `im2col` ("image to columns") writes the K x K x C patch under each output position as a row; the
-kernel, flattened in the same way, is the other factor:
+The algorithm is the same: patches into rows, and one matrix product. What is added here:
 
-    y  = im2col(x) @ w            (N*Ho*Wo, K*K*C) @ (K*K*C, O)
-    dw = im2col(x).T @ dy         the same matrix, transposed
-    dx = col2im(dy @ w.T)         `col2im` adds each row to the patch where it came from
+* the patch matrix is made for as many images as fit into the cache, and in memory that was used before;
+* a kernel that is as large as the image needs no patches, and with stride 1 the input gradient is a convolution itself;
+* images with few channels have short rows. There a block of S x S pixels is treated as one pixel (`blocks2im`);
+* products of shapes at which BLAS is slow are cut, turned round, or given the bias as one more row of the kernel.
 
-The patch matrix is K*K/(S*S) times larger than the image, so it is made for a few images at a time: then it stays in
-the processor's cache, and it is used before the next one is made.
-
-`minigan.nn.conv` chooses between this file and `minigan.fast.cpu.winograd`, and has the legend. It works on NumPy and
-CuPy.
-
-References
-----------
-K. Chellapilla, S. Puri and P. Simard, "High performance convolutional neural networks for document processing", 2006.
+`minigan.fast.cpu.fast_conv` chooses between this file and `minigan.fast.cpu.winograd`. NumPy only. Legend:
+`minigan.nn.conv`.
 """
 
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from minigan.fast.cpu.fused import add_to_channels, spans
 from minigan.fast.cpu.memory import New, empty, scratch
-from minigan.nn.backend import Array, Shape, xp_of
+from minigan.nn.backend import Array, Shape
 from minigan.nn.geometry import Pad, Size, output_size
 
 CHUNK_BYTES = 4 << 20
@@ -60,22 +51,21 @@ FEW_CHANNELS = 12
 
 def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = None) -> Array:
     """See `minigan.nn.loops.conv_forward`; the same results, with one matrix product for a few images."""
-    xp = xp_of(x, w)
     N, H, W, C = x.shape
     Kh, Kw, _, O = w.shape
     Ho, Wo = output_size((H, W), (Kh, Kw), stride, pad)
     w2 = w.reshape(Kh * Kw * C, O)
     if _is_one_patch((Ho, Wo), (Kh, Kw), pad, (H, W)):
         return _dense(x.reshape(N, -1), w2, b).reshape(N, 1, 1, O)
-    if xp is np and N * Ho * Wo <= FEW_ROWS:
+    if N * Ho * Wo <= FEW_ROWS:
         return _dense(im2col(x, (Kh, Kw), stride, pad), w2, b).reshape(N, Ho, Wo, O)
-    y = empty((N, Ho, Wo, O), x.dtype, xp)
+    y = empty((N, Ho, Wo, O), x.dtype)
     ones = False
-    if b is not None and xp is np and w2.size <= SMALL_KERNEL:
+    if b is not None and w2.size <= SMALL_KERNEL:
         # The bias becomes one more row of the kernel, and the patches get a column of ones: the product adds the bias.
         w2, ones = np.concatenate([w2, b[None]]), True
-    for n in spans(xp, N, _images(Ho * Wo * w2.shape[0] * x.dtype.itemsize, w2.size)):
-        with scratch(xp) as new:
+    for n in spans(N, _images(Ho * Wo * w2.shape[0] * x.dtype.itemsize, w2.size)):
+        with scratch() as new:
             cols = im2col(x[n], (Kh, Kw), stride, pad, new, ones=ones)  # (n*Ho*Wo, Kh*Kw*C)
             _product(cols, w2, y[n].reshape(-1, O))
         if b is not None and not ones:
@@ -85,26 +75,25 @@ def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = No
 
 def conv_input_grad(dy: Array, w: Array, stride: int, pad: Pad, size: Size, b: Array | None = None) -> Array:
     """See `minigan.nn.loops.conv_input_grad`."""
-    xp = xp_of(dy, w)
     N, Ho, Wo, O = dy.shape
     Kh, Kw, C, _ = w.shape
     if _is_one_patch((Ho, Wo), (Kh, Kw), pad, size):
-        bias = None if b is None else xp.tile(b, Kh * Kw)
+        bias = None if b is None else np.tile(b, Kh * Kw)
         return _dense(dy.reshape(N, O), w.reshape(-1, O).T, bias).reshape(N, Kh, Kw, C)
     if stride == 1 and C >= FEW_CHANNELS and pad[0][0] < Kh and pad[1][0] < Kw:
         return conv_forward(dy, *turned(w, pad, size, (Ho, Wo)), b)
     w2 = w.reshape(Kh * Kw * C, O)
-    dx = empty((N, *size, C), dy.dtype, xp)
-    few_rows = xp is np and N * Ho * Wo <= FEW_ROWS and C >= FEW_CHANNELS
+    dx = empty((N, *size, C), dy.dtype)
+    few_rows = N * Ho * Wo <= FEW_ROWS and C >= FEW_CHANNELS
     images = N if few_rows else _images(Ho * Wo * w2.shape[0] * dy.dtype.itemsize, w2.size)
-    for n in spans(xp, N, images):
-        with scratch(xp) as new:
+    for n in spans(N, images):
+        with scratch() as new:
             if C < FEW_CHANNELS:
                 dx[n] = blocks2im(dy[n], w, stride, pad, size, new)
             else:
                 dy2 = dy[n].reshape(-1, O)
                 out = None if few_rows else new((len(dy2), len(w2)), dy.dtype)
-                cols = _dense(dy2, w2.T) if out is None else xp.matmul(dy2, w2.T, out=out)
+                cols = _dense(dy2, w2.T) if out is None else np.matmul(dy2, w2.T, out=out)
                 dx[n] = col2im(cols.reshape(-1, Ho, Wo, Kh, Kw, C), stride, pad, size, new)
         if b is not None:
             add_to_channels(dx[n], b)
@@ -118,12 +107,11 @@ def _is_one_patch(output: Size, kernel_size: Size, pad: Pad, size: Size) -> bool
 
 def _dense(a: Array, b: Array, bias: Array | None = None) -> Array:
     """``a @ b + bias``."""
-    xp = xp_of(a, b)
-    y = empty((a.shape[0], b.shape[1]), a.dtype, xp)
-    if len(a) <= TURNED_ROWS and b.flags.f_contiguous and xp is np:
+    y = empty((a.shape[0], b.shape[1]), a.dtype)
+    if len(a) <= TURNED_ROWS and b.flags.f_contiguous:
         y[...] = np.matmul(b.T, a.T).T
     else:
-        xp.matmul(a, b, out=y)
+        np.matmul(a, b, out=y)
     if bias is not None:
         y += bias
     return y
@@ -142,30 +130,29 @@ def turned(w: Array, pad: Pad, size: Size, output: Size) -> tuple[Array, int, Pa
 
 def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Size) -> Array:
     """See `minigan.nn.loops.conv_weight_grad`."""
-    xp = xp_of(x, dy)
     N, _, _, C = x.shape
     _, Ho, Wo, O = dy.shape
     Kh, Kw = kernel_size
     if _is_one_patch((Ho, Wo), kernel_size, pad, x.shape[1:3]):
         return _dense(x.reshape(N, -1).T, dy.reshape(N, O)).reshape(Kh, Kw, C, O)
-    dw = empty((Kh * Kw * C, O), x.dtype, xp)
-    if xp is np and N * Ho * Wo <= FEW_ROWS:
+    dw = empty((Kh * Kw * C, O), x.dtype)
+    if N * Ho * Wo <= FEW_ROWS:
         np.matmul(im2col(x, kernel_size, stride, pad).T, dy.reshape(-1, O), out=dw)
         return dw.reshape(Kh, Kw, C, O)
     dw.fill(0)
-    for n in spans(xp, N, _images(Ho * Wo * len(dw) * x.dtype.itemsize, dw.size)):
-        with scratch(xp) as new:
+    for n in spans(N, _images(Ho * Wo * len(dw) * x.dtype.itemsize, dw.size)):
+        with scratch() as new:
             cols = im2col(x[n], kernel_size, stride, pad, new)  # (n*Ho*Wo, Kh*Kw*C)
-            dw += xp.matmul(cols.T, dy[n].reshape(-1, O), out=new(dw.shape, x.dtype))
+            dw += np.matmul(cols.T, dy[n].reshape(-1, O), out=new(dw.shape, x.dtype))
     return dw.reshape(Kh, Kw, C, O)
 
 
 def _product(a: Array, b: Array, out: Array) -> None:
     """``out = a @ b``. A small b is multiplied by a few rows at a time: BLAS need not rearrange its factors then."""
     rows = math.gcd(len(a), 1 << max(0, (SMALL_PRODUCT // b.size).bit_length() - 1))
-    if isinstance(a, np.ndarray) and rows >= MANY_ROWS:
+    if rows >= MANY_ROWS:
         a, out = a.reshape(-1, rows, a.shape[1]), out.reshape(-1, rows, out.shape[1])
-    xp_of(a).matmul(a, b, out=out)
+    np.matmul(a, b, out=out)
 
 
 def im2col(x: Array, kernel_size: Size, stride: int, pad: Pad, new: New | None = None, *, ones: bool = False) -> Array:
@@ -179,7 +166,7 @@ def im2col(x: Array, kernel_size: Size, stride: int, pad: Pad, new: New | None =
     pad : ((top, bottom), (left, right))
         Rows and columns of zeros to add; a negative bottom or right removes some.
     new : callable, optional
-        Gives memory (`minigan.fast.cpu.memory.scratch`); by default `minigan.fast.cpu.memory.empty` does.
+        Gives memory (`minigan.fast.cpu.memory.scratch`); by default `empty` does.
     ones : bool
         Whether every row ends with a one.
 
@@ -187,20 +174,19 @@ def im2col(x: Array, kernel_size: Size, stride: int, pad: Pad, new: New | None =
     -------
     Array of shape (N*Ho*Wo, Kh*Kw*C), or one column more
     """
-    xp = xp_of(x)
-    new = new or partial(empty, xp=xp)
+    new = new or empty
     N, H, W, C = x.shape
     Kh, Kw = kernel_size
     Ho, Wo = output_size((H, W), kernel_size, stride, pad)
     padded = _pad(x, pad, new)  # (N, H+top+bottom, W+left+right, C)
     n, h, w, c = padded.strides
-    patches = xp.lib.stride_tricks.as_strided(  # a view: the same numbers seen as overlapping patches
+    patches = np.lib.stride_tricks.as_strided(  # a view: the same numbers seen as overlapping patches
         padded, (N, Ho, Wo, Kh, Kw, C), (n, stride * h, stride * w, h, w, c)
     )
     K = Kh * Kw * C
     cols = new((N * Ho * Wo, K + ones), x.dtype)
     row, number = cols.strides
-    taps = xp.lib.stride_tricks.as_strided(
+    taps = np.lib.stride_tricks.as_strided(
         cols, patches.shape, (Ho * Wo * row, Wo * row, row, Kw * C * number, C * number, number)
     )
     taps[...] = patches  # the copy happens here
@@ -227,7 +213,7 @@ def col2im(cols: Array, stride: int, pad: Pad, size: Size, new: New | None = Non
     -------
     Array of shape (N, H, W, C)
     """
-    new = new or xp_of(cols).empty
+    new = new or empty
     S = stride
     N, Ho, Wo, Kh, Kw, C = cols.shape
     H, W = size
