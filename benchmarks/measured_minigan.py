@@ -32,13 +32,13 @@ from measured_ranks import (
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from minigan.data.open import open_images
-from minigan.system.workers import using_workers
 from minigan.gan.step import GAN, RecordedStep, draw_inputs, train_step
 from minigan.nn.backend import get_backend
 from minigan.nn.conv import KERNELS, conv_forward, conv_input_grad, conv_weight_grad
 from minigan.ranks.interface import ALONE, Ranks
 from minigan.ranks.mpi import MPI, launched_size
 from minigan.system.cores import usable_cores
+from minigan.system.workers import using_workers
 
 
 class Minigan(Program):

@@ -29,13 +29,13 @@ from minigan.data.image_set import ImageSet
 from minigan.data.open import open_images
 from minigan.evaluation.diagnosis import diagnose_run
 from minigan.evaluation.metrics import Yardstick, draw_samples
-from minigan.system.workers import using_workers
 from minigan.nn.backend import NUMPY
 from minigan.runs.saved_generator import load_generator
 from minigan.system.atomic_files import write_text
 from minigan.system.cli import run_command
 from minigan.system.console import say
 from minigan.system.errors import RunError
+from minigan.system.workers import using_workers
 
 RATE = "0.0003"
 ARMS = {

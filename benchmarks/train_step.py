@@ -79,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = records.parser(__doc__)
     parser.add_argument("--pairs", type=records.at_least(1), default=12, help="turns of each program (default 12)")
     parser.add_argument("--warmup", type=records.at_least(0), default=2, help="steps of each before that (default 2)")
-    parser.add_argument("--backend", choices=backend_names(), default="numpy", help="cupy: on the GPU, beside PyTorch there")
+    parser.add_argument(
+        "--backend", choices=backend_names(), default="numpy", help="cupy: on the GPU, beside PyTorch there"
+    )
     add_size(parser)
     records.add_threads(parser)
     records.add_peers(parser, (*PEERS, *GPU_PEERS))

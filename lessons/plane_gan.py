@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigan.system.workers import using_workers
 from minigan.gan import step as gan
 from minigan.nn import rng
 from minigan.nn.backend import Array
@@ -28,6 +27,7 @@ from minigan.nn.layers import Dense, Layer, LeakyReLU
 from minigan.nn.network import Sequential
 from minigan.nn.ops import LIBRARY, Ops, sigmoid_forward
 from minigan.nn.optimizers import Adam
+from minigan.system.workers import using_workers
 
 MODES = 8
 RADIUS = 2.0

@@ -31,7 +31,6 @@ from minigan.evaluation.nearest_images import save_nearest_images
 from minigan.evaluation.run_report import renew
 from minigan.evaluation.samples import BROKEN_GENERATOR
 from minigan.evaluation.words import describe
-from minigan.system.workers import using_workers
 from minigan.nn.backend import backend_names, get_backend
 from minigan.nn.rng import MAX_SEED
 from minigan.runs.config import RunConfig
@@ -43,6 +42,7 @@ from minigan.system.atomic_files import write_text
 from minigan.system.cli import Parser, core_count, path_name, run_command, whole
 from minigan.system.console import complain, one_line, say
 from minigan.system.errors import RunError, UserError
+from minigan.system.workers import using_workers
 
 DEFAULT_SAMPLES = 2000
 
@@ -193,7 +193,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"folder for {EVALUATION_NAME} and {EVALUATION_IMAGE_NAME} (default: RUN)",
     )
     add("--raw", action="store_true", help="of a run with --ema, measure the generator itself and not its average")
-    add("--backend", choices=backend_names(), default="numpy", help="where the faces are drawn: numpy (default) or cupy")
+    add("--backend", choices=backend_names(), default="numpy", help="where faces are drawn: numpy (default) or cupy")
     add("--threads", type=core_count, metavar="N", help="cores to work on with numpy (default: all)")
     add("--diagnosis", action="store_true", help="examine the log only, which takes a second and needs no images")
     return parser

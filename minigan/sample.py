@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from minigan.evaluation.samples import BROKEN_GENERATOR, draw_faces, interpolation, random_noise
-from minigan.system.workers import using_workers
 from minigan.nn.backend import backend_names, get_backend
 from minigan.nn.rng import MAX_SEED
 from minigan.pages.plots import FORMATS, fits, image_format, save_grid
@@ -21,6 +20,7 @@ from minigan.runs.saved_generator import load_generator
 from minigan.system.cli import Parser, core_count, path_name, run_command, whole
 from minigan.system.console import say
 from minigan.system.errors import RunError, UserError
+from minigan.system.workers import using_workers
 
 MAX_FACES = 10_000
 

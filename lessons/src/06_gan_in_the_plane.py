@@ -37,9 +37,9 @@ import numpy as np
 from lessons import figures, notebook, plane_gan
 from lessons.exercises import lesson06
 from lessons.notebook import check
-from minigan.system.workers import using_workers
 from minigan.nn import rng
 from minigan.nn.losses import bce_with_logits_backward, bce_with_logits_forward
+from minigan.system.workers import using_workers
 
 ops = notebook.my_ops()  # your dense and leaky_relu, if you kept them in lesson 3
 adam_step = notebook.my("adam")  # and your Adam of lesson 5

@@ -39,11 +39,11 @@ from lessons import figures, notebook, shared_layer
 from lessons.exercises import lesson14
 from lessons.notebook import check
 from minigan.data.drawn.faces import draw_face
-from minigan.system.workers import using_workers
 from minigan.fast.cpu.winograd import minimal_filter
 from minigan.nn.conv import conv_forward, conv_input_grad
 from minigan.ranks.program import run
 from minigan.system.cores import usable_cores
+from minigan.system.workers import using_workers
 
 # %% [markdown]
 # ## The idea

@@ -60,6 +60,7 @@ class JoinedNorm(Layer):
         self._kernels, self._update = kernels, update
 
     def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
+        """See `Layer`."""
         norm, alpha, b = self.norm, self.activation.alpha, self.buffers
         gamma, beta = self.params["gamma"], self.params["beta"]
         if not training:
@@ -76,6 +77,7 @@ class JoinedNorm(Layer):
         return y, JoinedCache(x, y, stats)
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
+        """See `Layer`."""
         if not isinstance(cache, JoinedCache):  # from a forward in inference mode
             norm_cache, activation_cache = cache
             dz = self.activation.backward(dy, activation_cache)
@@ -90,6 +92,7 @@ class JoinedNorm(Layer):
         return dx
 
     def output_shape(self, input_shape: Shape) -> Shape:
+        """See `Layer`."""
         return input_shape
 
 

@@ -287,7 +287,7 @@ def generator_step(
 
 
 def recorded_step(gan: GAN, complain: Callable[[str], object]) -> Callable[..., StepResult]:
-    """`train_step` for one GAN, recorded so that it can be repeated faster, where the backend can do that (`Backend.record`).
+    """`train_step` for one GAN, recorded so that it can be repeated faster, where the backend can record (`Backend`).
 
     Parameters
     ----------

@@ -48,8 +48,8 @@ def register_kernel(name: str, module: Any, *, only_on: str) -> None:
     name : str
         For their argument ``kernel``.
     module
-        With functions `conv_forward`, `conv_input_grad` and `conv_weight_grad`, called like those of `minigan.nn.loops`.
-        They raise ValueError where they cannot do what they are asked for.
+        With `conv_forward`, `conv_input_grad` and `conv_weight_grad`, called like those of `minigan.nn.loops`. They
+        raise ValueError where they cannot do what they are asked for.
     only_on : str
         The name of the backend that it is for.
     """
@@ -173,8 +173,9 @@ def _algorithm(name: str, x: Array) -> Any:
         return _fastest.get(backend_of(x).name, im2col)
     if name not in KERNELS:
         raise ValueError(f"kernel must be one of auto, {', '.join(KERNELS)}, got {name!r}")
-    if _only_on.get(name, backend_of(x).name) != backend_of(x).name:
-        raise ValueError(f"kernel {name!r} needs {_only_on[name]} arrays, got {backend_of(x).name}; 'im2col' can do both")
+    needed, here = _only_on.get(name), backend_of(x).name
+    if needed not in (None, here):
+        raise ValueError(f"kernel {name!r} needs {needed} arrays, got {here}; 'im2col' takes both")
     return KERNELS[name]
 
 

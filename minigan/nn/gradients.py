@@ -58,10 +58,11 @@ class Gradients(MutableMapping[str, Array]):
         if fresh and name not in self.arrays and (g.shape, g.dtype) == (p.shape, p.dtype) and g.flags.c_contiguous:
             self.arrays[name] = g
         else:
-            self[name][...] += g.reshape(p.shape)
+            total = self[name]
+            total += g.reshape(p.shape)
 
     def zero(self) -> None:
-        """Set all to zero, with new arrays where the backend allows it: an array that was read keeps its numbers then."""
+        """Set all to zero: in place if the backend keeps addresses, else in new arrays; then one read before is kept."""
         for name, array in list(self.arrays.items()):
             if backend_of(array).keeps_addresses:
                 array.fill(0)

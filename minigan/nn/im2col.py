@@ -59,7 +59,7 @@ def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Si
     _, Ho, Wo, O = dy.shape
     Kh, Kw = kernel_size
     dw = xp.zeros((Kh * Kw * C, O), x.dtype)
-    for n in _few_images(N, Ho * Wo * len(dw) * x.itemsize):
+    for n in _few_images(N, Ho * Wo * dw[:, 0].nbytes):
         cols = im2col(x[n], kernel_size, stride, pad)  # (n*Ho*Wo, Kh*Kw*C)
         dw += cols.T @ dy[n].reshape(-1, O)
     return dw.reshape(Kh, Kw, C, O)

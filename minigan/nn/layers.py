@@ -418,7 +418,7 @@ class BatchNormalization(_WithParameters):
         return dx, dgamma, dbeta
 
     def check(self, x: Array) -> None:
-        """Raise ValueError unless x has the layer's channels, and two values or more for each."""
+        """Raise ValueError unless x has the layer's channels, and two values or more in each."""
         check_batch_norm(x, self.params["gamma"])
 
     @staticmethod

@@ -128,7 +128,14 @@ class Sequential:
         Returns
         -------
         Array of shape (N, *input_shape), or None
+
+        Raises
+        ------
+        ValueError
+            If dy is None, or the caches have been used up.
         """
+        if self.layers and not caches:
+            raise ValueError(f"{self.name}: there are no caches; a backward with keep_caches=False has used them up")
         gradient: Array | None = dy
         for index in reversed(range(len(caches))):
             if gradient is None:

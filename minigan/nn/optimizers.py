@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from minigan.nn.backend import Array, Backend, backend_of, xp_of
-from minigan.nn.ops import LIBRARY, Ops, resolve
+from minigan.nn.ops import LIBRARY, Ops
 from minigan.nn.ops.table import Made
 from minigan.nn.state import check_state
 

@@ -25,7 +25,7 @@ _workers: ContextVar[int | None] = ContextVar("workers", default=None)
 
 
 def worker_count() -> int:
-    """How many parts work is divided into outside of training: the number given to `using_workers`, or else one for each usable core."""
+    """How many workers there are: the number given to `using_workers`, or else one for each usable core."""
     return _workers.get() or usable_cores()
 
 
@@ -92,6 +92,7 @@ def _remove_if_unwanted() -> None:
 
 
 def limit_this_thread() -> Any:
+    """Limit BLAS to one thread for calls from this thread; the result can take the limit away again."""
     return _blas().limit(limits=1)
 
 

@@ -24,8 +24,7 @@ import results_page
 import train_step
 from places import ROOT, SUPPORT
 
-from minigan.fast.cpu import im2col
-from minigan.nn import conv
+from minigan.nn import conv, im2col
 from minigan.system.cli import run_command
 from minigan.system.errors import RunError
 

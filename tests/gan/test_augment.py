@@ -6,11 +6,13 @@ from device_double import COUNTER
 from numeric_gradients import directional_error
 from small_gans import SMALL, B, assert_same, inputs_of, state_of
 
-from minigan.system.workers import using_workers
 from minigan.gan import step as gan
-from minigan.gan.augment import draw_moves, translate_backward, translate_forward
-from minigan.gan.step import RecordedStep, build_gan, train_step
+from minigan.gan.augment import draw_moves
+from minigan.gan.step import build_gan, recorded_step, train_step
 from minigan.nn.backend import NUMPY
+from minigan.nn.losses import bce_with_logits_backward, bce_with_logits_forward
+from minigan.nn.ops import PLAIN, resolve, translate_backward, translate_forward
+from minigan.system.workers import using_workers
 
 DEVICES = pytest.mark.parametrize("kind", ["double", "kernels", pytest.param("gpu", marks=pytest.mark.gpu)])
 
@@ -108,8 +110,9 @@ def test_moves_on_a_device(request, kind, rng):
     x = rng.standard_normal((len(MOVES), 4, 5, 3)).astype(np.float32)
     on_device, move = device.asarray(x), device.asarray(MOVES)
     COUNTER.reset()
-    y, cache = translate_forward(on_device, move)
-    dx = translate_backward(y, cache)
+    ops = resolve(PLAIN, on_device)
+    y, cache = ops.translate_forward(on_device, move)
+    dx = ops.translate_backward(y, cache)
     assert COUNTER.syncs == 0
     np.testing.assert_array_equal(device.to_host(y), moved_by_hand(x, MOVES))
     np.testing.assert_array_equal(device.to_host(dx), moved_by_hand(moved_by_hand(x, MOVES), -MOVES))
@@ -131,8 +134,8 @@ def test_step_with_moves_by_hand():
     fake = gan.discriminator_step(D, by_hand.d_optimizer, moved_by_hand(fakes, moves[1]), inputs.fake_labels)
     drawn, g_caches = G.forward(inputs.generator_noise, training=True)
     logits, d_caches = D.forward(moved_by_hand(drawn, moves[2]), training=True, update_stats=False)
-    loss, cache = gan.bce_with_logits_forward(logits, inputs.real_labels)
-    dfakes = D.backward(gan.bce_with_logits_backward(1.0, cache), d_caches, input_grad=True, param_grads=False)
+    loss, cache = bce_with_logits_forward(logits, inputs.real_labels)
+    dfakes = D.backward(bce_with_logits_backward(1.0, cache), d_caches, input_grad=True, param_grads=False)
     G.zero_grads()
     G.backward(moved_by_hand(dfakes, -moves[2]), g_caches)
     np.testing.assert_allclose(result.metrics[:3], [real.loss, fake.loss, loss], rtol=1e-5)
@@ -163,7 +166,7 @@ def test_step_with_moves_on_a_device_equals_numpys(double):
 def test_recorded_step_counts_on_and_has_new_moves(kernels):
     """The average keeps a share that depends on the count of updates; a replay must count by itself."""
     eager, recorded = (build_gan(**SMALL, ema=0.3, backend=kernels) for _ in range(2))
-    step_of = RecordedStep(recorded, pytest.fail)
+    step_of = recorded_step(recorded, pytest.fail)
     for step in range(5):
         expected = train_step(eager, inputs_of(step, kernels), moves_of(step, kernels))
         result = step_of(inputs_of(step, kernels), moves_of(step, kernels))

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minigan.system.workers import using_workers
 from minigan.gan.step import (
     D_LEARNING_RATE,
     METRICS,
@@ -19,6 +18,7 @@ from minigan.nn import ops
 from minigan.nn.layers import BatchNormalization
 from minigan.nn.losses import bce_with_logits_forward
 from minigan.nn.rng import PURPOSES, stream
+from minigan.system.workers import using_workers
 
 B = 4
 

@@ -6,43 +6,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from random_geometries import case, geometries
 
-from minigan.fast.cpu import chunked, fast_conv, winograd
+from minigan.fast.cpu import chunked, winograd
+from minigan.nn import im2col
 from minigan.nn.conv import (
     KERNELS,
     conv_forward,
-    conv_grads,
     conv_input_grad,
-    conv_transpose_grads,
     conv_weight_grad,
 )
-from minigan.nn.geometry import output_size
 
 FAST = [name for name in KERNELS if name != "loops"]
-
-
-@st.composite
-def geometries(draw, kernel="im2col"):
-    """Sizes by axis: N, H, W, C, O, Kh, Kw, stride and padding, such that kernel and algorithm fit."""
-    N, O = draw(st.integers(1, 4), label="N"), draw(st.integers(1, 4), label="O")
-    C = draw(st.sampled_from([1, 2, 3, 4, chunked.FEW_CHANNELS]), label="C")
-    Kh, Kw = draw(st.integers(1, 5), label="Kh"), draw(st.integers(1, 5), label="Kw")
-    S = draw(st.integers(1, 4), label="S")
-    if kernel == "winograd":
-        Kh = Kw = S * draw(st.sampled_from([2, 3]), label="taps")
-    top, left = draw(st.integers(0, 3), label="top"), draw(st.integers(0, 3), label="left")
-    bottom, right = draw(st.integers(-2, 3), label="bottom"), draw(st.integers(-2, 3), label="right")
-    H = draw(st.integers(max(1, Kh - top - bottom, 1 - bottom), 9 + Kh), label="H")
-    W = draw(st.integers(max(1, Kw - left - right, 1 - right), 9 + Kw), label="W")
-    return N, H, W, C, O, (Kh, Kw), S, ((top, bottom), (left, right)), draw(st.integers(0, 2**32 - 1), label="seed")
-
-
-def case(geometry, dtype=np.float64):
-    N, H, W, C, O, K, S, pad, seed = geometry
-    rng = np.random.default_rng(seed)
-    x, w = rng.standard_normal((N, H, W, C)), rng.standard_normal((*K, C, O))
-    dy = rng.standard_normal((N, *output_size((H, W), K, S, pad), O))
-    return x.astype(dtype), w.astype(dtype), dy.astype(dtype), {"stride": S, "pad": pad}
 
 
 @pytest.mark.parametrize("kernel", FAST)
@@ -63,66 +38,6 @@ def test_kernels_agree_with_the_loops(kernel, dtype, tolerance, data, large_tile
         assert ours.shape == truth.shape
         scale = max(1.0, float(np.abs(truth).max()))
         assert np.abs(ours - truth).max() / scale < tolerance, function.__name__
-
-
-@pytest.mark.parametrize("m", [2, 3, 4])
-@pytest.mark.parametrize("R", [2, 3])
-def test_minimal_filters_are_filters(m, R):
-    rng = np.random.default_rng(0)
-    AT, G, BT = winograd.minimal_filter(m, R)
-    g, d = rng.standard_normal(R), rng.standard_normal(m + R - 1)
-    np.testing.assert_allclose(AT @ ((G @ g) * (BT @ d)), np.correlate(d, g), rtol=0, atol=1e-12)
-
-
-def test_the_networks_layers_take_large_tiles_where_they_pay():
-    """Before 4 x 4 outputs a tile of 4 would save little, and its kernel would be nearly three times as large."""
-    pad, float32 = ((1, 1), (1, 1)), np.dtype(np.float32)
-
-    def chosen(N, side, K, S):
-        return winograd._plan(N, (S * side, S * side), (side, side), (K, K, 64, 64), S, pad, float32).m
-
-    assert [chosen(64, side, 4, 2) for side in (4, 8, 16)] == [2, 4, 4]
-    assert [chosen(16, side, 4, 2) for side in (4, 8, 16)] == [2, 2, 4]
-    assert [chosen(1, side, 3, 1) for side in (8, 16, 32)] == [2, 2, 4]
-
-
-def test_a_transformed_kernel_that_was_kept_is_used_for_the_gradient():
-    rng = np.random.default_rng(0)
-    x, w = rng.standard_normal((40, 8, 8, 16)), rng.standard_normal((4, 4, 16, 16))
-    where = {"stride": 2, "pad": 1}
-    kept = {}
-    y = conv_forward(x, w, **where, kept=kept)
-    assert len(kept) == 1
-    dx = conv_input_grad(y, w, **where, size=(8, 8))
-    np.testing.assert_array_equal(conv_input_grad(y, w, **where, size=(8, 8), kept=kept), dx)
-    next(iter(kept.values())).fill(0)
-    assert not conv_input_grad(y, w, **where, size=(8, 8), kept=kept).any()
-
-
-@given(geometry=geometries("winograd"), bad=st.booleans())
-def test_gradients_computed_together_equal_those_computed_alone(geometry, bad):
-    x, w, dy, where = case(geometry)
-    if bad:
-        x[-1, 0, 0, 0] = np.nan
-    y, transposed = dy, x  # as a transposed convolution, with the roles swapped
-    with mock.patch.object(winograd, "pays", return_value=True), np.errstate(all="ignore"):
-        ours = *conv_grads(x, w, dy, **where), *conv_transpose_grads(y, w, transposed, **where)
-    with np.errstate(all="ignore"):
-        dx = conv_input_grad(dy, w, **where, size=x.shape[1:3], kernel="loops")
-        dw = conv_weight_grad(x, dy, **where, kernel_size=w.shape[:2], kernel="loops")
-        truth = dx, dw, conv_forward(x, w, **where, kernel="loops"), dw
-    for a, b in zip(ours, truth, strict=True):
-        np.testing.assert_array_equal(np.isfinite(a), np.isfinite(b))
-        fine = np.isfinite(b)
-        np.testing.assert_allclose(a[fine], b[fine], rtol=0, atol=1e-9)
-
-
-def test_gradients_computed_together_need_arrays_of_one_convolution():
-    x, w, dy = np.zeros((40, 8, 8, 16)), np.zeros((4, 4, 16, 16)), np.zeros((40, 4, 4, 16))
-    with pytest.raises(ValueError, match=r"conv_grads: x, w and dy must belong .*x\.shape=\(39, 8, 8, 16"):
-        conv_grads(x[1:], w, dy, stride=2, pad=1)
-    with pytest.raises(ValueError, match=r"conv_transpose_grads: 8 x 8 pixels give an output of \(3, 3\), but dy is"):
-        conv_transpose_grads(dy, w, x, stride=2, pad=0)
 
 
 @given(geometry=geometries())
@@ -184,22 +99,6 @@ def test_non_finite_results_are_where_the_loops_have_them(kernel, bad):
     np.testing.assert_array_equal(np.isfinite(dw), np.isfinite(truth))
 
 
-def test_auto_takes_winograd_where_it_can_and_im2col_elsewhere(monkeypatch):
-    used = []
-    for name in FAST:
-        monkeypatch.setattr(KERNELS[name], "conv_forward", lambda *_, name=name, **__: used.append(name))
-    rng = np.random.default_rng(0)
-    for N, C, K, S in [(40, 16, 4, 2), (40, 16, 3, 1), (40, 16, 3, 2), (40, 3, 4, 2), (8, 16, 4, 2)]:
-        conv_forward(rng.standard_normal((N, 8, 8, C)), rng.standard_normal((K, K, C, 16)), stride=S, pad=1)
-    assert used == ["winograd", "winograd", "im2col", "im2col", "im2col"]
-
-
-def test_winograd_refuses_a_kernel_that_it_cannot_do():
-    x, w = np.zeros((1, 8, 8, 2)), np.zeros((3, 3, 2, 2))
-    with pytest.raises(ValueError, match=r"'winograd' needs .* 4 x 4 or 6 x 6 for stride 2, got 3 x 3"):
-        conv_forward(x, w, stride=2, kernel="winograd")
-
-
 def test_bias_must_fit():
     x, w = np.zeros((1, 8, 8, 2)), np.zeros((3, 3, 2, 4))
     with pytest.raises(ValueError, match=r"b must be float64 of shape \(4,\), got float64 of shape \(2,\)"):
@@ -221,8 +120,9 @@ def test_a_batch_cut_into_single_images_gives_the_same(monkeypatch, kernel, C):
         )
 
     expected = all_three("loops")
-    monkeypatch.setattr(im2col, "FEW_ROWS", 0)  # or so small a batch is not cut at all
-    monkeypatch.setattr(im2col, "SMALL_CHUNK_BYTES", 1)
+    monkeypatch.setattr(im2col, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(chunked, "FEW_ROWS", 0)  # or so small a batch is not cut at all
+    monkeypatch.setattr(chunked, "SMALL_CHUNK_BYTES", 1)
     monkeypatch.setattr(winograd, "ROWS", 1)
     monkeypatch.setattr(winograd, "FEW_BYTES", 1)
     for ours, truth in zip(all_three(kernel), expected, strict=True):
@@ -240,7 +140,10 @@ X, W = np.zeros((2, 6, 6, 3)), np.zeros((4, 4, 3, 5))
         (lambda: conv_forward(X, W, stride=0), "stride must be at least 1, got 0"),
         (lambda: conv_forward(X, W, pad=-1), "must be 0 or more"),
         (lambda: conv_forward(X[:, :2], W), "4 x 4 kernel does not fit into 2 x 6 pixels"),
-        (lambda: conv_forward(X, W, kernel="fft"), "kernel must be one of auto, loops, im2col, winograd, got 'fft'"),
+        (
+            lambda: conv_forward(X, W, kernel="fft"),
+            "kernel must be one of auto, loops, im2col, chunked, winograd, got 'fft'",
+        ),
         (lambda: conv_input_grad(np.zeros((2, 3, 3, 4)), W, size=(6, 6)), "dy has 4 channels but w gives 5"),
         (lambda: conv_input_grad(np.zeros((2, 3, 3, 5)), W, size=(7, 6)), r"an output of \(4, 3\), but dy is \(3, 3\)"),
         (lambda: conv_weight_grad(X, np.zeros((1, 3, 3, 5)), kernel_size=(4, 4)), "one batch size, got 2 and 1"),

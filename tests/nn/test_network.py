@@ -5,7 +5,7 @@ import pytest
 
 from minigan.gan.models import discriminator, generator
 from minigan.nn.layers import BatchNormalization, Dense, LeakyReLU
-from minigan.nn.network import Sequential, fuse
+from minigan.nn.network import Sequential
 
 
 def test_summary_tells_shapes_and_totals():
@@ -52,6 +52,8 @@ def test_backward_empties_caches_that_are_not_kept():
     assert len(caches) > 3
     np.testing.assert_array_equal(D.backward(y, caches, input_grad=True, keep_caches=False), kept)
     assert caches == []
+    with pytest.raises(ValueError, match="discriminator: there are no caches; a backward with keep_caches=False"):
+        D.backward(y, caches, input_grad=True)
 
 
 def small():
@@ -94,12 +96,3 @@ def test_without_param_grads_nothing_is_added():
     assert not any(g.any() for g in network.grads().values())
     with pytest.raises(ValueError, match="small: dy is None"):
         network.backward(None, caches)
-
-
-def test_batch_norm_and_leaky_relu_become_one_step_of_the_network():
-    network = small()
-    dense, norm, leaky, last = network.layers
-    first, fused, second = fuse([dense, norm, leaky, last])
-    assert (first, second) == (dense, last)
-    assert fused not in network.layers
-    assert fuse([leaky, norm]) == [leaky, norm]

@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from minigan.fast.cuda import cublas
+from minigan.fast.cuda.recording import RecordedStep
 from minigan.nn.backend import Backend
 
 NAMES = json.loads(Path(__file__).with_name("cupy_names.json").read_text())
@@ -487,4 +488,6 @@ def make_backend(read_every=50, kernels=False, tf32=False):
         device_name="strict double",
         read_every=read_every,
         tf32=tf32,
+        keeps_addresses=True,
+        record=RecordedStep,
     )

@@ -4,12 +4,12 @@ import contextlib
 
 import numpy as np
 
-from minigan.system.workers import using_workers
 from minigan.gan.division import divide
 from minigan.gan.step import StepInputs, build_gan, discriminator_step, generator_step
 from minigan.nn import share
 from minigan.nn.initializers import ORIGINAL_SEED
 from minigan.nn.ops import sigmoid_forward
+from minigan.system.workers import using_workers
 
 B = 16
 

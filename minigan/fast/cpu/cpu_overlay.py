@@ -185,6 +185,4 @@ GROUPS: dict[str, dict[str, Function]] = {
 
 def overlay(backend: Backend, dtype: Any, *, without: Collection[str] = ()) -> Mapping[str, Function]:
     """The fast versions, those of some groups left out; `minigan.nn.ops.table.Overlay`."""
-    return {
-        name: fast for group, versions in GROUPS.items() if group not in without for name, fast in versions.items()
-    }
+    return {name: fast for group, versions in GROUPS.items() if group not in without for name, fast in versions.items()}

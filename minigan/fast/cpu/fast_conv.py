@@ -1,9 +1,9 @@
 """The fast convolutions of the processor: for every geometry the faster of two algorithms.
 
 `minigan.fast.cpu.winograd` needs fewer multiplications, but it has to transform image and kernel first. So it is used
-where its kernel fits and there is enough work; `minigan.fast.cpu.chunked` does the rest. The first half of this file are
-the three primitives of `minigan.nn.conv`. The second half are the pairs of `minigan.nn.ops`, which compute both
-gradients in one walk, and transform a kernel once for the way forward and the way back.
+where the kernel fits and there is enough work; `minigan.fast.cpu.chunked` does the rest. First come the primitives of
+`minigan.nn.conv`, then the pairs of `minigan.nn.ops`. The pairs compute both gradients in one walk, and transform a
+kernel once for the way forward and the way back.
 """
 
 from __future__ import annotations

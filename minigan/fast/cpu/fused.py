@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+
 import numpy as np
 
 from minigan.fast.cpu.memory import empty, scratch

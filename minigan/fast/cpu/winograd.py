@@ -1,7 +1,7 @@
 """Convolution with fewer multiplications: Winograd's minimal filtering, also with a stride.
 
-`minigan.fast.cpu.fast_conv` uses this file where it is faster than `minigan.fast.cpu.chunked`. Begin with one dimension, a filter
-of two taps g0, g1, and two neighbouring outputs:
+`minigan.fast.cpu.fast_conv` uses this file where it is faster than `minigan.fast.cpu.chunked`. Begin with one
+dimension, a filter of two taps g0, g1, and two neighbouring outputs:
 
     y0 = d0*g0 + d1*g1            four multiplications, as in `minigan.nn.loops`
     y1 = d1*g0 + d2*g1

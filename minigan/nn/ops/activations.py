@@ -1,4 +1,4 @@
-"""Functions that act on each number alone: ReLU, LeakyReLU, tanh and sigmoid; and flatten, which only changes the shape.
+"""Functions that act on each number alone, ReLU, LeakyReLU, tanh and sigmoid; and flatten, which changes the shape.
 
 The slope of each follows from its *output*: tanh' is 1 - y^2. So forward keeps y, which the next layer keeps anyway,
 and x can be freed. The layers of the same names in `minigan.nn.layers` call the pairs.

@@ -16,7 +16,7 @@ from minigan.nn.ops.normalization import channel_sum
 
 
 class ConvCache(NamedTuple):
-    """What the backward pass of either convolution needs; the patch matrix, up to 16 times as large as x, is not kept."""
+    """What the backward pass of either convolution needs. The patch matrix is not kept: it is much larger than x."""
 
     x: Array
     w: Array
@@ -66,9 +66,12 @@ def conv2d_backward(
         Shapes of x, w and b.
     """
     x, w, stride, pad = cache
-    dx = conv_input_grad(dy, w, stride=stride, pad=pad, size=x.shape[1:3], kernel="im2col") if input_grad else None
-    dw = conv_weight_grad(x, dy, stride=stride, pad=pad, kernel_size=w.shape[:2], kernel="im2col") if param_grads else None
-    db = channel_sum(dy) if param_grads else None
+    dx = dw = db = None
+    if input_grad:
+        dx = conv_input_grad(dy, w, stride=stride, pad=pad, size=x.shape[1:3], kernel="im2col")
+    if param_grads:
+        dw = conv_weight_grad(x, dy, stride=stride, pad=pad, kernel_size=w.shape[:2], kernel="im2col")
+        db = channel_sum(dy)
     return dx, dw, db
 
 
@@ -122,9 +125,12 @@ def conv2d_transpose_backward(
         Shapes of x, w and b.
     """
     x, w, stride, pad = cache
-    dx = conv_forward(dy, w, stride=stride, pad=pad, kernel="im2col") if input_grad else None
-    dw = conv_weight_grad(dy, x, stride=stride, pad=pad, kernel_size=w.shape[:2], kernel="im2col") if param_grads else None
-    db = channel_sum(dy) if param_grads else None
+    dx = dw = db = None
+    if input_grad:
+        dx = conv_forward(dy, w, stride=stride, pad=pad, kernel="im2col")
+    if param_grads:
+        dw = conv_weight_grad(dy, x, stride=stride, pad=pad, kernel_size=w.shape[:2], kernel="im2col")
+        db = channel_sum(dy)
     return dx, dw, db
 
 

@@ -187,6 +187,7 @@ def moving_average(
 
 
 def check_batch_norm(x: Array, gamma: Array) -> None:
+    """Raise ValueError unless x has a channel for each gamma, and two values or more in each channel."""
     if x.shape[-1] != gamma.shape[0]:
         raise ValueError(
             f"batch_norm: x has {x.shape[-1]} channels but gamma has {gamma.shape[0]} "

@@ -11,30 +11,31 @@ import warnings
 import numpy as np
 import pytest
 
-from minigan.fast.cpu import pool
-from minigan.fast.cpu.pool import in_parts, using_workers, worker_count
+from minigan.fast.cpu.pool import in_parts
 from minigan.gan.models import generator
 from minigan.nn.layers import Layer
 from minigan.nn.network import Sequential
+from minigan.system import workers as limits
 from minigan.system.cores import usable_cores
+from minigan.system.workers import using_workers, worker_count
 
 X = np.arange(7.0)[:, None]
 
 
 def blas_threads():
     """Of the libraries that were loaded when minigan first looked; other tests load more."""
-    return [library["num_threads"] for library in pool._blas().info()]
+    return [library["num_threads"] for library in limits._blas().info()]
 
 
 @pytest.fixture(autouse=True)
 def blas_is_left_alone():
     """It has two threads before every test and after it."""
-    limit = pool._change(lambda: pool._blas().limit(limits=2))
+    limit = limits._change(lambda: limits._blas().limit(limits=2))
     before = blas_threads()
     yield
     assert blas_threads() == before
-    assert not pool._holders
-    pool._change(limit.restore_original_limits)
+    assert not limits._holders
+    limits._change(limit.restore_original_limits)
 
 
 @pytest.mark.parametrize(("workers", "lengths"), [(1, [7]), (2, [4, 3]), (3, [3, 2, 2]), (9, [1] * 7)])
@@ -208,7 +209,7 @@ def test_an_unknown_blas_is_told_once_and_works():
         "import numpy as np, threadpoolctl, warnings\n"
         "Controller = threadpoolctl.ThreadpoolController\n"
         "Controller.select = lambda self, **_: Controller._from_controllers([])\n"
-        "from minigan.fast.cpu.pool import in_parts, using_workers\n"
+        "from minigan.fast.cpu.pool import in_parts\nfrom minigan.system.workers import using_workers\n"
         "with warnings.catch_warnings(record=True) as told, using_workers(2):\n"
         "    warnings.simplefilter('always')\n"
         "    for _ in range(3): assert in_parts(len, np.ones((4, 1))) == [2, 2]\n"

@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 from device_double import COMPILER, COUNTER, DeviceArray, RawModule
 
-from minigan.fast.cpu import im2col
 from minigan.fast.cuda import cublas
 from minigan.fast.cuda import kernels as cuda
-from minigan.gan import augment
-from minigan.nn import backend, loops, losses, ops
+from minigan.fast.cuda.recording import Recording
+from minigan.nn import backend, im2col, loops, losses, ops
 from minigan.nn.backend import get_backend
 
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no g++ to compile the kernels for the processor")
@@ -299,7 +298,7 @@ def test_moved_images(device, either_order, dtype):
     """More numbers than a block has threads, and moves to every side, by nothing, and out of the image."""
     x, move = numbers(5, 9, 11, 3, dtype=dtype), np.array([[0, 0], [2, -3], [-1, 4], [9, 0], [0, -11]])
     for sign in (1, -1):
-        expected, _ = augment.translate_forward(x, sign * move)
+        expected, _ = ops.translate_forward(x, sign * move)
         check(device, cuda.translate(device.asarray(x), device.asarray(move), sign), expected, dtype)
 
 
@@ -401,7 +400,7 @@ def test_a_recording_is_done_only_when_replayed(device):
 
     loss, _ = work()
     expected = device.to_host(loss)
-    recording = cuda.Recording(work, device.xp)
+    recording = Recording(work, device.xp)
     np.testing.assert_array_equal(device.to_host(total), np.ones(5))
     for n in (2, 3):
         recording.replay()
@@ -412,7 +411,7 @@ def test_a_recording_is_done_only_when_replayed(device):
 def test_what_cannot_be_recorded_leaves_the_device_as_it_was(device):
     x = device.asarray(np.ones(5, np.float32))
     with pytest.raises(RuntimeError):
-        cuda.Recording(lambda: float(x.sum()), device.xp)
+        Recording(lambda: float(x.sum()), device.xp)
     np.testing.assert_array_equal(device.to_host(x + x), np.full(5, 2))
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import device_double
@@ -16,8 +17,8 @@ import minigan
 from minigan import train
 from minigan.fast.cuda import cublas
 from minigan.fast.cuda import kernels as cuda
-from minigan.gan import step as gan
-from minigan.gan.step import RecordedStep, build_gan, draw_inputs, train_step
+from minigan.fast.cuda.recording import Recording
+from minigan.gan.step import build_gan, draw_inputs, recorded_step, train_step
 from minigan.nn import backend
 from minigan.nn.backend import NUMPY, get_backend
 from minigan.nn.ops import LIBRARY
@@ -143,7 +144,7 @@ def test_launches_of_the_articles_step(kernels, monkeypatch):
         network.zero_grads()
         optimizer.step(network.grads())  # makes the tables that a recording must find ready
     COUNTER.reset()
-    cuda.Recording(lambda: train_step(networks, inputs), kernels.xp)
+    Recording(lambda: train_step(networks, inputs), kernels.xp)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"{COUNTER.launches} launches a step" in readme
 
@@ -155,7 +156,7 @@ def refuse(line):
 
 def test_a_recorded_step_equals_an_eager_one_bit_for_bit(device):
     eager, recorded = build_gan(**SIZE, backend=device), build_gan(**SIZE, backend=device)
-    step_of = RecordedStep(recorded, refuse)
+    step_of = recorded_step(recorded, refuse)
     for step in range(5):
         expected = train_step(eager, inputs_for(device, step))
         result = step_of(inputs_for(device, step))
@@ -168,7 +169,7 @@ def test_a_recorded_step_equals_an_eager_one_bit_for_bit(device):
 def test_eager_steps_go_on_after_replays(device):
     """The device has counted Adam's steps; the host must take over where it is."""
     eager, recorded = build_gan(**SIZE, backend=device), build_gan(**SIZE, backend=device)
-    step_of = RecordedStep(recorded, refuse)
+    step_of = recorded_step(recorded, refuse)
     for step in range(5):
         train_step(eager, inputs_for(device, step))
         (step_of if step < 3 else lambda inputs: train_step(recorded, inputs))(inputs_for(device, step))
@@ -177,7 +178,7 @@ def test_eager_steps_go_on_after_replays(device):
 
 def test_a_replay_is_one_launch(kernels):
     networks = build_gan(**SIZE, backend=kernels)
-    step_of = RecordedStep(networks, refuse)
+    step_of = recorded_step(networks, refuse)
     for step in range(3):
         COUNTER.reset()
         step_of(inputs_for(kernels, step))
@@ -187,19 +188,18 @@ def test_a_replay_is_one_launch(kernels):
 
 @pytest.mark.parametrize("why", ["no cuBLAS", "host reads"])
 def test_a_step_that_cannot_be_recorded_runs_as_usual(kernels, monkeypatch, why):
+    def reading(losses, *logits):
+        float(losses[0])
+        return cuda.step_metrics(losses, *logits)
+
+    ops = LIBRARY
     if why == "no cuBLAS":
         monkeypatch.setattr(cublas, "_open", lambda xp: None)
     if why == "host reads":
-        metrics_of = gan._metrics
-
-        def reading(*phases):
-            float(phases[0].loss)
-            return metrics_of(*phases)
-
-        monkeypatch.setattr(gan, "_metrics", reading)
-    eager, recorded = build_gan(**SIZE, backend=kernels), build_gan(**SIZE, backend=kernels)
+        ops = replace(LIBRARY, step_metrics=reading)
+    eager, recorded = (build_gan(**SIZE, backend=kernels, ops=ops) for _ in range(2))
     told = []
-    step_of = RecordedStep(recorded, told.append)
+    step_of = recorded_step(recorded, told.append)
     for step in range(4):
         train_step(eager, inputs_for(kernels, step))
         step_of(inputs_for(kernels, step))

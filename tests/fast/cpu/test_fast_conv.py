@@ -1,0 +1,113 @@
+"""The fast convolutions: which algorithm is taken, both gradients in one walk, and a kernel transformed only once."""
+
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from random_geometries import case, geometries
+
+from minigan.fast.cpu import chunked, fast_conv, winograd
+from minigan.nn import share
+from minigan.nn.conv import conv_forward, conv_input_grad, conv_weight_grad
+
+RNG = np.random.default_rng(0)
+X, W = RNG.standard_normal((40, 8, 8, 16)), RNG.standard_normal((4, 4, 16, 16))
+
+
+@pytest.fixture
+def transforms(monkeypatch):
+    """How often a kernel is transformed."""
+    counted = []
+    original = winograd._kernel_tiles
+
+    def counting(w, plan, kept):
+        before = len(kept or ())
+        U = original(w, plan, kept)
+        if kept is None or len(kept) > before:
+            counted.append(w)
+        return U
+
+    monkeypatch.setattr(winograd, "_kernel_tiles", counting)
+    return counted
+
+
+def test_a_kernel_is_transformed_once_for_the_way_forward_and_back(transforms):
+    y, cache = fast_conv.conv2d_forward(X, W, np.zeros(16), 2, 1)
+    fast_conv.conv2d_backward(y, cache)
+    fast_conv.conv2d_backward(y, cache, param_grads=False)
+    assert len(transforms) == 1
+    y, cache = fast_conv.conv2d_transpose_forward(X, W, np.zeros(16), 2, 1)
+    fast_conv.conv2d_transpose_backward(y, cache)
+    fast_conv.conv2d_transpose_backward(y, cache, param_grads=False)
+    assert len(transforms) == 2
+
+
+def test_inside_a_training_step_a_kernel_is_prepared_once_until_it_is_updated():
+    w, b, filled = W.copy(), np.zeros(16), []
+    whole = share.WholeBatch()
+    original = whole.prepared
+    whole.prepared = lambda w, shape, fill: original(w, shape, lambda a, p: (filled.append(1), fill(a, p)))
+    truth = conv_forward(X, w, stride=2, pad=1)
+    for step in range(2):
+        with share.having(whole):
+            first, _ = fast_conv.conv2d_forward(X, w, b, 2, 1)
+            second, _ = fast_conv.conv2d_forward(X, w, b, 2, 1)
+            assert len(filled) == 2 * step + 1
+            w *= 2
+            share.updated([w])
+            third, _ = fast_conv.conv2d_forward(X, w, b, 2, 1)
+            assert len(filled) == 2 * step + 2
+        np.testing.assert_allclose(first, truth)
+        np.testing.assert_array_equal(first, second)
+        np.testing.assert_allclose(third, 2 * truth)
+        truth = 4 * truth
+        w *= 2  # by hand, between two steps, and nobody is told
+
+
+def test_outside_a_training_step_nothing_is_kept():
+    w = W.copy()
+    first, _ = fast_conv.conv2d_forward(X, w, np.zeros(16), 2, 1)
+    w *= 2
+    second, _ = fast_conv.conv2d_forward(X, w, np.zeros(16), 2, 1)
+    np.testing.assert_allclose(second, 2 * first)
+
+
+@pytest.mark.parametrize("kernel", ["chunked", "winograd"])
+@given(data=st.data(), bad=st.booleans())
+def test_gradients_computed_together_equal_those_of_the_loops(kernel, data, bad):
+    x, w, dy, where = case(data.draw(geometries(kernel)))
+    if bad:
+        x[-1, 0, 0, 0] = np.nan
+    S, pad = where["stride"], where["pad"]
+    cache = fast_conv.FastConvCache(x, w, S, pad, {})
+    transposed = fast_conv.FastConvCache(dy, w, S, pad, {})
+    with mock.patch.object(winograd, "pays", return_value=kernel == "winograd"), np.errstate(all="ignore"):
+        ours = *fast_conv.conv2d_backward(dy, cache)[:2], *fast_conv.conv2d_transpose_backward(x, transposed)[:2]
+        dx = conv_input_grad(dy, w, **where, size=x.shape[1:3], kernel="loops")
+        dw = conv_weight_grad(x, dy, **where, kernel_size=w.shape[:2], kernel="loops")
+        truth = dx, dw, conv_forward(x, w, **where, kernel="loops"), dw
+    for a, b in zip(ours, truth, strict=True):
+        np.testing.assert_array_equal(np.isfinite(a), np.isfinite(b))
+        fine = np.isfinite(b)
+        np.testing.assert_allclose(a[fine], b[fine], rtol=0, atol=1e-9)
+
+
+def test_gradients_need_arrays_of_one_convolution():
+    dy = np.zeros((40, 4, 4, 16))
+    _, cache = fast_conv.conv2d_forward(X, W, np.zeros(16), 2, 1)
+    with pytest.raises(ValueError, match=r"x and dy must have one batch size, got 40 and 39"):
+        fast_conv.conv2d_backward(dy[1:], cache)
+    _, cache = fast_conv.conv2d_transpose_forward(dy, W, np.zeros(16), 2, 1)
+    with pytest.raises(ValueError, match=r"6 x 6 pixels give an output of \(3, 3\), but dy is \(4, 4\)"):
+        fast_conv.conv2d_transpose_backward(X[:, :6, :6], cache)
+
+
+def test_winograd_where_it_can_and_pays_and_chunks_elsewhere(monkeypatch):
+    used = []
+    for module in (chunked, winograd):
+        monkeypatch.setattr(module, "conv_forward", lambda *_, name=module.__name__, **__: used.append(name))
+    for N, C, K, S in [(40, 16, 4, 2), (40, 16, 3, 1), (40, 16, 3, 2), (40, 3, 4, 2), (8, 16, 4, 2)]:
+        conv_forward(np.ones((N, 8, 8, C)), np.ones((K, K, C, 16)), stride=S, pad=1)
+    assert [name.rpartition(".")[2] for name in used] == ["winograd", "winograd", "chunked", "chunked", "chunked"]
