@@ -32,7 +32,7 @@ from measured_ranks import (
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from minigan.data.open import open_images
-from minigan.gan.step import GAN, RecordedStep, draw_inputs, train_step
+from minigan.gan.step import GAN, draw_inputs, recorded_step, train_step
 from minigan.nn.backend import get_backend
 from minigan.nn.conv import KERNELS, conv_forward, conv_input_grad, conv_weight_grad
 from minigan.ranks.interface import ALONE, Ranks
@@ -63,14 +63,13 @@ class Minigan(Program):
         backend: str = "numpy",
         tf32: bool = False,
         graph: bool = False,
-        fused: bool = True,
     ) -> dict[str, Any]:
         """Choose a backend, and how many ranks train and how many threads do other work (by default all cores)."""
         self._limits = contextlib.ExitStack()  # until the process ends
         if threads is not None:
             self._limits.enter_context(using_workers(threads))
             self._limits.enter_context(threadpool_limits(threads))
-        self._threads, self._fused, self._graph = threads, fused, graph
+        self._threads, self._graph = threads, graph
         self.backend = get_backend(backend, tf32=tf32)
         about = {"numpy": np.__version__, "blas": _blas(), "threads": threads or usable_cores()}
         if backend == "cupy":
@@ -104,7 +103,7 @@ class Minigan(Program):
             The number of ranks.
         """
         self.close()
-        size = Size(batch_size, width, image_size, self._fused)
+        size = Size(batch_size, width, image_size)
         gan, real = new_gan(size), new_images(size)
         np.savez(
             Path(folder) / "start.npz",
@@ -115,7 +114,7 @@ class Minigan(Program):
         self.gan = gan.to(self.backend)
         inputs = draw_inputs(real, SEED, 0, self.backend)
         if self.backend.name == "cupy" or self._graph:
-            step = RecordedStep(self.gan, _refuse) if self._graph else partial(train_step, self.gan)
+            step = recorded_step(self.gan, _refuse) if self._graph else partial(train_step, self.gan)
             self._step_on_gpu = partial(step, inputs)
             return 1
         ranks = self._following.enter_context(ranks_for(self.gan, size, self._threads, self._launched))

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 from left_out import LEFT_OUT
@@ -19,7 +18,6 @@ from measured_programs import Program, system_seconds
 
 from minigan.gan.division import divide, memory_bytes
 from minigan.gan.step import GAN, StepInputs, build_gan, draw_inputs, train_step
-from minigan.nn import network
 from minigan.nn.backend import Array
 from minigan.ranks import local
 from minigan.ranks.interface import Ranks
@@ -39,15 +37,11 @@ class Size:
     batch_size: int = 0
     width: int = 0
     image_size: int = 0
-    fused: bool = True
 
 
 def new_gan(size: Size) -> GAN:
     """The networks as they begin."""
-    with contextlib.ExitStack() as stack:
-        if not size.fused:
-            stack.enter_context(mock.patch.object(network, "fuse", list))
-        return build_gan(width=size.width, image_size=size.image_size)
+    return build_gan(width=size.width, image_size=size.image_size)
 
 
 def new_images(size: Size) -> Array:
@@ -156,8 +150,7 @@ def told_size(ranks: Ranks, size: Size | None = None) -> Size:
     """Rank 0's size, for all. Collective."""
     told = np.array(astuple(size or Size()), np.int64)
     ranks.broadcast(told)
-    *numbers, fused = told.tolist()
-    return Size(*numbers, fused=bool(fused))
+    return Size(*told.tolist())
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import records
+from left_out import GROUPS
 from measured_programs import HERE, MINIGAN, TORCH, Peer, Worker, Workers, in_turn
 from records import Spread, spread
 from train_step import add_size, verify
@@ -27,22 +28,21 @@ from minigan.system.atomic_files import replacing
 from minigan.system.console import say
 
 PICTURE = HERE.parent / "docs" / "pictures" / "performance.png"
-WHOLE, NONE = "all of it", "none of it, on one rank"
+WHOLE, PLAIN, NONE = "all of it", "--plain", "--plain, on one rank"
 
 ALONE = Peer("minigan-1", "minigan, one rank", "minigan", {"threads": 1})
-UNFUSED = Peer("minigan-unfused", "minigan, BN and LeakyReLU apart", "minigan", {"fused": False})
-FIRST = Peer("minigan-first", "minigan, both", "minigan", {"threads": 1, "fused": False})
 
 PARTS: dict[str, tuple[Peer, str]] = {
     WHOLE: (MINIGAN, "nothing"),
-    "im2col instead of Winograd": (MINIGAN, "Winograd"),
+    **{f"plain {group}": (MINIGAN, group) for group in GROUPS},
+    "chunked im2col instead of Winograd": (MINIGAN, "Winograd"),
     "Winograd with tiles of 2 only": (MINIGAN, "tiles of 4"),
-    "im2col for the 3 x 3 layer": (MINIGAN, "three taps"),
+    "chunked im2col for the 3 x 3 layer": (MINIGAN, "three taps"),
     "memory given back": (MINIGAN, "the pool of memory"),
-    "BN and LeakyReLU apart": (UNFUSED, "nothing"),
     "small pieces (2^15 numbers)": (MINIGAN, "large pieces"),
     "one rank": (ALONE, "nothing"),
-    NONE: (FIRST, "almost everything"),
+    PLAIN: (MINIGAN, "everything"),
+    NONE: (ALONE, "everything"),
 }
 """The program of each variant, and what it leaves out (`left_out.LEFT_OUT`)."""
 
@@ -62,8 +62,7 @@ def compare(arguments: argparse.Namespace) -> dict[str, Spread]:
     size = {"batch_size": arguments.batch_size, "width": arguments.width, "image_size": arguments.image_size}
     with tempfile.TemporaryDirectory() as folder, Workers() as programs:
         records.start(programs, arguments, (TORCH,))
-        for peer in (ALONE, UNFUSED, FIRST):
-            programs.start(peer)
+        programs.start(ALONE)
         verify(programs, folder, size)
         steps = contestants({worker.name: worker for worker in programs.workers})
         for step in steps.values():
@@ -96,10 +95,10 @@ def draw(ratios: dict[str, Spread], path: Path) -> None:
     from matplotlib.figure import Figure
 
     with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
-        figure = Figure(figsize=(8.2, 3.6), dpi=110, layout="constrained")
+        figure = Figure(figsize=(8.2, 4.4), dpi=110, layout="constrained")
         axes = figure.subplots()
         names = sorted(ratios, key=lambda name: ratios[name].median)
-        colours = {WHOLE: "#1f6fb4", "PyTorch": "0.9", NONE: "0.35"}
+        colours = {WHOLE: "#1f6fb4", "PyTorch": "0.9", PLAIN: "0.35", NONE: "0.35"}
         values = [ratios[name].median for name in names]
         edges = [[max(0.0, v - ratios[n].low) for n, v in zip(names, values, strict=True)]]
         edges += [[max(0.0, ratios[n].high - v) for n, v in zip(names, values, strict=True)]]
@@ -108,8 +107,8 @@ def draw(ratios: dict[str, Spread], path: Path) -> None:
             bar.set_facecolor(colours.get(name, "0.65"))
             bar.set_hatch("//" if name == "PyTorch" else "")
             axes.text(ratios[name].high + 0.03, bar.get_y() + 0.36, f"{ratios[name].median:.2f}", va="center")
-        plain = (WHOLE, "PyTorch", NONE)
-        axes.set_yticks(range(len(names)), [name if name in plain else f"… but {name}" for name in names])
+        whole = (WHOLE, "PyTorch", PLAIN, NONE)
+        axes.set_yticks(range(len(names)), [name if name in whole else f"… but {name}" for name in names])
         axes.axvline(1, color="0.2", linewidth=0.8, linestyle=":")
         axes.set_xlabel("duration of a training step; with all of it = 1")
         with replacing(path) as temporary:

@@ -164,7 +164,7 @@ def backend_of(*arrays: object) -> Backend:
     """
     found: Backend | None = None
     for position, array in enumerate(arrays):
-        for backend in _known.values():
+        for backend in reversed(_known.values()):  # the latest first: its arrays may be a kind of NumPy's
             if isinstance(array, backend.array_type):
                 if found is not None and backend is not found:
                     raise TypeError(

@@ -136,7 +136,7 @@ def conv_input_grad(
     Raises
     ------
     ValueError, TypeError
-        As `conv_forward`; also if `size` would not give dy's height and width.
+        As `conv_forward`; also if `size` is below 1, or would not give dy's height and width.
     """
     pad = check_input_grad(dy, w, b, stride, pad, size)
     return _algorithm(kernel, dy).conv_input_grad(dy, w, stride, pad, size, b)
@@ -204,6 +204,8 @@ def check_input_grad(dy: Array, w: Array, b: Array | None, stride: int, pad: int
             f"conv_input_grad: dy has {dy.shape[3]} channels but w gives {w.shape[3]} "
             f"(dy.shape={dy.shape}, w.shape={w.shape})"
         )
+    if min(size) < 1:
+        raise ValueError(f"conv_input_grad: size must be at least 1 x 1, got {size[0]} x {size[1]} (padding {pad})")
     _check_output("conv_input_grad", dy, size, w.shape[:2], stride, pad)
     return pad
 

@@ -110,7 +110,7 @@ def step_metrics(losses: Sequence[Array], z_real: Array, z_fake: Array) -> Array
     xp = xp_of(z_real, z_fake)
     right = 0.5 * ((z_real > 0).mean() + (z_fake < 0).mean())
     means = [share.weight() * mean for mean in (_sigmoid(z_real).mean(), _sigmoid(z_fake).mean(), right)]
-    return share.total(xp.stack([number.astype(z_real.dtype) for number in (*losses, *means)]))
+    return share.total(xp.stack([xp.asarray(number).astype(z_real.dtype) for number in (*losses, *means)]))
 
 
 def _sigmoid(z: Array) -> Array:

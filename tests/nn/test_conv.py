@@ -146,6 +146,7 @@ X, W = np.zeros((2, 6, 6, 3)), np.zeros((4, 4, 3, 5))
         ),
         (lambda: conv_input_grad(np.zeros((2, 3, 3, 4)), W, size=(6, 6)), "dy has 4 channels but w gives 5"),
         (lambda: conv_input_grad(np.zeros((2, 3, 3, 5)), W, size=(7, 6)), r"an output of \(4, 3\), but dy is \(3, 3\)"),
+        (lambda: conv_input_grad(np.zeros((2, 1, 1, 5)), W, pad=2, size=(0, 0)), "must be at least 1 x 1, got 0 x 0"),
         (lambda: conv_weight_grad(X, np.zeros((1, 3, 3, 5)), kernel_size=(4, 4)), "one batch size, got 2 and 1"),
     ],
 )

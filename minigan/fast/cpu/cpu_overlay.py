@@ -140,9 +140,9 @@ def new_adam() -> Callable[..., None]:
             if not all(a.flags.c_contiguous for a in arrays):
                 adam_update(*arrays, rate, beta_1, beta_2, epsilon)
                 continue
-            flat = [a.reshape(-1) for a in arrays]
-            for here in spans(flat[0].size, PIECE // 2):  # five arrays at a time
-                adam_update(*(a[here] for a in flat), rate, beta_1, beta_2, epsilon)
+            p_, g_, m_, v_ = (a.reshape(-1) for a in arrays)
+            for a in spans(p_.size, PIECE // 2):  # five arrays at a time
+                adam_update(p_[a], g_[a], m_[a], v_[a], rate, beta_1, beta_2, epsilon)
 
     return update_all
 

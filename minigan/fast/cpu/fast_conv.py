@@ -29,19 +29,20 @@ def _faster(N: int, output: Size, w_shape: Shape, stride: int) -> ModuleType:
 # ------------------------------------------------------------------------------------------------------- the primitives
 def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = None, kept: Kept | None = None) -> Array:
     """See `minigan.nn.loops.conv_forward`; `kept` as in `minigan.fast.cpu.winograd`."""
-    output = output_size(x.shape[1:3], w.shape[:2], stride, pad)
-    if _faster(len(x), output, w.shape, stride) is winograd:
+    algorithm = _faster(len(x), output_size(x.shape[1:3], w.shape[:2], stride, pad), w.shape, stride)
+    if algorithm is winograd:
         return winograd.conv_forward(x, w, stride, pad, b, kept)
-    return chunked.conv_forward(x, w, stride, pad, b)
+    return algorithm.conv_forward(x, w, stride, pad, b)
 
 
 def conv_input_grad(
     dy: Array, w: Array, stride: int, pad: Pad, size: Size, b: Array | None = None, kept: Kept | None = None
 ) -> Array:
     """See `minigan.nn.loops.conv_input_grad`; `kept` as in `minigan.fast.cpu.winograd`."""
-    if _faster(len(dy), dy.shape[1:3], w.shape, stride) is winograd:
+    algorithm = _faster(len(dy), dy.shape[1:3], w.shape, stride)
+    if algorithm is winograd:
         return winograd.conv_input_grad(dy, w, stride, pad, size, b, kept)
-    return chunked.conv_input_grad(dy, w, stride, pad, size, b)
+    return algorithm.conv_input_grad(dy, w, stride, pad, size, b)
 
 
 def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Size) -> Array:

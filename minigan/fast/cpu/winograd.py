@@ -196,7 +196,7 @@ class _Plan:
 
 def _plan(N: int, size: Size, output: Size, w_shape: tuple[int, ...], stride: int, pad: Pad, dtype: np.dtype) -> _Plan:
     """Choose tiles of 4 x 4 outputs if they save enough products to be worth a larger kernel, else of 2 x 2."""
-    if not suits(w_shape[:2], stride):
+    if not suits((w_shape[0], w_shape[1]), stride):
         raise ValueError(
             f"kernel 'winograd' needs a square kernel of two or three times the stride, {2 * stride} x {2 * stride} or "
             f"{3 * stride} x {3 * stride} for stride {stride}, got {w_shape[0]} x {w_shape[1]}; 'im2col' can do any"

@@ -154,6 +154,13 @@ def bce_with_logits_backward(dloss: Array | float, cache: BCECache) -> Array:
     return kernels.bce_backward(*cache, LOGIT_MIN, LOGIT_MAX, dloss / cache.z.size)
 
 
+def step_metrics(losses: Sequence[Array], z_real: Array, z_fake: Array) -> Array:
+    """See `minigan.nn.losses.step_metrics`."""
+    xp = xp_of(z_real, z_fake)
+    # A student's loss may be of another dtype.
+    return kernels.step_metrics([xp.asarray(loss, z_real.dtype) for loss in losses], z_real, z_fake)
+
+
 def translate_forward(x: Array, move: Array) -> tuple[Array, Array]:
     """See `minigan.nn.ops.translate_forward`."""
     return kernels.translate(x, move, 1), move
@@ -198,7 +205,7 @@ VERSIONS: dict[str, Function] = {
     "tanh_backward": tanh_backward,
     "bce_with_logits_forward": bce_with_logits_forward,
     "bce_with_logits_backward": bce_with_logits_backward,
-    "step_metrics": kernels.step_metrics,
+    "step_metrics": step_metrics,
     "translate_forward": translate_forward,
     "translate_backward": translate_backward,
     "new_zeroing": new_zeroing,

@@ -152,7 +152,8 @@ def _resolved(wanted: Ops, backend: Backend, dtype: Any) -> Ops:
         return wanted
     overlay = _overlays[backend.name](backend, dtype)
     _own.update(overlay.values())
-    return replace(wanted, **{name: fast for name, fast in overlay.items() if has_own(wanted, family(name))})
+    usable: dict[str, Any] = {name: fast for name, fast in overlay.items() if has_own(wanted, family(name))}
+    return replace(wanted, **usable)
 
 
 def family(name: str) -> str:
