@@ -2,8 +2,7 @@
 
 A box is a room, with its modules and lines counted. An arrow from A to B means: modules of A import modules of B. To
 keep the drawing readable, an arrow is left out where other arrows already lead from A to B over a third room. Two boxes
-have no arrows: the command lines may import every room, and every room may import `system`. The imports that
-pyproject.toml lists as a temporary exception (its contract "seam") are drawn dashed.
+have no arrows: the command lines may import every room, and every room may import `system`.
 
     python docs/draw_architecture.py [FILE]
 
@@ -13,7 +12,6 @@ pyproject.toml lists as a temporary exception (its contract "seam") are drawn da
 from __future__ import annotations
 
 import sys
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -62,9 +60,7 @@ STYLE = """
   .box { fill: #eef4fb; stroke: #6e8fb5; stroke-width: 1.2; }
   .bar { fill: #f4f4f5; stroke: #a0a6ad; stroke-width: 1.2; }
   .arrow { fill: none; stroke: #3d4650; stroke-width: 1.6; }
-  .exception { stroke: #c2410c; stroke-dasharray: 6 4; }
   .head { fill: #3d4650; }
-  .exception-head { fill: #c2410c; }
   @media (prefers-color-scheme: dark) {
     text { fill: #9aa4af; }
     .name { fill: #f0f3f6; }
@@ -72,9 +68,7 @@ STYLE = """
     .box { fill: #16263a; stroke: #5b86b8; }
     .bar { fill: #1b1f24; stroke: #6b737c; }
     .arrow { stroke: #c3cad2; }
-    .exception { stroke: #fb923c; }
     .head { fill: #c3cad2; }
-    .exception-head { fill: #fb923c; }
   }
 """
 
@@ -104,18 +98,11 @@ def commands() -> list[str]:
     return sorted([*alone, *(path.parent.name for path in (ROOT / "minigan").glob("*/__main__.py"))])
 
 
-def exceptions() -> set[Arrow]:
-    """Imports that are allowed for now, module by module."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    (seam,) = (c for c in project["tool"]["importlinter"]["contracts"] if c["id"] == "seam")
-    return {(importer, imported) for importer, imported in (line.split(" -> ") for line in seam["ignore_imports"])}
-
-
-def arrows() -> tuple[set[Arrow], set[Arrow]]:
-    """Arrows between rooms: those of the rule, and those of the temporary exception."""
+def arrows() -> set[Arrow]:
+    """Arrows between rooms."""
     graph = grimp.build_graph("minigan", cache_dir=None)
     imports = {(a, b) for a in graph.modules for b in graph.find_modules_directly_imported_by(a)}
-    return without_detours(between_rooms(imports - exceptions())), between_rooms(exceptions())
+    return without_detours(between_rooms(imports))
 
 
 def between_rooms(imports: Iterable[Arrow]) -> set[Arrow]:
@@ -164,9 +151,7 @@ def draw() -> str:
     KeyError
         If a room has no place in `BOXES`.
     """
-    allowed, exception = arrows()
-    parts = [line(a, b, "allowed", beside=(b, a) in exception) for a, b in sorted(allowed)]
-    parts += [line(a, b, "exception", beside=(b, a) in allowed) for a, b in sorted(exception)]
+    parts = [line(a, b) for a, b in sorted(arrows())]
     parts += [box(room, *place(room), BOXES[room].purpose) for room in rooms() if room != BOTTOM]
     parts.append(bar("commands", "command lines", 0, f"{', '.join(commands())}: may import every room"))
     purpose = "errors, command lines, printing, whole files, locks: every room may import it"
@@ -175,16 +160,15 @@ def draw() -> str:
 
 
 def start() -> str:
-    """The start of the file: size, style, arrowheads and paper."""
-    markers = "".join(
-        f'<marker id="{name}" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7.5" markerHeight="7.5" '
-        f'orient="auto"><path d="M0 1 L10 5 L0 9 z" class="{name}"/></marker>'
-        for name in ("head", "exception-head")
+    """The start of the file: size, style, arrowhead and paper."""
+    marker = (
+        '<marker id="head" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7.5" markerHeight="7.5" '
+        'orient="auto"><path d="M0 1 L10 5 L0 9 z" class="head"/></marker>'
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
         f'role="img" aria-label="The rooms of minigan and who imports whom">\n<style>{STYLE}</style>\n'
-        f'<defs>{markers}</defs>\n<rect class="paper" width="{WIDTH}" height="{HEIGHT}" rx="8"/>'
+        f'<defs>{marker}</defs>\n<rect class="paper" width="{WIDTH}" height="{HEIGHT}" rx="8"/>'
     )
 
 
@@ -193,20 +177,18 @@ def place(room: str) -> tuple[int, int]:
     return COLUMNS[BOXES[room].column], ROWS[BOXES[room].row] + BOX_HEIGHT // 2
 
 
-def line(a: str, b: str, kind: str, beside: bool) -> str:
-    """An arrow from one room to another, `beside` the one that goes the other way."""
+def line(a: str, b: str) -> str:
+    """An arrow from one room to another."""
     (ax, ay), (bx, by) = place(a), place(b)
     half_width, half_height, right = BOX_WIDTH // 2, BOX_HEIGHT // 2, 1 if bx > ax else -1
-    aside = beside * (12 if kind == "exception" else -12)
     if ay == by:  # side to side
-        path = f"M{ax + right * half_width} {ay + aside} H{bx - right * half_width}"
+        path = f"M{ax + right * half_width} {ay} H{bx - right * half_width}"
     elif by - ay > ROWS[2] - ROWS[1] and ax != bx:  # out of the side, then down
         path = f"M{ax + right * half_width} {ay} H{bx} V{by - half_height}"
     else:
         lean = 0 if ax == bx else right * half_width // 2
         path = f"M{ax + lean} {ay + half_height} L{bx - lean} {by - half_height}"
-    style, head = ("arrow", "head") if kind == "allowed" else ("arrow exception", "exception-head")
-    return f'<path data-arrow="{a} {b}" data-kind="{kind}" class="{style}" marker-end="url(#{head})" d="{path}"/>'
+    return f'<path data-arrow="{a} {b}" class="arrow" marker-end="url(#head)" d="{path}"/>'
 
 
 def box(room: str, x: int, y: int, purpose: str) -> str:
@@ -230,17 +212,11 @@ def bar(room: str, name: str, row: int, text: str) -> str:
 
 
 def legend() -> str:
-    """What the two kinds of arrows mean."""
+    """What an arrow means."""
     x, y = COLUMNS[2] - BOX_WIDTH // 2, ROWS[1] + 24
-    words = {
-        0: "imports; no arrow is drawn where others",
-        18: "already lead to the same room",
-        46: "imports allowed for now",
-    }
+    words = {0: "imports; no arrow is drawn where others", 18: "already lead to the same room"}
     lines = [f'<text x="{x + 58}" y="{y + down + 4}">{text}</text>' for down, text in words.items()]
-    arrow = f'<path class="arrow" marker-end="url(#head)" d="M{x} {y} h44"/>'
-    dashed = f'<path class="arrow exception" marker-end="url(#exception-head)" d="M{x} {y + 46} h44"/>'
-    return "\n".join([arrow, dashed, *lines])
+    return "\n".join([f'<path class="arrow" marker-end="url(#head)" d="M{x} {y} h44"/>', *lines])
 
 
 def main(argv: list[str]) -> int:

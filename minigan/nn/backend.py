@@ -96,7 +96,7 @@ def register_loader(name: str, load: Callable[[], Backend]) -> None:
 def backend_names() -> tuple[str, ...]:
     """All that `get_backend` can be asked for, whether or not this machine can run them.
 
-    >>> backend_names()
+    >>> backend_names()[:2]
     ('numpy', 'cupy')
     """
     return tuple({**_known, **_loaders})
