@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from minigan.nn.geometry import IMAGE_SIZES
-from minigan.nn.initializers import GlorotUniform, OriginalGlorotUniform
+from minigan.nn.initializers import GlorotUniform
 from minigan.nn.layers import (
     BatchNormalization,
     Conv2D,
@@ -34,6 +34,7 @@ from minigan.nn.layers import (
 )
 from minigan.nn.network import Sequential
 from minigan.nn.ops import LIBRARY, Ops
+from minigan.nn.original_weights import OriginalGlorotUniform
 
 MAX_WIDTH = 512
 NOISE_SIZE = 100

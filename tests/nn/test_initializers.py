@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from minigan.gan.models import discriminator, generator
-from minigan.nn import initializers
-from minigan.nn.initializers import GlorotUniform, OriginalGlorotUniform, tf_random_uniform
+from minigan.nn import original_weights
+from minigan.nn.initializers import GlorotUniform
+from minigan.nn.original_weights import OriginalGlorotUniform, tf_random_uniform
 
 
 def test_glorot_fills_its_interval():
@@ -50,7 +51,7 @@ def test_philox_gives_the_published_numbers(counter, key, expected):
     """The known answers that Random123, the library of Salmon et al., is tested with."""
     words = [np.array([int(word, 16)], np.uint64) for word in counter.split()]
     low, high = (int(word, 16) for word in key.split())
-    found = initializers._philox4x32(words, high << 32 | low)
+    found = original_weights._philox4x32(words, high << 32 | low)
     assert " ".join(f"{int(word[0]):08x}" for word in found) == expected
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from minigan.gan.division import divide
 from minigan.gan.step import StepInputs, build_gan, discriminator_step, generator_step
 from minigan.nn import share
-from minigan.nn.initializers import ORIGINAL_SEED
 from minigan.nn.ops import sigmoid_forward
+from minigan.nn.original_weights import ORIGINAL_SEED
 from minigan.system.workers import using_workers
 
 B = 16

@@ -15,7 +15,7 @@ from minigan.fast.cpu import chunked, winograd
 from minigan.fast.cpu.fused import channel_sum
 from minigan.fast.cpu.winograd import Kept
 from minigan.nn.backend import Array, Shape
-from minigan.nn.conv import check_forward, check_input_grad, check_weight_grad
+from minigan.nn.conv_checks import check_forward, check_input_grad, check_weight_grad
 from minigan.nn.geometry import Pad, Size, output_size
 from minigan.nn.ops.conv_pairs import transpose_output_size
 

@@ -14,7 +14,7 @@ from minigan.fast import joined_norm
 from minigan.fast.cuda import cublas, kernels
 from minigan.nn import im2col, losses
 from minigan.nn.backend import Array, Backend, xp_of
-from minigan.nn.conv import check_forward, check_input_grad, check_weight_grad
+from minigan.nn.conv_checks import check_forward, check_input_grad, check_weight_grad
 from minigan.nn.geometry import Pad, Size
 from minigan.nn.layers import Layer
 from minigan.nn.losses import LOGIT_MAX, LOGIT_MIN, BCECache
