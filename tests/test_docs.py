@@ -45,6 +45,50 @@ def test_no_placeholders(path):
     assert not re.search(r"[A-Z]{3,}LINE|TODO|FIXME|XXX", path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
+def test_links_to_headings_lead_somewhere(path):
+    """A heading is linked by its words in small letters, with hyphens."""
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", path.read_text(encoding="utf-8")):
+        text = (path.parent / target if target else path).read_text(encoding="utf-8")
+        text = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+        headings = [re.sub(r"[^\w -]", "", line.lower()) for line in re.findall(r"^#+ (.*)", text, re.M)]
+        assert anchor in {heading.replace(" ", "-") for heading in headings}, f"{target}#{anchor}"
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_says_how_long_the_first_list_is():
+    section = README.split("## Read the code\n")[1]
+    files = re.findall(r"\]\((minigan/[\w/]+\.py)\)", section.split("|---|---|\n")[1].split("\n\n")[0])
+    assert len(files) == 15
+    lines = sum(len((ROOT / file).read_text(encoding="utf-8").splitlines()) for file in files)
+    (said,) = re.findall(r"they are about ([\d,]+) lines", section)
+    assert abs(int(said.replace(",", "")) - lines) <= 100, lines
+
+
+@pytest.mark.parametrize(
+    ("row", "measured"),
+    [
+        (
+            "a training step of 64 images, the article's",
+            r"minigan takes \*\*([\d.]+) times\*\* .* of the others, (\w+)",
+        ),
+        ("of 16 images", r"^\| batch 16, width 64, 64x64 \| [^|]+ \| (\w+)[^|]* \| [^|]+ \| \*\*([\d.]+)\*\*"),
+        ("of 8 images", r"^\| batch 8, width 64, 64x64 \| [^|]+ \| (\w+)[^|]* \| [^|]+ \| \*\*([\d.]+)\*\*"),
+        ("drawing one face", r"^\| 1 image, (PyTorch)[^|]* \| [^|]+ \| \*\*([\d.]+)\*\*"),
+        ("drawing a thousand faces", r"^\| 1,000 images, (PyTorch)[^|]* \| [^|]+ \| \*\*([\d.]+)\*\*"),
+    ],
+)
+def test_the_readme_says_what_was_measured(row, measured):
+    results = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+    found = re.search(measured, results, re.M)
+    said = re.search(rf"^  \| {re.escape(row)} \| ([\d.]+) times \| (\w+) \|$", README, re.M)
+    assert found
+    assert said
+    assert set(said.groups()) == set(found.groups())
+
+
 def test_every_code_and_exercise_is_documented():
     text = (ROOT / "docs" / "check.md").read_text(encoding="utf-8")
     for code, meaning in CODES.items():
