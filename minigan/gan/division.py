@@ -76,6 +76,8 @@ def divide(gan: GAN, ranks: Ranks, batch_size: int) -> GAN:
         move_params(network, params, place)
         optimizers.append(DividedAdam(adam, ranks, place, params, gradients))
     gan.g_optimizer, gan.d_optimizer = optimizers
+    networks = gan.generator, gan.discriminator
+    gan.share.parameters = frozenset(id(p) for network in networks for p in network.params().values())
     _divided.append(weakref.ref(gan, _divided.remove))
     return gan
 

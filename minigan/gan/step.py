@@ -181,8 +181,8 @@ def draw_inputs(real: Array, seed: int, step: int, backend: Backend = NUMPY) -> 
 def train_step(gan: GAN, inputs: StepInputs, moves: Array | None = None) -> StepResult:
     """One complete step: fakes, D on reals, D on fakes, G through the frozen D.
 
-    On NumPy it uses one core, and so does BLAS meanwhile: the numbers do not depend on how many cores there are. To train on several cores, `python -m minigan.train` divides the step among ranks
-    (`minigan.gan.division`).
+    On NumPy it uses one core, and so does BLAS meanwhile: the numbers do not depend on how many cores there are. To
+    train on several cores, `python -m minigan.train` divides the step among ranks (`minigan.gan.division`).
 
     Parameters
     ----------

@@ -62,7 +62,7 @@ class Gradients(MutableMapping[str, Array]):
             total += g.reshape(p.shape)
 
     def zero(self) -> None:
-        """Set all to zero: in place if the backend keeps addresses, else in new arrays; then one read before is kept."""
+        """Set all to zero: in place if the backend keeps addresses, else in new arrays: one read before stays."""
         for name, array in list(self.arrays.items()):
             if backend_of(array).keeps_addresses:
                 array.fill(0)

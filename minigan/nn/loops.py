@@ -1,6 +1,6 @@
 """Convolution as it is defined: loops over positions. It is slow and obvious, and all tests compare with it.
 
-`minigan.fast.cpu.im2col` and `minigan.fast.cpu.winograd` have the same three functions, computed faster;
+`minigan.nn.im2col` has the same three functions, each as a matrix product, and so have the faster algorithms.
 `minigan.nn.conv` chooses among them.
 
 A convolution is a list of products. Output position (i, j) meets kernel tap (p, q) at one input position

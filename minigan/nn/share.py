@@ -21,6 +21,9 @@ from minigan.nn.backend import Array, Shape, xp_of
 Fill: TypeAlias = Callable[[Array, slice], None]
 
 
+_Key: TypeAlias = tuple[int, str, Shape]  # of a parameter, what is made of it, and its shape
+
+
 class Share(Protocol):
     """A part of a batch, and those who have the others."""
 
@@ -37,7 +40,7 @@ class Share(Protocol):
     def updated(self, params: Iterable[Array]) -> None:
         """See `updated`."""
 
-    def prepared(self, w: Array, shape: Shape, fill: Fill) -> Array | None:
+    def prepared(self, w: Array, shape: Shape, fill: Fill, what: str) -> Array | None:
         """See `prepared`."""
 
 
@@ -56,9 +59,9 @@ class WholeBatch:
     here = slice(None)
 
     def __init__(self) -> None:
-        self._prepared: dict[tuple[int, Shape], tuple[Array, Array, Fill]] = {}
-        self._asked_for: set[tuple[int, Shape]] = set()
-        self._stale: set[tuple[int, Shape]] = set()
+        self._prepared: dict[_Key, tuple[Array, Array, Fill]] = {}
+        self._asked_for: set[_Key] = set()
+        self._stale: set[_Key] = set()
 
     def stack(self, x: Array) -> Array:
         """See `Share`."""
@@ -79,9 +82,9 @@ class WholeBatch:
         ids = {id(p) for p in params}
         self._stale |= {key for key in self._prepared if key[0] in ids}
 
-    def prepared(self, w: Array, shape: Shape, fill: Fill) -> Array | None:
+    def prepared(self, w: Array, shape: Shape, fill: Fill, what: str) -> Array | None:
         """See `prepared`. If one array has to be made anew, all that have to be are: then processes meet only once."""
-        key = id(w), shape
+        key = id(w), what, shape
         self._asked_for.add(key)
         if key not in self._prepared:
             self._prepared[key] = w, self._new(w, shape), fill  # it keeps w, so that no other array gets its id
@@ -146,7 +149,7 @@ def total(x: Array) -> Array:
     return stack(x).sum(axis=0) if is_shared() else x
 
 
-def prepared(w: Array, shape: Shape, fill: Fill) -> Array | None:
+def prepared(w: Array, shape: Shape, fill: Fill, what: str = "") -> Array | None:
     """An array that follows from a parameter alone, made by all together and kept until the parameter is updated.
 
     Parameters
@@ -157,6 +160,8 @@ def prepared(w: Array, shape: Shape, fill: Fill) -> Array | None:
         Of the array. Its last axis is cut into parts, one for everybody.
     fill : callable
         ``fill(array, part)`` writes ``array[..., part]``.
+    what : str
+        A name for the array, if there are several of a parameter.
 
     Returns
     -------
@@ -164,7 +169,7 @@ def prepared(w: Array, shape: Shape, fill: Fill) -> Array | None:
         None outside of a training step: then a parameter may be written to at any time, and nothing is kept.
     """
     share = _share.get()
-    return None if share is None else share.prepared(w, shape, fill)
+    return None if share is None else share.prepared(w, shape, fill, what)
 
 
 def updated(params: Iterable[Array]) -> None:

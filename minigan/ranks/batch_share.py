@@ -20,6 +20,11 @@ class BatchShare(WholeBatch):
     image_shape : tuple of int
     dtype : dtype
         Of the images.
+
+    Attributes
+    ----------
+    parameters : set of int
+        The ids of the parameters from which something may be prepared.
     """
 
     def __init__(self, ranks: Ranks, batch_size: int, image_shape: Shape, dtype: Any) -> None:
@@ -27,21 +32,22 @@ class BatchShare(WholeBatch):
         self.ranks, self.batch_size = ranks, batch_size
         self.here = ranks.share(batch_size)
         self.weight = (self.here.stop - self.here.start) / batch_size
+        self.parameters: frozenset[int] = frozenset()
         self._fakes = ranks.own((-(-batch_size // ranks.size), *image_shape), dtype)
 
     def stack(self, x: Array) -> Array:
         """See `minigan.nn.share.Share`."""
         return self.ranks.stack(x)
 
-    def prepared(self, w: Array, shape: Shape, fill: Fill) -> Array | None:
+    def prepared(self, w: Array, shape: Shape, fill: Fill, what: str) -> Array | None:
         """See `minigan.nn.share.prepared`. Collective.
 
         Nothing is shared where memory is not, nor where ranks have different numbers of images: they might then choose
-        different algorithms, and wait for each other in vain.
+        different algorithms, and wait for each other in vain. Nor is anything made of an array that is no parameter,
+        because there is memory for those only.
         """
-        if not self.ranks.shares_memory or self.batch_size % self.ranks.size:
-            return None
-        return super().prepared(w, shape, fill)
+        even = self.ranks.shares_memory and self.batch_size % self.ranks.size == 0
+        return super().prepared(w, shape, fill, what) if even and id(w) in self.parameters else None
 
     def _new(self, w: Array, shape: Shape) -> Array:
         return self.ranks.shared(shape, w.dtype)

@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from minigan.fast.cpu import cpu_overlay
 from minigan.gan.step import (
     D_LEARNING_RATE,
     METRICS,
+    StepInputs,
     build_gan,
     discriminator_step,
     draw_inputs,
@@ -15,8 +17,12 @@ from minigan.gan.step import (
     train_step,
 )
 from minigan.nn import ops
+from minigan.nn.gradients import Gradients
 from minigan.nn.layers import BatchNormalization
 from minigan.nn.losses import bce_with_logits_forward
+from minigan.nn.ops import register_overlay
+from minigan.nn.ops.table import NAMES
+from minigan.nn.optimizers import Adam
 from minigan.nn.rng import PURPOSES, stream
 from minigan.system.workers import using_workers
 
@@ -282,6 +288,45 @@ def test_discriminator_learns_to_tell_a_fixed_pair_of_batches_apart():
         fake = discriminator_step(gan.discriminator, gan.d_optimizer, fakes, inputs.fake_labels)
     assert (real.logits > 0).all()
     assert (fake.logits < 0).all()
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 2e-3)])
+def test_the_plain_functions_train_as_the_fast_ones_do(dtype, tolerance):
+    """Three steps, with enough images for every fast algorithm: same losses, weights and moving statistics."""
+    states, metrics = [], []
+    for plain in (False, True):
+        made = build_gan(image_size=32, width=16, plain=plain)
+        for network in (made.generator, made.discriminator):
+            for layer in network.layers:
+                layer.params = {name: p.astype(dtype) for name, p in layer.params.items()}
+                layer.grads = Gradients(layer.params)
+                layer.buffers = {name: b.astype(dtype) for name, b in layer.buffers.items()}
+        made.g_optimizer, made.d_optimizer = (
+            Adam(network.params(), learning_rate=2e-4, ops=network.ops)
+            for network in (made.generator, made.discriminator)
+        )
+        for step in range(3):
+            real = np.random.default_rng(step).uniform(-1, 1, (16, 32, 32, 3)).astype(np.float32)
+            inputs = StepInputs(*(a.astype(dtype) for a in draw_inputs(real, 5, step)))
+            metrics.append(train_step(made, inputs).metrics)
+        states.append({**made.generator.state(), **{f"D.{k}": a for k, a in made.discriminator.state().items()}})
+    np.testing.assert_allclose(metrics[3:], metrics[:3], rtol=0, atol=tolerance)
+    for name, array in states[0].items():
+        assert array.dtype == dtype
+        np.testing.assert_allclose(states[1][name], array, rtol=0, atol=tolerance, err_msg=name)
+
+
+def test_plain_networks_run_no_fast_version(monkeypatch):
+    def never(*arguments, **settings):
+        pytest.fail("a fast version ran")
+
+    register_overlay("numpy", lambda backend, dtype: dict.fromkeys(NAMES, never))
+    try:
+        train_step(small_gan(plain=True, ema=0.5), some_inputs())
+        with pytest.raises(pytest.fail.Exception):
+            train_step(small_gan(), some_inputs())
+    finally:
+        register_overlay("numpy", cpu_overlay.overlay)
 
 
 def test_a_students_op_runs_in_the_training_step():

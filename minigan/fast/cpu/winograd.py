@@ -216,11 +216,22 @@ WORTH = 85
 """How many products of a row with the kernel must be saved for each place by which the kernel is larger."""
 
 
-def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = None, kept: Kept | None = None) -> Array:
-    """See `minigan.nn.loops.conv_forward`; the same results, up to rounding, with fewer multiplications."""
+def conv_forward(
+    x: Array,
+    w: Array,
+    stride: int,
+    pad: Pad,
+    b: Array | None = None,
+    kept: Kept | None = None,
+    turned_from: Array | None = None,
+) -> Array:
+    """See `minigan.nn.loops.conv_forward`; the same results, up to rounding, with fewer multiplications.
+
+    turned_from : the parameter, if w is only a view of it (`chunked.turned`)
+    """
     N, H, W, _ = x.shape
     plan = _plan(N, (H, W), output_size((H, W), w.shape[:2], stride, pad), w.shape, stride, pad, x.dtype)
-    U = _kernel_tiles(w, plan, kept)
+    U = _kernel_tiles(w, plan, kept, turned_from)
     y = empty((N, *plan.output, plan.O), x.dtype)
     for i in plan.images(N):
         with np.errstate(all="ignore"), scratch() as new:
@@ -240,7 +251,7 @@ def conv_input_grad(
     """See `minigan.nn.loops.conv_input_grad`."""
     N, Ho, Wo, _ = dy.shape
     if stride == 1 and max(pad[0][0], pad[1][0]) < len(w):
-        return conv_forward(dy, *chunked.turned(w, pad, size, (Ho, Wo)), b)
+        return conv_forward(dy, *chunked.turned(w, pad, size, (Ho, Wo)), b, turned_from=w)
     plan = _plan(N, size, (Ho, Wo), w.shape, stride, pad, dy.dtype)
     U = _kernel_tiles(w, plan, kept)
     dx = empty((N, *size, plan.C), dy.dtype)
@@ -449,7 +460,7 @@ def _output_tiles(dy: Array, plan: _Plan, new: New) -> Array:
     return dM.reshape(n, n, N * Th * Tw, O)
 
 
-def _kernel_tiles(w: Array, plan: _Plan, kept: Kept | None) -> Array:
+def _kernel_tiles(w: Array, plan: _Plan, kept: Kept | None, turned_from: Array | None = None) -> Array:
     """U = G w GT: (n, n, D, O)."""
     n, S, R, C, O = plan.n, plan.S, plan.R, plan.C, plan.O
     if kept and n in kept:
@@ -466,7 +477,11 @@ def _kernel_tiles(w: Array, plan: _Plan, kept: Kept | None) -> Array:
                 _along(G, rows.transpose(0, 1, 3, 2, 4), U[..., here].transpose(0, 2, 3, 1, 4))
 
     shape = n, n, S, S, C * O
-    U = share.prepared(w, shape, transform)
+    U = (
+        share.prepared(w, shape, transform)
+        if turned_from is None
+        else share.prepared(turned_from, shape, transform, "turned")
+    )
     if U is None:
         U = empty(shape, w.dtype)
         transform(U, slice(0, C * O))

@@ -165,7 +165,7 @@ def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Si
 
 
 def im2col(x: Array, kernel_size: Size, stride: int, pad: Pad) -> Array:
-    """See `minigan.fast.cpu.im2col.im2col`.
+    """See `minigan.nn.im2col.im2col`.
 
     Parameters
     ----------
