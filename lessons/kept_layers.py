@@ -28,8 +28,8 @@ from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import PASSED
 from minigan.check.sandbox.older_files import with_present_imports
 from minigan.gan import step as gan
-from minigan.nn import losses
 from minigan.nn.ops import LIBRARY, Ops
+from minigan.nn.ops.table import NAMES
 from minigan.system.atomic_files import write_text
 from minigan.system.errors import UserError
 
@@ -352,10 +352,9 @@ def my(name: str) -> Any:
 
 def _reference(name: str) -> Callable[..., Any]:
     """The function of this name that minigan has, with the exercise's arguments."""
-    for home in (LIBRARY, losses):
-        if hasattr(home, name):
-            found: Callable[..., Any] = getattr(home, name)
-            return found
+    if name in NAMES:
+        found: Callable[..., Any] = getattr(LIBRARY, name)
+        return found
     if hasattr(gan, name):
         step = getattr(gan, name)
         return lambda *arguments: step(*arguments).loss
@@ -378,14 +377,14 @@ def my_ops() -> Ops:
     UserError
         If the file of kept layers cannot be used.
     """
-    kept = {name: function for name, function in _kept().items() if hasattr(LIBRARY, name)}
+    kept: dict[str, Any] = {name: function for name, function in _kept().items() if name in NAMES}
     if kept:
         print(f"yours: {_listed(kept)}")
-    print(f"minigan's own: {_listed(name for name in vars(LIBRARY) if name not in kept)}")
+    exercises = {name for exercise in EXERCISES.values() for name in exercise.functions}
+    print(f"minigan's own: {_listed(name for name in NAMES if name in exercises and name not in kept)}")
     return replace(LIBRARY, **kept)
 
 
 def _listed(names: Iterable[str]) -> str:
     """Functions by exercise, each once."""
-    stems = dict.fromkeys(re.sub(r"_(forward|backward)$", "", name) for name in names)
-    return ", ".join(stem for stem in stems if not stem.startswith("batch_norm_leaky_relu"))
+    return ", ".join(dict.fromkeys(re.sub(r"_(forward|backward)$", "", name) for name in names))

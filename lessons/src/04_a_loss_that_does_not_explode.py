@@ -517,4 +517,4 @@ check("bce_hunt", suspects)
 # * I. Goodfellow et al., "Generative adversarial networks", [arXiv:1406.2661](https://arxiv.org/abs/1406.2661), section 3: both losses of the
 #   generator.
 # * T. Salimans et al., "Improved techniques for training GANs", [arXiv:1606.03498](https://arxiv.org/abs/1606.03498), section 3.4: soft labels.
-# * `minigan/nn/losses.py`: eighty lines, most of them comments. You can read all of it now.
+# * `minigan/nn/losses.py`: a short file, most of it prose. You can read all of it now.

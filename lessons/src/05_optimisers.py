@@ -499,4 +499,4 @@ check("valley_hunt", rules)
 # * D. Kingma and J. Ba, "Adam: a method for stochastic optimization", [arXiv:1412.6980](https://arxiv.org/abs/1412.6980), sections 2 and 3.
 # * L. Mescheder, A. Geiger and S. Nowozin, "Which training methods for GANs do actually converge?",
 #   [arXiv:1801.04406](https://arxiv.org/abs/1801.04406): games like ours, worked out to the end.
-# * `minigan/nn/optimizers.py`: the same eight lines, in place and in pieces that fit into a processor's cache.
+# * `minigan/nn/ops/updates.py`: your lines as minigan has them (`adam_update`), and `minigan/nn/optimizers.py`, which calls them.

@@ -397,9 +397,9 @@ print(
 )
 
 # %% [markdown]
-# That is why minigan's own version builds the matrix for a few images at a time, small enough to stay in the
-# processor's cache (`minigan/fast/cpu/im2col.py`; you can read all of it now). The loops you wrote are there too, as
-# `minigan/nn/loops.py`: slow, obvious, and the judge over all the fast ones.
+# That is why `minigan/nn/im2col.py` builds the matrix for a few images at a time, small enough to stay in the
+# processor's cache. You can read all of it now. The loops you wrote are there too, as `minigan/nn/loops.py`: slow,
+# obvious, and the judge over all the fast ones.
 #
 # ### Exercise 7.5: a kernel by hand   *(10 minutes)*
 #
@@ -599,4 +599,4 @@ check("conv_hunt", suspects)
 #   [arXiv:1603.07285](https://arxiv.org/abs/1603.07285): sizes, strides and paddings, drawn.
 # * K. Chellapilla, S. Puri and P. Simard, "High performance convolutional neural networks for document processing", 2006:
 #   an early use of unrolling convolutions into a matrix product.
-# * `minigan/nn/loops.py` and `minigan/fast/cpu/im2col.py`: both halves of this lesson as minigan has them.
+# * `minigan/nn/loops.py` and `minigan/nn/im2col.py`: both halves of this lesson as minigan has them.

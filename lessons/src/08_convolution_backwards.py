@@ -30,6 +30,7 @@ from lessons import figures, notebook
 from lessons.exercises import lesson08
 from lessons.notebook import check
 from minigan.data.drawn.faces import draw_face
+from minigan.nn.im2col import col2im as minigans_col2im
 
 # %% [markdown]
 # Do lesson 7 first: this cell is its solution. If you wrote your own, paste it over this one: what you keep at the end should
@@ -267,6 +268,16 @@ notebook.show(
 # Look at the third map. Some pixels have four times the influence of their neighbours, for no other reason than where they
 # lie. Keep this in mind as well.
 #
+# minigan has a `col2im`, too (`minigan/nn/im2col.py`), and its heart is the same two loops. It is given the rows with their
+# axes apart, (N, Ho, Wo, K, K, C), and the padding of each side. On a matrix of random numbers:
+
+# %%
+cols = np.random.default_rng(8).standard_normal((2 * 4 * 4, 4 * 4 * 3))  # 2 images of 8 x 8 x 3, K = 4, S = 2, P = 1
+one_way = scatter(cols, (2, 8, 8, 3), 4, 2, 1)
+other_way = minigans_col2im(cols.reshape(2, 4, 4, 4, 4, 3), 2, ((1, 1), (1, 1)), (8, 8))
+print("largest difference:", np.abs(one_way - other_way).max())
+
+# %% [markdown]
 # ### Exercise 8.3: conv2d_backward   *(15 minutes)*
 #
 # Everything is there. From dy and the cache of `conv2d_forward` to dx, dw, db, in the shapes of x, w, b. Five lines are
@@ -535,3 +546,4 @@ check("conv2d", conv2d_forward, repaired_backward)
 #   and its transpose.
 # * `minigan/nn/loops.py`: forward, dx and dw over *the same list* of meetings (i, j, p, q, r, s), each solved for
 #   another letter. If you read one file of minigan, read this one.
+# * `minigan/nn/im2col.py`: forward, dx and dw as you have written them, for a few images at a time.

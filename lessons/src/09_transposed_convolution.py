@@ -554,4 +554,4 @@ check("conv2d_transpose", repaired_transpose)
 #   [doi:10.23915/distill.00003](https://doi.org/10.23915/distill.00003): with pictures that you can play with.
 # * V. Dumoulin and F. Visin, [arXiv:1603.07285](https://arxiv.org/abs/1603.07285), chapter 4.
 # * A. Radford, L. Metz and S. Chintala, [arXiv:1511.06434](https://arxiv.org/abs/1511.06434): the DCGAN.
-# * `minigan/nn/conv.py`: three primitives, two layers.
+# * `minigan/nn/conv.py`: the three primitives; `minigan/nn/ops/conv_pairs.py`: both layers made of them.

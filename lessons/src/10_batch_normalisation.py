@@ -787,3 +787,6 @@ check("batch_norm", batch_norm_forward, mended)
 # networks, layer normalisation ([arXiv:1607.06450](https://arxiv.org/abs/1607.06450)) and its relatives, where no
 # sample sees another, have taken its place; and spectral normalisation
 # ([arXiv:1802.05957](https://arxiv.org/abs/1802.05957)) that of the discriminator's.
+#
+# * `minigan/nn/ops/normalization.py`: the functions of this lesson as minigan has them. `minigan.nn.layers.BatchNormalization` calls
+#   them in its three modes.

@@ -715,3 +715,9 @@ check("overwrites", overwrites)
 #
 # Two networks, right in every gradient, able to learn. Lesson 12 lets them loose on each other, and teaches you to
 # read the gauges while they fight.
+#
+# ### To read
+#
+# * `minigan/nn/network.py` and `minigan/gan/models.py`: your Sequential and your two lists, as minigan has them.
+# * `minigan/nn/ops/table.py`: how your functions get into minigan's networks, and how minigan's own fast versions get in by the same
+#   way. `minigan.generator(plain=True)` does without the fast ones.
