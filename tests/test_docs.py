@@ -8,6 +8,7 @@ from places import ROOT, TESTS
 
 from minigan.check.codes import CODES
 from minigan.check.exercise_table import EXERCISES
+from minigan.fast.cpu.cpu_overlay import GROUPS
 
 DOCUMENTS = sorted(
     [
@@ -87,6 +88,11 @@ def test_the_readme_says_what_was_measured(row, measured):
     assert found
     assert said
     assert set(said.groups()) == set(found.groups())
+
+
+def test_every_group_of_fast_versions_has_its_place_in_the_story():
+    text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert set(re.findall(r'"([^"]+)"', " ".join(re.findall(r"^## \d.*", text, re.M)))) == set(GROUPS)
 
 
 def test_every_code_and_exercise_is_documented():
