@@ -239,7 +239,7 @@ def discriminator_step(D: Sequential, optimizer: Adam, x: Array, labels: Array) 
     D.zero_grads()
     D.backward(ops.bce_with_logits_backward(1.0, loss_cache), caches, keep_caches=False)
     optimizer.step(D.grads())
-    share.updated(D.params().values())
+    share.updated(D.params().values())  # what was prepared from the old values is out of date
     return Phase(loss, logits)
 
 
@@ -281,7 +281,7 @@ def generator_step(
     G.zero_grads()
     G.backward(dfakes, g_caches, keep_caches=False)
     optimizer.step(G.grads())
-    share.updated(G.params().values())
+    share.updated(G.params().values())  # as in D's step
     return Phase(loss, logits)
 
 

@@ -1,7 +1,7 @@
 """How sizes follow from kernel, stride and padding.
 
-This is the arithmetic that all convolutions share: `minigan.nn.conv_checks` checks shapes with it, `minigan.nn.layers` finds
-the padding of a layer with it. "same" and "valid" mean what they mean in TensorFlow. Legend: `minigan.nn.conv`.
+This is the arithmetic that all convolutions share: `minigan.nn.conv_checks` checks shapes with it, `minigan.nn.layers`
+finds the padding of a layer with it. "same" and "valid" mean what they mean in TensorFlow. Legend: `minigan.nn.conv`.
 
 References
 ----------

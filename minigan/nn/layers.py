@@ -8,6 +8,10 @@ A layer has three dictionaries: `params` (trained), `grads` (same keys; backward
 but not trained: moving statistics). Optimizers write into `params` in place, and a training forward of
 `BatchNormalization` writes into `buffers`; no forward or backward changes anything else.
 
+A layer is given a table of functions, `ops`, and looks up what it calls at each call: ``resolve(self.ops, x)`` is the
+table to use for an array like x. There a student's function or a fast version gets in (`minigan.nn.ops.table`). If you
+read it as ``self.ops``, you read the plain code.
+
 `minigan.nn.network` puts layers one after the other. Class and parameter names are those of Keras.
 """
 

@@ -31,8 +31,8 @@ class Sequential:
     name : str
         For `summary` and messages.
     ops : Ops
-        What the network itself calls: how its layers are run, and how many images at a time. Each layer has a table of
-        its own.
+        For what the network itself calls: `steps`, `in_batches` and `new_zeroing` (`minigan.nn.ops.table`). Each layer
+        has a table of its own.
     """
 
     def __init__(
@@ -162,6 +162,7 @@ class Sequential:
 
     def zero_grads(self) -> None:
         """Set every gradient to 0. Backward passes add to the gradients, so call this first."""
+        # `new_zeroing` of the table made the function that is called here.
         self._zero.suited(self.ops, list(self.params().values()))(self.layers)
 
     def load_state(self, state: Mapping[str, Any]) -> None:

@@ -92,7 +92,7 @@ class Adam:
         self.t += 1
         p = list(self.params.values())
         g, m, v = ([arrays[name] for name in self.params] for arrays in (grads, self.m, self.v))
-        self._update_all.suited(self.ops, p)(
+        self._update_all.suited(self.ops, p)(  # the function that `new_adam` of the table has made
             p,
             g,
             m,
