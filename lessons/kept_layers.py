@@ -382,7 +382,7 @@ def my_ops() -> Ops:
         print(f"yours: {_listed(kept)}")
     exercises = {name for exercise in EXERCISES.values() for name in exercise.functions}
     print(f"minigan's own: {_listed(name for name in NAMES if name in exercises and name not in kept)}")
-    return replace(LIBRARY, **kept)
+    return replace(LIBRARY, **kept) if kept else LIBRARY
 
 
 def _listed(names: Iterable[str]) -> str:
