@@ -176,22 +176,24 @@ def is_own(function: Function) -> bool:
 
 
 class Made:
-    """What a factory of a table has made: one thing for one owner, made anew when the owner moves to another table.
+    """The function that a factory of a table has made for one owner: for an optimizer, a network or an average.
+
+    It is made when it is first asked for, and made anew when the owner gets another table, as after a move to a GPU.
 
     Parameters
     ----------
     factory : str
-        Its name, such as "new_adam".
+        Name of the factory, such as "new_adam".
     """
 
     def __init__(self, factory: str) -> None:
         self._factory = factory
         self._table: Ops | None = None
-        self._thing: Any = None
+        self._function: Any = None
 
     def suited(self, wanted: Ops, arrays: Sequence[Array]) -> Any:
-        """The thing to use on arrays like these; `wanted` as in `resolve`."""
+        """The function to use on arrays like these; `wanted` as in `resolve`."""
         table = resolve(wanted, arrays[0]) if arrays else wanted
         if table is not self._table:
-            self._table, self._thing = table, getattr(table, self._factory)()
-        return self._thing
+            self._table, self._function = table, getattr(table, self._factory)()
+        return self._function
