@@ -33,8 +33,8 @@ MAX_SIDE_BY_SIDE = 1.15
 MAX_SHARE = 0.03
 """The aims: seconds of `import minigan` over NumPy's, and the data path's share of a step."""
 
-KERNEL_TITLES = {"im2col": "im2col", "winograd": "Winograd", "torch": "PyTorch"}
-MARKS = {"im2col": ("o", "white"), "winograd": ("s", "black"), "torch": ("^", "0.6")}
+KERNEL_TITLES = {"im2col": "im2col", "chunked": "chunked im2col", "winograd": "Winograd", "torch": "PyTorch"}
+MARKS = {"im2col": ("v", "white"), "chunked": ("o", "white"), "winograd": ("s", "black"), "torch": ("^", "0.6")}
 """Marker and filling of each kernel in the plot, told apart in black and white too."""
 
 
