@@ -30,6 +30,7 @@ from minigan.runs import health
 from minigan.runs.config import RunConfig
 from minigan.system.cores import usable_cores
 from minigan.system.errors import RunError, UserError
+from minigan.system.processes import ignore_signals
 
 LEAST_IMAGES = 4
 """Images of a batch that a rank must have to be worth its meetings."""
@@ -88,7 +89,7 @@ def mpi_program() -> Iterator[Ranks]:
             raise SystemExit(2) from None
         raise
     if ranks.rank > 0:
-        local.ignore_signals()
+        ignore_signals()
     status = 0
     try:
         yield ranks
