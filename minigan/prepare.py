@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import platform
 import shlex
 import sys
@@ -28,6 +27,7 @@ from minigan.data.prepare.tally import KINDS, Tally
 from minigan.system.cli import Parser, path_name, run_command, whole
 from minigan.system.console import complain, one_line, say
 from minigan.system.errors import UserError
+from minigan.system.worker_pool import worker_count
 
 MAX_MARGIN = 4.0
 
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if argv is None else list(argv)
     arguments = _parser().parse_args(given)
     settings = _settings(arguments)
-    workers = (os.cpu_count() or 1) if arguments.workers is None else arguments.workers
+    workers = worker_count() if arguments.workers is None else arguments.workers
     if workers < 1:
         raise UserError(f"--workers: must be 1 or more, got {workers}")
     cascade = Cascade.load(Path(arguments.cascade)) if arguments.cascade else None
@@ -175,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--min-side", type=whole, metavar="N", help="drop squares with a smaller side (default: half of --size)")
     add("--colour-only", action="store_true", help="drop images without colours")
     add("--keep-duplicates", action="store_true", help="do not look for near-duplicates")
-    add("--workers", type=whole, metavar="N", help="processes to work in (default: as many as processor cores)")
+    add("--workers", type=whole, metavar="N", help="processes to work in (default: one for each core)")
     return parser
 
 

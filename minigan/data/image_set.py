@@ -8,6 +8,7 @@ run sees the batches that an uninterrupted run would have seen, and reading ahea
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -110,7 +111,8 @@ class Prefetcher:
     """Prepares the next step's batch while the present step is computed.
 
     Making a batch is fast when its images are in memory, but the first access to an image may wait for a disk. A
-    background thread does this waiting; NumPy and the operating system release the interpreter for most of it.
+    background thread does this waiting; NumPy and the operating system release the interpreter for most of it. Where no
+    thread can be started, each batch is made when it is asked for.
 
     Parameters
     ----------
@@ -176,8 +178,8 @@ class Prefetcher:
             raise RuntimeError("Prefetcher is a context manager: use it in a with statement")
         ahead, self._ahead = self._ahead, None
         batch = ahead[1].result() if ahead is not None and ahead[0] == step else self._batch(step=step)
-        following = self._thread.submit(self._batch, step=step + 1)
-        self._ahead = (step + 1, following)
+        with contextlib.suppress(RuntimeError):  # no thread is allowed
+            self._ahead = (step + 1, self._thread.submit(self._batch, step=step + 1))
         return batch
 
 

@@ -37,6 +37,7 @@ from minigan.data.images.decode import (
     without_warnings,
 )
 from minigan.data.printable_text import printable
+from minigan.system.cores import usable_cores
 from minigan.system.errors import UserError
 
 FORMAT_VERSION = 1
@@ -343,11 +344,17 @@ def _outcomes(
 ) -> Generator[npt.NDArray[np.uint8] | Failure, None, None]:
     """Read the files, in order. Threads are enough here: Pillow releases the interpreter while it decodes."""
     image_formats()  # Pillow loads its plugins here, and not in several threads at once
-    threads = min(4, os.cpu_count() or 1)
+    threads = min(4, usable_cores())
     pool = ThreadPoolExecutor(threads, thread_name_prefix="minigan-decode")
 
     def submit(file: File) -> Future[npt.NDArray[np.uint8] | Failure]:
-        return pool.submit(_read, folder / file.name, file.named_like_an_image, image_size)
+        given = folder / file.name, file.named_like_an_image, image_size
+        try:
+            return pool.submit(_read, *given)
+        except RuntimeError:  # no further thread is allowed: this one reads the file
+            done: Future[npt.NDArray[np.uint8] | Failure] = Future()
+            done.set_result(_read(*given))
+            return done
 
     try:
         yield from in_order(submit, files, ahead=32 * threads)

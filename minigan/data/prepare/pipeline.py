@@ -12,21 +12,18 @@ from __future__ import annotations
 import contextlib
 import csv
 import multiprocessing
-import multiprocessing.synchronize
 import os
 import shutil
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from tqdm import tqdm
 
-from minigan.data.image_set import in_order
 from minigan.data.images import decode
 from minigan.data.images.archive import Member, open_archive
 from minigan.data.images.decode import image_formats, system_reason
@@ -39,7 +36,7 @@ from minigan.data.printable_text import printable
 from minigan.system.atomic_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, remove_temporaries
 from minigan.system.errors import RunError, UserError
 from minigan.system.lock import LOCK_NAME, FolderLock
-from minigan.system.processes import MAX_WORKERS, begin_work, starting_workers
+from minigan.system.worker_pool import NoWorkers, WorkerDied, Workers
 
 PICTURES = "pictures"
 """Name of the folder of the prepared images, in the target. An old name; it stays, because data sets have it."""
@@ -215,12 +212,6 @@ def _listed(folder: Path) -> _Found:
 
 # ---- Worker processes ----
 
-_work: tuple[multiprocessing.synchronize.Event, Settings, Detector | None]  # in a worker: when to stop, how to prepare
-
-
-class _NoWorkers(Exception):  # noqa: N818 -- not an error: this process then does the work
-    """Worker processes cannot be started here."""
-
 
 def _prepare_all(
     found: _Found, settings: Settings, detector: Detector | None, workers: int
@@ -228,8 +219,8 @@ def _prepare_all(
     """All files, prepared, in order; by workers if they can be started and save time."""
     is_worth_it = found.length > (FEW if found.unit != "B" else FEW * 5_000)
     if workers > 1 and is_worth_it:
-        with contextlib.suppress(_NoWorkers):
-            yield from _prepare_in_workers(found.members, settings, detector, min(workers, MAX_WORKERS))
+        with contextlib.suppress(NoWorkers):
+            yield from _prepare_in_workers(found.members, settings, detector, workers)
             return
     image_formats()  # Pillow loads its plugins here, where its warnings are not silenced
     with decode.without_warnings():
@@ -240,70 +231,48 @@ def _prepare_all(
 def _prepare_in_workers(
     members: Iterable[Member], settings: Settings, detector: Detector | None, workers: int
 ) -> Generator[tuple[Member, PreparedFile], None, None]:
-    """All files, prepared, in order. `_NoWorkers` is raised before the first member is taken, or never."""
+    """All files, prepared, in order. `NoWorkers` is raised before the first member is taken, or never."""
     try:
-        context = multiprocessing.get_context("spawn")
-        stop = context.Event()
-        common = (stop, context.Lock(), settings, detector)
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_work, initargs=common)
-    except (OSError, ImportError, NotImplementedError) as error:  # no semaphores on this system
-        raise _NoWorkers from error
-    try:
-        with starting_workers():
-            pool.submit(os.getpid).result()
-    except Exception as error:  # starting a process fails in many ways: no memory, not allowed, no interpreter
-        pool.shutdown()
-        raise _NoWorkers from error
-    pending: deque[list[Member]] = deque()
+        big_images = multiprocessing.get_context("spawn").Lock()
+    except (OSError, ImportError) as error:  # no semaphores on this system
+        raise NoWorkers from error
+    chunks: deque[list[Member]] = deque()  # with workers, or finished there
 
-    def submit(chunk: list[Member]) -> Future[list[PreparedFile]]:
-        pending.append(chunk)
+    def taken() -> Iterator[list[Member]]:
+        remaining = iter(members)
+        while chunk := list(islice(remaining, _CHUNK)):
+            chunks.append(chunk)
+            yield chunk
+
+    with Workers(workers, _preparing, (big_images, settings, detector)) as pool:
         try:
-            with starting_workers():
-                return pool.submit(_prepare_chunk, chunk)
-        except OSError as error:
-            raise RunError(f"a further worker cannot be started ({system_reason(error)}): try --workers 1") from error
+            for outcomes in pool.in_order(taken()):
+                yield from zip(chunks.popleft(), outcomes, strict=True)
+        except WorkerDied as error:
+            raise RunError(
+                f"a worker process died, perhaps for lack of memory, near the file {printable(error.item[0].name)}: "
+                "try --workers 1; nothing was kept"
+            ) from error
 
-    remaining = iter(members)
-    chunks = iter(lambda: list(islice(remaining, _CHUNK)), [])
-    try:
-        for outcomes in in_order(submit, chunks, ahead=2 * workers + 1):
-            yield from zip(pending.popleft(), outcomes, strict=True)
-    except BrokenProcessPool as error:
-        raise RunError(
-            f"a worker process died, perhaps for lack of memory, near the file {printable(pending[0][0].name)}: "
-            "try --workers 1; nothing was kept"
-        ) from error
-    finally:
-        stop.set()  # workers stop after the file they are at, so Ctrl-C does not wait for whole chunks
-        pool.shutdown(wait=True, cancel_futures=True)
+
+def _preparing(
+    big_images: contextlib.AbstractContextManager[object], settings: Settings, detector: Detector | None
+) -> Callable[[list[Member]], list[PreparedFile]]:
+    """What a worker does; this part of it is done once."""
+    decode.share_big_images(big_images)
+    image_formats()
+    decode.without_warnings().__enter__()  # for as long as the process lives
+    return partial(_prepare_chunk, settings=settings, detector=detector)
+
+
+def _prepare_chunk(members: list[Member], settings: Settings, detector: Detector | None) -> list[PreparedFile]:
+    return [_prepare_member(member, settings, detector) for member in members]
 
 
 def _prepare_member(member: Member, settings: Settings, detector: Detector | None) -> PreparedFile:
     if member.path is None:
         return PreparedFile("refused", member.reason)
     return prepare_file(member.path, member.name, settings, detector)
-
-
-def _prepare_chunk(members: list[Member]) -> list[PreparedFile]:
-    """In a worker: prepare some files."""
-    stop, settings, detector = _work
-    return [PreparedFile("") if stop.is_set() else _prepare_member(member, settings, detector) for member in members]
-
-
-def _begin_work(
-    stop: multiprocessing.synchronize.Event,
-    big_images: contextlib.AbstractContextManager[object],
-    settings: Settings,
-    detector: Detector | None,
-) -> None:
-    """Runs first in a worker: remember what is the same for all files."""
-    global _work
-    _work = stop, settings, detector
-    begin_work()
-    decode.share_big_images(big_images)
-    image_formats()
-    decode.without_warnings().__enter__()  # for as long as the process lives
 
 
 # ---- The target ----

@@ -8,6 +8,7 @@ import io
 import os
 import struct
 import sys
+import threading
 import time
 import zlib
 from collections.abc import Callable
@@ -323,7 +324,7 @@ def test_large_jpegs_are_decoded_at_a_fraction(data: Path, monkeypatch: pytest.M
 
 def test_big_images_are_decoded_one_at_a_time(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decode_module, "_BIG_PIXELS", 3)
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(folder_module, "usable_cores", lambda: 4)
     at_once, most = [0], [0]
     plain = decode_module._in_colours
 
@@ -338,6 +339,27 @@ def test_big_images_are_decoded_one_at_a_time(data: Path, monkeypatch: pytest.Mo
     fill(data, 20)
     read(data)
     assert most[0] == 1
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_where_few_threads_are_allowed_this_one_reads(
+    data: Path, monkeypatch: pytest.MonkeyPatch, allowed: int
+) -> None:
+    fill(data, 20)
+    expected = np.array(read(data).images)
+    (data / "good000.png").touch()  # another time of change, so that it is not read from the cache
+    begun, plain = [0], threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        begun[0] += 1
+        if begun[0] > allowed:
+            raise RuntimeError("can't start new thread")
+        plain(thread)
+
+    monkeypatch.setattr(folder_module, "usable_cores", lambda: 4)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    np.testing.assert_array_equal(read(data).images, expected)
+    assert begun[0] > allowed
 
 
 def animation() -> list[Image.Image]:
@@ -1048,7 +1070,7 @@ def test_few_images_wait_in_memory(data: Path, monkeypatch: pytest.MonkeyPatch) 
             os.link(data / "good000.png", data / f"link{k:03}.png")
     if len(list(data.iterdir())) < 400:
         pytest.skip("no hard links here")
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(folder_module, "usable_cores", lambda: 2)
     decoded, written, most = [0], [0], [0]
     plain_read, plain_append = folder_module._read, cache.Builder.append
 

@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+import multiprocessing
 import os
 import re
 import signal
@@ -29,6 +30,7 @@ from minigan.data.prepare.tally import DROPPED_SAMPLES, MAX_REASONS, OTHER, SIDE
 from minigan.system.cli import run_command
 from minigan.system.errors import RunError, UserError
 from minigan.system.lock import FolderLock
+from minigan.system.worker_pool import Workers
 
 
 @pytest.fixture
@@ -165,13 +167,23 @@ def test_any_number_of_workers_gives_the_same(source, tmp_path, monkeypatch):
 
 
 def test_where_no_worker_can_be_started_the_work_is_done_here(source, target, monkeypatch):
-    class NoPool:
-        def __init__(self, *args, **kwargs):
-            raise OSError("no semaphores")
+    class NoneStarts(Workers):
+        def _start(self):
+            pass
 
     fill(source, 4)
     monkeypatch.setattr(pipeline, "FEW", 0)
-    monkeypatch.setattr(pipeline, "ProcessPoolExecutor", NoPool)
+    monkeypatch.setattr(pipeline, "Workers", NoneStarts)
+    assert run(source, target, workers=2)[0].kept == 4
+
+
+def test_where_there_are_no_semaphores_the_work_is_done_here(source, target, monkeypatch):
+    def none(self):
+        raise OSError("no semaphores")
+
+    fill(source, 4)
+    monkeypatch.setattr(pipeline, "FEW", 0)
+    monkeypatch.setattr(multiprocessing.context.SpawnContext, "Lock", none)
     assert run(source, target, workers=2)[0].kept == 4
 
 
