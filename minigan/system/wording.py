@@ -6,6 +6,26 @@ LONGEST = 600
 """Letters that `cut` leaves of a path or of other words from outside."""
 
 
+def see(entry: str) -> str:
+    """The end of a message: where docs/troubleshooting.md says more about it.
+
+    Parameters
+    ----------
+    entry : str
+        The anchor of a heading of that page. A test compares all anchors in messages with all headings.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> "no more threads" + see("limits")
+    'no more threads (docs/troubleshooting.md#limits)'
+    """
+    return f" (docs/troubleshooting.md#{entry})"
+
+
 def plural(count: int, noun: str) -> str:
     """A count with its noun.
 

@@ -63,9 +63,12 @@ def render_text(report: FileReport, *, hint: int = 1, colour: bool = False) -> s
     if report.problem is not None:
         head = paint(f"{report.problem.code}   {in_one_line(report.problem.title)}", FAILED, colour)
         blocks.append("\n".join([head, *_paragraph(report.problem, hint, (), _command(report.path))]))
+    told: set[Finding] = set()
     for outcome in report.outcomes:
-        if outcome.finding is not None:
-            blocks.append(render_finding(outcome, report.path, hint=hint, colour=colour))
+        if outcome.finding is None or (outcome.status == CHECKER_ERROR and outcome.finding in told):
+            continue  # a checker that does not start says the same of every exercise
+        told.add(outcome.finding)
+        blocks.append(render_finding(outcome, report.path, hint=hint, colour=colour))
     return "\n\n".join([*blocks, summary(report)])
 
 
