@@ -6,9 +6,9 @@ import contextlib
 import math
 from pathlib import Path
 
+from minigan.system.control_groups import group_folders
+
 _MEMORY = Path("/proc/meminfo")
-_GROUPS_OF_THIS_PROCESS = Path("/proc/self/cgroup")
-_CGROUPS = Path("/sys/fs/cgroup")
 _NAMES = {  # of version 2 and of version 1: the limit, what is in use, and what of that is only a copy of files
     2: ("memory.max", "memory.current", "inactive_file"),
     1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -30,17 +30,7 @@ def _of_the_machine() -> float:
 
 
 def _of_the_groups() -> float:
-    left = math.inf
-    with contextlib.suppress(OSError, ValueError):
-        for line in _GROUPS_OF_THIS_PROCESS.read_text(encoding="utf-8").splitlines():
-            _, controllers, path = line.split(":", 2)
-            if controllers == "" or "memory" in controllers.split(","):
-                root = _CGROUPS / controllers
-                folder = root / path.strip("/")
-                # A limit of any group that contains this one holds, too. In a container only the outermost may be seen.
-                for group in (folder, *(parent for parent in folder.parents if parent.is_relative_to(root))):
-                    left = min(left, _left(group, 1 if controllers else 2))
-    return left
+    return min((_left(folder, version) for version, folder in group_folders("memory")), default=math.inf)
 
 
 def _left(group: Path, version: int) -> float:

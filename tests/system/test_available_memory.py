@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from minigan.system import available_memory as module
+from minigan.system import control_groups
 from minigan.system.available_memory import available_memory
 
 
@@ -13,13 +14,12 @@ from minigan.system.available_memory import available_memory
 def system(tmp_path, monkeypatch):
     """A system whose files a test writes: (path, text) pairs."""
     monkeypatch.setattr(module, "_MEMORY", tmp_path / "meminfo")
-    monkeypatch.setattr(module, "_GROUPS_OF_THIS_PROCESS", tmp_path / "self")
-    monkeypatch.setattr(module, "_CGROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(control_groups, "PROCESS", tmp_path / "proc")
 
     def write(files):
         for name, text in files.items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_text(text, encoding="ascii")
+            (tmp_path / name).write_text(text.replace("HERE", str(tmp_path)), encoding="utf-8")
 
     return write
 
@@ -40,7 +40,7 @@ def test_the_machine(system):
 @pytest.mark.parametrize("text", ["", "MemAvailable: many kB\n", "MemAvailable:\n"])
 def test_files_that_say_nothing(system, text):
     if text != "MemAvailable:\n":
-        system({"meminfo": text, "self": "nonsense"})
+        system({"meminfo": text, "proc/cgroup": "nonsense", "proc/mountinfo": "nonsense"})
         assert available_memory() == math.inf
 
 
@@ -59,7 +59,8 @@ def group(folder, version, limit, used, copies):
 
 
 def test_a_group_of_version_2_and_those_that_contain_it(system):
-    system({**MACHINE, "self": "0::/a/b\n", **group("cgroup/a/b", 2, "max", 600, 7)})
+    mount = "31 23 0:28 / HERE/cgroup rw,relatime - cgroup2 cgroup2 rw\n"
+    system({**MACHINE, "proc/mountinfo": mount, "proc/cgroup": "0::/a/b\n", **group("cgroup/a/b", 2, "max", 600, 7)})
     assert available_memory() == 5000 * 1024
     system(group("cgroup/a", 2, 1000, 600, 50))
     assert available_memory() == 450
@@ -71,7 +72,9 @@ def test_a_group_of_version_2_and_those_that_contain_it(system):
 
 def test_a_group_of_version_1_of_which_only_the_outermost_is_seen(system):
     files = group("cgroup/memory", 1, 1000, 600, 50)
-    system({**MACHINE, "self": "9:cpu:/c\n8:memory:/docker/123\n0::/\n", **files})
+    mount = "35 31 0:32 /docker/123 HERE/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n"
+    groups = "9:cpu:/c\n8:memory:/docker/123\n0::/\n"
+    system({**MACHINE, "proc/mountinfo": mount, "proc/cgroup": groups, **files})
     assert available_memory() == 450
 
 
