@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import platform
-import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from minigan.data.prepare.preparation_report import report_html
 from minigan.data.prepare.prepared_file import SIZES, Settings
 from minigan.data.prepare.tally import KINDS, Tally
 from minigan.system.cli import Parser, path_name, run_command, whole
+from minigan.system.command_lines import command
 from minigan.system.console import complain, one_line, say
 from minigan.system.errors import UserError
 from minigan.system.worker_pool import worker_count
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             settings=settings,
             cascade=Path(arguments.cascade).name if cascade else "",
             cascade_sha256=hashlib.sha256(cascade.text.encode("utf-8")).hexdigest() if cascade else "",
-            command=shlex.join(["python", "-m", "minigan.prepare", *given]),
+            command=command("minigan.prepare", *given),
             started=started,
             seconds=time.monotonic() - clock,
             versions=_versions(),
@@ -137,10 +137,10 @@ def _summary(tally: Tally, source: str, target: Path) -> str:
             lines.append(
                 f"  dropped {tally.count(kind):>7,} {words}" + (f": {detail}{more}" if kind in _EXPLAINED else "")
             )
-    size = "" if tally.size == 64 else f" --image-size {tally.size}"
+    size = () if tally.size == 64 else ("--image-size", tally.size)
     lines += [
         f"Look at {one_line(target / 'report.html')}, and fill in whose drawings they are in DATACARD.md. Then:",
-        f"  python -m minigan.train --data {shlex.quote(str(target))}{size}",
+        f"  {command('minigan.train', '--data', target, *size)}",
     ]
     return "\n".join(lines)
 

@@ -7,6 +7,7 @@ student's code, so control characters, which could change the terminal, are repl
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -23,6 +24,8 @@ from minigan.check.outcomes import (
     Finding,
     Outcome,
 )
+from minigan.system.command_lines import command
+from minigan.system.wording import NAME_IN_A_TABLE, shortened
 
 WIDTH = 110
 LINE = 80
@@ -198,9 +201,8 @@ def _command(path: str, exercise: str = "") -> str:
     """The command for the next hint, with a place for the hint's number."""
     if not path:
         return f'check("{exercise}", ..., hint={{hint}})'
-    name = in_one_line(path).replace("{", "{{").replace("}", "}}")
-    quoted = f'"{name}"' if any(c in name for c in " &;()'$") else name
-    return f"python -m minigan.check {quoted}" + (f" --only {exercise}" if exercise else "") + " --hint {hint}"
+    line = command("minigan.check", Path(path), *(("--only", exercise) if exercise else ()), "--hint")
+    return line.replace("{", "{{").replace("}", "}}") + " {hint}"
 
 
 # -------------------------------------------------------------------------------------------------------------- a class
@@ -216,7 +218,7 @@ def render_class(reports: Sequence[FileReport], *, colour: bool = False) -> str:
     -------
     str
     """
-    names = _short_names(reports)
+    names = distinct_names([in_one_line(report.path) for report in reports])
     width = max(map(len, names), default=0)
     exercises = [name for name in EXERCISES if any(o.exercise == name for r in reports for o in r.outcomes)]
     lines = [f"{name:<{width}}  {summary(report)}" for name, report in zip(names, reports, strict=True)]
@@ -243,10 +245,34 @@ def _cell(outcome: Outcome, report: FileReport, colour: bool) -> str:
     return paint(f"{text:>4}", status, colour)
 
 
-def _short_names(reports: Sequence[FileReport]) -> list[str]:
-    """File names without their folders, unless two are the same."""
-    names = [in_one_line(Path(report.path).name) for report in reports]
-    return names if len(set(names)) == len(names) else [in_one_line(report.path) for report in reports]
+def distinct_names(paths: Sequence[str]) -> list[str]:
+    """The shortest ends of paths that tell them apart, for a table.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        With slashes of either kind.
+
+    Returns
+    -------
+    list of str
+        One for each path, of `NAME_IN_A_TABLE` letters or a few more: what would look equal gets a number.
+
+    Examples
+    --------
+    >>> distinct_names(["class/ada/layers.py", "class/ben/layers.py", "class/cleo.py"])
+    ['ada/layers.py', 'ben/layers.py', 'cleo.py']
+    """
+    parts = [[part for part in re.split(r"[\\/]+", path) if part] or [path] for path in paths]
+    ends = Counter(tuple(p[-k:]) for p in parts for k in range(1, len(p) + 1))
+    names = []
+    seen: Counter[str] = Counter()
+    for p in parts:
+        depth = next((k for k in range(1, len(p) + 1) if ends[tuple(p[-k:])] == 1), len(p))
+        name = shortened("/".join(p[-depth:]), NAME_IN_A_TABLE)
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return names
 
 
 # ---------------------------------------------------------------------------------------------------------------- words
