@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
@@ -50,19 +51,22 @@ class ImageSet:
     Attributes
     ----------
     images : numpy.ndarray
-        (N, S, S, 3) uint8, usually a read-only memory map.
+        (N, S, S, 3) uint8, read-only, usually a memory map.
     source : str
         Their origin: ``"drawn faces (seed 0)"`` or the folder's path.
     fingerprint : str
         Hexadecimal; equal for equal images in equal order. By it a resumed run notices that its data have changed.
     skipped : list of Skipped
         What was not read, and why.
+    cached_in : pathlib.Path or None
+        The file in the cache that holds them.
     """
 
     images: npt.NDArray[np.uint8]
     source: str
     fingerprint: str
     skipped: list[Skipped] = field(default_factory=list)
+    cached_in: Path | None = None
 
     def __len__(self) -> int:
         return len(self.images)
