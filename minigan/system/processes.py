@@ -18,11 +18,16 @@ import threading
 import types
 from collections.abc import Iterator
 
+from minigan.system.startup import BLAS_SETTINGS, environment
+
 MAX_WORKERS = 61
 """Windows cannot wait for more processes than this at once."""
 
 _REQUESTS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-_BLAS_SETTINGS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+_SETTINGS = {
+    **dict.fromkeys(BLAS_SETTINGS, "1"),  # no BLAS threads, which would never be used
+    "PYTHONSAFEPATH": "1",  # no module from the working folder in another's place
+}
 
 
 @contextlib.contextmanager
@@ -35,7 +40,7 @@ def starting_workers() -> Iterator[None]:
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
     try:
-        with _one_blas_thread(), _requests_held():
+        with environment(_SETTINGS), _requests_held():
             yield
     finally:
         sys.modules["__main__"] = main
@@ -71,18 +76,3 @@ def _requests_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextlib.contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """Within this, a process that is started does not make BLAS threads that it would never use."""
-    before = {name: os.environ.get(name) for name in _BLAS_SETTINGS}
-    os.environ.update(dict.fromkeys(_BLAS_SETTINGS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

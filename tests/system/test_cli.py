@@ -11,6 +11,7 @@ import pytest
 
 from minigan.system import cli
 from minigan.system.errors import RunError, UserError
+from minigan.system.wording import see
 
 
 @pytest.mark.parametrize(("text", "value"), [("10_000", 10_000), ("-7", -7), ("+0", 0), ("007", 7)])
@@ -36,7 +37,7 @@ def test_what_is_no_number(text):
 
 
 def test_as_many_threads_as_there_are_cores(monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(cli, "allowed_processors", lambda: 3)
     assert [cli.core_count(text) for text in "123"] == [1, 2, 3]
     for text in ("0", "4", "-1"):
         with pytest.raises(argparse.ArgumentTypeError, match=r"must be 1 to 3, .* got"):
@@ -66,7 +67,14 @@ def test_the_parser_takes_no_abbreviations_and_raises():
         (UserError("no such folder: a\nb"), 2, "error: no such folder: a b"),
         (RunError("the loss is NaN", 3), 3, "error: the loss is NaN"),
         (OSError(28, "No space left on device"), 1, "error: [Errno 28] No space left on device"),
-        (MemoryError("9 GB"), 1, "error: out of memory (9 GB); try a smaller --batch-size or --width"),
+        (MemoryError("9 GB"), 1, f"error: out of memory (9 GB){see('limits')}"),
+        (MemoryError(), 1, f"error: out of memory{see('limits')}"),
+        (
+            RuntimeError("can't start new thread"),
+            1,
+            "error: the system refuses: can't start new thread" + see("limits"),
+        ),
+        (OSError(24, "Too many open files"), 1, f"error: the system refuses: Too many open files{see('limits')}"),
         (KeyboardInterrupt(), 130, "stopped"),
     ],
 )
@@ -81,6 +89,8 @@ def test_an_exception_becomes_one_line_and_an_exit_status(error, status, told, c
 def test_a_mistake_in_the_program_keeps_its_traceback():
     with pytest.raises(ZeroDivisionError):
         cli.run_command(lambda argv: 1 // 0, [])
+    with pytest.raises(RuntimeError, match="a mistake"):
+        cli.run_command(lambda argv: (_ for _ in ()).throw(RuntimeError("a mistake")), [])
 
 
 def test_a_command_gets_its_arguments_and_gives_its_status():

@@ -99,7 +99,9 @@ def test_the_smallest_quota_of_groups_in_groups_holds(machine):
     assert machine(files={**outer, "two/a/b/c/cpu.max": "1000 1000\n"}, groups="0::/a/b/c\n") == (1, 1)
 
 
-@pytest.mark.parametrize(("quota", "expected"), [("250000", (2, 2)), ("50000", (1, 1)), ("-1", (32, 64)), ("", (32, 64))])
+@pytest.mark.parametrize(
+    ("quota", "expected"), [("250000", (2, 2)), ("50000", (1, 1)), ("-1", (32, 64)), ("", (32, 64))]
+)
 def test_a_quota_of_version_1(machine, quota, expected):
     files = {"one/x/cpu.cfs_quota_us": quota, "one/x/cpu.cfs_period_us": "100000\n"}
     assert machine(files=files, groups="3:cpuacct,cpu:/x\n0::/\n") == expected
@@ -111,8 +113,8 @@ def test_numbers_in():
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="pins a process")
 def test_a_process_that_is_pinned_here():
-    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from minigan.system import cores; print("
-    code += "cores.usable_cores(), cores.allowed_processors())"
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+    code += "from minigan.system import cores; print(cores.usable_cores(), cores.allowed_processors())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1", "1"]
     assert 1 <= usable_cores() <= allowed_processors() < math.inf
