@@ -488,11 +488,13 @@ def _settings(config: RunConfig) -> list[tuple[str, str, str | None]]:
     preset = PRESETS[config.preset]
     rows = []
     for field in fields(RunConfig):
+        if field.name == "faces" and config.data is not None:
+            continue  # this run draws none
         value, usual = getattr(config, field.name), getattr(preset, field.name)
         if (field.name, value) == ("data", None):
             told = "drawn faces"
         else:
-            told = f"{value:,}" if type(value) is int and field.name != "seed" else cut(value)
+            told = f"{value:,}" if type(value) is int and field.name != "seed" else shortened(value)
         differs = value != usual and field.name != "data"
         rows.append(
             (option(field.name), told, (f"{usual:,}" if type(usual) is int else str(usual)) if differs else None)

@@ -292,6 +292,13 @@ def test_numbers_are_those_of_the_log(run):
     assert f"0 – 9 {first[0]:.3f} ({high:.2f})" in tree.text
 
 
+def test_settings_name_what_the_run_used(tmp_path):
+    for name, data in (("drawn", None), ("folder", "drawings")):
+        tree = write(make_run(tmp_path / name, data=data))[1]
+        assert ("--faces" in tree.text) == (data is None)
+        assert "--data" in tree.text
+
+
 def test_commands_name_this_folder(run, monkeypatch):
     monkeypatch.chdir(run.parent)
     run_report.Report(run.relative_to(run.parent)).write(run_report.STOPPED)
