@@ -7,14 +7,20 @@ before all others. Programs that import minigan in any other way are not affecte
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def put_working_folder_last() -> None:
     """Move the working folder to the end of ``sys.path``, where Python has put it at the beginning.
 
-    Python has done so if ``argv[0]`` is "-m", which it is while Python looks for the module of a command.
+    Python has done so if ``argv[0]`` is "-m", which it is while Python looks for the module of a command, and if there is
+    a working folder: somebody may have deleted it.
     """
+    try:
+        os.getcwd()
+    except OSError:
+        return
     if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
         sys.path.append(sys.path.pop(0))
 

@@ -1,5 +1,6 @@
 """A file in the working folder is not taken for a module of Python or of a library, in commands and in processes."""
 
+import os
 import subprocess
 import sys
 
@@ -21,6 +22,17 @@ def test_only_a_commands_working_folder_moves(monkeypatch, first, safe, moves):
     monkeypatch.setattr(sys, "path", ["here", "a", "b"])
     put_working_folder_last()
     assert sys.path == (["a", "b", "here"] if moves else ["here", "a", "b"])
+
+
+def test_a_deleted_working_folder_is_not_in_the_path(monkeypatch):
+    def gone():
+        raise FileNotFoundError
+
+    monkeypatch.setattr(sys, "argv", ["-m"])
+    monkeypatch.setattr(os, "getcwd", gone)
+    monkeypatch.setattr(sys, "path", ["a", "b"])
+    put_working_folder_last()
+    assert sys.path == ["a", "b"]
 
 
 NAMES = ("random", "queue", "signal", "subprocess", "tempfile", "socket", "numpy", "PIL", "tqdm", "html", "data")

@@ -287,8 +287,7 @@ class Child:
         except RuntimeError as error:
             self.kill()
             raise _cannot_start(self.path, error) from None
-        paths = [os.path.abspath(p) for p in sys.path if isinstance(p, str)]  # noqa: PTH100 ("" is this folder)
-        line = json.dumps({**job, "token": self.token, "sys_path": paths})
+        line = json.dumps({**job, "token": self.token, "sys_path": _search_path()})
         self._write(line.encode("ascii") + b"\n")
 
     def __enter__(self) -> Child:
@@ -442,6 +441,15 @@ class Child:
         with self._lock:
             self._printed += len(printed)
             self._first = (self._first + printed[:200])[:200]
+
+
+def _search_path() -> list[str]:
+    """Where this process finds modules, for a process that starts in another folder."""
+    paths = []
+    for entry in sys.path:
+        with contextlib.suppress(OSError):  # "" is the working folder, which somebody may have deleted
+            paths.append(os.path.abspath(entry))  # noqa: PTH100
+    return paths
 
 
 def _cannot_start(path: str, why: object) -> RunError:
