@@ -343,7 +343,7 @@ def test_drawing_shows_progress(capsys: pytest.CaptureFixture[str]) -> None:
     open_drawn_faces(5, 4, progress=True)
     out, err = capsys.readouterr()
     assert out == ""
-    assert "Drawing faces: 100%" in err
+    assert "Drawing faces 100%" in err
 
 
 def test_workers_draw_the_same_faces(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,19 +11,18 @@ from __future__ import annotations
 
 import contextlib
 import re
-import sys
 from collections.abc import Callable, Generator
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from minigan.data import cache
 from minigan.data.drawn import faces
 from minigan.data.image_set import ImageSet
 from minigan.nn.rng import MAX_SEED
 from minigan.system.errors import UserError
+from minigan.system.progress import ProgressBar
 from minigan.system.worker_pool import NoWorkers, WorkerDied, Workers, worker_count
 
 DEFAULT_COUNT = 20_000
@@ -79,6 +78,7 @@ def open_drawn_faces(count: int, image_size: int, *, seed: int = 0, progress: bo
         images=images,
         source=f"drawn faces (seed {seed})",
         fingerprint=cached.fingerprint if whole else cache.fingerprint(images),
+        cached_in=cached.path,
     )
 
 
@@ -98,11 +98,10 @@ def _load_at_least(count: int, version: str) -> cache.Cached | None:
 
 
 def _build(stem: str, count: int, image_size: int, seed: int, progress: bool) -> cache.Cached:
-    hidden = not progress or sys.stderr is None
     with (
         cache.Builder(stem, image_size) as builder,
         contextlib.closing(_draw_all(count, seed, image_size)) as blocks,
-        tqdm(total=count, desc="Drawing faces", unit=" faces", disable=hidden) as bar,
+        ProgressBar(count, "Drawing faces", "faces", shown=progress) as bar,
     ):
         for block in blocks:
             builder.append(block)

@@ -14,15 +14,12 @@ import csv
 import multiprocessing
 import os
 import shutil
-import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-
-from tqdm import tqdm
 
 from minigan.data.images import decode
 from minigan.data.images.archive import Member, open_archive
@@ -34,8 +31,9 @@ from minigan.data.prepare.prepared_file import Cut, PreparedFile, Settings, prep
 from minigan.data.prepare.tally import Tally
 from minigan.data.printable_text import printable
 from minigan.system.atomic_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, remove_temporaries
-from minigan.system.errors import RunError, UserError
+from minigan.system.errors import RunError, UserError, cannot_write
 from minigan.system.lock import LOCK_NAME, FolderLock
+from minigan.system.progress import ProgressBar
 from minigan.system.worker_pool import NoWorkers, WorkerDied, Workers
 
 PICTURES = "pictures"
@@ -104,7 +102,7 @@ def prepare_source(
                 raise UserError(_nothing_left(source, tally))
             finish(tally, folder)
     except OSError as error:
-        raise RunError(f"cannot write to {printable(target)}: {system_reason(error)}; nothing was kept") from error
+        raise cannot_write(error, f"nothing was kept, because {printable(target)} cannot be written to") from error
     return tally
 
 
@@ -120,12 +118,10 @@ def _write_all(
     """Prepare all files, and write the good images."""
     seen = Seen()
     (folder / PICTURES).mkdir()
-    in_bytes = found.unit == "B"
-    hidden = not progress or sys.stderr is None
     with (
         (folder / LIST).open("x", encoding="utf-8", newline="") as file,
         contextlib.closing(_prepare_all(found, settings, detector, workers)) as outcomes,
-        tqdm(total=found.length, desc="Preparing", unit=found.unit, unit_scale=in_bytes, disable=hidden) as bar,
+        ProgressBar(found.length, "Preparing", found.unit, shown=progress, in_bytes=found.unit == "B") as bar,
     ):
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(_COLUMNS)
@@ -133,8 +129,8 @@ def _write_all(
             if member.path is not None and found.is_temporary:
                 member.path.unlink()
             rows.writerow(_take(member.name, prepared, folder / PICTURES, seen, tally))
-            bar.update(member.position - bar.n)
-            bar.set_postfix(kept=tally.kept, refresh=False)
+            bar.reach(member.position)
+            bar.note(f"{tally.kept:,} kept")
 
 
 def _take(source: str, prepared: PreparedFile, pictures: Path, seen: Seen, tally: Tally) -> list[str]:
@@ -207,7 +203,7 @@ def _listed(folder: Path) -> _Found:
         Member(name, None if reason else folder / name, reason, position)
         for position, (name, reason) in enumerate(sorted(entries), start=1)
     )
-    return _Found(members, len(entries), " files", False)
+    return _Found(members, len(entries), "files", False)
 
 
 # ---- Worker processes ----
@@ -319,7 +315,7 @@ def _destination(target: Path) -> Iterator[Path]:
         target.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(target)
     except OSError as error:
-        raise UserError(f"the target {printable(target)} cannot be written to ({system_reason(error)})") from None
+        raise cannot_write(error, f"the target {printable(target)} cannot be written to") from None
     is_done = False
     made: list[Path] = []
     try:
