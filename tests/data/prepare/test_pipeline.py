@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import gzip
 import json
 import multiprocessing
 import os
@@ -411,11 +412,36 @@ def test_a_file_that_is_no_cascade(cascade, content, source, target, capfd):
     assert not target.exists()
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"<!DOCTYPE html><html>", r"it is a web page \(HTML\)\. Download the file itself: .* button Raw"),
+        (bullseye().encode("utf-16"), r"it is text in UTF-16\. Save it again with the encoding UTF-8"),
+        (b"version https://git-lfs.github.com/spec/v1\n", r"it is a pointer of git LFS.*\. Run git lfs pull"),
+        (gzip.compress(bullseye().encode()), r"it is a gzip archive \(\.gz\)\. Get the file as docs/prepare\.md says"),
+        (b"", r"it is empty\. "),
+        (bytes(900), r"it is nothing but zero bytes\. "),
+        (bullseye().encode()[:-200], "ends too early: download or copy it again"),
+        (b"<?xml version='1.0'?><svg/>", "is not a cascade that OpenCV can read"),
+        (b"\xff\x01\x02", "is not a text file"),
+    ],
+)
+def test_what_a_file_is_that_is_no_cascade(cascade, content, told):
+    cascade.write_bytes(content)
+    with pytest.raises(UserError, match=rf"^--cascade: .*bullseye\.xml .*{told}"):
+        Cascade.load(cascade)
+
+
+def test_a_cascade_with_a_mark_of_its_encoding(cascade):
+    cascade.write_bytes(bullseye().encode("utf-8-sig"))
+    assert Cascade.load(cascade).text == bullseye()
+
+
 def test_a_cascade_that_is_not_there(tmp_path):
     pytest.importorskip("cv2")
     with pytest.raises(UserError, match=r"--cascade: .*none\.xml cannot be opened \(No such file"):
         Cascade.load(tmp_path / "none.xml")
-    with pytest.raises(UserError, match=r"--cascade: .* cannot be opened"):
+    with pytest.raises(UserError, match=r"--cascade: must be a file, and .* is none"):
         Cascade.load(tmp_path)
 
 
