@@ -136,7 +136,7 @@ def _work(job: Mapping[str, Any], channel: Channel) -> None:
     channel.send("imported", layout)
     for name in job["exercises"]:
         _steps.acquire()
-        with _watched(job["time_limit"], channel):
+        with _watched(job["time_limit"], channel), _replacements_undone():
             outcome = check_one(name, module, layout, job["seed"])
         channel.send("outcome", outcome.to_dict())
 
@@ -236,7 +236,7 @@ def load(path: Path) -> ModuleType:
 
 @contextlib.contextmanager
 def _replacements_undone() -> Iterator[None]:
-    """Put back what the file has replaced in the modules that were there before it, such as `json.dumps` or `len`."""
+    """Put back what the file replaces inside this block in the modules of others, such as `json.dumps` or `len`."""
     modules = dict(sys.modules)
     functions = [
         (vars(module), {name: value for name, value in vars(module).items() if callable(value)})

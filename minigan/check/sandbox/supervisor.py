@@ -270,6 +270,7 @@ class Child:
         self.token = f"{secrets.token_hex(16)} "
         self.path = str(job["path"])
         self._lock = threading.Lock()
+        self._deaf = False  # whether the process goes on, but has closed the channel
         # Of the latest step: bytes printed, their beginning, and lines of the channel that are no messages (the running
         # line, or garbage).
         self._printed = 0
@@ -330,6 +331,11 @@ class Child:
         answer = self._wait(time.monotonic() + seconds)
         if answer is Stopped.GONE and any(line.startswith("Timeout (") for line in self._stray):
             answer = Stopped.LATE  # it died while writing which line was running
+        if answer is Stopped.GONE:
+            try:
+                self._process.wait(1)
+            except subprocess.TimeoutExpired:
+                self._deaf = True
         if isinstance(answer, Stopped):
             self.kill()
         return answer
@@ -405,6 +411,8 @@ class Child:
 
     def last_words(self) -> str:
         """How the process ended, in words."""
+        if self._deaf:
+            return "it closed the files that the checker listens to (os.close, os.closerange)"
         status = self._process.returncode
         if status is not None and status < 0:
             with contextlib.suppress(ValueError):
@@ -469,6 +477,7 @@ def _start(folder: Path) -> subprocess.Popen[bytes]:
     environment = {**os.environ, **dict.fromkeys(ONE_THREAD, "1")}
     environment |= {
         "MPLBACKEND": "Agg",  # no window that waits until it is closed
+        "PYTHONBREAKPOINT": "0",  # nobody could type anything there
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONIOENCODING": "utf-8:backslashreplace",
         "PYTHONWARNINGS": "ignore",

@@ -247,6 +247,55 @@ def test_what_a_file_replaces_elsewhere_misleads_nobody(tmp_path):
     ]
 
 
+CALLED = """
+import json, os, sys
+import numpy as np
+
+def relu_forward(x):
+    breakpoint()
+    json.dumps = os.write = len = None
+    sys.modules.pop("json", None)
+    return np.maximum(x, 0), x
+
+def relu_backward(dy, x):
+    return dy * (x > 0)
+
+def tanh_forward(x):
+    os.closerange(3, 4000)
+    while True: pass
+
+class NoMessage(Exception):
+    def __str__(self):
+        return 5
+
+def sigmoid_forward(x):
+    raise NoMessage
+
+def dense_forward(x, w, b):
+    return np.matrix(x @ w + b), (x, w)
+
+def flatten_forward(x):
+    return np.ma.masked_array(x.reshape(len(x), -1)), x.shape
+"""
+
+
+def test_what_functions_do_to_python_itself_misleads_nobody(tmp_path):
+    exercises = ["dense", "relu", "tanh", "sigmoid", "flatten"]
+    report = supervisor.check_file(write(tmp_path, CALLED), exercises=exercises)
+    told = {o.exercise: (o.finding.code, text_report.render_finding(o, "")) for o in report.outcomes if o.finding}
+    assert {name: code for name, (code, _) in told.items()} == {
+        "dense": "E12",
+        "tanh": "E06",
+        "sigmoid": "E10",
+        "flatten": "E12",
+    }
+    assert "got a matrix" in told["dense"][1]
+    assert "np.array or np.asarray" in told["dense"][1]
+    assert "it closed the files that the checker listens to" in told["tanh"][1]
+    assert "sigmoid_forward raises NoMessage" in told["sigmoid"][1]
+    assert "got a MaskedArray" in told["flatten"][1]
+
+
 def test_replacements_are_undone_and_additions_stay(tmp_path):
     import numpy as np
 
