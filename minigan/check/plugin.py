@@ -54,4 +54,5 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def student_path(config: pytest.Config) -> Path:
     """The student's file, even if a test has changed the working folder since."""
-    return Path(config.invocation_params.dir, Path(config.getoption(OPTION)).expanduser())
+    named = str(config.getoption(OPTION))
+    return Path(config.invocation_params.dir, Path(named).expanduser() if named.startswith("~") else named)

@@ -107,7 +107,7 @@ def path_name(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError(f"must be a path, got {text!r}")
     try:
-        return str(Path(text).expanduser())
+        return str(Path(text).expanduser() if text.startswith("~") else Path(text))  # ./~ is a name like others
     except RuntimeError as error:  # ~name, of a user who does not exist here
         raise argparse.ArgumentTypeError(f"cannot be found: {text!r} ({error})") from None
 

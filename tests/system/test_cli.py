@@ -47,6 +47,7 @@ def test_as_many_threads_as_there_are_cores(monkeypatch):
 def test_paths(monkeypatch):
     assert cli.path_name("a b/c") == str(Path("a b/c"))
     assert cli.path_name("~") == str(Path.home())
+    assert cli.path_name("./~") == "~"
     with pytest.raises(argparse.ArgumentTypeError, match="must be a path, got ' '"):
         cli.path_name(" ")
     with pytest.raises(argparse.ArgumentTypeError, match="cannot be found"):
