@@ -7,6 +7,7 @@ import time
 import pytest
 
 from minigan.nn import backend
+from minigan.system.cores import usable_cores
 
 try:
     from hypothesis import HealthCheck, settings
@@ -18,6 +19,11 @@ else:
     settings.register_profile("ci", max_examples=60, derandomize=True, **quiet)
     settings.register_profile("thorough", max_examples=1000, **quiet)
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+def pytest_xdist_auto_num_workers(config):
+    """Of ``--numprocesses auto``: pytest-xdist itself counts what the machine has, and not what is allowed."""
+    return usable_cores()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,70 @@
+"""What `make test-versions` tests, and the commands of the Makefile on Windows."""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+
+import pytest
+from places import ROOT
+
+spec = importlib.util.spec_from_file_location("versions", ROOT / ".ci" / "versions.py")
+versions = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(versions)
+
+HERE = (
+    f"{sys.version_info.major}.{sys.version_info.minor}{'' if getattr(sys, '_is_gil_enabled', lambda: True)() else 't'}"
+)
+
+
+def test_each_requirement_has_a_lowest_version():
+    lowest = dict(line.split("==") for line in versions.lowest())
+    assert lowest["numpy"] == "2.0"
+    assert {"opencv-python-headless", "jupytext", "mpi4py", "pytest", "ruff"} <= set(lowest)
+
+
+@pytest.mark.parametrize("requirement", ["numpy", "numpy<3", "numpy==2.0", "numpy>1"])
+def test_a_requirement_without_one_is_refused(tmp_path, monkeypatch, requirement):
+    extras = "\n".join(f"{name} = []" for name in ("prepare", "lessons", "mpi", "test", "dev"))
+    text = f'[project]\nname = "x"\ndependencies = ["{requirement}"]\n[project.optional-dependencies]\n{extras}\n'
+    (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(versions, "ROOT", tmp_path)
+    with pytest.raises(ValueError, match="must name its lowest version, got numpy"):
+        versions.lowest()
+
+
+def test_this_python_is_found():
+    assert versions.who(versions.find_python(HERE)) == HERE
+
+
+def test_a_version_that_is_not_there(monkeypatch, capsys):
+    monkeypatch.setattr(versions.shutil, "which", lambda name: None)
+    assert versions.main(["3.99"]) == 2
+    assert capsys.readouterr().out.split() == ["3.99", "not", "to", "be", "had", "here"]
+    assert versions.main(["newest"]) == 2
+
+
+@pytest.mark.parametrize(("status", "expected"), [(0, 0), (1, 1)])
+def test_all_are_tried_and_told(monkeypatch, capsys, status, expected):
+    called = []
+
+    def call(version, python, arguments):
+        called.append((version, arguments))
+        return status if version == "3.13" else 0
+
+    monkeypatch.setattr(versions, "find_python", lambda version: None if version == "3.14t" else "python")
+    monkeypatch.setattr(versions, "test", call)
+    assert versions.main(["--", "-n", "0"]) == expected
+    assert called == [(version, ["-n", "0"]) for version in ("lowest", "3.11", "3.13", "3.14")]
+    told = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert told["3.13"] == ("FAILED" if status else "passed")
+    assert told["3.14t"] == "not to be had here"
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+@pytest.mark.parametrize(("system", "folder"), [("Windows_NT", "Scripts"), ("", "bin")])
+def test_make_finds_the_environments_programs_on_each_system(tmp_path, system, folder):
+    command = ["make", "-n", "test", "lint", "smoke", f"OS={system}", f"VENV={tmp_path}/venv", "PYTHON=python"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    programs = {line.split()[0] for line in done.stdout.splitlines() if line.startswith(f"{tmp_path}/venv/")}
+    assert programs == {f"{tmp_path}/venv/{folder}/{name}" for name in ("python", "ruff", "lint-imports")}
