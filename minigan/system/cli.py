@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 from minigan.system.console import complain, mend_streams, one_line, shortened
 from minigan.system.cores import allowed_processors
-from minigan.system.errors import RunError, UserError, is_of_choice
+from minigan.system.errors import RunError, UserError, is_of_choice, is_of_disk
 from minigan.system.interrupts import restore_interrupts
 from minigan.system.scarcity import what_is_scarce
 from minigan.system.wording import see
@@ -140,7 +140,7 @@ def run_command(command: Callable[[Sequence[str] | None], int], argv: Sequence[s
         if scarce is not None:
             return _say(scarce + see("limits"), 1)
         if isinstance(error, OSError):
-            return _say(error, 2 if is_of_choice(error) else 1)
+            return _say(f"{error}{see('disk') if is_of_disk(error) else ''}", 2 if is_of_choice(error) else 1)
         raise
     except KeyboardInterrupt:
         if argv is None:
