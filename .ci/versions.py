@@ -94,7 +94,7 @@ def test(version: str, python: str, passed_on: list[str]) -> int:
     if version == LOWEST:
         (folder / "lowest.txt").write_text("".join(f"{line}\n" for line in lowest()), encoding="utf-8")
         environment["PIP_CONSTRAINT"] = ".versions/lowest.txt"  # relative: pip takes a space for the end of a name
-    if version.endswith("t"):
+    elif version.endswith("t"):
         environment["PYTHON_GIL"] = "0"  # the lock stays away, even if a library asks for it
         command.append("EXTRA=test")  # there is no OpenCV for these builds
     print(f"\n{version}: {python}\n{' '.join(command)}", flush=True)

@@ -1,9 +1,11 @@
 """What `make test-versions` tests, and the commands of the Makefile on Windows."""
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 
 import pytest
 from places import ROOT
@@ -12,9 +14,8 @@ spec = importlib.util.spec_from_file_location("versions", ROOT / ".ci" / "versio
 versions = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(versions)
 
-HERE = (
-    f"{sys.version_info.major}.{sys.version_info.minor}{'' if getattr(sys, '_is_gil_enabled', lambda: True)() else 't'}"
-)
+LOCK = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}{LOCK}"
 
 
 def test_each_requirement_has_a_lowest_version():
@@ -59,6 +60,34 @@ def test_all_are_tried_and_told(monkeypatch, capsys, status, expected):
     told = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert told["3.13"] == ("FAILED" if status else "passed")
     assert told["3.14t"] == "not to be had here"
+
+
+@pytest.mark.parametrize(
+    ("version", "extra", "settings"),
+    [
+        ("3.13", [], {}),
+        ("3.14t", ["EXTRA=test"], {"PYTHON_GIL": "0"}),
+        ("lowest", [], {"PIP_CONSTRAINT": ".versions/lowest.txt"}),
+    ],
+)
+def test_each_version_is_tested_in_an_environment_of_its_own(tmp_path, monkeypatch, version, extra, settings):
+    called = []
+
+    def run(command, *, cwd, env, check):
+        called.append((command, {name: value for name, value in env.items() if name not in os.environ}))
+        return subprocess.CompletedProcess(command, 3)
+
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    monkeypatch.setattr(versions, "ROOT", tmp_path)
+    monkeypatch.setattr(versions.subprocess, "run", run)
+    for name in ("PYTHON_GIL", "PIP_CONSTRAINT", "PIP_PREFER_BINARY"):
+        monkeypatch.delenv(name, raising=False)
+    assert versions.test(version, "/python", ["-n", "0"]) == 3
+    ((command, changed),) = called
+    assert command == ["make", "test", "PYTHON=/python", f"VENV=.versions/{version}", "ARGS=-n 0", *extra]
+    assert changed == {"PIP_PREFER_BINARY": "1", **settings}
+    if version == "lowest":
+        assert "numpy==2.0" in (tmp_path / ".versions" / "lowest.txt").read_text(encoding="utf-8").splitlines()
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
