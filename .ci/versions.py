@@ -90,7 +90,13 @@ def test(version: str, python: str, passed_on: list[str]) -> int:
     folder = ROOT / ".versions"
     folder.mkdir(exist_ok=True)
     environment = {**os.environ, "PIP_PREFER_BINARY": "1"}
-    command = ["make", "test", f"PYTHON={python}", f"VENV=.versions/{version}", f"ARGS={' '.join(passed_on)}"]
+    command = [
+        "make",
+        "test",
+        f"PYTHON={Path(python).as_posix()}",
+        f"VENV=.versions/{version}",
+        f"ARGS={' '.join(passed_on)}",
+    ]
     if version == LOWEST:
         (folder / "lowest.txt").write_text("".join(f"{line}\n" for line in lowest()), encoding="utf-8")
         environment["PIP_CONSTRAINT"] = ".versions/lowest.txt"  # relative: pip takes a space for the end of a name

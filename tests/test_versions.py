@@ -1,7 +1,9 @@
 """What `make test-versions` tests, and the commands of the Makefile on Windows."""
 
 import importlib.util
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -88,6 +90,27 @@ def test_each_version_is_tested_in_an_environment_of_its_own(tmp_path, monkeypat
     assert changed == {"PIP_PREFER_BINARY": "1", **settings}
     if version == "lowest":
         assert "numpy==2.0" in (tmp_path / ".versions" / "lowest.txt").read_text(encoding="utf-8").splitlines()
+
+
+def test_workflows_and_ci_call_targets_of_the_makefile_and_nothing_else():
+    targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    commands = re.findall(r"^make .*", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.M)
+    for workflow in (ROOT / ".github" / "workflows").glob("*.yml"):
+        commands += re.findall(r"^ +(?:- )?run: +(\S.*)", workflow.read_text(encoding="utf-8"), re.M)
+    assert len(commands) > 7
+    for command in commands:
+        if command not in ("bash .ci/run", "choco install make --no-progress --yes"):
+            called = re.match(r"make((?: [a-z-]+)+)(?= [A-Z]+=|$)", command)
+            assert called, command
+            assert set(called[1].split()) <= set(targets)
+
+
+def test_workflows_test_the_usual_versions_and_all_systems():
+    text = (ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
+    pythons = re.search(r"python: (\[.*\])", text)[1]
+    assert set(versions.USUAL) == {*json.loads(pythons), "lowest"}
+    assert "VERSIONS=lowest" in text
+    assert "os: [ubuntu-latest, macos-latest, windows-latest]" in text
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
