@@ -30,6 +30,7 @@ from minigan.data.printable_text import printable
 from minigan.system import atomic_files
 from minigan.system.available_memory import available_memory
 from minigan.system.errors import RunError, UserError
+from minigan.system.wording import see
 
 ENVIRONMENT_VARIABLE = "MINIGAN_CACHE"
 
@@ -80,7 +81,7 @@ def cache_directory() -> Path:
     except RuntimeError:  # a container's user without a name and without HOME
         raise UserError(
             f"the image cache needs a folder, and there is no home folder here to put it in: set the environment "
-            f"variable {ENVIRONMENT_VARIABLE} to a folder that can be written to"
+            f"variable {ENVIRONMENT_VARIABLE} to a folder that can be written to{see('cache')}"
         ) from None
     return directory
 
@@ -289,7 +290,7 @@ class Builder:
         if cached is None:
             raise RunError(
                 f"the cache just written to {printable(self._directory)} reads back differently: try again, or set "
-                f"{ENVIRONMENT_VARIABLE} to a folder on another drive"
+                f"{ENVIRONMENT_VARIABLE} to a folder on another drive{see('cache')}"
             )
         return cached
 
@@ -351,6 +352,7 @@ def _in_memory(path: Path) -> npt.NDArray[np.uint8] | None:
             raise RunError(
                 f"the image cache {printable(path)} cannot be mapped into memory ({reason}), and there is not enough "
                 f"memory to read its {length / 1e6:,.0f} MB: set {ENVIRONMENT_VARIABLE} to a folder on another drive"
+                + see("cache")
             ) from None
         images.flags.writeable = False
         return images
@@ -366,12 +368,12 @@ def _explained(directory: Path) -> Iterator[None]:
         if error.errno in _DISK_FULL:
             raise RunError(
                 f"no space left for the image cache in {where}: the unfinished cache was removed; free some space, or "
-                f"set {ENVIRONMENT_VARIABLE} to a folder on another disk",
+                f"set {ENVIRONMENT_VARIABLE} to a folder on another disk{see('cache')}",
                 exit_status=1,
             ) from error
         if error.errno == errno.EIO:
             raise RunError(f"the disk of the image cache in {where} failed: {why}", exit_status=1) from error
         raise UserError(
             f"the image cache needs a folder it can write to, and cannot write to {where} ({why}): set the environment "
-            f"variable {ENVIRONMENT_VARIABLE} to one that is writable"
+            f"variable {ENVIRONMENT_VARIABLE} to one that is writable{see('cache')}"
         ) from error

@@ -14,11 +14,11 @@ import sys
 def put_working_folder_last() -> None:
     """Move the working folder to the end of ``sys.path``, where Python has put it at the beginning.
 
-    Python has done so if ``argv[0]`` is "-m", which it is while Python looks for the module of a command, and if there is
-    a working folder: somebody may have deleted it.
+    Python has done so if ``argv[0]`` is "-m", which it is while Python looks for the module of a command, and if
+    there is a working folder: somebody may have deleted it.
     """
     try:
-        os.getcwd()
+        os.getcwd()  # noqa: PTH109 (pathlib would be looked for in this folder)
     except OSError:
         return
     if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:

@@ -185,8 +185,9 @@ class Trainer:
             end, words = run_report.FAILED, f"{self._where(error)}; {self._what_is_kept()}"
             raise RunError(words) from None
         except NotFiniteError as error:
-            end, words = run_report.FAILED, f"after step {self.step - 1} {error}{see('not-finite')}; {self._what_is_kept()}"
-            self._note_not_finite(self.step - 1, f"after step {self.step - 1} {error}")
+            told = f"after step {self.step - 1} {error}"
+            end, words = run_report.FAILED, f"{told}{see('not-finite')}; {self._what_is_kept()}"
+            self._note_not_finite(self.step - 1, told)
             raise RunError(words, exit_status=3) from None
         except RankError as error:
             end, words = run_report.FAILED, f"{error}{see('ranks')}; {self._what_is_kept()}"

@@ -30,6 +30,7 @@ from minigan.runs.run_records import read_history, read_speed
 from minigan.system import atomic_files
 from minigan.system.cli import run_command
 from minigan.system.lock import FolderLock
+from minigan.system.wording import see
 from minigan.training import ranks, trainer
 
 VOID = frozenset({"meta", "link", "img", "input", "path", "rect", "line", "br"})
@@ -720,7 +721,7 @@ def test_mistakes_are_one_line(run, tmp_path, capsys, monkeypatch):
     assert "report.html cannot be written: denied" in refused(run)
     monkeypatch.setattr(run_report.Report, "write", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
     assert call(run) == 1
-    assert capsys.readouterr().err == f"minigan: error: {run / 'report.html'} cannot be written: full\n"
+    assert capsys.readouterr().err == f"minigan: error: {run / 'report.html'} cannot be written: full{see('disk')}\n"
 
 
 # ------------------------------------------------------------------------------------------------------- while training

@@ -67,7 +67,7 @@ def test_the_parser_takes_no_abbreviations_and_raises():
     [
         (UserError("no such folder: a\nb"), 2, "error: no such folder: a b"),
         (RunError("the loss is NaN", 3), 3, "error: the loss is NaN"),
-        (OSError(28, "No space left on device"), 1, "error: [Errno 28] No space left on device"),
+        (OSError(28, "No space left on device"), 1, f"error: [Errno 28] No space left on device{see('disk')}"),
         (MemoryError("9 GB"), 1, f"error: out of memory (9 GB){see('limits')}"),
         (MemoryError(), 1, f"error: out of memory{see('limits')}"),
         (

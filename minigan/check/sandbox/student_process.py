@@ -293,13 +293,15 @@ def layout_of(module: ModuleType, path: str) -> str:
 def _compiled(path: Path) -> CodeType:
     from minigan.check.sandbox.older_files import with_present_imports
     from minigan.system.file_kinds import ADVICE, kind_of
+    from minigan.system.wording import see
 
     try:
         content = path.read_bytes()
     except OSError as error:  # it was there when the supervisor looked
         raise _no_python(path, "the file cannot be read", _one_line(error)) from None
     if kind := kind_of(content):
-        raise _no_python(path, f"the file is {kind}", hint=ADVICE.get(kind, ANOTHER_FILE_HINT))
+        hint = ADVICE.get(kind, ANOTHER_FILE_HINT)
+        raise _no_python(path, f"the file is {kind}", hint=f"{hint}{see('encoding') if 'UTF-8' in hint else ''}")
     try:
         return compile(with_present_imports(content), str(path), "exec", dont_inherit=True)
     except SyntaxError as error:
@@ -311,7 +313,7 @@ def _compiled(path: Path) -> CodeType:
         place = f"the first one is in line {_line_number(content, content.index(0))}"
         raise _no_python(path, "the file has null bytes in it", place, hint=NULL_BYTES_HINT)
     if place := _first_line_not_in_utf_8(content):
-        raise _no_python(path, "the file is not text in UTF-8", place, hint=UTF_8_HINT)
+        raise _no_python(path, "the file is not text in UTF-8", place, hint=UTF_8_HINT + see("encoding"))
     if "encoding" in said:
         title = "the file's first lines name an encoding that Python does not know, or that does not fit"
         raise _no_python(path, title, said, hint=CODING_HINT)

@@ -37,6 +37,7 @@ from minigan.data.printable_text import printable
 from minigan.system.cores import usable_cores
 from minigan.system.errors import UserError
 from minigan.system.progress import ProgressBar
+from minigan.system.wording import see
 
 FORMAT_VERSION = 2
 """Part of every cache's key: raise it when the same file gives different pixels."""
@@ -371,14 +372,14 @@ def _insist_on_images(folder: Path, count: int, failures: list[tuple[str, Failur
         name, failure = failures[0]
         raise UserError(
             f"the data folder must hold images, and none of the {len(failures)} files in {where} is one "
-            f"(the first: {printable(name)}, {failure.reason})"
+            f"(the first: {printable(name)}, {failure.reason}){see('image-formats')}"
         )
     if len(unreadable) > count:
         name, reason = unreadable[0]
         rule = "at least half of the images must be readable" if count else "no readable image"
         raise UserError(
             f"{rule}: in {where} {len(unreadable)} of {count + len(unreadable)} cannot be read "
-            f"(the first: {printable(name)}, {reason})"
+            f"(the first: {printable(name)}, {reason}){see('image-formats')}"
         )
 
 
