@@ -11,7 +11,6 @@ without it 30 of 100.
 from __future__ import annotations
 
 import functools
-import importlib
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from minigan.data.images.decode import system_reason
+from minigan.data.optional_packages import import_without_threads
 from minigan.data.printable_text import printable
 from minigan.system.errors import UserError
 from minigan.system.file_kinds import ADVICE, kind_of
@@ -174,7 +174,7 @@ def square_around(face: Square, width: int, height: int, margin: float, *, withi
 def _opencv() -> Any:
     """OpenCV, if it is installed and has cascades."""
     try:
-        cv2 = importlib.import_module("cv2")
+        cv2 = import_without_threads("cv2")
     except ImportError as error:
         raise UserError(
             f"--cascade: faces are found with OpenCV, which cannot be imported ({error}): install it by "
