@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from minigan.system.console import complain, mend_streams, one_line, shortened
+from minigan.system.console import complain, mend_streams, one_line, with_short_words
 from minigan.system.cores import allowed_processors
 from minigan.system.errors import RunError, UserError, is_of_choice, is_of_disk
 from minigan.system.interrupts import restore_interrupts
@@ -154,7 +154,7 @@ def run_command(command: Callable[[Sequence[str] | None], int], argv: Sequence[s
 def _say(message: object, status: int) -> int:
     told = one_line(message)
     if status == 2:  # other messages may hold a command to copy
-        told = shortened(told)
+        told = with_short_words(told)
     complain(f"minigan: {'error: ' if status in (1, 2, 3) else ''}{told}")
     return status
 

@@ -14,7 +14,9 @@ import re
 import sys
 from typing import Any
 
-_MIDDLE_OF_A_WORD = re.compile(r"(?<=\S{160})\S{200,}(?=\S{160})")
+from minigan.system.wording import shortened
+
+_LONG_WORD = re.compile(r"\S{520,}")
 
 
 def one_line(message: object) -> str:
@@ -26,13 +28,13 @@ def one_line(message: object) -> str:
     return "".join(c if c.isprintable() else " " if c.isspace() else ascii(c)[1:-1] for c in str(message))
 
 
-def shortened(line: str) -> str:
-    """A line in which no path fills the screen: of very long words only their beginnings and ends are left.
+def with_short_words(line: str) -> str:
+    """A line in which no path fills the screen: very long words lose their middle.
 
-    >>> len(shortened("there is no folder " + 4000 * "x"))
-    340
+    >>> len(with_short_words("there is no folder " + 4000 * "x"))
+    339
     """
-    return _MIDDLE_OF_A_WORD.sub("…", line)
+    return _LONG_WORD.sub(lambda word: shortened(word[0], 320), line)
 
 
 def say(text: str) -> None:
@@ -53,7 +55,7 @@ def complain(text: str) -> None:
 
 def warn(message: object) -> None:
     """Print a warning on stderr, in one line."""
-    complain(f"minigan: warning: {shortened(one_line(message))}")
+    complain(f"minigan: warning: {with_short_words(one_line(message))}")
 
 
 def exclaim(text: str) -> None:
