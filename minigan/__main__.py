@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser("minigan", f"{minigan.__doc__}\n\n{text}")
     parser.add_argument("--version", action="version", version=f"minigan {minigan.__version__}")
     parser.parse_args(argv)
-    print(f"{minigan.__doc__}\n\n{text}")
+    print(f"{minigan.__doc__ or 'minigan'}\n\n{text}")  # python -OO leaves docstrings out
     return 0
 
 

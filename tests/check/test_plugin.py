@@ -94,7 +94,7 @@ def test_a_file_that_cannot_be_imported_fails_every_test(folder):
     assert "line 1: def f(:" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["nowhere.py", "work", "book.ipynb"])
+@pytest.mark.parametrize("name", ["nowhere.py", "work", "book.ipynb", "~nobody-of-this-name/x.py", ""])
 def test_a_wrong_name_is_one_line(folder, name):
     (folder / "book.ipynb").write_text("{}")
     done, _ = run("--minigan-impl", name)
