@@ -3,6 +3,7 @@
 import argparse
 import os
 import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -122,3 +123,11 @@ def test_a_command_may_run_in_a_thread():
     thread.start()
     thread.join()
     assert found == [1]
+
+
+def test_a_python_that_leaves_docstrings_out_says_none_nowhere():
+    for words in ([], ["--help"]):
+        done = subprocess.run([sys.executable, "-OO", "-m", "minigan", *words], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "None" not in done.stdout
+        assert "minigan.check" in done.stdout
