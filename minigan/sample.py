@@ -19,7 +19,7 @@ from minigan.nn.rng import MAX_SEED
 from minigan.pages.plots import FORMATS, fits, image_format, save_grid
 from minigan.runs.saved_generator import load_generator
 from minigan.system.cli import Parser, core_count, path_name, run_command, whole
-from minigan.system.console import say
+from minigan.system.console import one_line, say
 from minigan.system.errors import UserError, cannot_write
 
 MAX_FACES = 10_000
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         save_grid(out, faces, columns=columns)
     except OSError as error:
         raise cannot_write(error, f"{out} cannot be written") from None
-    say(f"{out}: {count} face{'s' if count > 1 else ''} after {step:,} training steps")
+    say(f"{one_line(out)}: {count} face{'s' if count > 1 else ''} after {step:,} training steps")
     return 0
 
 

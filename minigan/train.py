@@ -210,7 +210,7 @@ def _describe(config: RunConfig, path: Path, done: int) -> int:
         say(build(image_size=config.image_size, width=config.width).summary() + "\n")
     source = config.data or f"{config.faces:,} drawn faces"
     left = f" ({done:,} of them are done)" if done else ""
-    say(f"Would train {config.steps:,} steps{left} of {config.batch_size} images ({source}) in {path}")
+    say(one_line(f"Would train {config.steps:,} steps{left} of {config.batch_size} images ({source}) in {path}"))
     for name, value in vars(config).items():
         if name not in ("data", "faces"):
             say(f"  {name:<16}{value}")

@@ -195,6 +195,29 @@ def test_a_deleted_working_folder(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@posix
+def test_a_user_without_a_name_and_a_home(tmp_path):
+    """As in many containers: nothing of the checker asks who one is."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import pwd\ndef nobody(number): raise KeyError(number)\npwd.getpwuid = nobody\n"
+    )
+    kept = {name: value for name, value in os.environ.items() if name not in ("HOME", "USER", "LOGNAME", "USERNAME")}
+    search = os.pathsep.join([str(tmp_path), str(ROOT)])
+    words = [
+        sys.executable,
+        "-m",
+        "minigan.check",
+        write(tmp_path, GOOD),
+        "--only",
+        "sgd",
+        "--json",
+        tmp_path / "o.json",
+    ]
+    done = subprocess.run(words, env={**kept, "PYTHONPATH": search}, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "o.json").exists()
+
+
 def test_the_next_command_can_be_copied(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for name in ("my layers.py", "it's.py"):

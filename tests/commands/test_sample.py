@@ -75,6 +75,13 @@ def test_by_default_nothing_that_differs_is_replaced(run, tmp_path):
     assert len(list(out.glob("*-step000004-*.png"))) == 5
 
 
+def test_a_name_with_a_line_break_is_told_in_one_line(run, tmp_path, capsys):
+    odd = tmp_path / "a\nb"
+    odd.mkdir()
+    assert call(run, "--n", 1, "--out", odd / "x.png") == 0
+    assert capsys.readouterr().out.count("\n") == 1
+
+
 def test_same_seed_same_image(run, tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         assert call(run, "--n", 5, "--seed", seed, "--out", tmp_path / f"{name}.png") == 0
