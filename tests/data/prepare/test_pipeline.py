@@ -418,7 +418,10 @@ def test_a_file_that_is_no_cascade(cascade, content, source, target, capfd):
         (b"<!DOCTYPE html><html>", r"it is a web page \(HTML\)\. Download the file itself: .* button Raw"),
         (bullseye().encode("utf-16"), r"it is text in UTF-16\. Save it again with the encoding UTF-8"),
         (b"version https://git-lfs.github.com/spec/v1\n", r"it is a pointer of git LFS.*\. Run git lfs pull"),
-        (gzip.compress(bullseye().encode(), mtime=0), r"it is a gzip archive \(\.gz\)\. Get the file as docs/prepare\.md says"),
+        (
+            gzip.compress(bullseye().encode(), mtime=0),
+            r"it is a gzip archive \(\.gz\)\. Get the file as docs/prepare\.md says",
+        ),
         (b"", r"it is empty\. "),
         (bytes(900), r"it is nothing but zero bytes\. "),
         (bullseye().encode()[:-200], "ends too early: download or copy it again"),
