@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from minigan.system.wording import NAME_IN_A_TABLE, shortened
 
 WIDTH = 110
 LINE = 80
+SOLVED = "solved by"  # the name of the last row
 WORDS = {
     PASSED: "ok",
     FAILED: "FAIL",
@@ -219,21 +221,27 @@ def render_class(reports: Sequence[FileReport], *, colour: bool = False) -> str:
     str
     """
     names = distinct_names([in_one_line(report.path) for report in reports])
-    width = max(map(len, names), default=0)
+    width = max(map(_columns, [*names, SOLVED]))
+    padded = [name + " " * (width - _columns(name)) for name in names]
     exercises = [name for name in EXERCISES if any(o.exercise == name for r in reports for o in r.outcomes)]
-    lines = [f"{name:<{width}}  {summary(report)}" for name, report in zip(names, reports, strict=True)]
+    lines = [f"{name}  {summary(report)}" for name, report in zip(padded, reports, strict=True)]
     lines += ["", f"{'':<{width}}  " + " ".join(f"{k:>4}" for k in range(1, len(exercises) + 1))]
-    for name, report in zip(names, reports, strict=True):
+    for name, report in zip(padded, reports, strict=True):
         cells = {outcome.exercise: _cell(outcome, report, colour) for outcome in report.outcomes}
-        lines.append(f"{name:<{width}}  " + " ".join(cells.get(exercise, " " * 4) for exercise in exercises))
+        lines.append(f"{name}  " + " ".join(cells.get(exercise, " " * 4) for exercise in exercises))
     solved = [sum(o.exercise == e and o.status == PASSED for r in reports for o in r.outcomes) for e in exercises]
-    lines.append(f"{'solved by':<{width}}  " + " ".join(f"{n:>4}" for n in solved))
+    lines.append(f"{SOLVED:<{width}}  " + " ".join(f"{n:>4}" for n in solved))
     legend = ", ".join(f"{k}\0{name}" for k, name in enumerate(exercises, start=1))
     lines += ["", *(line.replace("\0", " ") for line in textwrap.wrap(legend, WIDTH))]
     signs = f"{SIGNS[NOT_IMPLEMENTED]} not implemented yet, {SIGNS[NOT_CHECKED]} not checked"
     if any(report.count(CHECKER_ERROR) for report in reports):
         signs += f", {SIGNS[CHECKER_ERROR]} the checker itself failed"
     return "\n".join([*lines, signs])
+
+
+def _columns(name: str) -> int:
+    """How wide a terminal shows a name: letters of East Asian scripts take two columns."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in name)
 
 
 def _cell(outcome: Outcome, report: FileReport, colour: bool) -> str:

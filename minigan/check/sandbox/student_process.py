@@ -315,7 +315,7 @@ def _compiled(path: Path) -> CodeType:
     if place := _first_line_not_in_utf_8(content):
         raise _no_python(path, "the file is not text in UTF-8", place, hint=UTF_8_HINT + see("encoding"))
     if "encoding" in said:
-        title = "the file's first lines name an encoding that Python does not know, or that does not fit"
+        title = "the file's first lines name an encoding that does not fit"
         raise _no_python(path, title, said, hint=CODING_HINT)
     line = _line_of(path, number)
     hint = INDENTATION_HINT if indentation else _hint_for(said, line)

@@ -92,6 +92,14 @@ def test_distinct_names(paths, names):
     assert distinct_names(paths) == names
 
 
+def test_names_in_letters_of_two_columns_are_aligned():
+    ada, name = (replace(REPORT, path=path) for path in ("ada.py", "日本.py"))
+    lines = text_report.render_class([ada, name]).splitlines()
+    assert lines[0].index("1 passed") == lines[1].index("1 passed") + 2 == 11
+    solved = next(line for line in lines if line.startswith("solved by"))
+    assert solved.index("2") == lines[4].index("ok") + 1  # also under names that are shorter than these words
+
+
 def test_a_long_name_leaves_the_table_of_a_class_as_it_is():
     """No name, however long, moves the marks out of their columns."""
     reports = [replace(REPORT, path=path) for path in ("ada.py", f"class/{'x' * 180}.py", "a\nb.py")]
