@@ -272,7 +272,7 @@ def test_a_rank_that_raises_ends_the_run(command):
     os.kill(ranks_of(process)[0], signal.SIGUSR1)
     status, _, lines = ended(process)
     assert (status, len(lines)) == (1, 1)
-    assert "error: rank 1 of 2 has failed: ValueError: one value too many; the checkpoint of step 0 is" in lines[0]
+    assert f"has failed: ValueError: one value too many{see('ranks')}; the checkpoint of step 0 is" in lines[0]
     assert nothing_is_left_of(process)
 
 
@@ -414,7 +414,7 @@ def test_a_rank_killed_at_a_random_moment(data, tmp_path, seed):
             assert status == -signal.SIGKILL
         else:
             assert (status, len(lines)) == (1, 1), lines
-            assert "has ended (signal 9); the checkpoint of step" in lines[0]
+            assert f"has ended (signal 9){see('ranks')}; the checkpoint of step" in lines[0]
         assert nothing_is_left_of(process)
         end = killed.steps() + rng.randrange(1, 8)
         assert killed.run("--steps", end, resume=True)[0] == 0
