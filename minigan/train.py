@@ -91,8 +91,8 @@ def _absolute(path: str) -> str:
 def _begin(given: dict[str, Any], asked: Asked, out: str | None, dry_run: bool, launched: Ranks) -> int:
     preset = given.get("preset", "article")
     config = _with_ranks(replace(PRESETS[preset], **given).check(), asked)
-    names = fresh_folders(preset, datetime.now()) if out is None else None
-    path = Path(out) if names is None else next(names)
+    names = fresh_folders(preset, datetime.now())
+    path = next(names) if out is None else Path(out)
     check_new_folder(path)
     backend = get_backend(config.backend, tf32=config.tf32)
     _say_new_name(asked)
@@ -110,7 +110,7 @@ def _begin(given: dict[str, Any], asked: Asked, out: str | None, dry_run: bool, 
     )
     with training_on(config, gan, 0, launched, _warn) as ranks:
         about = {"images": image_facts(images)}
-        run = Run.create(path, replace(config, ranks=ranks.size), gan, about, backend, otherwise=names)
+        run = Run.create(path, replace(config, ranks=ranks.size), gan, about, backend, otherwise=None if out else names)
         say(f"Run folder: {one_line(run.path)}")
         return _train(Trainer(run, gan, images, backend, ranks=ranks))
 

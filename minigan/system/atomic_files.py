@@ -64,8 +64,10 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         put_in_place(temporary, path)
-    except BaseException:
+    except BaseException as error:
         discard(temporary)
+        if isinstance(error, OSError) and error.filename in (temporary, str(temporary)):
+            error.filename = str(path)  # people know only this name
         raise
 
 
@@ -84,9 +86,13 @@ def temporary_file(path: Path) -> Path:
     stem, suffix = path.stem[:40], path.suffix[:10]  # so that a long name does not become too long
 
     def make() -> Path:
-        handle, name = tempfile.mkstemp(
-            prefix=f"{_own_prefix()}{stem}-", suffix=suffix + TEMPORARY_SUFFIX, dir=path.parent
-        )
+        try:
+            handle, name = tempfile.mkstemp(
+                prefix=f"{_own_prefix()}{stem}-", suffix=suffix + TEMPORARY_SUFFIX, dir=path.parent
+            )
+        except OSError as error:
+            error.filename = str(path)  # people know only this name
+            raise
         os.close(handle)
         return Path(name)
 

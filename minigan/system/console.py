@@ -12,9 +12,13 @@ import io
 import os
 import re
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from minigan.system.wording import shortened
+
+_without_bars: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
 
 _LONG_WORD = re.compile(r"\S{520,}")
 
@@ -37,10 +41,17 @@ def with_short_words(line: str) -> str:
     return _LONG_WORD.sub(lambda word: shortened(word[0], 320), line)
 
 
+def print_above(bars: Callable[[], AbstractContextManager[object]]) -> None:
+    """From now on `say` and `complain` print inside this context, in which there are no progress bars on the screen."""
+    global _without_bars
+    _without_bars = bars
+
+
 def say(text: str) -> None:
     """Print on stdout. If stdout is closed, print nothing from now on."""
     try:
-        print(text, flush=True)
+        with _without_bars():
+            print(text, flush=True)
     except (OSError, ValueError):
         _mute("stdout")
 
@@ -48,7 +59,8 @@ def say(text: str) -> None:
 def complain(text: str) -> None:
     """Print on stderr. If stderr is closed, print nothing from now on."""
     try:
-        print(text, file=sys.stderr, flush=True)
+        with _without_bars():
+            print(text, file=sys.stderr, flush=True)
     except (OSError, ValueError):
         _mute("stderr")
 
@@ -143,4 +155,4 @@ def _open_missing_handles() -> None:
 
 
 def _mute(name: str) -> None:
-    setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 (open to the end)
+    setattr(sys, name, open(os.devnull, "w", errors="backslashreplace"))  # noqa: SIM115, PTH123 (open to the end)

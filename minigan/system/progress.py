@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from types import TracebackType
 from typing import Any, TypeVar
 
-from minigan.system.console import say
+from minigan.system.console import print_above
 from minigan.system.environment import without_variables
 
 SECONDS, SECONDS_IN_A_LOG = 0.2, 15.0
@@ -40,7 +40,7 @@ class ProgressBar:
     initial : int
         How much was done before.
     shown : bool
-        Whether there is a bar at all; without one, `say` prints nevertheless.
+        Whether there is a bar at all.
     in_bytes : bool
         Whether bytes are counted; they are shown in kB, MB, ...
     leave : bool
@@ -93,11 +93,6 @@ class ProgressBar:
         """Words behind the bar, from the next time on that it is shown."""
         self._bar.set_postfix_str(text, refresh=False)
 
-    def say(self, text: str) -> None:
-        """Print a line on stdout, above the bar."""
-        with self._bar.external_write_mode(file=sys.stdout):
-            say(text)
-
 
 def with_progress(
     items: Collection[Item], what: str, unit: str, *, shown: bool = True, leave: bool = True
@@ -125,4 +120,5 @@ def _tqdm() -> Any:
         monitor_interval = 0
         _lock = threading.RLock()
 
+    print_above(Bar.external_write_mode)
     return Bar

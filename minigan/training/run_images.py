@@ -81,5 +81,6 @@ class RunImages:
             if isinstance(error, OSError) and (is_of_disk(error) or not self._run.path.is_dir()):
                 raise
             if what not in self._failed:
-                warn(f"{what} cannot be drawn, the training goes on without: {error}")
+                reason = error.strerror if isinstance(error, OSError) else None
+                warn(f"{what} cannot be drawn, and the training goes on without ({reason or error})")
             self._failed.add(what)

@@ -35,7 +35,7 @@ from minigan.runs.run_folder import Run
 from minigan.runs.run_records import read_rows
 from minigan.system.cli import SAME_REQUEST_SECONDS
 from minigan.system.command_lines import command
-from minigan.system.console import exclaim, warn
+from minigan.system.console import exclaim, say, warn
 from minigan.system.errors import RunError, is_of_disk
 from minigan.system.progress import ProgressBar
 from minigan.system.wording import see
@@ -174,7 +174,7 @@ class Trainer:
                 self._save_checkpoint()
                 self._summarise()
                 if self.step % config.save_every:
-                    self._say_diagnosis(bar)
+                    self._say_diagnosis()
                 self._ranks.word(STOP)
                 if self.step == config.steps:
                     end = run_report.FINISHED
@@ -182,7 +182,8 @@ class Trainer:
                 words = f"{_REQUESTS[requests[0]]}; all is saved, and the run can go on."
                 return 128 + requests[0]
         except OSError as error:
-            end, words = run_report.FAILED, f"{self._where(error)}; {self._what_is_kept()}"
+            is_there = self.run.path.is_dir()
+            end, words = run_report.FAILED, (f"{self._where(error)}; " if is_there else "") + self._what_is_kept()
             raise RunError(words) from None
         except NotFiniteError as error:
             told = f"after step {self.step - 1} {error}"
@@ -224,7 +225,7 @@ class Trainer:
         if self._ring.append(step, result.metrics) or is_plot:
             self._read_metrics(bar)
         if config.metrics_every and self.step % config.metrics_every == 0:
-            self._measure_faces(bar)
+            self._measure_faces()
         if is_save:
             self.run.save_networks(self.gan, step)
             self._save_fixed_faces(step)
@@ -234,8 +235,8 @@ class Trainer:
             self._read_metrics(bar)
             self._save_checkpoint()
         if is_save:
-            self._print_averages(bar)
-            self._say_diagnosis(bar)
+            self._print_averages()
+            self._say_diagnosis()
         if self.step - self._timed[0] >= config.sample_every:
             self._log_speed()
         if (is_sample or is_save) and self._report.is_due:
@@ -255,27 +256,27 @@ class Trainer:
             d_real, d_fake, g, d_x, d_g_z, _ = values
             bar.note(f"D {d_real:.3f} real {d_fake:.3f} fake, G {g:.3f}, D(x) {d_x:.2f}, D(G(z)) {d_g_z:.2f}")
 
-    def _print_averages(self, bar: ProgressBar) -> None:
+    def _print_averages(self) -> None:
         d_real, d_fake, g = self.run.averages(AVERAGED)[:3]
         count = min(AVERAGED, self.step)
-        bar.say(
+        say(
             f"Step {self.step - 1}: averages of the last {count} steps: D fake {d_fake:f}, D real {d_real:f}, GAN {g:f}"
         )
 
-    def _say_diagnosis(self, bar: ProgressBar) -> None:
+    def _say_diagnosis(self) -> None:
         """Print one line if the run does not look normal. A file that cannot be read must not end the run."""
         with contextlib.suppress(OSError):
             rows = [read_rows(self.run.path, name) for name in (VITALS_NAME, METRICS_NAME)]
             line = one_liner(diagnose_numbers(self.run.config, *self.run.history(), *rows), self.run.path)
             if line is not None:
-                bar.say(line)
+                say(line)
 
     def _note_not_finite(self, step: int, words: str) -> None:
         """Write it to vitals.jsonl for the diagnosis, because log.csv has only finite numbers."""
         with contextlib.suppress(OSError):
             self.run.append(VITALS_NAME, step, {"not_finite": words})
 
-    def _measure_faces(self, bar: ProgressBar) -> None:
+    def _measure_faces(self) -> None:
         """Append a row to metrics.jsonl, unless the faces are NaN: the check of the losses reports that."""
         from minigan.evaluation import metrics  # late: it brings Pillow and the painter of drawn faces
 
@@ -291,7 +292,7 @@ class Trainer:
         measures, _ = self._yardstick.measure(faces)
         row = {"samples": count, "measures": {name: m.to_dict() for name, m in measures.items()}}
         self.run.append(METRICS_NAME, self.step - 1, row)
-        bar.say(f"Step {self.step - 1}: {metrics.in_short(measures)}")
+        say(f"Step {self.step - 1}: {metrics.in_short(measures)}")
 
     def _faces(self, count: int) -> Array:
         """Faces from the fixed noise, on the host."""

@@ -85,7 +85,7 @@ def test_a_long_name_does_not_make_the_temporary_name_too_long(tmp_path):
 
 
 def make_leftovers(folder, name=".minigan-{}.tmp", age=0):
-    """A file, a folder with something in it, and a file of the user's own; what a killed process leaves, nobody holds."""
+    """A file and a folder with something in it, which nobody holds; and a file of the user's own."""
     file, directory, mine = (folder / name.format(kind) for kind in ("file.png", "folder", "x"))
     mine = mine.with_suffix(".txt")
     directory.mkdir()
