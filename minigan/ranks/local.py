@@ -283,7 +283,8 @@ def start(
         try:
             memory = SharedMemory(_Board.EXCHANGE_START + 2 * MAX_RANKS * EXCHANGE + memory_bytes)
             stack.callback(memory.close)
-            signals = [context.Semaphore(0) for _ in range(size)] if use_semaphores else None
+            with starting_workers():  # they bring a process of Python's that must hear no requests to end, either
+                signals = [context.Semaphore(0) for _ in range(size)] if use_semaphores else None
         except (OSError, ImportError) as error:  # ImportError: a system without semaphores
             reason = getattr(error, "strerror", None) or error
             warn(f"there is no shared memory for {size} ranks ({reason}); going on with 1")

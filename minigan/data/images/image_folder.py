@@ -211,7 +211,9 @@ def check_folder(path: Path | str) -> Path:
             raise UserError(f"the data folder must not be the cache's own folder, and {printable(folder)} is")
         return folder
     hint = " (an archive must be unpacked first, or prepared: python -m minigan.prepare)" if stat.S_ISREG(mode) else ""
-    raise UserError(f"the data must be a folder, and {printable(folder)} is a file{hint}")
+    raise UserError(
+        f"the data must be a folder, and {printable(folder)} is {'a file' if stat.S_ISREG(mode) else 'none'}{hint}"
+    )
 
 
 def list_files(folder: Path) -> tuple[list[File], list[Skipped]]:

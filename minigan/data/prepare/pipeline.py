@@ -33,6 +33,7 @@ from minigan.data.printable_text import printable
 from minigan.system.atomic_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, remove_temporaries
 from minigan.system.errors import RunError, UserError, cannot_write
 from minigan.system.lock import LOCK_NAME, FolderLock
+from minigan.system.processes import starting_workers
 from minigan.system.progress import ProgressBar
 from minigan.system.worker_pool import NoWorkers, WorkerDied, Workers
 
@@ -229,7 +230,8 @@ def _prepare_in_workers(
 ) -> Generator[tuple[Member, PreparedFile], None, None]:
     """All files, prepared, in order. `NoWorkers` is raised before the first member is taken, or never."""
     try:
-        big_images = multiprocessing.get_context("spawn").Lock()
+        with starting_workers():  # a lock brings a process of Python's that must hear no requests to end, either
+            big_images = multiprocessing.get_context("spawn").Lock()
     except (OSError, ImportError) as error:  # no semaphores on this system
         raise NoWorkers from error
     chunks: deque[list[Member]] = deque()  # with workers, or finished there

@@ -697,8 +697,11 @@ def test_whatever_happens_nothing_half_done_is_left(source, target, monkeypatch,
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to whole groups of processes only")
-def test_ctrl_c_with_workers(source, target):
-    """The real signal, sent to the command and its workers in the middle of the work."""
+@pytest.mark.parametrize(
+    ("request_to_end", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (getattr(signal, "SIGHUP", 0), 129)]
+)
+def test_a_request_to_end_with_workers(source, target, request_to_end, status):
+    """The real signal, sent to the command and all its processes in the middle of the work."""
     for k in range(400):
         picture(k % 9, 300).save(source / f"{k:03}.bmp")
     done = subprocess.Popen(
@@ -708,11 +711,12 @@ def test_ctrl_c_with_workers(source, target):
     while not (target / ".minigan-prepare.tmp" / "pictures" / "000003.png").exists():
         assert done.poll() is None
         time.sleep(0.005)
-    os.killpg(done.pid, signal.SIGINT)
+    os.killpg(done.pid, request_to_end)
     out, err = done.communicate(timeout=60)
-    assert (done.returncode, out) == (130, "")
-    assert err.endswith("minigan: stopped\n")
+    assert (done.returncode, out) == (status, "")
+    assert err.endswith("minigan: stopped\n") or request_to_end != signal.SIGINT
     assert "Traceback" not in err
+    assert "Warning" not in err
     assert not target.exists()
 
 
