@@ -1,14 +1,23 @@
-# Every command of the project; CI (.ci/run) calls these and nothing else. Windows: see "Without make" in README.md.
+# Every command of the project; CI (.ci/run, .github/workflows) calls these and nothing else. On Windows, they need a
+# make and the shell that Git brings; without them, see "Without make" in README.md.
 
-PYTHON ?= python3
 VENV   := .venv
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+BIN    := $(VENV)/Scripts
+EXE    := .exe
+else
+PYTHON ?= python3
 BIN    := $(VENV)/bin
+EXE    :=
+endif
+EXTRA  ?= dev
 BENCH  ?=
 PARALLEL := --numprocesses auto --dist worksteal
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help train notebook lessons smoke test test-thorough lint type format bench architecture clean
+.PHONY: help train notebook lessons smoke test test-thorough test-versions lint type format bench architecture clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +43,9 @@ test: $(VENV)/.dev  ## run the tests on all cores, a few minutes; one at a time:
 test-thorough: $(VENV)/.dev  ## run all tests with many more examples, seeds and kills
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q $(PARALLEL) -m "thorough or not thorough" $(ARGS)
 
+test-versions:  ## run the tests on other Pythons and with the oldest libraries; some of them: VERSIONS="lowest 3.13"
+	$(PYTHON) .ci/versions.py $(VERSIONS) -- $(ARGS)
+
 lint: $(VENV)/.dev  ## check style, formatting, and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -53,16 +65,16 @@ architecture: $(VENV)/.dev  ## draw docs/pictures/architecture.svg anew, from th
 	$(BIN)/python docs/draw_architecture.py $(ARGS)
 
 clean:  ## remove the virtual environment and caches, not runs/
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .grimp_cache .import_linter_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .versions .pytest_cache .mypy_cache .ruff_cache .grimp_cache .import_linter_cache .hypothesis build *.egg-info
 
 # One virtual environment; a stamp file for each level of what is installed in it.
-$(VENV)/bin/python:
+$(BIN)/python$(EXE):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "minigan needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	@$(PYTHON) -m venv $(VENV) || \
 		{ rm -rf $(VENV); echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 2; }
 
-$(VENV)/.core: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.core: pyproject.toml | $(BIN)/python$(EXE)
 	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
@@ -75,5 +87,5 @@ $(VENV)/.notebook: pyproject.toml $(VENV)/.core
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.core
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRA)]'
 	@touch $@

@@ -37,6 +37,7 @@ from lessons.source_format import (  # noqa: E402
 from minigan.check.outcomes import NOT_IMPLEMENTED, PASSED  # noqa: E402
 from minigan.system.atomic_files import write_text  # noqa: E402
 from minigan.system.cli import Parser, core_count, run_command  # noqa: E402
+from minigan.system.cores import usable_cores  # noqa: E402
 from minigan.system.errors import UserError  # noqa: E402
 
 MOST_BYTES = 1_000_000
@@ -262,7 +263,7 @@ def build(sources: Sequence[Path], *, fast: bool, write: bool, jobs: int) -> lis
     from tqdm import tqdm
 
     lessons = {source.stem: Lesson(source) for source in sources}
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, usable_cores() // jobs)
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool, _bar(tqdm, 2 * len(lessons)) as bar:
         waiting: dict[Future[Ran], tuple[Lesson, str]] = {}
         for lesson in lessons.values():
@@ -364,7 +365,7 @@ def _parser() -> argparse.ArgumentParser:
     add("lessons", nargs="*", metavar="NN", help="numbers of lessons (all)")
     add("--fast", action="store_true", help="small sizes and few steps, for trying out; do not commit what it makes")
     add("--check", action="store_true", help="fast, and write nothing: the notebooks have to follow from their sources")
-    jobs = min(2, os.cpu_count() or 1)
+    jobs = min(2, usable_cores())
     add("--jobs", type=core_count, default=jobs, metavar="N", help=f"notebooks at a time ({jobs})")
     return parser
 

@@ -32,6 +32,8 @@ from minigan.nn.ops import LIBRARY, Ops
 from minigan.nn.ops.table import NAMES
 from minigan.system.atomic_files import write_text
 from minigan.system.errors import UserError
+from minigan.system.file_kinds import kind_of
+from minigan.system.wording import see
 
 HEAD = '''\
 """My layers, kept from the lessons of minigan.
@@ -43,13 +45,20 @@ checks them all. `notebook.keep` writes a section for each exercise and leaves t
 '''
 
 
+ELSEWHERE = (
+    "to keep it elsewhere, name a file of your own: import os; os.environ['MINIGAN_LESSONS_LAYERS'] = '~/my_layers.py'"
+)
+"""What to do where the lessons' folder is read-only or its disk is full."""
+
+
 class NotKeptError(Exception):
     """Why a function cannot be taken out of its notebook."""
 
 
 def layers_file() -> Path:
     """Where layers are kept: ``lessons/my_layers.py``, or where MINIGAN_LESSONS_LAYERS says."""
-    return Path(os.environ.get("MINIGAN_LESSONS_LAYERS") or Path(__file__).with_name("my_layers.py"))
+    named = os.environ.get("MINIGAN_LESSONS_LAYERS")
+    return Path(os.path.expanduser(named)) if named else Path(__file__).with_name("my_layers.py")  # noqa: PTH111 (no HOME)
 
 
 # ----------------------------------------------------------------------------------------------------------------- take
@@ -91,8 +100,11 @@ def keep_functions(exercise: str, functions: Sequence[Callable[..., Any]]) -> tu
     except NotKeptError as error:
         return str(error), str(path)
     except OSError as error:
-        return f"cannot read or write {path}: {error.strerror or error}", str(path)
-    write_text(path, text)
+        return f"cannot read {path}: {error.strerror or error}{see('kept-layers')}", str(path)
+    try:
+        write_text(path, text)
+    except OSError as error:
+        return f"cannot write {path}: {error.strerror or error}; {ELSEWHERE}{see('kept-layers')}", str(path)
     return "", str(path)
 
 
@@ -226,9 +238,9 @@ def _definitions(text: str) -> dict[str, str]:
     """What a file defines at its top level: name to the statement, without layout and comments."""
     found: dict[str, str] = {}
     try:
-        statements = ast.parse(text).body
-    except SyntaxError as error:
-        raise NotKeptError(f"{layers_file()} is not valid Python: mend it or delete it (line {error.lineno})") from None
+        statements = ast.parse(text, layers_file().name).body
+    except (SyntaxError, ValueError) as error:  # ValueError: null bytes
+        raise NotKeptError(f"{layers_file()} is not valid Python ({error}): mend it or delete it") from None
     for node in statements:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             found[node.name] = ast.dump(node)
@@ -286,7 +298,17 @@ def _must_work(exercise: str, text: str, path: Path) -> None:
 # ----------------------------------------------------------------------------------------------------------------- read
 def _read(path: Path) -> str:
     """The text of the file of kept layers, the imports of an older one brought up to date."""
-    return with_present_imports(path.read_bytes()).decode("utf-8").replace("\r\n", "\n")
+    content = path.read_bytes()
+    if not content.strip():
+        return HEAD
+    kind = kind_of(content)
+    try:
+        text = with_present_imports(content).decode("utf-8-sig")  # some editors put a mark in front
+    except UnicodeDecodeError:
+        kind = kind or "not text in UTF-8"
+    if kind:
+        raise NotKeptError(f"{path} is {kind}; it must be Python in UTF-8{see('kept-layers')}")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _module(text: str, path: Path) -> ModuleType:
@@ -296,7 +318,7 @@ def _module(text: str, path: Path) -> ModuleType:
     linecache.cache[str(path)] = (len(text), None, text.splitlines(keepends=True), str(path))
     try:
         exec(compile(text, str(path), "exec", dont_inherit=True), vars(module))
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # exit() would end the notebook's kernel
         said = f"{type(error).__name__}: {error}"
         raise NotKeptError(f"{path} cannot be imported ({said})") from error
     return module
@@ -305,11 +327,11 @@ def _module(text: str, path: Path) -> ModuleType:
 def _kept() -> dict[str, Callable[..., Any]]:
     """All functions of exercises in the file of kept layers, complete exercises only."""
     path = layers_file()
-    if not path.exists():
-        return {}
     try:
+        if not path.exists():
+            return {}
         module = _module(_read(path), path)
-    except (NotKeptError, OSError, UnicodeDecodeError) as error:
+    except (NotKeptError, OSError) as error:
         raise UserError(f"{error}; mend the file, or delete it to go on with minigan's own layers") from None
     if vars(module).get("LAYOUT", "NHWC") != "NHWC":
         raise UserError(f"{path} says LAYOUT = {vars(module)['LAYOUT']!r}; the networks need layers for NHWC")

@@ -1,8 +1,11 @@
 """minigan: a DCGAN for anime faces whose every layer is written by hand."""
 
-from minigan.system import interrupts as interrupts  # first: it sees to Ctrl-C while the others load
+# isort: off
+from minigan.system import working_folder as working_folder  # first: then nothing there is taken for one of the others
+from minigan.system import interrupts as interrupts  # second: it sees to Ctrl-C while the others load
+from minigan.system import startup as startup  # third: it loads NumPy
 
-# isort: split
+# isort: on
 from minigan import fast as fast  # it registers the fast versions of what minigan.nn computes
 from minigan.gan.models import discriminator, generator
 from minigan.gan.step import GAN, build_gan, discriminator_step, draw_inputs, generator_step, train_step

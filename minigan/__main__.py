@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import minigan
 from minigan.system.cli import Parser, run_command
+from minigan.system.console import say
 
 COMMANDS = {
     "minigan.prepare": "make a data set of square faces from a folder or an archive of images",
@@ -23,10 +24,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the list, or the version."""
     listing = "\n".join(f"  python -m {name:<18}{what}" for name, what in COMMANDS.items())
     text = f"commands (each has --help):\n{listing}"
-    parser = Parser("minigan", f"{minigan.__doc__}\n\n{text}")
+    about = f"{minigan.__doc__ or 'minigan'}\n\n{text}"  # python -OO leaves docstrings out
+    parser = Parser("minigan", about)
     parser.add_argument("--version", action="version", version=f"minigan {minigan.__version__}")
     parser.parse_args(argv)
-    print(f"{minigan.__doc__}\n\n{text}")
+    say(about)
     return 0
 
 

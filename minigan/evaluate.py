@@ -40,8 +40,8 @@ from minigan.runs.saved_generator import load_generator
 from minigan.runs.training_images import counts_if_changed, image_facts, open_training_images
 from minigan.system.atomic_files import write_text
 from minigan.system.cli import Parser, core_count, path_name, run_command, whole
-from minigan.system.console import complain, one_line, say
-from minigan.system.errors import RunError, UserError
+from minigan.system.console import complain, one_line, say, warn
+from minigan.system.errors import UserError, cannot_write
 from minigan.system.workers import using_workers
 
 DEFAULT_SAMPLES = 2000
@@ -103,14 +103,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         **row,
         "findings": [asdict(finding) for finding in findings],
     }
+    written = [EVALUATION_NAME]
     try:
-        save_nearest_images(out / EVALUATION_IMAGE_NAME, measures, faces, neighbours, images.images)
         write_text(out / EVALUATION_NAME, json.dumps(result, indent=2, allow_nan=False) + "\n")
+        try:
+            save_nearest_images(out / EVALUATION_IMAGE_NAME, measures, faces, neighbours, images.images)
+            written.append(EVALUATION_IMAGE_NAME)
+        except OSError:
+            raise
+        except Exception as error:  # matplotlib may raise almost anything
+            warn(f"{EVALUATION_IMAGE_NAME} cannot be drawn: {error}")
         if out == run:
             renew(run)  # it shows the measures, too
     except OSError as error:
-        raise RunError(f"cannot write to {out}: {error.strerror or error}") from None
-    say(f"Written: {one_line(out / EVALUATION_NAME)}, {one_line(out / EVALUATION_IMAGE_NAME)}")
+        raise cannot_write(error, f"{out} cannot be written to") from None
+    say(f"Written: {', '.join(one_line(out / name) for name in written)}")
     return 0
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import platform
-import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -26,8 +24,10 @@ from minigan.data.prepare.preparation_report import report_html
 from minigan.data.prepare.prepared_file import SIZES, Settings
 from minigan.data.prepare.tally import KINDS, Tally
 from minigan.system.cli import Parser, path_name, run_command, whole
+from minigan.system.command_lines import command
 from minigan.system.console import complain, one_line, say
 from minigan.system.errors import UserError
+from minigan.system.worker_pool import worker_count
 
 MAX_MARGIN = 4.0
 
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if argv is None else list(argv)
     arguments = _parser().parse_args(given)
     settings = _settings(arguments)
-    workers = (os.cpu_count() or 1) if arguments.workers is None else arguments.workers
+    workers = worker_count() if arguments.workers is None else arguments.workers
     if workers < 1:
         raise UserError(f"--workers: must be 1 or more, got {workers}")
     cascade = Cascade.load(Path(arguments.cascade)) if arguments.cascade else None
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             settings=settings,
             cascade=Path(arguments.cascade).name if cascade else "",
             cascade_sha256=hashlib.sha256(cascade.text.encode("utf-8")).hexdigest() if cascade else "",
-            command=shlex.join(["python", "-m", "minigan.prepare", *given]),
+            command=command("minigan.prepare", *given),
             started=started,
             seconds=time.monotonic() - clock,
             versions=_versions(),
@@ -137,10 +137,10 @@ def _summary(tally: Tally, source: str, target: Path) -> str:
             lines.append(
                 f"  dropped {tally.count(kind):>7,} {words}" + (f": {detail}{more}" if kind in _EXPLAINED else "")
             )
-    size = "" if tally.size == 64 else f" --image-size {tally.size}"
+    size = () if tally.size == 64 else ("--image-size", tally.size)
     lines += [
         f"Look at {one_line(target / 'report.html')}, and fill in whose drawings they are in DATACARD.md. Then:",
-        f"  python -m minigan.train --data {shlex.quote(str(target))}{size}",
+        f"  {command('minigan.train', '--data', target, *size)}",
     ]
     return "\n".join(lines)
 
@@ -175,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--min-side", type=whole, metavar="N", help="drop squares with a smaller side (default: half of --size)")
     add("--colour-only", action="store_true", help="drop images without colours")
     add("--keep-duplicates", action="store_true", help="do not look for near-duplicates")
-    add("--workers", type=whole, metavar="N", help="processes to work in (default: as many as processor cores)")
+    add("--workers", type=whole, metavar="N", help="processes to work in (default: one for each core)")
     return parser
 
 

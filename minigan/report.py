@@ -14,7 +14,7 @@ from minigan.evaluation.run_report import renew
 from minigan.runs.layout import REPORT_NAME
 from minigan.system.cli import Parser, path_name, run_command
 from minigan.system.console import one_line, say
-from minigan.system.errors import RunError, UserError
+from minigan.system.errors import cannot_write
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,10 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     path = Path(arguments.run)
     try:
         renew(path)
-    except PermissionError as error:
-        raise UserError(f"{path / REPORT_NAME} cannot be written: {error.strerror or error}") from None
     except OSError as error:
-        raise RunError(f"{path / REPORT_NAME} cannot be written: {error.strerror or error}") from None
+        raise cannot_write(error, f"{path / REPORT_NAME} cannot be written") from None
     say(f"{one_line(path / REPORT_NAME)} is written; open it in a browser")
     return 0
 

@@ -18,8 +18,8 @@ from minigan.nn.rng import MAX_SEED
 from minigan.pages.plots import FORMATS, fits, image_format, save_grid
 from minigan.runs.saved_generator import load_generator
 from minigan.system.cli import Parser, core_count, path_name, run_command, whole
-from minigan.system.console import say
-from minigan.system.errors import RunError, UserError
+from minigan.system.console import one_line, say
+from minigan.system.errors import UserError, cannot_write
 from minigan.system.workers import using_workers
 
 MAX_FACES = 10_000
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--seed: must be between 0 and {MAX_SEED}, got {arguments.seed}")
     backend = get_backend(arguments.backend)
     generator, step = load_generator(source, raw=arguments.raw)
-    out = Path(arguments.out) if arguments.out else _default_out(source, arguments, count)
+    out = Path(arguments.out) if arguments.out else _default_out(source, step, arguments, count)
     _check_out(out)
     if arguments.out and out.exists() and not arguments.force:
         raise UserError(f"--out: {out} exists already; --force replaces it")
@@ -68,15 +68,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         save_grid(out, faces, columns=columns)
     except OSError as error:
-        raise RunError(f"cannot write {out}: {error.strerror or error}") from None
-    say(f"{out}: {count} face{'s' if count > 1 else ''} after {step:,} training steps")
+        raise cannot_write(error, f"{out} cannot be written") from None
+    say(f"{one_line(out)}: {count} face{'s' if count > 1 else ''} after {step:,} training steps")
     return 0
 
 
-def _default_out(source: Path, arguments: argparse.Namespace, count: int) -> Path:
-    folder = source if source.is_dir() else source.parent
+def _default_out(source: Path, step: int, arguments: argparse.Namespace, count: int) -> Path:
+    """A file in the run, or beside the saved generator, with a name that says all that the faces depend on.
+
+    So what is drawn after more training, or with another of the saved generators, replaces nothing.
+    """
     kind = "interpolation" if arguments.interpolate else "sample"
-    return folder / f"{kind}-seed{arguments.seed}-n{count}{'-raw' if arguments.raw else ''}.png"
+    name = f"{kind}-step{step:06}-seed{arguments.seed}-n{count}{'-raw' if arguments.raw else ''}.png"
+    return source / name if source.is_dir() else source.with_name(f"{source.stem[:100]}-{name}")
 
 
 def _check_out(out: Path) -> None:
@@ -99,7 +103,12 @@ def _parser() -> argparse.ArgumentParser:
     add("run", type=path_name, metavar="RUN", help="run folder, or a saved generator in its models/")
     add("--n", type=whole, metavar="N", help="number of faces (default: 64; 10 with --interpolate)")
     add("--seed", type=whole, default=0, metavar="N", help="seed of the noise (default: 0)")
-    add("--out", type=path_name, metavar="FILE", help="image file to write (default: one in RUN named by the options)")
+    add(
+        "--out",
+        type=path_name,
+        metavar="FILE",
+        help="image file to write (default: one in or beside RUN, named after its training steps and these options)",
+    )
     add("--force", action="store_true", help="replace FILE if it exists")
     add("--interpolate", action="store_true", help="a strip of faces on the way from one to another")
     add("--raw", action="store_true", help="of a run with --ema, the generator itself and not its average")

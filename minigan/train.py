@@ -7,7 +7,6 @@ line, opens the images and the run folder, builds the networks, and calls `minig
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,11 +21,12 @@ from minigan.gan.step import build_gan
 from minigan.nn.backend import get_backend
 from minigan.ranks.interface import Ranks
 from minigan.runs.config import PRESETS, RunConfig, resumed_config
-from minigan.runs.run_folder import Run, check_new_folder, fresh_folder, lock_run
+from minigan.runs.run_folder import Run, check_new_folder, fresh_folders, lock_run
 from minigan.runs.run_records import expect_checkpoint, finished_steps, newest_step, open_config
 from minigan.runs.setting_declaration import add_options
 from minigan.runs.training_images import counts_if_changed, image_facts, open_training_images
 from minigan.system.cli import Parser, path_name, run_command, whole
+from minigan.system.command_lines import command
 from minigan.system.console import complain, one_line, say
 from minigan.system.errors import UserError
 from minigan.training.ranks import follow_rank_0, mpi_program, rank_count, training_on
@@ -91,7 +91,8 @@ def _absolute(path: str) -> str:
 def _begin(given: dict[str, Any], asked: Asked, out: str | None, dry_run: bool, launched: Ranks) -> int:
     preset = given.get("preset", "article")
     config = _with_ranks(replace(PRESETS[preset], **given).check(), asked)
-    path = Path(out) if out is not None else fresh_folder(preset, datetime.now())
+    names = fresh_folders(preset, datetime.now())
+    path = next(names) if out is None else Path(out)
     check_new_folder(path)
     backend = get_backend(config.backend, tf32=config.tf32)
     _say_new_name(asked)
@@ -109,8 +110,9 @@ def _begin(given: dict[str, Any], asked: Asked, out: str | None, dry_run: bool, 
         backend=backend,
     )
     with training_on(config, gan, 0, launched, _warn) as ranks:
-        run = Run.create(path, replace(config, ranks=ranks.size), gan, {"images": image_facts(images)}, backend)
-        say(f"Run folder: {one_line(path)}")
+        about = {"images": image_facts(images)}
+        run = Run.create(path, replace(config, ranks=ranks.size), gan, about, backend, otherwise=None if out else names)
+        say(f"Run folder: {one_line(run.path)}")
         return _train(Trainer(run, gan, images, backend, ranks=ranks))
 
 
@@ -177,7 +179,7 @@ def _train(trainer: Trainer) -> int:
         say(f"  {resume_line(path)}")
     else:
         say(f"Done: {trainer.step} steps. Open {one_line(path / 'report.html')} in a browser, or see faces.png")
-        say(f"More faces: python -m minigan.sample {shlex.quote(str(path))}")
+        say(f"More faces: {command('minigan.sample', path)}")
     return status
 
 
@@ -210,7 +212,7 @@ def _describe(config: RunConfig, path: Path, done: int) -> int:
         say(build(image_size=config.image_size, width=config.width).summary() + "\n")
     source = config.data or f"{config.faces:,} drawn faces"
     left = f" ({done:,} of them are done)" if done else ""
-    say(f"Would train {config.steps:,} steps{left} of {config.batch_size} images ({source}) in {path}")
+    say(one_line(f"Would train {config.steps:,} steps{left} of {config.batch_size} images ({source}) in {path}"))
     for name, value in vars(config).items():
         if name not in ("data", "faces"):
             say(f"  {name:<16}{value}")

@@ -5,15 +5,25 @@ import signal
 import time
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from minigan.nn import backend
+from minigan.system.cores import usable_cores
 
-quiet = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]}
-settings.register_profile("dev", max_examples=30, **quiet)
-settings.register_profile("ci", max_examples=60, derandomize=True, **quiet)
-settings.register_profile("thorough", max_examples=1000, **quiet)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+try:
+    from hypothesis import HealthCheck, settings
+except ModuleNotFoundError:  # `pytest --minigan-impl=FILE` loads this file, too, and has to do without the extra `dev`
+    pass
+else:
+    quiet = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]}
+    settings.register_profile("dev", max_examples=30, **quiet)
+    settings.register_profile("ci", max_examples=60, derandomize=True, **quiet)
+    settings.register_profile("thorough", max_examples=1000, **quiet)
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+def pytest_xdist_auto_num_workers(config):
+    """Of ``--numprocesses auto``: pytest-xdist itself counts what the machine has, and not what is allowed."""
+    return usable_cores()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -97,6 +97,7 @@ ROOT_COMMANDS = {f"minigan.{name}" for name in DRAWING["commands"]()}  # tests/c
 TESTED_BY_ANOTHER = {
     "check.engine.": ("check/engine/test_ladder.py", "the ladder runs them; every code of theirs is triggered there"),
     "check.plugin_tests": ("check/test_plugin.py", "pytest collects it in a process of its own"),
+    "check.plugin_collection": ("check/test_plugin.py", "pytest registers it in a process of its own"),
     "check.zoo.": ("check/zoo/test_zoo.py", "`minigan.check.zoo` gathers their specimens"),
     "data.drawn.": ("data/drawn/test_faces.py", "they draw parts of the faces"),
     "evaluation.nearest_images": ("commands/test_evaluate.py", "it draws evaluation.png"),

@@ -104,6 +104,20 @@ def test_every_code_and_exercise_is_documented():
             assert f"`{function}`" in text
 
 
+def test_messages_and_troubleshooting_name_each_other():
+    """Every message that points to an entry of the page finds it there, and every entry has a message."""
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    entries = re.findall(r"^### (.+)$", page, re.MULTILINE)
+    named = set()
+    for folder in ("minigan", "lessons"):
+        for file in (ROOT / folder).rglob("*.py"):
+            named |= set(re.findall(r"""\bsee\(["']([^"']*)["']\)""", file.read_text(encoding="utf-8")))
+    assert sorted(named) == sorted(entries)
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", entry) for entry in entries)  # so a heading is its own anchor
+    for entry in re.findall(r"troubleshooting\.md#([\w-]+)", "".join(p.read_text(encoding="utf-8") for p in DOCUMENTS)):
+        assert entry in entries
+
+
 def test_functions_named_in_the_article_exist():
     """docs/article.md names functions as `module.name`; the modules have them."""
     import importlib

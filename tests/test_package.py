@@ -10,7 +10,9 @@ import venv
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from places import ROOT
 
 import minigan
@@ -118,27 +120,92 @@ def fresh_python(checkout, tmp_path_factory):
     return executable
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "minigan --version",
-        "minigan.train --dry-run",
-        "minigan.check --list",
-        "minigan.report --help",
-        "minigan.data --help",
-    ],
+HIDING = (
+    "random",
+    "queue",
+    "signal",
+    "subprocess",
+    "threading",
+    "json",
+    "html",
+    "numpy",
+    "tqdm",
+    "matplotlib",
+    "system",
 )
-def test_commands_run_in_the_folder_above_the_checkout(fresh_python, checkout, command):
-    """There, `minigan` is also the name of a folder that is no package: the checkout."""
+
+
+@pytest.fixture(scope="module")
+def folders(checkout):
+    """Working folders in which something has the name of the package, or of a module that it imports.
+
+    In the folder above the checkout, `minigan` is also the name of a folder that is no package: the checkout.
+    """
+    (checkout.parent / "elsewhere" / "minigan" / "nn").mkdir(parents=True)
+    hiding = checkout.parent / "hiding"
+    for name in HIDING:
+        (hiding / name).mkdir(parents=True)
+        (hiding / name / "__init__.py").write_text("raise SystemExit('a folder of the user')\n", encoding="utf-8")
+        (hiding / f"{name}.py").write_text("raise SystemExit('a file of the user')\n", encoding="utf-8")
+    return {
+        "above the checkout": checkout.parent,
+        "the checkout": checkout,
+        "the package": checkout / "minigan",
+        "a room": checkout / "minigan" / "pages",  # its html.py is not Python's
+        "beside an empty folder minigan": checkout.parent / "elsewhere",
+        "beside files with names of modules": hiding,
+    }
+
+
+def run_there(fresh_python, folder, command, **settings):
+    """Run a command in a folder, in an environment that does not say where minigan is."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [fresh_python, "-m", *command.split()], cwd=checkout.parent, capture_output=True, text=True, check=False
+        [fresh_python, "-m", *command.split()],
+        cwd=folder,
+        env={**environment, **settings},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    "folder", ["above the checkout", "the checkout", "the package", "a room", "beside an empty folder minigan"]
+)
+def test_commands_run_in_folders_of_the_packages_name(fresh_python, folders, folder):
+    run_there(fresh_python, folders[folder], "minigan.train --dry-run")
+    run_there(fresh_python, folders[folder], "minigan.check --list")
+
+
+@pytest.mark.parametrize("command", ["minigan.train --dry-run", *[f"{name} --help" for name in commands.COMMANDS]])
+def test_commands_run_beside_files_with_names_of_modules(fresh_python, folders, command):
+    run_there(fresh_python, folders["beside files with names of modules"], command)
+
+
+def test_commands_run_where_python_does_not_look_in_the_working_folder(fresh_python, folders):
+    run_there(fresh_python, folders["above the checkout"], "minigan.train --dry-run", PYTHONSAFEPATH="1")
+
+
+@pytest.mark.parametrize("folder", ["above the checkout", "a room", "beside files with names of modules"])
+def test_training_on_ranks_runs_there(fresh_python, folders, folder, tmp_path):
+    """The other rank is a process that Python starts, in the same folder."""
+    for number in range(8):
+        pixels = np.random.default_rng(number).integers(0, 256, (32, 32, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    settings = (
+        f"--data {tmp_path} --image-size 32 --width 4 --batch-size 4 --steps 1 --ranks 2 --out {tmp_path / 'run'}"
+    )
+    assert "warning: rank" not in run_there(fresh_python, folders[folder], f"minigan.train {settings}")
 
 
 def test_an_editable_install_uses_the_files_of_the_checkout(fresh_python, checkout):
     code = "import minigan.train; print(minigan.train.__file__)"
-    done = subprocess.run([fresh_python, "-c", code], cwd=checkout.parent, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [fresh_python, "-E", "-c", code], cwd=checkout.parent, capture_output=True, text=True, check=True
+    )
     assert Path(done.stdout.strip()) == checkout / "minigan" / "train.py"
 
 

@@ -17,8 +17,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from minigan import __version__
 from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import FileReport
@@ -27,7 +25,10 @@ from minigan.check.sandbox.supervisor import TIME_LIMIT, check_file, chosen, stu
 from minigan.check.student_template import write_template
 from minigan.system.atomic_files import write_text
 from minigan.system.cli import Parser, path_name, run_command, whole
+from minigan.system.command_lines import command
+from minigan.system.console import one_line, say
 from minigan.system.errors import UserError
+from minigan.system.progress import with_progress
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,14 +51,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     if arguments.list:
-        _print(_list())
+        say(_list())
         return 0
     if arguments.zoo:
         return _zoo()
     if arguments.template is not None:
-        path = Path(arguments.template).expanduser()
+        path = Path(arguments.template)
         write_template(path)
-        _print(f"Wrote {path}. Fill in a function, then: python -m minigan.check {path}")
+        say(f"Wrote {one_line(path)}. Fill in a function, then: {command('minigan.check', path)}")
         return 0
     names = chosen(arguments.only)
     files = _files(arguments.files)
@@ -72,13 +73,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:  # so that the result is printed even if the disk is full
         _tell(reports, arguments.hint)
     if outputs[0] is not None:
-        _print(f"\nReport: {outputs[0]}")
+        say(f"\nReport: {one_line(outputs[0])}")
     return 0 if all(report.ok for report in reports) else 1
 
 
 def _check(files: Sequence[str], names: Sequence[str], time_limit: float, seed: int) -> list[FileReport]:
-    bar = tqdm(files, desc="checking", unit="file", file=sys.stderr, leave=False, disable=len(files) == 1 or None)
-    return [check_file(file, exercises=names, time_limit=time_limit, seed=seed) for file in bar]
+    seen = with_progress(files, "Checking", "files", shown=len(files) > 1 and sys.stderr.isatty(), leave=False)
+    return [check_file(file, exercises=names, time_limit=time_limit, seed=seed) for file in seen]
 
 
 def _write(reports: list[FileReport], page: Path | None, data: Path | None, *, hint: int, seed: int) -> None:
@@ -94,9 +95,9 @@ def _write(reports: list[FileReport], page: Path | None, data: Path | None, *, h
 def _tell(reports: Sequence[FileReport], hint: int) -> None:
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     if len(reports) == 1:
-        _print(render_text(reports[0], hint=hint, colour=colour))
+        say(render_text(reports[0], hint=hint, colour=colour))
     else:
-        _print(render_class(reports, colour=colour))
+        say(render_class(reports, colour=colour))
 
 
 def _files(given: Sequence[str]) -> list[str]:
@@ -117,9 +118,11 @@ def _writable(option: str, name: str | None) -> Path | None:
     """The path that an option names, if a file can be written there."""
     if name is None:
         return None
-    path = Path(name).expanduser()
+    path = Path(name)
     if path.is_dir():
         raise UserError(f"--{option}: {path} is a folder; name a file in it")
+    if path.exists() and not path.is_file():
+        raise UserError(f"--{option}: {path} is no ordinary file, and would be replaced by one")
     if not path.parent.is_dir():
         raise UserError(f"--{option}: there is no folder {path.parent}")
     if not os.access(path.parent, os.W_OK):
@@ -164,12 +167,6 @@ def _zoo() -> int:
     except ImportError as error:
         raise UserError(f"--zoo: the bug zoo is not part of this installation ({error})") from None
     return int(score.print_score() or 0)
-
-
-def _print(text: str) -> None:
-    """Print, even if the terminal's encoding lacks a letter."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _seconds(text: str) -> float:

@@ -6,15 +6,17 @@ import pytest
 
 from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import FAILED, NOT_CHECKED, NOT_IMPLEMENTED, PASSED, FileReport
+from minigan.check.plugin import OPTION
 from minigan.check.reports.text_report import render_finding, render_problem
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make one test of each exercise, marked with its lesson."""
+    """Make one test of each exercise, marked with its lesson; none in a run without a file to check."""
     if "exercise" in metafunc.fixturenames:
         cases = [
             pytest.param(name, id=name, marks=getattr(pytest.mark, f"lesson{exercise.lesson}"))
             for name, exercise in EXERCISES.items()
+            if metafunc.config.getoption(OPTION) is not None
         ]
         metafunc.parametrize("exercise", cases)
 

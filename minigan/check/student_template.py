@@ -52,7 +52,8 @@ def render_template(name: str = "my_layers.py") -> str:
     str
         Python, ending in a line break.
     """
-    simple = re.fullmatch(r"[\w.-]{1,40}", name, re.ASCII)  # other names may end the string that they are written into
+    # Other names may end the string that they are written into, or have to be quoted in a command.
+    simple = re.fullmatch(r"\w[\w.-]{0,39}", name, re.ASCII)
     parts = [HEAD.format(name=name if simple else "my_layers.py")]
     lesson = None
     for exercise in EXERCISES.values():

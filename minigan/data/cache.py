@@ -5,7 +5,7 @@ faces), already square and of one size. They go to two files in the user's cache
 which later runs map into memory and read like an array, and a small ``.json`` with notes. A cache is written under a
 temporary name and renamed when it is complete, so a half-written one is never opened. Disks fail and files are copied
 badly, so an existing cache is used only if all its bytes have the recorded SHA-256. If anything is wrong with it, it is
-built again.
+built again. `minigan.data.cache_contents` lists the caches and removes them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,11 +28,14 @@ import platformdirs
 
 from minigan.data.printable_text import printable
 from minigan.system import atomic_files
+from minigan.system.available_memory import available_memory
 from minigan.system.errors import RunError, UserError
+from minigan.system.wording import see
 
 ENVIRONMENT_VARIABLE = "MINIGAN_CACHE"
 
 _BLOCK = 256
+_SCARCE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
@@ -42,7 +46,9 @@ class Cached:
     Attributes
     ----------
     images : numpy.ndarray
-        (N, S, S, 3) uint8, a read-only memory map.
+        (N, S, S, 3) uint8, read-only; a memory map, but on a drive that does not allow that an array in memory.
+    path : pathlib.Path
+        The file of the images.
     fingerprint : str
         `fingerprint` of the images.
     notes : dict
@@ -50,6 +56,7 @@ class Cached:
     """
 
     images: npt.NDArray[np.uint8]
+    path: Path
     fingerprint: str
     notes: dict[str, Any]
 
@@ -61,11 +68,22 @@ def cache_directory() -> Path:
     -------
     pathlib.Path
         The directory, which may not exist yet.
+
+    Raises
+    ------
+    UserError
+        If there is no home folder to put it in, as in some containers, and the variable is not set.
     """
     chosen = os.environ.get(ENVIRONMENT_VARIABLE)
-    if chosen:
-        return Path(os.path.expanduser(chosen))  # noqa: PTH111 -- Path.expanduser raises where there is no home
-    return Path(platformdirs.user_cache_dir("minigan", appauthor=False))
+    try:
+        directory = Path(chosen) if chosen else Path(platformdirs.user_cache_dir("minigan", appauthor=False))
+        directory = directory.expanduser()
+    except RuntimeError:  # a container's user without a name and without HOME
+        raise UserError(
+            f"the image cache needs a folder, and there is no home folder here to put it in: set the environment "
+            f"variable {ENVIRONMENT_VARIABLE} to a folder that can be written to{see('cache')}"
+        ) from None
+    return directory
 
 
 def fingerprint(images: npt.NDArray[np.uint8]) -> str:
@@ -102,19 +120,38 @@ def load(stem: str) -> Cached | None:
     -------
     Cached or None
         None if the cache is missing, truncated, damaged or belongs to another version of this file format.
+
+    Raises
+    ------
+    RunError
+        If it is there, but can neither be mapped into memory nor be read into it.
+    OSError
+        If no more files can be opened.
     """
     directory = cache_directory()
     try:
-        record = json.loads((directory / f"{stem}.json").read_text(encoding="ascii"))
+        notes_file = directory / f"{stem}.json"
+        record = json.loads(notes_file.read_text(encoding="ascii"))
         path = directory / _images_name(stem, record["fingerprint"])
-        images = np.load(path, mmap_mode="r", allow_pickle=False)
-        if not _is_image_stack(images) or images.offset + images.nbytes != path.stat().st_size:
+        images = _in_memory(path)
+        if images is None or fingerprint(images) != record["fingerprint"]:
             return None
-        if fingerprint(images) != record["fingerprint"]:
-            return None
-        return Cached(images, record["fingerprint"], dict(record["notes"]))
-    except Exception:  # on damaged files json and NumPy raise almost anything: build the cache again
+        cached = Cached(images, path, record["fingerprint"], dict(record["notes"]))
+    except RunError:
+        raise
+    except Exception as error:  # on damaged files json and NumPy raise almost anything: build the cache again
+        if isinstance(error, OSError) and error.errno in _SCARCE:
+            raise
         return None
+    with contextlib.suppress(OSError):
+        os.utime(notes_file)  # the time of the last use
+    return cached
+
+
+def sweep() -> None:
+    """Remove what processes have left behind that were killed while they wrote a cache; errors are ignored."""
+    with contextlib.suppress(OSError, UserError):
+        atomic_files.remove_temporaries(cache_directory(), of_others=True)
 
 
 def remove_others(prefix: str, keep: str) -> None:
@@ -165,7 +202,7 @@ class Builder:
     def __enter__(self) -> Builder:
         with _explained(self._directory):
             self._directory.mkdir(parents=True, exist_ok=True)
-            atomic_files.remove_temporaries(self._directory, older_than=atomic_files.STALE_SECONDS)
+            atomic_files.remove_temporaries(self._directory, of_others=True)
             self._temporary = atomic_files.temporary_file(self._directory / f"{self.stem}.npy")
         try:
             with _explained(self._directory):
@@ -251,7 +288,10 @@ class Builder:
                 raise
         cached = load(self.stem)
         if cached is None:
-            raise RunError(f"the cache just written to {printable(self._directory)} reads back differently: try again")
+            raise RunError(
+                f"the cache just written to {printable(self._directory)} reads back differently: try again, or set "
+                f"{ENVIRONMENT_VARIABLE} to a folder on another drive{see('cache')}"
+            )
         return cached
 
     def _opened(self) -> IO[bytes]:
@@ -269,8 +309,7 @@ class Builder:
             if self._file is not None:
                 self._file.close()
         if self._temporary is not None:
-            with contextlib.suppress(OSError):
-                self._temporary.unlink()
+            atomic_files.discard(self._temporary)
 
 
 def finish_fingerprint(digest: hashlib._Hash, shape: tuple[int, ...]) -> str:
@@ -284,16 +323,39 @@ def _images_name(stem: str, digits: str) -> str:
     return f"{stem}-{digits[:16]}.npy"
 
 
-def _is_image_stack(images: object) -> bool:
-    return (
-        isinstance(images, np.memmap)
-        and images.dtype == np.uint8
-        and images.ndim == 4
-        and images.shape[0] > 0
-        and images.shape[1] == images.shape[2]
-        and images.shape[3] == 3
-        and bool(images.flags.c_contiguous)
-    )
+def _in_memory(path: Path) -> npt.NDArray[np.uint8] | None:
+    """The images of a file, read-only: as a memory map or, where the drive allows none, read. None if it has no images.
+
+    A private map is as good as a shared one, since nobody writes to the file; some drives allow only one of the two.
+    """
+    with path.open("rb") as file:
+        np.lib.format.read_magic(file)
+        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        start, length = file.tell(), os.fstat(file.fileno()).st_size
+        is_stack = len(shape) == 4 and shape[0] > 0 and shape[1] == shape[2] and shape[3] == 3
+        if not is_stack or is_fortran or dtype != np.uint8 or start + math.prod(shape) != length:
+            return None
+        reason = ""
+        for mode in ("r", "c"):
+            try:
+                images: npt.NDArray[np.uint8] = np.memmap(file, np.uint8, mode, start, shape)
+                images.flags.writeable = False
+                return images
+            except OSError as error:
+                reason = error.strerror or str(error)
+        try:
+            if length > available_memory() / 2:  # training needs memory, too
+                raise MemoryError
+            file.seek(start)
+            images = np.fromfile(file, np.uint8, math.prod(shape)).reshape(shape)
+        except MemoryError:
+            raise RunError(
+                f"the image cache {printable(path)} cannot be mapped into memory ({reason}), and there is not enough "
+                f"memory to read its {length / 1e6:,.0f} MB: set {ENVIRONMENT_VARIABLE} to a folder on another drive"
+                + see("cache")
+            ) from None
+        images.flags.writeable = False
+        return images
 
 
 @contextlib.contextmanager
@@ -306,12 +368,12 @@ def _explained(directory: Path) -> Iterator[None]:
         if error.errno in _DISK_FULL:
             raise RunError(
                 f"no space left for the image cache in {where}: the unfinished cache was removed; free some space, or "
-                f"set {ENVIRONMENT_VARIABLE} to a folder on another disk",
+                f"set {ENVIRONMENT_VARIABLE} to a folder on another disk{see('cache')}",
                 exit_status=1,
             ) from error
         if error.errno == errno.EIO:
             raise RunError(f"the disk of the image cache in {where} failed: {why}", exit_status=1) from error
         raise UserError(
             f"the image cache needs a folder it can write to, and cannot write to {where} ({why}): set the environment "
-            f"variable {ENVIRONMENT_VARIABLE} to one that is writable"
+            f"variable {ENVIRONMENT_VARIABLE} to one that is writable{see('cache')}"
         ) from error

@@ -7,7 +7,6 @@ there afterwards. The files' headers are read once more for what is not in the c
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from typing import TypeVar
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from minigan.data import cache
 from minigan.data.image_set import ImageSet
@@ -28,6 +26,7 @@ from minigan.data.open import open_images
 from minigan.data.prepare.data_card import FEW_IMAGES
 from minigan.data.printable_text import printable
 from minigan.system.errors import UserError
+from minigan.system.progress import with_progress
 from minigan.system.wording import plural
 
 BATCH_SIZE = 64
@@ -103,7 +102,7 @@ def survey(path: Path, image_size: int, *, progress: bool = True) -> Survey:
     folder = check_folder(path)
     before = set(cache.cache_directory().glob("*.npy"))
     images = open_images(folder, image_size=image_size, progress=progress)
-    cached = Path(str(getattr(images.images, "filename", "")))
+    cached = images.cached_in or Path()
     sizes, modes, formats = _headers(folder, {item.path for item in images.skipped}, progress)
     equal, similar, grey = _look(images, progress)
     return Survey(images, cached, cached in before, sizes, modes, formats, equal, similar, grey)
@@ -126,13 +125,13 @@ def _headers(
     with without_warnings():
         for file in _shown(files, "Reading headers", progress):
             if file.name not in skipped:
-                read_image(folder / file.name, True, note)
+                read_image(folder / file.name, file.name, note)
     return sizes, modes, formats
 
 
 def _shown(items: Collection[Item], what: str, progress: bool) -> Iterable[Item]:
     """The items, with a progress bar if there are many."""
-    return tqdm(items, desc=what, unit=" files", disable=not progress or len(items) < _FEW or sys.stderr is None)
+    return with_progress(items, what, "files", shown=progress and len(items) >= _FEW)
 
 
 def _look(images: ImageSet, progress: bool) -> tuple[int, int | None, int]:

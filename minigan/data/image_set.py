@@ -8,11 +8,13 @@ run sees the batches that an uninterrupted run would have seen, and reading ahea
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
@@ -49,19 +51,22 @@ class ImageSet:
     Attributes
     ----------
     images : numpy.ndarray
-        (N, S, S, 3) uint8, usually a read-only memory map.
+        (N, S, S, 3) uint8, read-only, usually a memory map.
     source : str
         Their origin: ``"drawn faces (seed 0)"`` or the folder's path.
     fingerprint : str
         Hexadecimal; equal for equal images in equal order. By it a resumed run notices that its data have changed.
     skipped : list of Skipped
         What was not read, and why.
+    cached_in : pathlib.Path or None
+        The file in the cache that holds them.
     """
 
     images: npt.NDArray[np.uint8]
     source: str
     fingerprint: str
     skipped: list[Skipped] = field(default_factory=list)
+    cached_in: Path | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -110,7 +115,8 @@ class Prefetcher:
     """Prepares the next step's batch while the present step is computed.
 
     Making a batch is fast when its images are in memory, but the first access to an image may wait for a disk. A
-    background thread does this waiting; NumPy and the operating system release the interpreter for most of it.
+    background thread does this waiting; NumPy and the operating system release the interpreter for most of it. Where no
+    thread can be started, each batch is made when it is asked for.
 
     Parameters
     ----------
@@ -176,8 +182,8 @@ class Prefetcher:
             raise RuntimeError("Prefetcher is a context manager: use it in a with statement")
         ahead, self._ahead = self._ahead, None
         batch = ahead[1].result() if ahead is not None and ahead[0] == step else self._batch(step=step)
-        following = self._thread.submit(self._batch, step=step + 1)
-        self._ahead = (step + 1, following)
+        with contextlib.suppress(RuntimeError):  # no thread is allowed
+            self._ahead = (step + 1, self._thread.submit(self._batch, step=step + 1))
         return batch
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from minigan.data import cache
 from minigan.data.image_set import ImageSet
 from minigan.system.errors import UserError
 
@@ -40,6 +41,7 @@ def open_images(
     """
     if not 1 <= image_size <= MAX_IMAGE_SIZE:
         raise UserError(f"image_size must be between 1 and {MAX_IMAGE_SIZE}, got {image_size}")
+    cache.sweep()
     # Each of the two is imported only where it is needed: both bring Pillow, and importing that takes time.
     if data is None:
         from minigan.data.drawn.face_set import DEFAULT_COUNT, open_drawn_faces

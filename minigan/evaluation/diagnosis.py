@@ -15,7 +15,6 @@ all healthy runs), how far apart the fakes are, and the images' range.
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from minigan.nn.backend import Array
 from minigan.runs.config import RunConfig
 from minigan.runs.layout import METRICS_NAME, VITALS_NAME
 from minigan.runs.run_records import open_config, read_history, read_rows
+from minigan.system.command_lines import command
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -567,6 +567,4 @@ def one_liner(findings: Sequence[Finding], run: Path) -> str | None:
     if not findings:
         return None
     more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-    return (
-        f"Diagnosis: {findings[0].title}{more}; details: python -m minigan.evaluate {shlex.quote(str(run))} --diagnosis"
-    )
+    return f"Diagnosis: {findings[0].title}{more}; details: {command('minigan.evaluate', run, '--diagnosis')}"

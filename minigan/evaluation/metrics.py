@@ -39,6 +39,7 @@ LEAST, MOST = 64, 10_000
 """Fewest and most samples that can be measured."""
 
 _CHUNK = 250  # images in memory at a time
+_PYRAMID_CHUNK = 50  # of the same, where each is split into several
 
 # Each use of the seed has its own place in the stream.
 _CHOICE, _NOISE, _PATCHES, _DIRECTIONS = 0, 1, 100, 200
@@ -170,8 +171,8 @@ def _descriptors(images: Images, seed: int) -> list[Floats]:
         for k, side in enumerate(sides)
     ]
     found = [np.empty((N, each, 3, PATCH, PATCH), np.float32) for _ in sides]
-    for a in range(0, N, _CHUNK):
-        part = slice(a, a + _CHUNK)
+    for a in range(0, N, _PYRAMID_CHUNK):
+        part = slice(a, a + _PYRAMID_CHUNK)
         for level, (y, x), patches in zip(
             laplacian_pyramid(images[part].astype(np.float32)), corners, found, strict=True
         ):
@@ -215,17 +216,24 @@ def sliced_wasserstein(a: Images, b: Images, *, seed: int = 0) -> list[float]:
     """
     if a.shape != b.shape:
         raise ValueError(f"sliced_wasserstein: both sets must have one shape, got {a.shape} and {b.shape}")
+    ones, others = _descriptors(a, seed), _descriptors(b, seed)
     distances = []
-    for k, (one, other) in enumerate(zip(_descriptors(a, seed), _descriptors(b, seed), strict=True)):
+    for k in range(len(ones)):
+        one, other = ones.pop(0), others.pop(0)  # nobody else holds them, so that each level's memory is given back
         rng = stream(seed, "metrics", _DIRECTIONS + k)
+        apart, away = np.empty((2, _SLICES, len(one)), np.float32)
         total = 0.0
         for _ in range(_REPEATS):
             directions = rng.standard_normal((_SLICES, one.shape[1]))
             directions /= np.linalg.norm(directions, axis=1, keepdims=True)
             slices = directions.astype(np.float32)
             # One row for each direction, so that the numbers of a sort lie together in memory.
-            apart = np.sort(slices @ one.T, axis=1) - np.sort(slices @ other.T, axis=1)  # (128, patches)
-            total += float(np.abs(apart).mean(dtype=np.float64))
+            np.matmul(slices, one.T, out=apart)  # (128, patches)
+            np.matmul(slices, other.T, out=away)
+            apart.sort(axis=1)
+            away.sort(axis=1)
+            apart -= away
+            total += float(np.abs(apart, out=apart).mean(dtype=np.float64))
         distances.append(1000 * total / _REPEATS)
     return distances
 

@@ -8,13 +8,14 @@ import numpy as np
 
 from minigan.evaluation.metrics import Measurement, Neighbours, pyramid_sides
 from minigan.nn.backend import Array
-from minigan.pages.plots import grid
+from minigan.pages.plots import grid, plain_matplotlib
 from minigan.system.atomic_files import replacing
 
 SHOWN = 16
 """Pairs of a sample and its nearest training image in each half of the figure."""
 
 
+@plain_matplotlib()
 def save_nearest_images(
     path: Path, measures: dict[str, Measurement], faces: Array, neighbours: Neighbours, training: Array
 ) -> None:

@@ -18,9 +18,6 @@ import base64
 import io
 import itertools
 import math
-import os
-import shlex
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
@@ -43,9 +40,10 @@ from minigan.runs.config import PRESETS, RunConfig, option
 from minigan.runs.layout import REPORT_NAME
 from minigan.runs.run_records import list_images
 from minigan.system import atomic_files
-from minigan.system.wording import cut, duration, plural
+from minigan.system.command_lines import command
+from minigan.system.wording import cut, duration, plural, shortened
 
-__all__ = ["FAILED", "FINISHED", "RUNNING", "STOPPED", "Report", "command_line", "renew"]
+__all__ = ["FAILED", "FINISHED", "RUNNING", "STOPPED", "Report", "renew"]
 
 MAX_BYTES = 6_000_000
 """Largest page."""
@@ -135,7 +133,7 @@ class Report:
         share = f"{100 * facts.done // facts.config.steps} % · " if running else ""
         return html.stream(
             "run_report.html",
-            title=f"{share}{cut(facts.path.name)} · minigan",
+            title=f"{share}{shortened(facts.path.name)} · minigan",
             light=LIGHT,
             dark=DARK,
             facts=facts,
@@ -153,7 +151,7 @@ class Report:
             window=losses[0].thinned.window if losses else 0,
             numbers=_numbers(facts) if losses else [],
             metrics=_metrics(facts),
-            measure=command_line(["minigan.evaluate", str(facts.path)]),
+            measure=command("minigan.evaluate", facts.path),
             quality=[svg.draw(chart) for chart in quality],
             pace=_pace(facts),
             speed=[svg.draw(chart) for chart in speed],
@@ -472,33 +470,16 @@ def _sessions(facts: RunFacts) -> list[dict[str, str]]:
 # ----------------------------------------------------------------------------------------------------- what to do next
 def _commands(facts: RunFacts) -> list[tuple[str, str]]:
     """What one can do with the run, and the command for it."""
-    path = str(facts.path)
+    path = facts.path
     more = ["--steps", str(2 * facts.config.steps)] if facts.state == FINISHED else []
-    commands = [
-        ("Train further" if more else "Go on", ["minigan.train", "--resume", path, *more]),
-        ("Measure the faces", ["minigan.evaluate", path]),
-        ("Draw new faces", ["minigan.sample", path, "--n", "64", "--seed", "1"]),
-        ("Draw the path from one face to another", ["minigan.sample", path, "--interpolate"]),
-        ("Make this page again", ["minigan.report", path]),
+    commands: list[tuple[Any, ...]] = [
+        ("Train further" if more else "Go on", "minigan.train", "--resume", path, *more),
+        ("Measure the faces", "minigan.evaluate", path),
+        ("Draw new faces", "minigan.sample", path, "--n", 64, "--seed", 1),
+        ("Draw the path from one face to another", "minigan.sample", path, "--interpolate"),
+        ("Make this page again", "minigan.report", path),
     ]
-    return [(what, command_line(words)) for what, words in commands]
-
-
-def command_line(words: Sequence[str]) -> str:
-    """A command as one would type it on this system.
-
-    Parameters
-    ----------
-    words : sequence of str
-        The module and its arguments.
-
-    Returns
-    -------
-    str
-        Quoted for the shell of this system.
-    """
-    command = ["python", "-m", *words]
-    return subprocess.list2cmdline(command) if os.name == "nt" else shlex.join(command)
+    return [(what, command(module, *words)) for what, module, *words in commands]
 
 
 # --------------------------------------------------------------------------------------------------------- the settings
@@ -507,11 +488,13 @@ def _settings(config: RunConfig) -> list[tuple[str, str, str | None]]:
     preset = PRESETS[config.preset]
     rows = []
     for field in fields(RunConfig):
+        if field.name == "faces" and config.data is not None:
+            continue  # this run draws none
         value, usual = getattr(config, field.name), getattr(preset, field.name)
         if (field.name, value) == ("data", None):
             told = "drawn faces"
         else:
-            told = f"{value:,}" if type(value) is int and field.name != "seed" else cut(value)
+            told = f"{value:,}" if type(value) is int and field.name != "seed" else shortened(value)
         differs = value != usual and field.name != "data"
         rows.append(
             (option(field.name), told, (f"{usual:,}" if type(usual) is int else str(usual)) if differs else None)
@@ -521,11 +504,11 @@ def _settings(config: RunConfig) -> list[tuple[str, str, str | None]]:
 
 def _machine(facts: RunFacts) -> list[tuple[str, str]]:
     """The images that the run learned from, and what it ran on last."""
-    pairs = [("Folder", cut(facts.path))]
+    pairs = [("Folder", shortened(facts.path))]
     images = facts.about.get("images")
     if isinstance(images, dict):
         pairs += [
-            ("Images", cut(f"{images.get('count')} from {images.get('source')}")),
+            ("Images", f"{cut(images.get('count'))} from {shortened(images.get('source'))}"),
             ("Fingerprint", str(images.get("fingerprint"))[:12]),
         ]
     sessions = facts.sessions

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from minigan.gan.models import NOISE_SIZE
 from minigan.nn.backend import Array, Backend
 from minigan.nn.network import Sequential
 from minigan.nn.rng import stream
 from minigan.pages.plots import to_uint8
+from minigan.system.progress import ProgressBar
 
 BROKEN_GENERATOR = "the generator draws NaN: its weights are broken"
 """What a command says if there are no faces."""
@@ -89,10 +89,12 @@ def draw_faces(
     """
     starts = range(0, len(noise), batch_size)
     faces = np.empty((len(noise), *generator.output_shape()), np.uint8)
-    for a in tqdm(starts, desc="Drawing", unit="batch", disable=not progress or len(starts) < 8):
-        with np.errstate(all="ignore"):
-            batch = backend.to_host(generator.predict(backend.asarray(noise[a : a + batch_size])))
-        if not np.isfinite(batch).all():
-            return None
-        faces[a : a + batch_size] = to_uint8(batch)
+    with ProgressBar(len(noise), "Drawing", "faces", shown=progress and len(starts) >= 8) as bar:
+        for a in starts:
+            with np.errstate(all="ignore"):
+                batch = backend.to_host(generator.predict(backend.asarray(noise[a : a + batch_size])))
+            if not np.isfinite(batch).all():
+                return None
+            faces[a : a + batch_size] = to_uint8(batch)
+            bar.update(len(batch))
     return faces

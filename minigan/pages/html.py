@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minigan.system.wording import cut, duration, grouped, plural
+from minigan.system.wording import NAME_IN_A_TABLE, cut, duration, grouped, plural, shortened
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -145,8 +145,9 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"plural": plural, "grouped": grouped, "cut": cut, "duration": duration, "sha256": _sha256}
-    made.globals["source"] = source
+    made.filters |= {"plural": plural, "grouped": grouped, "duration": duration, "cut": cut, "shortened": shortened}
+    made.filters["sha256"] = _sha256
+    made.globals |= {"source": source, "in_a_table": NAME_IN_A_TABLE}
     made.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return made
 

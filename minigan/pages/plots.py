@@ -1,13 +1,16 @@
 """Images for people: grids of faces, a plot of a run's losses, and a film of the faces during training.
 
-matplotlib and Pillow are imported when first used, so that ``import minigan`` stays fast.
+matplotlib and Pillow are imported when first used, so that ``import minigan`` stays fast. What matplotlib is told by
+settings files and environment variables is meant for charts on a screen, and has no effect on the files written here.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +18,7 @@ import numpy as np
 
 from minigan.nn.backend import Array
 from minigan.system.atomic_files import replacing
+from minigan.system.environment import without_variables
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -191,6 +195,26 @@ def _frame(path: Path) -> Image | None:
         return None
 
 
+@contextlib.contextmanager
+def plain_matplotlib() -> Iterator[None]:
+    """Draw charts inside this block: matplotlib has its own settings there, whatever a person has chosen."""
+    logger = logging.getLogger("matplotlib")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # it complains about settings, and folders for them, that play no part here
+    try:
+        try:
+            import matplotlib as mpl
+        except (ValueError, OSError):  # of a setting; those of the environment are the ones that a notebook makes
+            with without_variables("MPLBACKEND", "MATPLOTLIBRC"):
+                import matplotlib as mpl
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+@plain_matplotlib()
 def save_loss_plot(path: Path, steps: Array, history: Mapping[str, Array]) -> None:
     """Draw the losses and the discriminator's mean answers over the steps, each step faint, running medians strong.
 

@@ -20,7 +20,6 @@ import contextlib
 import multiprocessing
 import os
 import platform
-import signal
 import sys
 import threading
 import time
@@ -33,11 +32,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from minigan.nn.backend import Array, Shape
-from minigan.ranks.first_words import FirstWords
 from minigan.ranks.interface import ALONE, RankError, Ranks
 from minigan.ranks.shared_memory import Arena, SharedMemory, address, aligned
 from minigan.ranks.waiting import AwakeClock, wait_until
 from minigan.system.console import one_line
+from minigan.system.first_words import FirstWords
 from minigan.system.processes import begin_work, starting_workers
 
 MAX_RANKS = 64
@@ -55,7 +54,6 @@ _LINE = 16  # words from one rank's to the next's: two lines of the cache, which
 _WORDS = 512  # of a message about a failure
 _ARRIVALS, _STATE, _NUMBER = range(3)  # each rank's words: meetings it has come to, how it is, its number plus 1
 _SIZE, _ENDED = range(2)  # everybody's words: how many ranks there are, and whether it is over
-_BLAS_SETTINGS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class _EndedError(Exception):
@@ -285,7 +283,8 @@ def start(
         try:
             memory = SharedMemory(_Board.EXCHANGE_START + 2 * MAX_RANKS * EXCHANGE + memory_bytes)
             stack.callback(memory.close)
-            signals = [context.Semaphore(0) for _ in range(size)] if use_semaphores else None
+            with starting_workers():  # they bring a process of Python's that must hear no requests to end, either
+                signals = [context.Semaphore(0) for _ in range(size)] if use_semaphores else None
         except (OSError, ImportError) as error:  # ImportError: a system without semaphores
             reason = getattr(error, "strerror", None) or error
             warn(f"there is no shared memory for {size} ranks ({reason}); going on with 1")
@@ -321,7 +320,7 @@ def _start_all(context: Any, processes: dict[int, BaseProcess], size: int, given
     reasons = {}
     with contextlib.ExitStack() as stack:
         heard = {place: stack.enter_context(FirstWords()) for place in range(1, size)}
-        with _one_blas_thread(), starting_workers(), _signals_held():
+        with starting_workers():
             for place, words in heard.items():
                 given_to_it = (place, words, *given)
                 process = context.Process(target=_serve, args=given_to_it, daemon=True, name=f"minigan-rank-{place}")
@@ -391,37 +390,6 @@ def _end(board: _Board, processes: dict[int, BaseProcess], owner: int) -> None:
                 _kill(process)
 
 
-@contextlib.contextmanager
-def _signals_held() -> Iterator[None]:
-    """Hold back what a terminal or a system sends to all processes at once: ranks that are started here never hear it.
-
-    Rank 0 gets it, too: it saves, and ends the others.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextlib.contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """Within this, a process that is started does not make BLAS threads that it would never use."""
-    before = {name: os.environ.get(name) for name in _BLAS_SETTINGS}
-    os.environ.update(dict.fromkeys(_BLAS_SETTINGS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
 def _serve(
     place: int,
     words: FirstWords,
@@ -434,7 +402,6 @@ def _serve(
     board = _Board(memory)
     status = 0
     try:
-        ignore_signals()
         begin_work()
         threadpool_limits(1, user_api="blas")
         words.end()
@@ -460,10 +427,3 @@ def _wait_for(board: _Board, word: int | None) -> None:
         if board.common(_ENDED):
             raise _EndedError
         time.sleep(2e-3)
-
-
-def ignore_signals() -> None:
-    """Leave Ctrl-C, and requests to end, to rank 0."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)

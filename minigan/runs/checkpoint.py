@@ -70,10 +70,16 @@ def save_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str
     _insist_on_numbers(host)
     told = {"format": _FORMAT, **metadata}
     told["sha256"] = _checksum(host, told)
+    _insist_on_memory(3 * sum(a.nbytes for a in host.values()))
     data = safetensors.numpy.save(host, told)
     with replacing(path) as temporary, temporary.open("wb") as file:
         file.write(_header_in_order(data))
         file.write(memoryview(data)[_LENGTH_BYTES + _header_length(data) :])
+
+
+def _insist_on_memory(size: int) -> None:
+    """Raise MemoryError if there is no memory for the copies that safetensors makes: it would end the process."""
+    np.empty(size, np.uint8)
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
@@ -100,7 +106,9 @@ def load_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     metadata = read_metadata(path)
     try:
         # The file is read and not mapped into memory: if a disk fails under a map, the system ends the process.
-        tensors = safetensors.numpy.load(path.read_bytes())
+        content = path.read_bytes()
+        _insist_on_memory(2 * len(content))
+        tensors = safetensors.numpy.load(content)
     except OSError as error:
         raise _unreadable(path, error) from None
     except MemoryError:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import math
 import os
 import platform
-import shlex
-import shutil
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -43,8 +42,10 @@ from minigan.runs.layout import (
 )
 from minigan.runs.run_records import load_newest, read_history, read_lines, step_of_line
 from minigan.system import atomic_files
-from minigan.system.errors import RunError, UserError
+from minigan.system.command_lines import quoted
+from minigan.system.errors import RunError, UserError, cannot_write
 from minigan.system.lock import FolderLock
+from minigan.system.wording import see
 
 _CSV_HEADING = ",".join(("step", *METRICS)) + "\n"
 
@@ -58,10 +59,12 @@ class Run:
     ----------
     path : Path
     config : RunConfig
+    saved : int
+        Finished steps of the newest checkpoint.
     """
 
     def __init__(self, path: Path, config: RunConfig) -> None:
-        self.path, self.config = path, config
+        self.path, self.config, self.saved = path, config, 0
         self._about: dict[str, Any] = {}  # what config.json says besides the settings
         self._lock: FolderLock | None = None
         self._log: IO[str] | None = None
@@ -70,7 +73,16 @@ class Run:
 
     # ------------------------------------------------------------------------------------------------ open and close
     @classmethod
-    def create(cls, path: Path, config: RunConfig, gan: GAN, about: dict[str, Any], backend: Backend = NUMPY) -> Run:
+    def create(
+        cls,
+        path: Path,
+        config: RunConfig,
+        gan: GAN,
+        about: dict[str, Any],
+        backend: Backend = NUMPY,
+        *,
+        otherwise: Iterable[Path] | None = None,
+    ) -> Run:
         """Make a new run folder with a checkpoint of step 0 in it.
 
         Parameters
@@ -84,6 +96,8 @@ class Run:
             Facts for config.json.
         backend : Backend
             Where it runs, for config.json.
+        otherwise : iterable of Path
+            Names to take instead, one after another, if another process has taken `path` meanwhile.
 
         Returns
         -------
@@ -96,33 +110,30 @@ class Run:
         RunError
             If the disk is full.
         """
-        check_new_folder(path)
-        temporary, made = None, [folder for folder in path.absolute().parents if not folder.exists()]
+        if otherwise is None:
+            check_new_folder(path)
+        made = [folder for folder in path.absolute().parents if not folder.exists()]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            atomic_files.remove_temporaries(path.parent, older_than=atomic_files.STALE_SECONDS)
-            # The folder gets its name last, so that every folder of that name can be resumed.
-            temporary = atomic_files.temporary_folder(path)
-            for folder in FOLDERS:
-                (temporary / folder).mkdir()
-            run = cls(temporary, config)
-            run._about = {**about, "sessions": [session(0, backend)]}
-            run.change_settings(config)
-            (temporary / LOG_NAME).touch()
-            atomic_files.write_text(temporary / CSV_NAME, _CSV_HEADING)
-            run.save_checkpoint(gan, 0)
-            temporary.rename(path)
+            atomic_files.remove_temporaries(path.parent, of_others=True)
+            with atomic_files.temporary_folder(path) as temporary:
+                for folder in FOLDERS:
+                    (temporary / folder).mkdir()
+                run = cls(temporary, config)
+                run._about = {**about, "sessions": [session(0, backend)]}
+                run.change_settings(config)
+                (temporary / LOG_NAME).touch()
+                atomic_files.write_text(temporary / CSV_NAME, _CSV_HEADING)
+                run.save_checkpoint(gan, 0)
+                # The folder gets its name last, so that every folder of that name can be resumed.
+                path = run.path = _give_name(temporary, path, otherwise)
         except BaseException as error:
-            if temporary is not None:
-                shutil.rmtree(temporary, ignore_errors=True)
             for parent in made:
                 with contextlib.suppress(OSError):
                     parent.rmdir()
             if isinstance(error, OSError):
-                message = f"{path} cannot be made: {error.strerror or error}"
-                raise _write_error(error, f"--out: {message}", f"the run folder {message}") from None
+                raise cannot_write(error, f"--out: the run folder {path} cannot be made") from None
             raise
-        run.path = path
         try:
             run._lock = FolderLock(path)  # only now: Windows cannot rename a folder in which a file is open
             run._open()
@@ -176,6 +187,7 @@ class Run:
         try:
             run._lock = lock or FolderLock(path)
             step, damaged = load_newest(path, config, gan)
+            run.saved = step
             for file, _ in damaged:
                 file.replace(file.with_name(file.name + ".damaged"))
             run._cut(step)
@@ -187,7 +199,7 @@ class Run:
             if isinstance(error, OSError):
                 raise _unusable(error, path, "--resume") from None
             raise
-        return run, step, [f"{reason}; going back to the checkpoint before it" for _, reason in damaged]
+        return run, step, [f"{reason}; going back to the checkpoint before it{see('damaged')}" for _, reason in damaged]
 
     def change_settings(self, config: RunConfig) -> None:
         """Go on with these settings, and write them to config.json."""
@@ -253,7 +265,7 @@ class Run:
         with (self.path / name).open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps({"step": step, **told}, allow_nan=False) + "\n")
             file.flush()
-            os.fsync(file.fileno())
+            atomic_files.flush_handle(file.fileno())
 
     def averages(self, count: int = 250) -> Array:
         """Means of the last `count` values of every metric, shape (6,)."""
@@ -280,17 +292,13 @@ class Run:
         for file in (self._log, self._csv):
             if file is not None:
                 file.flush()
-                os.fsync(file.fileno())
+                atomic_files.flush_handle(file.fileno())
         if gan.average is not None:
             gan.average.settle()  # a command that reads the checkpoint can draw with it
         checkpoint.save_checkpoint(
             self.path / "checkpoints", gan, step=step, image_size=self.config.image_size, width=self.config.width
         )
-
-    def last_checkpoint(self) -> int | None:
-        """Finished steps of the newest checkpoint, None if there is none."""
-        found = checkpoint.list_checkpoints(self.path / "checkpoints")
-        return found[0][0] if found else None
+        self.saved = step
 
     # ---------------------------------------------------------------------------------------------------------- resume
     def _cut(self, step: int) -> None:
@@ -325,17 +333,22 @@ class Run:
             atomic_files.write_text(self.path / name, "".join(kept))
 
 
-def _write_error(error: OSError, of_user: str, of_system: str) -> UserError | RunError:
-    """The error to raise: the user can choose a folder that is writable, but cannot help a full or broken disk."""
-    mistakes = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTEMPTY, errno.EISDIR)
-    return UserError(of_user) if error.errno in mistakes else RunError(of_system)
+def _give_name(temporary: Path, path: Path, otherwise: Iterable[Path] | None) -> Path:
+    """Rename a finished folder to the first name that is free; which that is, only renaming can tell."""
+    for name in itertools.chain([path], otherwise or ()):
+        try:
+            return temporary.rename(name)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+    check_new_folder(path)
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
 
 def _unusable(error: OSError, path: Path, where: str) -> UserError | RunError:
-    message = f"the run folder {path} cannot be used: {error.strerror or error}"
-    if isinstance(error.filename, str | os.PathLike) and Path(error.filename) != path:
-        message += f" ({Path(error.filename).name})"
-    return _write_error(error, f"{where}: {message}", message)
+    in_it = isinstance(error.filename, str | os.PathLike) and Path(error.filename) != path
+    what = f"the run folder {path} cannot be used" + (f" ({Path(error.filename).name})" if in_it else "")
+    return cannot_write(error, f"{where}: {what}")
 
 
 def _with_session(about: dict[str, Any], new: dict[str, Any]) -> list[Any]:
@@ -389,8 +402,7 @@ def check_new_folder(path: Path) -> None:
     try:
         if path.is_dir():
             raise UserError(
-                f"--out: {path} exists already and is never overwritten; go on with it by --resume "
-                f"{shlex.quote(str(path))}"
+                f"--out: {path} exists already and is never overwritten; go on with it by --resume {quoted(path)}"
             )
         if path.exists() or path.is_symlink():
             raise UserError(f"--out: must be a new folder, but {path} is a file")
@@ -405,14 +417,13 @@ def check_new_folder(path: Path) -> None:
         raise UserError(f"--out: {path} cannot be made: the folder {parent} is read-only")
 
 
-def fresh_folder(preset: str, now: datetime, root: Path = Path("runs")) -> Path:
-    """A path under runs/ that does not exist yet, with the time and the preset in its name."""
+def fresh_folders(preset: str, now: datetime, root: Path = Path("runs")) -> Iterator[Path]:
+    """Paths under runs/ that do not exist when they are taken, with the time and the preset in their names."""
     base = f"{now:%Y-%m-%d_%H%M%S}-{preset}"
-    path, k = root / base, 1
-    while path.exists():
-        k += 1
-        path = root / f"{base}-{k}"
-    return path
+    for number in itertools.count(1):
+        path = root / (base if number == 1 else f"{base}-{number}")
+        if not path.exists():
+            yield path
 
 
 def session(step: int, backend: Backend) -> dict[str, Any]:

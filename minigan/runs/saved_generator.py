@@ -10,6 +10,7 @@ from minigan.runs.checkpoint import DamagedFileError, load_network
 from minigan.runs.run_records import expect_checkpoint, load_newest, open_config
 from minigan.system.console import complain, one_line
 from minigan.system.errors import UserError
+from minigan.system.wording import see
 
 
 def load_generator(source: Path, *, raw: bool = False) -> tuple[Sequential, int]:
@@ -55,6 +56,6 @@ def _load_generator(source: Path, raw: bool) -> tuple[Sequential, int]:
     gan = build_gan(image_size=config.image_size, width=config.width, ema=config.ema)
     step, damaged = load_newest(source, config, gan)
     for _, reason in damaged:
-        complain(f"minigan: warning: {one_line(reason)}; going back to the checkpoint before it")
+        complain(f"minigan: warning: {one_line(reason)}; going back to the checkpoint before it{see('damaged')}")
     # The average in a checkpoint has its batch norm statistics measured already (`minigan.gan.average`).
     return (gan.generator if raw or gan.average is None else gan.average.network), step

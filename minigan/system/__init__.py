@@ -4,6 +4,7 @@
 * `cli`: the command line of all commands.
 * `console`: printing that never ends a run.
 * `atomic_files`: files that are written completely or not at all.
+* `file_kinds`: what a file is that is not what its name says.
 * `lock`: one process at a time writes to a run folder.
 * `interrupts`: Ctrl-C while a command is still being imported.
 """

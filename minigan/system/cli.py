@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
-import os
 import re
 import signal
 import sys
@@ -21,9 +20,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from minigan.system.console import complain, mend_streams, one_line
-from minigan.system.errors import RunError, UserError
+from minigan.system.console import complain, mend_streams, one_line, with_short_words
+from minigan.system.cores import allowed_processors
+from minigan.system.errors import RunError, UserError, is_of_choice, is_of_disk
 from minigan.system.interrupts import restore_interrupts
+from minigan.system.scarcity import what_is_scarce
+from minigan.system.wording import see
 
 SAME_REQUEST_SECONDS = 0.5
 """Signals that come within this time are one request to stop."""
@@ -79,16 +81,18 @@ def number(text: str) -> float:
 
 
 def core_count(text: str) -> int:
-    """Read a number of cores: 1 to the number of the machine's cores.
+    """Read a number of cores: 1 to as many as this process may use.
 
     Raises
     ------
     argparse.ArgumentTypeError
         If the number is out of range, or not a whole number.
     """
-    count, cores = whole(text), os.cpu_count() or 1
+    count, cores = whole(text), allowed_processors()
     if not 1 <= count <= cores:
-        raise argparse.ArgumentTypeError(f"must be 1 to {cores}, the number of this machine's cores, got {count}")
+        raise argparse.ArgumentTypeError(
+            f"must be 1 to {cores}, the number of cores that may be used here, got {count}"
+        )
     return count
 
 
@@ -103,7 +107,7 @@ def path_name(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError(f"must be a path, got {text!r}")
     try:
-        return str(Path(text).expanduser())
+        return str(Path(text).expanduser() if text.startswith("~") else Path(text))  # ./~ is a name like others
     except RuntimeError as error:  # ~name, of a user who does not exist here
         raise argparse.ArgumentTypeError(f"cannot be found: {text!r} ({error})") from None
 
@@ -131,10 +135,13 @@ def run_command(command: Callable[[Sequence[str] | None], int], argv: Sequence[s
         return _say(error, 2)
     except RunError as error:
         return _say(error, error.exit_status)
-    except OSError as error:
-        return _say(error, 1)
-    except MemoryError as error:
-        return _say(f"out of memory ({error}); try a smaller --batch-size or --width", 1)
+    except Exception as error:
+        scarce = what_is_scarce(error)
+        if scarce is not None:
+            return _say(scarce + see("limits"), 1)
+        if isinstance(error, OSError):
+            return _say(f"{error}{see('disk') if is_of_disk(error) else ''}", 2 if is_of_choice(error) else 1)
+        raise
     except KeyboardInterrupt:
         if argv is None:
             _end_in_peace()
@@ -145,7 +152,10 @@ def run_command(command: Callable[[Sequence[str] | None], int], argv: Sequence[s
 
 
 def _say(message: object, status: int) -> int:
-    complain(f"minigan: {'error: ' if status in (1, 2, 3) else ''}{one_line(message)}")
+    told = one_line(message)
+    if status == 2:  # other messages may hold a command to copy
+        told = with_short_words(told)
+    complain(f"minigan: {'error: ' if status in (1, 2, 3) else ''}{told}")
     return status
 
 

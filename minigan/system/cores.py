@@ -14,9 +14,10 @@ import platform
 import subprocess
 from pathlib import Path
 
+from minigan.system.control_groups import group_folders
+
 _CPUS = Path("/sys/devices/system/cpu")
 _FAST_CPUS = Path("/sys/devices/cpu_core/cpus")  # there only where there are slow ones, too
-_CGROUPS = Path("/sys/fs/cgroup")
 
 
 def usable_cores() -> int:
@@ -24,10 +25,26 @@ def usable_cores() -> int:
     return max(1, math.floor(min(_allowed_cores(), _quota())))
 
 
-def _allowed_cores() -> int:
+def allowed_processors() -> int:
+    """Like `usable_cores`, but of any kind, and hardware threads count one by one: what others call CPUs."""
+    return max(1, math.floor(min(len(_allowed() or ()) or os.cpu_count() or 1, _quota())))
+
+
+def _allowed() -> set[int] | None:
+    """The numbers of the processors that this process may run on; None if the system does not say."""
     if not hasattr(os, "sched_getaffinity"):
-        return _fast_cores_of_a_mac() or os.cpu_count() or 1
-    allowed = os.sched_getaffinity(0)
+        return None
+    try:
+        return os.sched_getaffinity(0)
+    except OSError:  # a container may forbid the question
+        return None
+
+
+def _allowed_cores() -> int:
+    counted = os.cpu_count() or 1  # from Python 3.13 on, the user can set it: PYTHON_CPU_COUNT
+    allowed = _allowed()
+    if allowed is None:
+        return min(_fast_cores_of_a_mac() or counted, counted)
     with contextlib.suppress(OSError, ValueError):
         allowed = (allowed & numbers_in(_FAST_CPUS.read_text(encoding="ascii"))) or allowed
     cores = set()
@@ -37,7 +54,7 @@ def _allowed_cores() -> int:
             cores.add(min(numbers_in(siblings)))
         except (OSError, ValueError):
             cores.add(cpu)
-    return len(cores)
+    return min(len(cores), counted)
 
 
 def _fast_cores_of_a_mac() -> int | None:
@@ -52,24 +69,8 @@ def _fast_cores_of_a_mac() -> int | None:
 
 def _quota() -> float:
     """Processors' worth of time that the control groups of this process allow; infinite without a limit."""
-    try:
-        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return math.inf
-    quota = math.inf
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers == "":
-            quota = min(quota, *map(_of_version_2, _with_parents(_CGROUPS, path)))
-        elif "cpu" in controllers.split(","):
-            quota = min(quota, *map(_of_version_1, _with_parents(_CGROUPS / controllers, path)))
-    return quota
-
-
-def _with_parents(root: Path, path: str) -> list[Path]:
-    """The folder of a group and of those that contain it: a limit of any of them holds."""
-    folder = root / path.strip("/")
-    return [folder, *(parent for parent in folder.parents if parent.is_relative_to(root))]
+    readers = {1: _of_version_1, 2: _of_version_2}
+    return min((readers[version](folder) for version, folder in group_folders("cpu")), default=math.inf)
 
 
 def _of_version_2(folder: Path) -> float:

@@ -8,6 +8,31 @@ that had to stop for another reason. Programming mistakes (an array of the wrong
 
 from __future__ import annotations
 
+import errno
+
+from minigan.system.wording import see
+
+_OF_DISK = {
+    errno.ENOSPC,
+    errno.EDQUOT if hasattr(errno, "EDQUOT") else errno.ENOSPC,  # Windows has no quotas
+    errno.EROFS,
+    errno.EIO,
+    errno.EFBIG,
+}
+_OF_CHOICE = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENOTEMPTY,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.EINVAL,
+}
+
 
 class UserError(ValueError):
     """A user's mistake; the message is one line with the rule and the value (exit status 2)."""
@@ -27,3 +52,31 @@ class RunError(RuntimeError):
     def __init__(self, message: str, exit_status: int = 1) -> None:
         super().__init__(message)
         self.exit_status = exit_status
+
+
+def is_of_disk(error: OSError) -> bool:
+    """Whether a disk is full, read-only or broken, or a limit on space is reached: nothing can be written there."""
+    return error.errno in _OF_DISK
+
+
+def is_of_choice(error: OSError) -> bool:
+    """Whether another path, or a permission, would put it right: then it is the user's to choose (exit status 2)."""
+    return error.errno in _OF_CHOICE
+
+
+def cannot_write(error: OSError, message: str) -> UserError | RunError:
+    """The error to raise where something cannot be written, by one rule for all commands.
+
+    Parameters
+    ----------
+    error : OSError
+    message : str
+        What cannot be written; the system's reason is added.
+
+    Returns
+    -------
+    UserError or RunError
+        A RunError (exit status 1) if the user cannot help it by another path or a permission: a full or broken disk.
+    """
+    told = f"{message}: {error.strerror or error}{see('disk') if is_of_disk(error) else ''}"
+    return UserError(told) if is_of_choice(error) else RunError(told)

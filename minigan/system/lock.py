@@ -21,6 +21,7 @@ from types import TracebackType
 
 from minigan.system.console import complain, one_line
 from minigan.system.errors import UserError
+from minigan.system.wording import see
 
 LOCK_NAME = ".lock"
 _HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)  # what the systems report if another process has the lock
@@ -61,6 +62,7 @@ class FolderLock:
             if error.errno in _HELD:
                 raise UserError(
                     f"{folder} is in use by {holder or 'another process'}: wait until it has ended, or stop it"
+                    + see("in-use")
                 ) from None
             complain(
                 f"minigan: warning: {one_line(folder)} is on a file system without locks "

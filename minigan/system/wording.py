@@ -3,7 +3,33 @@
 from __future__ import annotations
 
 LONGEST = 600
-"""Letters that `cut` leaves of a path or of other words from outside."""
+"""Letters that `cut` leaves of words from outside."""
+
+NAME = 120
+"""Letters that `shortened` leaves of a name or path on a page; a tooltip or a record has it whole."""
+
+NAME_IN_A_TABLE = 40
+"""The same in a table, on a page or in a terminal."""
+
+
+def see(entry: str) -> str:
+    """The end of a message: where docs/troubleshooting.md says more about it.
+
+    Parameters
+    ----------
+    entry : str
+        The anchor of a heading of that page. A test compares all anchors in messages with all headings.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> "no more threads" + see("limits")
+    'no more threads (docs/troubleshooting.md#limits)'
+    """
+    return f" (docs/troubleshooting.md#{entry})"
 
 
 def plural(count: int, noun: str) -> str:
@@ -28,6 +54,19 @@ def cut(words: object) -> str:
     """The first `LONGEST` letters of any words."""
     told = str(words)
     return told if len(told) <= LONGEST else told[:LONGEST] + "…"
+
+
+def shortened(name: object, most: int = NAME) -> str:
+    """A name or path without its middle, if it is longer than there is room for: the end often says more.
+
+    >>> shortened("my_layers.py"), shortened("the_layers_of_somebody_with_a_long_name.py", 20)
+    ('my_layers.py', 'the_laye...g_name.py')
+    """
+    told = str(name)
+    if len(told) <= most:
+        return told
+    kept = most - 3
+    return f"{told[: kept // 2]}...{told[len(told) - (kept - kept // 2) :]}"
 
 
 def duration(seconds: float) -> str:

@@ -29,6 +29,7 @@ from minigan.runs import health
 from minigan.runs.config import RunConfig
 from minigan.system.cores import usable_cores
 from minigan.system.errors import RunError, UserError
+from minigan.system.processes import ignore_signals
 from minigan.system.workers import using_workers
 
 LEAST_IMAGES = 4
@@ -88,7 +89,7 @@ def mpi_program() -> Iterator[Ranks]:
             raise SystemExit(2) from None
         raise
     if ranks.rank > 0:
-        local.ignore_signals()
+        ignore_signals()
     status = 0
     try:
         yield ranks

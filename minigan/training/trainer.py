@@ -10,20 +10,15 @@ Ctrl-C, and a clear message when the disk is full or a loss is NaN.
 from __future__ import annotations
 
 import contextlib
-import os
-import shlex
 import signal
-import stat
-import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
 from minigan.data.image_set import ImageSet, Prefetcher
 from minigan.evaluation import run_report
@@ -39,10 +34,13 @@ from minigan.runs.layout import FACES_PER_IMAGE, METRICS_NAME, REPORT_NAME, VITA
 from minigan.runs.run_folder import Run
 from minigan.runs.run_records import read_rows
 from minigan.system.cli import SAME_REQUEST_SECONDS
-from minigan.system.console import complain, one_line, say
-from minigan.system.errors import RunError
-from minigan.training import run_images
+from minigan.system.command_lines import command
+from minigan.system.console import exclaim, say, warn
+from minigan.system.errors import RunError, is_of_disk
+from minigan.system.progress import ProgressBar
+from minigan.system.wording import see
 from minigan.training.ranks import are_fakes_wanted, complete_moments, inputs_of, part_of, whole_fakes
+from minigan.training.run_images import RunImages
 
 if TYPE_CHECKING:
     from minigan.evaluation.metrics import Yardstick
@@ -54,7 +52,15 @@ METRICS_SAMPLES = 1000
 """How many faces `--metrics-every` measures: enough to see a run get better, few enough to take only seconds."""
 
 SUMMARY_FACES = 64
-BAR_FORMAT = "{desc} {percentage:3.0f}% {bar} {n_fmt}/{total_fmt}, {rate_noinv_fmt}, {remaining} left{postfix}"
+_REQUESTS = {
+    getattr(signal, name): words
+    for name, words in (
+        ("SIGINT", "Stopped by Ctrl-C"),
+        ("SIGTERM", "Stopped by the system, or by a person, with a request to end (SIGTERM)"),
+        ("SIGHUP", "Stopped because its terminal was closed (SIGHUP)"),
+    )
+    if hasattr(signal, name)
+}
 AVERAGED = 250
 
 
@@ -125,10 +131,11 @@ class Trainer:
         self._began_at = step
         self._timed = step, self._saved_at
         self._report, self._report_failed = run_report.Report(run.path), False
+        self._pictures = RunImages(run)
         config = run.config
         self._train_step: Callable[..., StepResult] = partial(train_step, gan)
         if config.cuda_graph:
-            self._train_step = recorded_step(gan, lambda line: complain(f"minigan: warning: {one_line(line)}"))
+            self._train_step = recorded_step(gan, warn)
         noise = stream(config.seed, "pictures").standard_normal((SUMMARY_FACES, 1, 1, NOISE_SIZE), np.float32)
         self._fixed_noise = backend.asarray(noise)
         self._yardstick: Yardstick | None = None
@@ -148,16 +155,7 @@ class Trainer:
             If the disk is full (status 1) or a loss is no longer finite (status 3). The last checkpoint is kept.
         """
         config = self.run.config
-        bar: tqdm[NoReturn] = tqdm(
-            total=config.steps,
-            initial=self.step,
-            desc="Training",
-            unit=" steps",
-            disable=not self._progress,
-            dynamic_ncols=True,
-            mininterval=0.2 if sys.stderr.isatty() else 15,  # a log file should get few lines
-            bar_format=BAR_FORMAT,
-        )
+        bar = ProgressBar(config.steps, "Training", "steps", initial=self.step, shown=self._progress)
         end, words = run_report.STOPPED, ""
         try:
             with (
@@ -176,20 +174,28 @@ class Trainer:
                 self._save_checkpoint()
                 self._summarise()
                 if self.step % config.save_every:
-                    self._say_diagnosis(bar)
+                    self._say_diagnosis()
                 self._ranks.word(STOP)
                 if self.step == config.steps:
                     end = run_report.FINISHED
-                return 128 + requests[0] if requests and self.step < config.steps else 0
+                    return 0
+                words = f"{_REQUESTS[requests[0]]}; all is saved, and the run can go on."
+                return 128 + requests[0]
         except OSError as error:
-            end, words = run_report.FAILED, f"{self._where(error)}; {self._what_is_kept()}"
+            is_there = self.run.path.is_dir()
+            end, words = run_report.FAILED, (f"{self._where(error)}; " if is_there else "") + self._what_is_kept()
             raise RunError(words) from None
         except NotFiniteError as error:
-            end, words = run_report.FAILED, f"after step {self.step - 1} {error}; {self._what_is_kept()}"
-            self._note_not_finite(self.step - 1, f"after step {self.step - 1} {error}")
+            told = f"after step {self.step - 1} {error}"
+            end, words = run_report.FAILED, f"{told}{see('not-finite')}; {self._what_is_kept()}"
+            self._note_not_finite(self.step - 1, told)
             raise RunError(words, exit_status=3) from None
         except RankError as error:
-            end, words = run_report.FAILED, f"{error}; {self._what_is_kept()}"
+            end, words = run_report.FAILED, f"{error}{see('ranks')}; {self._what_is_kept()}"
+            raise RunError(words) from None
+        except MemoryError as error:
+            told = f"memory ran out ({error})" if str(error) else "memory ran out"
+            end, words = run_report.FAILED, f"{told}{see('limits')}; {self._what_is_kept()}"
             raise RunError(words) from None
         except RunError as error:
             end, words = run_report.FAILED, str(error)
@@ -198,7 +204,7 @@ class Trainer:
             self._write_report(end, words)
             self.run.close()
 
-    def _one_step(self, batches: Prefetcher, bar: tqdm[NoReturn]) -> None:
+    def _one_step(self, batches: Prefetcher, bar: ProgressBar) -> None:
         config, step = self.run.config, self.step
         is_sample, is_save = step % config.sample_every == 0, (step + 1) % config.save_every == 0
         if is_sample:
@@ -212,31 +218,31 @@ class Trainer:
                 self.run.append(VITALS_NAME, step, health.measure(inputs.real, fakes, before, self.gan))
             if is_sample:
                 faces = self.backend.to_host(fakes[:FACES_PER_IMAGE])
-                run_images.save_faces(self.run.path, step, faces, fixed=False)
+                self._pictures.save_faces(step, faces, fixed=False)
         self.step += 1
         # Also after the first step: if something that a plot needs is missing, that is found now and not hours later.
         is_plot = is_save or step == self._began_at
         if self._ring.append(step, result.metrics) or is_plot:
             self._read_metrics(bar)
         if config.metrics_every and self.step % config.metrics_every == 0:
-            self._measure_faces(bar)
+            self._measure_faces()
         if is_save:
             self.run.save_networks(self.gan, step)
             self._save_fixed_faces(step)
         if is_plot:
-            run_images.save_losses(self.run)
+            self._pictures.save_losses()
         if is_save or time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
             self._read_metrics(bar)
             self._save_checkpoint()
         if is_save:
-            self._print_averages(bar)
-            self._say_diagnosis(bar)
+            self._print_averages()
+            self._say_diagnosis()
         if self.step - self._timed[0] >= config.sample_every:
             self._log_speed()
         if (is_sample or is_save) and self._report.is_due:
             self._write_report(run_report.RUNNING)
 
-    def _read_metrics(self, bar: tqdm[NoReturn]) -> None:
+    def _read_metrics(self, bar: ProgressBar) -> None:
         """Bring the metrics to the host, log them, and raise RunError if one of them is not finite."""
         values = None
         for step, values in self._ring.read():
@@ -244,38 +250,33 @@ class Trainer:
                 told = ", ".join(f"{name} {value:g}" for name, value in zip(METRICS[:3], values[:3], strict=True))
                 words = f"the losses of step {step} are no longer finite ({told})"
                 self._note_not_finite(step, words)
-                raise RunError(f"{words}; {self._what_is_kept()}", exit_status=3)
+                raise RunError(f"{words}{see('not-finite')}; {self._what_is_kept()}", exit_status=3)
             self.run.log(step, values)
         if values is not None:
             d_real, d_fake, g, d_x, d_g_z, _ = values
-            bar.set_postfix_str(
-                f"D {d_real:.3f} real {d_fake:.3f} fake, G {g:.3f}, D(x) {d_x:.2f}, D(G(z)) {d_g_z:.2f}", refresh=False
-            )
+            bar.note(f"D {d_real:.3f} real {d_fake:.3f} fake, G {g:.3f}, D(x) {d_x:.2f}, D(G(z)) {d_g_z:.2f}")
 
-    def _print_averages(self, bar: tqdm[NoReturn]) -> None:
+    def _print_averages(self) -> None:
         d_real, d_fake, g = self.run.averages(AVERAGED)[:3]
         count = min(AVERAGED, self.step)
-        with bar.external_write_mode(file=sys.stdout):
-            say(
-                f"Step {self.step - 1}: averages of the last {count} steps: "
-                f"D fake {d_fake:f}, D real {d_real:f}, GAN {g:f}"
-            )
+        say(
+            f"Step {self.step - 1}: averages of the last {count} steps: D fake {d_fake:f}, D real {d_real:f}, GAN {g:f}"
+        )
 
-    def _say_diagnosis(self, bar: tqdm[NoReturn]) -> None:
+    def _say_diagnosis(self) -> None:
         """Print one line if the run does not look normal. A file that cannot be read must not end the run."""
         with contextlib.suppress(OSError):
             rows = [read_rows(self.run.path, name) for name in (VITALS_NAME, METRICS_NAME)]
             line = one_liner(diagnose_numbers(self.run.config, *self.run.history(), *rows), self.run.path)
             if line is not None:
-                with bar.external_write_mode(file=sys.stdout):
-                    say(line)
+                say(line)
 
     def _note_not_finite(self, step: int, words: str) -> None:
         """Write it to vitals.jsonl for the diagnosis, because log.csv has only finite numbers."""
         with contextlib.suppress(OSError):
             self.run.append(VITALS_NAME, step, {"not_finite": words})
 
-    def _measure_faces(self, bar: tqdm[NoReturn]) -> None:
+    def _measure_faces(self) -> None:
         """Append a row to metrics.jsonl, unless the faces are NaN: the check of the losses reports that."""
         from minigan.evaluation import metrics  # late: it brings Pillow and the painter of drawn faces
 
@@ -291,15 +292,14 @@ class Trainer:
         measures, _ = self._yardstick.measure(faces)
         row = {"samples": count, "measures": {name: m.to_dict() for name, m in measures.items()}}
         self.run.append(METRICS_NAME, self.step - 1, row)
-        with bar.external_write_mode(file=sys.stdout):
-            say(f"Step {self.step - 1}: {metrics.in_short(measures)}")
+        say(f"Step {self.step - 1}: {metrics.in_short(measures)}")
 
     def _faces(self, count: int) -> Array:
         """Faces from the fixed noise, on the host."""
         return self.backend.to_host(self.gan.painter().predict(self._fixed_noise[:count]))
 
     def _save_fixed_faces(self, step: int) -> None:
-        run_images.save_faces(self.run.path, step, self._faces(FACES_PER_IMAGE), fixed=True)
+        self._pictures.save_faces(step, self._faces(FACES_PER_IMAGE), fixed=True)
 
     def _log_speed(self) -> None:
         """Append to speed.csv how long the steps since its last line took."""
@@ -313,37 +313,38 @@ class Trainer:
         try:
             self._report.write(state, words, self.run.history())
         except Exception as error:
-            if not self._report_failed:
-                complain(f"minigan: warning: {REPORT_NAME} could not be written: {one_line(error)}")
+            if not self._report_failed and self.run.path.is_dir():
+                warn(f"{REPORT_NAME} could not be written: {error}")
             self._report_failed = True
 
     def _save_checkpoint(self) -> None:
         self._log_speed()
-        if self.run.last_checkpoint() != self.step:
+        if self.run.saved != self.step:
             self._ranks.word(SAVE)
             complete_moments(self.gan)
             self.run.save_checkpoint(self.gan, self.step)
         self._saved_at = time.monotonic()
 
     def _summarise(self) -> None:
-        run_images.save_summary(self.run, self._faces(SUMMARY_FACES))
+        self._pictures.save_summary(self._faces(SUMMARY_FACES))
 
     def _what_is_kept(self) -> str:
-        kept = self.run.last_checkpoint()
-        if kept is None:
-            return "no checkpoint had been written"
-        return f"the checkpoint of step {kept} is kept: {resume_line(self.run.path)}"
+        if not self.run.path.is_dir():
+            return (
+                f"the run folder {self.run.path} is no longer there; if it has been moved, python -m minigan.train "
+                f"--resume goes on with it at its new place, from its checkpoint of step {self.run.saved}"
+            )
+        return f"the checkpoint of step {self.run.saved} is kept: {resume_line(self.run.path)}"
 
     @staticmethod
     def _where(error: OSError) -> str:
         name = Path(error.filename).name if isinstance(error.filename, str) else "a file"
-        return f"cannot write {name}: {error.strerror or error}"
+        return f"cannot write {name}: {error.strerror or error}{see('disk') if is_of_disk(error) else ''}"
 
 
 def resume_line(path: Path) -> str:
     """The command that goes on with a run."""
-    name = str(path)
-    return f"python -m minigan.train --resume {shlex.quote('./' + name if name.startswith('-') else name)}"
+    return command("minigan.train", "--resume", path)
 
 
 @contextlib.contextmanager
@@ -364,11 +365,7 @@ def _stop_requests() -> Iterator[list[int]]:
                 raise KeyboardInterrupt
             return
         requests.append(number)
-        if number == signal_of_hanging_up:
-            _leave_terminal()
-        # Not by print: the signal may have come while the progress bar was printing.
-        with contextlib.suppress(OSError):
-            os.write(2, b"\nStopping after this step (once more: stop at once) ...\n")
+        exclaim("\nStopping after this step (once more: stop at once) ...\n")
 
     signal_of_hanging_up = getattr(signal, "SIGHUP", None)
     numbers = [signal.SIGINT, signal.SIGTERM]
@@ -384,13 +381,3 @@ def _stop_requests() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _leave_terminal() -> None:
-    """Print to nowhere, where output went to a terminal that has been closed: printing there would be an error."""
-    for output in (1, 2):
-        with contextlib.suppress(OSError):
-            if stat.S_ISCHR(os.fstat(output).st_mode) and not os.isatty(output):
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, output)
-                os.close(nowhere)

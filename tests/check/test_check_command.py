@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from minigan.check import __main__ as command
 from minigan.check import student_template
 from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import FAILED, NOT_IMPLEMENTED, PASSED, FileReport, Finding, Outcome
+from minigan.system import command_lines
 from minigan.system.cli import run_command
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX only")
@@ -161,6 +163,70 @@ def test_a_wrong_call_is_one_line_and_checks_nothing(tmp_path, monkeypatch, caps
     assert err.count("\n") == 1
     assert said in err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["book.ipynb", "good.py"]
+
+
+@posix
+@pytest.mark.parametrize("option", ["--report", "--json"])
+def test_a_pipe_or_device_is_no_place_for_a_report(tmp_path, capsys, option):
+    os.mkfifo(tmp_path / "pipe")
+    assert call(write(tmp_path, GOOD), option, tmp_path / "pipe") == 2
+    assert "is no ordinary file" in capsys.readouterr().err
+    assert not (tmp_path / "pipe").is_file()
+
+
+@pytest.mark.parametrize(("source", "status"), [(GOOD, 0), ("def f(:", 1)])
+def test_the_exit_status_is_the_verdict_even_if_nobody_can_read_it(tmp_path, source, status):
+    words = [sys.executable, "-m", "minigan.check", write(tmp_path, source), "--only", "sgd"]
+    read, written = os.pipe()
+    os.close(read)
+    with os.fdopen(written, "w") as pipe:
+        assert subprocess.run(words, stdout=pipe, stderr=pipe, check=False).returncode == status
+    if Path("/dev/full").exists():
+        with Path("/dev/full").open("w") as full:
+            assert subprocess.run(words, stdout=full, stderr=full, check=False).returncode == status
+
+
+@posix
+def test_a_deleted_working_folder(tmp_path):
+    path, gone = write(tmp_path, GOOD), tmp_path / "gone"
+    gone.mkdir()
+    line = f"rmdir ../gone && exec {sys.executable} -m minigan.check {path} --only sgd"
+    done = subprocess.run(["sh", "-c", line], cwd=gone, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@posix
+def test_a_user_without_a_name_and_a_home(tmp_path):
+    """As in many containers: nothing of the checker asks who one is."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import pwd\ndef nobody(number): raise KeyError(number)\npwd.getpwuid = nobody\n"
+    )
+    kept = {name: value for name, value in os.environ.items() if name not in ("HOME", "USER", "LOGNAME", "USERNAME")}
+    search = os.pathsep.join([str(tmp_path), str(ROOT)])
+    words = [
+        sys.executable,
+        "-m",
+        "minigan.check",
+        write(tmp_path, GOOD),
+        "--only",
+        "sgd",
+        "--json",
+        tmp_path / "o.json",
+    ]
+    done = subprocess.run(words, env={**kept, "PYTHONPATH": search}, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "o.json").exists()
+
+
+def test_the_next_command_can_be_copied(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("my layers.py", "it's.py"):
+        assert call("--template", name) == 0
+        line = capsys.readouterr().out.split(", then: ")[1].strip()
+        assert line == command_lines.command("minigan.check", name)
+        assert (tmp_path / name).exists()
+    for name in ("-x.py", "a b.py", "é.py"):  # these would have to be quoted inside the file
+        assert "--minigan-impl=my_layers.py" in student_template.render_template(name)
 
 
 def test_list_and_zoo(capsys, monkeypatch):

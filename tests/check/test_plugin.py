@@ -1,12 +1,17 @@
 """`pytest --minigan-impl=FILE`: the package's tests on a student's file, from any folder; nothing without it."""
 
 import importlib.metadata
+import inspect
+import os
 import re
 import subprocess
 import sys
+import types
 
 import pytest
+from places import ROOT
 
+from minigan.check import plugin
 from minigan.check.exercise_table import EXERCISES
 
 LAYERS = """
@@ -89,7 +94,7 @@ def test_a_file_that_cannot_be_imported_fails_every_test(folder):
     assert "line 1: def f(:" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["nowhere.py", "work", "book.ipynb"])
+@pytest.mark.parametrize("name", ["nowhere.py", "work", "book.ipynb", "~nobody-of-this-name/x.py", ""])
 def test_a_wrong_name_is_one_line(folder, name):
     (folder / "book.ipynb").write_text("{}")
     done, _ = run("--minigan-impl", name)
@@ -112,6 +117,57 @@ def test_markers_are_known_without_the_option(folder):
     done, counts = run("-m", "lesson14")
     assert done.returncode == 0
     assert counts == {"passed": 1}
+
+
+def test_a_run_that_collects_every_file_gets_none_of_our_tests(folder):
+    (folder / "pytest.ini").write_text("[pytest]\npython_files = *.py\n")
+    done, counts = run(str(plugin.TESTS), "test_own.py")
+    assert done.returncode == 0
+    assert counts == {"passed": 1, "skipped": 1}
+
+
+@pytest.mark.parametrize("version", ["7.1.3", "6.2.5"])
+def test_an_older_pytest_is_refused_in_one_line_and_only_with_the_option(monkeypatch, version):
+    config = types.SimpleNamespace(addinivalue_line=lambda *_: None, getoption={plugin.OPTION: None}.get)
+    monkeypatch.setattr(pytest, "__version__", version)
+    plugin.pytest_configure(config)
+    config.getoption = {plugin.OPTION: "layers.py"}.get
+    with pytest.raises(pytest.UsageError, match=f"needs pytest 7.2 or newer, this is {re.escape(version)}"):
+        plugin.pytest_configure(config)
+
+
+def test_every_pytest_can_load_the_plugin():
+    """Later ones have hooks, arguments of hooks and classes that older ones do not know."""
+    hooks = {name: value for name, value in vars(plugin).items() if name.startswith("pytest_")}
+    assert {name: list(inspect.signature(hook).parameters) for name, hook in hooks.items()} == {
+        "pytest_addoption": ["parser"],
+        "pytest_configure": ["config"],
+    }
+
+
+def test_a_checkout_without_the_extra_for_development(folder, monkeypatch):
+    """There, pytest loads tests/conftest.py, although only the student's file is tested."""
+    (folder / "hypothesis.py").write_text("raise ModuleNotFoundError('no hypothesis here', name='hypothesis')\n")
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+    monkeypatch.chdir(ROOT)
+    done, counts = run(
+        f"--minigan-impl={folder / 'work' / 'layers.py'}", "-k", "relu and not leaky", "-p", "no:hypothesispytest"
+    )
+    assert done.returncode == 0
+    assert (counts["passed"], done.stderr) == (1, "")
+
+
+def test_a_system_that_starts_no_process_is_one_line(folder, monkeypatch):
+    (folder / "conftest.py").write_text(
+        "import subprocess\n"
+        "def refused(*_, **__): raise BlockingIOError(11, 'no more processes')\n"
+        "subprocess.Popen = refused\n"
+    )
+    done, counts = run("--minigan-impl=work/layers.py", "test_own.py", "-k", "relu and not leaky")
+    assert counts["error"] == 1
+    assert "cannot start the process that checks layers.py: no more processes" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert "check_file(" not in done.stdout
 
 
 def test_collecting_runs_nothing(folder):

@@ -31,10 +31,55 @@ def size(columns, rows, S=32):
 
 def test_default_grid(run, capsys):
     assert call(run) == 0
-    picture = run / "sample-seed0-n64.png"
+    picture = run / "sample-step000004-seed0-n64.png"
     assert f"{picture}: 64 faces after 4 training steps" in capsys.readouterr().out
     with Image.open(picture) as image:
         assert image.size == size(8, 8)
+
+
+def test_by_default_nothing_that_differs_is_replaced(run, tmp_path):
+    """Each step, and each of the saved generators of a step, has an image of its own; the same call draws the same."""
+    small = [
+        "--data",
+        run.parent / "data",
+        "--image-size",
+        32,
+        "--width",
+        2,
+        "--batch-size",
+        4,
+        "--save-every",
+        2,
+        "--ema",
+        "0.5",
+    ]
+    out = tmp_path / "run"
+    assert run_command(train.main, [str(a) for a in (*small, "--steps", 2, "--out", out)]) == 0
+    sources = [out, *(out / "models").glob("1_GENERATOR*")]
+    assert len(sources) == 3
+
+    def drawn():
+        for source in sources:
+            assert call(source, "--n", 4) == 0
+        return {path: path.read_bytes() for path in [*out.glob("sample-*"), *(out / "models").glob("*.png")]}
+
+    first = drawn()
+    assert len(first) == 3
+    assert drawn() == first
+    assert run_command(train.main, ["--resume", str(out), "--steps", "4"]) == 0
+    second = drawn()
+    assert len(second) == 4
+    assert first.items() < second.items()
+    for option in (["--raw"], ["--interpolate"], ["--seed", 1], ["--n", 5]):
+        assert call(out, "--n", 4, *option) == 0
+    assert len(list(out.glob("*-step000004-*.png"))) == 5
+
+
+def test_a_name_with_a_line_break_is_told_in_one_line(run, tmp_path, capsys):
+    odd = tmp_path / "a\nb"
+    odd.mkdir()
+    assert call(run, "--n", 1, "--out", odd / "x.png") == 0
+    assert capsys.readouterr().out.count("\n") == 1
 
 
 def test_same_seed_same_image(run, tmp_path):

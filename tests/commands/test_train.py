@@ -452,7 +452,7 @@ def test_full_disk(image_folder, tmp_path, capsys, monkeypatch, where):
             if where == "checkpoint":
                 monkeypatch.setattr(atomic_files, "flush_to_disk", full)
             elif where == "picture":
-                monkeypatch.setattr("minigan.training.run_images.save_faces", full)
+                monkeypatch.setattr(plots, "save_grid", full)
             else:
                 monkeypatch.setattr(Run, "log", full)
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from minigan.data import cache
+from minigan.system.errors import RunError, UserError
 
 S = 8
 
@@ -22,6 +28,20 @@ def test_the_shape_is_part_of_the_fingerprint() -> None:
     four, one = np.zeros((4, 1, 1, 3), np.uint8), np.zeros((1, 2, 2, 3), np.uint8)
     assert cache.fingerprint(four) != cache.fingerprint(one)
     assert cache.fingerprint(one) == cache.fingerprint(one.copy())
+
+
+@pytest.mark.parametrize("chosen", [None, "", "~/cache", "~a-user-that-is-not/x"])
+def test_without_a_home_one_line_names_the_variable(chosen: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MINIGAN_CACHE")
+    if chosen is not None:
+        monkeypatch.setenv("MINIGAN_CACHE", chosen)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as it is for a user without a name
+    if sys.platform == "win32":
+        pytest.skip("Windows asks the registry")
+    with pytest.raises(UserError, match=r"no home folder.*MINIGAN_CACHE"):
+        cache.cache_directory()
+    cache.sweep()
 
 
 def test_cache_directory_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,6 +82,79 @@ def test_what_is_built_is_read_back(cache_folder: Path) -> None:
         assert cached.fingerprint == cache.fingerprint(pixels)
         assert cached.notes == {"source": "x"}
         assert not cached.images.flags.writeable
+    assert len(list(cache_folder.iterdir())) == 2
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, *modes: str) -> None:
+    """As on a drive that does not allow memory maps of these modes."""
+    plain = np.memmap
+
+    def memmap(file: Any, dtype: Any, mode: str, *args: Any) -> Any:
+        file.seek(0, 2)  # NumPy moves it, too
+        if mode in modes:
+            raise OSError(errno.ENODEV, "No such device")
+        return plain(file, dtype, mode, *args)
+
+    monkeypatch.setattr(np, "memmap", memmap)
+
+
+@pytest.mark.parametrize("modes", [["r"], ["r", "c"]])
+def test_on_a_drive_without_maps_images_are_read(modes: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    is_mapped = modes == ["r"]
+    refuse(monkeypatch, *modes)
+    pixels = images(7)
+    for cached in (build("x", pixels), cache.load("x")):
+        assert cached is not None
+        np.testing.assert_array_equal(cached.images, pixels)
+        assert not cached.images.flags.writeable
+        assert hasattr(cached.images, "filename") is is_mapped
+        assert cached.path.is_file()
+
+
+@pytest.mark.parametrize("room", [100, 7 * S * S * 3 + 128])
+def test_where_there_are_neither_maps_nor_memory_one_line_says_so(
+    room: float, monkeypatch: pytest.MonkeyPatch, cache_folder: Path
+) -> None:
+    refuse(monkeypatch, "r", "c")
+    monkeypatch.setattr(cache, "available_memory", lambda: room)
+    with pytest.raises(RunError, match=r"cannot be mapped.*\(No such device\).*not enough memory.*MINIGAN_CACHE"):
+        build("x", images(7))
+    with pytest.raises(RunError, match="not enough memory"):
+        cache.load("x")
+    assert len(list(cache_folder.iterdir())) == 2
+    monkeypatch.undo()
+    monkeypatch.setenv("MINIGAN_CACHE", str(cache_folder))
+    assert cache.load("x") is not None
+
+
+def test_too_many_open_files_do_not_make_it_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    build("x", images(7))
+
+    def none(*args: Any, **kwargs: Any) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Path, "open", none)
+    with pytest.raises(OSError, match="Too many open files"):
+        cache.load("x")
+
+
+def test_what_a_killed_process_left_is_swept_and_what_is_being_written_is_not(cache_folder: Path) -> None:
+    script = (
+        "import os, signal\n"
+        "from minigan.data import cache\n"
+        "with cache.Builder('x', 8): os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    with cache.Builder("y", S) as builder:
+        (ours,) = cache_folder.iterdir()
+        subprocess.run([sys.executable, "-c", script], check=False)
+        assert len(list(cache_folder.iterdir())) == 2
+        if sys.platform == "win32":
+            pytest.skip("Windows has no lock for this: leftovers stay for a day")
+        cache.sweep()
+        assert list(cache_folder.iterdir()) == [ours]
+        builder.append(images(2))
+        builder.finish({})
+    assert cache.load("y") is not None
     assert len(list(cache_folder.iterdir())) == 2
 
 

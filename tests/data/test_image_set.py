@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from minigan.data.image_set import ImageSet, Prefetcher, in_order
 from minigan.data.open import open_images
 from minigan.nn.rng import stream
 from minigan.system.errors import UserError
+from minigan.system.worker_pool import NoWorkers, WorkerDied
 
 
 @pytest.fixture(autouse=True)
@@ -173,6 +173,18 @@ def test_prefetcher_closes_after_an_error(images: ImageSet) -> None:
     assert not prefetch_threads()
 
 
+def test_where_no_thread_is_allowed_batches_are_made_when_they_are_asked_for(
+    images: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    with Prefetcher(images, seed=4, batch_size=6) as prefetcher:
+        for step in (0, 1, 2):
+            np.testing.assert_array_equal(prefetcher.batch(step), images.batch(4, step, 6))
+
+
 def test_in_order_keeps_the_order_and_the_bound() -> None:
     waiting: list[Future[int]] = []
     most = 0
@@ -239,7 +251,7 @@ def plain_face(index: int, *, seed: int = 0, size: int = 64) -> tuple[Any, None]
 def plain_faces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faces, "draw_face", plain_face)
     monkeypatch.setattr(faces, "MIN_SIZE", 1)
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(face_set, "worker_count", lambda: 1)
 
 
 def drawn_set(count: int, seed: int = 0, size: int = 4) -> ImageSet:
@@ -331,92 +343,63 @@ def test_drawing_shows_progress(capsys: pytest.CaptureFixture[str]) -> None:
     open_drawn_faces(5, 4, progress=True)
     out, err = capsys.readouterr()
     assert out == ""
-    assert "Drawing faces: 100%" in err
+    assert "Drawing faces 100%" in err
 
 
 def test_workers_draw_the_same_faces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(face_set, "_SPAN", 8)
     monkeypatch.setattr(face_set, "FEW", 10)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(face_set, "worker_count", lambda: 2)
     expected = [faces.draw_face(k, seed=3, size=16)[0] for k in (0, 7, 8, 49)]
     monkeypatch.setattr(faces, "draw_face", no_drawing)  # in this process, not in the workers
     images = drawn_set(50, seed=3, size=16)
     np.testing.assert_array_equal(images.images[[0, 7, 8, 49]], expected)
 
 
-@pytest.mark.usefixtures("plain_faces")
-def test_a_worker_that_is_told_to_stop_draws_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    stop = threading.Event()
+class DyingWorkers:
+    """Workers, one of which is killed after the first two spans."""
 
-    def then_stop(index: int, **kwargs: Any) -> Any:
-        if index == 2:
-            stop.set()
-        return plain_face(index, **kwargs)
+    def __init__(self, count: int, prepare: Any, arguments: tuple[Any, ...]) -> None:
+        self.work = prepare(*arguments)
 
-    monkeypatch.setattr(face_set, "_stop", stop)
-    monkeypatch.setattr(faces, "draw_face", then_stop)
-    assert face_set._draw(range(1, 5), 0, 4)[:, 0, 0, 0].tolist() == [1, 2, 0, 0]
+    def __enter__(self) -> DyingWorkers:
+        return self
 
-
-class NoPool:
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise OSError("no semaphores")
-
-
-class NoProcess:
-    """A pool that cannot start a process."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.submitted = 0
-
-    def submit(self, work: Any, *args: Any) -> Any:
-        raise RuntimeError("a process cannot be started while another is being started")
-
-    def shutdown(self, **kwargs: Any) -> None:
+    def __exit__(self, *error: object) -> None:
         pass
 
+    def in_order(self, spans: list[range]) -> Any:
+        yield self.work(spans[0])
+        yield self.work(spans[1])
+        raise WorkerDied(spans[2])
 
-class DyingPool(NoProcess):
-    """A pool whose workers are killed after the first two spans."""
 
-    def submit(self, work: Any, *args: Any) -> Any:
-        future: Future[Any] = Future()
-        self.submitted += 1
-        if self.submitted <= 2:
-            future.set_result(work(*args))
-        else:
-            future.set_exception(BrokenProcessPool("killed"))
-        return future
+class NoneStarts(DyingWorkers):
+    """Not one worker can be started."""
+
+    def __enter__(self) -> DyingWorkers:
+        raise NoWorkers
 
 
 @pytest.mark.usefixtures("plain_faces")
-@pytest.mark.parametrize("pool", [NoPool, NoProcess, DyingPool])
-def test_without_workers_faces_are_drawn_here(monkeypatch: pytest.MonkeyPatch, pool: type) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    monkeypatch.setattr(face_set, "ProcessPoolExecutor", pool)
+@pytest.mark.parametrize("workers", [DyingWorkers, NoneStarts])
+def test_without_workers_faces_are_drawn_here(monkeypatch: pytest.MonkeyPatch, workers: type) -> None:
+    monkeypatch.setattr(face_set, "worker_count", lambda: 2)
+    monkeypatch.setattr(face_set, "Workers", workers)
     np.testing.assert_array_equal(drawn_set(550).images, expected_faces(550))
 
 
 @pytest.mark.usefixtures("plain_faces")
-def test_a_mistake_in_the_painter_is_not_hidden_by_the_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Pool(NoProcess):
-        def submit(self, work: Any, *args: Any) -> Any:
-            future: Future[Any] = Future()
-            future.set_exception(ValueError("a mistake in the painter"))
-            return future
-
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    monkeypatch.setattr(face_set, "ProcessPoolExecutor", Pool)
-    with pytest.raises(ValueError, match="a mistake in the painter"):
-        drawn_set(550)
+def test_one_core_draws_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(face_set, "Workers")
+    np.testing.assert_array_equal(drawn_set(550).images, expected_faces(550))
 
 
 SCRIPT = """
-import os
 print("started", flush=True)
 from minigan.data.drawn import face_set
 face_set.FEW = 0
-os.cpu_count = lambda: 2
+face_set.worker_count = lambda: 2
 images = face_set.open_drawn_faces({count}, 16, progress=False)
 print(len(images))
 """

@@ -2,8 +2,10 @@
 
 import ast
 import doctest
+import errno
 import json
 import linecache
+import os
 import re
 import subprocess
 import sys
@@ -932,6 +934,79 @@ def test_a_damaged_file_is_not_written_over(session, layers, capsys):
     assert not session.keep("relu").passed
     assert "relu   not kept" in capsys.readouterr().out
     assert layers.read_text(encoding="utf-8") == "def f(:"
+
+
+WHOLE_RELU = "import numpy as np\ndef relu_forward(x):\n    return np.maximum(x, 0), x" + RELU_BACKWARD
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (WHOLE_RELU.encode("utf-16"), "text in UTF-16"),
+        ("# größer\n".encode("latin-1"), "not text in UTF-8"),
+        (b"PK\x03\x04....", "a zip archive"),
+        (b"<html>\n", "a web page"),
+        (b"x = 1\n\0", "null bytes"),
+    ],
+)
+def test_a_file_that_is_no_python_is_called_what_it_is_and_left_alone(session, layers, capsys, content, message):
+    layers.write_bytes(content)
+    session.run(WHOLE_RELU)
+    assert not session.keep("relu").passed
+    told = capsys.readouterr().out
+    assert "relu   not kept" in told
+    assert message in told
+    assert layers.read_bytes() == content
+    with pytest.raises(UserError, match=message):
+        notebook.my("relu")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xef\xbb\xbfx = 1\n", b"x = 1\r\n", b"x = 1\ry = 2\r"])
+def test_byte_order_marks_line_ends_and_empty_files_are_no_obstacle(session, layers, content):
+    layers.write_bytes(content)
+    session.run(WHOLE_RELU)
+    assert session.keep("relu").passed
+    assert notebook.my("relu_forward").__module__ == "my_layers"
+    assert check_file(layers, exercises=["relu"]).outcomes[0].status == "passed"
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT])
+def test_a_folder_that_cannot_be_written_to_is_told_with_the_way_out(session, layers, monkeypatch, capsys, error):
+    def refused(*_):
+        raise OSError(error, os.strerror(error))
+
+    session.run(WHOLE_RELU)
+    with monkeypatch.context() as patch:
+        patch.setattr(kept_layers, "write_text", refused)
+        assert not session.keep("relu").passed
+    told = capsys.readouterr().out
+    assert f"relu   not kept: cannot write {layers}: {os.strerror(error)}; to keep it elsewhere" in told
+    (statement,) = re.findall(r"import os; os\.environ.*?my_layers\.py'", told)
+    home = layers.parent / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    exec(statement)
+    assert session.keep("relu").passed
+    assert "relu_forward" in (home / "my_layers.py").read_text(encoding="utf-8")
+
+
+def test_a_file_in_place_of_the_folder_is_told(session, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setenv("MINIGAN_LESSONS_LAYERS", str(tmp_path / "file" / "my_layers.py"))
+    session.run(WHOLE_RELU)
+    assert not session.keep("relu").passed
+    assert "relu   not kept: cannot write" in capsys.readouterr().out
+    assert notebook.my("relu_forward") is LIBRARY.relu_forward
+
+
+def test_a_kept_file_that_exits_does_not_end_the_kernel(session, layers, capsys):
+    layers.write_text("import sys\nsys.exit()\n")
+    session.run(WHOLE_RELU)
+    assert not session.keep("relu").passed
+    assert "SystemExit" in capsys.readouterr().out
+    with pytest.raises(UserError, match="SystemExit"):
+        notebook.my("relu")
 
 
 def test_the_file_lies_in_the_course_and_git_ignores_it(monkeypatch):

@@ -24,6 +24,7 @@ from PIL import Image
 from places import ROOT
 
 from minigan.runs import checkpoint
+from minigan.system.wording import see
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX's signals")
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -248,7 +249,9 @@ def test_a_killed_rank_ends_the_run_and_nothing_is_lost(command, data, tmp_path)
     status, _, lines = ended(process)
     assert time.monotonic() - began < 8
     assert (status, len(lines)) == (1, 1), lines
-    assert " of 3 has ended (signal 9); the checkpoint of step 20 is kept: python -m minigan.train --res" in lines[0]
+    assert (
+        f" of 3 has ended (signal 9){see('ranks')}; the checkpoint of step 20 is kept: python -m minigan." in lines[0]
+    )
     assert nothing_is_left_of(process)
     assert command.run("--steps", 30, resume=True)[0] == 0
     assert command.ranks == 3
@@ -269,7 +272,7 @@ def test_a_rank_that_raises_ends_the_run(command):
     os.kill(ranks_of(process)[0], signal.SIGUSR1)
     status, _, lines = ended(process)
     assert (status, len(lines)) == (1, 1)
-    assert "error: rank 1 of 2 has failed: ValueError: one value too many; the checkpoint of step 0 is" in lines[0]
+    assert f"has failed: ValueError: one value too many{see('ranks')}; the checkpoint of step 0 is" in lines[0]
     assert nothing_is_left_of(process)
 
 
@@ -293,7 +296,7 @@ def test_a_rank_that_hangs_is_found(command):
     os.kill(ranks_of(process)[0], signal.SIGSTOP)
     status, _, lines = ended(process)
     assert (status, len(lines)) == (1, 1)
-    assert "error: rank 1 of 2 has not answered for 2 s; the checkpoint of step 0 is kept: " in lines[0]
+    assert f"error: rank 1 of 2 has not answered for 2 s{see('ranks')}; the checkpoint of step 0 is kept: " in lines[0]
     assert nothing_is_left_of(process)
 
 
@@ -411,7 +414,7 @@ def test_a_rank_killed_at_a_random_moment(data, tmp_path, seed):
             assert status == -signal.SIGKILL
         else:
             assert (status, len(lines)) == (1, 1), lines
-            assert "has ended (signal 9); the checkpoint of step" in lines[0]
+            assert f"has ended (signal 9){see('ranks')}; the checkpoint of step" in lines[0]
         assert nothing_is_left_of(process)
         end = killed.steps() + rng.randrange(1, 8)
         assert killed.run("--steps", end, resume=True)[0] == 0

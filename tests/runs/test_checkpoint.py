@@ -3,6 +3,7 @@
 import random
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -108,3 +109,29 @@ def test_flipped_bit_is_not_taken_for_another_width(tmp_path):
     for width in (4, 5):
         with pytest.raises(checkpoint.DamagedFileError, match="checksum"):
             checkpoint.load_checkpoint(path, build_gan(image_size=32, width=width), image_size=32, width=width)
+
+
+def test_without_memory_for_the_copies_of_the_library_there_is_an_error_and_the_process_lives(monkeypatch, tmp_path):
+    """The library is written in Rust, where a program without memory ends."""
+    state = {"a": np.ones((100, 100), np.float32)}
+    path = tmp_path / "old.safetensors"
+    checkpoint.save_tensors(path, state, {})
+    before = path.read_bytes()
+    wanted = []
+
+    def no_memory(size, dtype):
+        wanted.append(size)
+        raise MemoryError
+
+    def too_late(*_):
+        raise AssertionError("the process would have ended")
+
+    monkeypatch.setattr(checkpoint, "np", SimpleNamespace(**{**vars(np), "empty": no_memory}))
+    for name in ("save", "load"):
+        monkeypatch.setattr(safetensors.numpy, name, too_late)
+    with pytest.raises(MemoryError):
+        checkpoint.save_tensors(path, state, {})
+    with pytest.raises(MemoryError):
+        checkpoint.load_tensors(path)
+    assert path.read_bytes() == before
+    assert min(wanted) >= 2 * state["a"].nbytes

@@ -33,6 +33,7 @@ from minigan.runs.run_folder import Run
 from minigan.system import atomic_files, lock
 from minigan.system.cli import run_command
 from minigan.system.lock import FolderLock
+from minigan.system.wording import see
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs fork, SIGKILL and POSIX's mounts")
 SMALL = ["--image-size", "32", "--width", "1", "--batch-size", "2", "--sample-every", "2", "--save-every", "2"]
@@ -118,8 +119,8 @@ class Harness:
 
 
 def _kind(point):
-    """A point's name without the random letters of a temporary name."""
-    return re.sub(r"-[a-z0-9_]{8}(?=(\.\w+)*\.tmp)", "", point)
+    """A point's name without the machine's and the random letters of a temporary name."""
+    return re.sub(r"(?<=\.minigan)-[0-9a-f]{6}(?=-)|-[a-z0-9_]{8}(?=(\.\w+)*\.tmp)", "", point)
 
 
 @pytest.fixture(scope="module")
@@ -145,8 +146,8 @@ def check_killed(harness, faults):
 def test_points_are_what_a_save_does(harness):
     """The harness sees every file operation; otherwise it would test nothing."""
     saving = [point.split()[0] for point in harness.points if "step-000004" in point]
-    # Made by mkstemp, opened, header and numbers written, permissions, opened to be flushed, flushed, renamed.
-    assert saving == ["open", "open", "write", "write", "chmod", "open", "fsync", "rename"]
+    # Made by mkstemp, locked, opened, header and numbers written, permissions, opened to be flushed, flushed, renamed.
+    assert saving == ["open", "open", "open", "write", "write", "chmod", "open", "fsync", "rename"]
     for point in (
         "write run/metrics.jsonl",
         "write run/log.csv",
@@ -238,11 +239,11 @@ def test_killed_again_and_again(harness, seed):
 
 
 def told(point, what):
-    """Whether an operation that is refused stops the run: not if it is a report, or makes a rename durable."""
+    """Whether an operation that is refused stops the run: not if it is a nicety, a report, or makes a rename durable."""
     operation, name = point.split(" ", 1)
-    if "report" in name or (operation == "fsync" and "." not in name):
+    if "report" in name or operation == "chmod" or (operation == "fsync" and "." not in name):
         return False
-    return what != "ENOSPC" or operation not in ("unlink", "rename", "chmod")
+    return what != "ENOSPC" or operation not in ("unlink", "rename")
 
 
 def check_refused(harness, moments):
@@ -298,7 +299,7 @@ def test_disk_that_is_really_full_or_read_only(data, peaceful, tmp_path):
     if done.returncode == 99:
         pytest.skip("no mounts here")
     assert [line for line in done.stdout.splitlines() if line.isdigit()] == ["1", "2", "0"], done.stderr
-    assert "No space left on device; the checkpoint of step " in done.stderr
+    assert f"No space left on device{see('disk')}; the checkpoint of step " in done.stderr
     assert "cannot be used: Read-only file system" in done.stderr
     assert "Traceback" not in done.stderr
     assert_equal_runs(peaceful, tmp_path / "saved")

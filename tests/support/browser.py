@@ -26,6 +26,20 @@ def find_chromium():
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
+STICKING_OUT = """(() => {
+    document.querySelectorAll('details').forEach((e) => { e.open = true; });
+    const page = document.documentElement, found = [];
+    if (page.scrollWidth > page.clientWidth) found.push(`page: ${page.scrollWidth} of ${page.clientWidth}`);
+    for (const e of document.querySelectorAll('body :not(svg *)')) {
+        if (SCROLLING.some((name) => e.classList.contains(name)) || e.classList.contains('hidden')) continue;
+        const inline = getComputedStyle(e).display === 'inline';
+        if (!inline && e.clientWidth && e.scrollWidth > e.clientWidth + 1)
+            found.push(`${e.tagName} ${e.getAttribute('class') || ''}: ${e.scrollWidth} of ${e.clientWidth}`);
+    }
+    return found;
+})()"""
+
+
 class Browser:
     """A browser with one page."""
 
@@ -157,6 +171,13 @@ class Browser:
             self.emulate(width=width, height=height, dark=dark, media=media)
         shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=False)
         Path(path).write_bytes(base64.b64decode(shot["data"]))
+
+    def sticking_out(self, *, scrolling=()):
+        """What is wider than its place, on the page or in a box: nothing should have to be scrolled sideways.
+
+        Boxes of the classes `scrolling` may be, such as a large table. Words for screen readers are left out.
+        """
+        return self.evaluate(STICKING_OUT.replace("SCROLLING", json.dumps(list(scrolling))))
 
     def emulate(self, *, width=1200, height=800, dark=False, media="", reduced_motion=False):
         """A screen of some size, a taste, or paper."""

@@ -3,6 +3,7 @@
 import argparse
 import os
 import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from minigan.system import cli
 from minigan.system.errors import RunError, UserError
+from minigan.system.wording import see
 
 
 @pytest.mark.parametrize(("text", "value"), [("10_000", 10_000), ("-7", -7), ("+0", 0), ("007", 7)])
@@ -36,7 +38,7 @@ def test_what_is_no_number(text):
 
 
 def test_as_many_threads_as_there_are_cores(monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(cli, "allowed_processors", lambda: 3)
     assert [cli.core_count(text) for text in "123"] == [1, 2, 3]
     for text in ("0", "4", "-1"):
         with pytest.raises(argparse.ArgumentTypeError, match=r"must be 1 to 3, .* got"):
@@ -46,6 +48,7 @@ def test_as_many_threads_as_there_are_cores(monkeypatch):
 def test_paths(monkeypatch):
     assert cli.path_name("a b/c") == str(Path("a b/c"))
     assert cli.path_name("~") == str(Path.home())
+    assert cli.path_name("./~") == "~"
     with pytest.raises(argparse.ArgumentTypeError, match="must be a path, got ' '"):
         cli.path_name(" ")
     with pytest.raises(argparse.ArgumentTypeError, match="cannot be found"):
@@ -65,8 +68,15 @@ def test_the_parser_takes_no_abbreviations_and_raises():
     [
         (UserError("no such folder: a\nb"), 2, "error: no such folder: a b"),
         (RunError("the loss is NaN", 3), 3, "error: the loss is NaN"),
-        (OSError(28, "No space left on device"), 1, "error: [Errno 28] No space left on device"),
-        (MemoryError("9 GB"), 1, "error: out of memory (9 GB); try a smaller --batch-size or --width"),
+        (OSError(28, "No space left on device"), 1, f"error: [Errno 28] No space left on device{see('disk')}"),
+        (MemoryError("9 GB"), 1, f"error: out of memory (9 GB){see('limits')}"),
+        (MemoryError(), 1, f"error: out of memory{see('limits')}"),
+        (
+            RuntimeError("can't start new thread"),
+            1,
+            "error: the system refuses: can't start new thread" + see("limits"),
+        ),
+        (OSError(24, "Too many open files"), 1, f"error: the system refuses: Too many open files{see('limits')}"),
         (KeyboardInterrupt(), 130, "stopped"),
     ],
 )
@@ -81,6 +91,8 @@ def test_an_exception_becomes_one_line_and_an_exit_status(error, status, told, c
 def test_a_mistake_in_the_program_keeps_its_traceback():
     with pytest.raises(ZeroDivisionError):
         cli.run_command(lambda argv: 1 // 0, [])
+    with pytest.raises(RuntimeError, match="a mistake"):
+        cli.run_command(lambda argv: (_ for _ in ()).throw(RuntimeError("a mistake")), [])
 
 
 def test_a_command_gets_its_arguments_and_gives_its_status():
@@ -111,3 +123,11 @@ def test_a_command_may_run_in_a_thread():
     thread.start()
     thread.join()
     assert found == [1]
+
+
+def test_a_python_that_leaves_docstrings_out_says_none_nowhere():
+    for words in ([], ["--help"]):
+        done = subprocess.run([sys.executable, "-OO", "-m", "minigan", *words], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "None" not in done.stdout
+        assert "minigan.check" in done.stdout

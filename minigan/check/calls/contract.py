@@ -32,6 +32,15 @@ _NOT_FINITE = {
 }
 """What is probably behind a value that is not finite, and a hint."""
 
+_NO_PLAIN_ARRAY = {
+    np.matrix: (
+        "np.matrix and np.mat make matrices. These always have two axes, and * means the matrix product for them.",
+        "Use np.array or np.asarray, and @ for the matrix product.",
+    ),
+    np.ma.MaskedArray: ("np.ma makes masked arrays.", "Use np.where(condition, a, b) on plain arrays."),
+}
+"""Arrays of a kind of their own: how they come about, and a hint."""
+
 
 def insist_on_array(
     function: str,
@@ -46,7 +55,7 @@ def insist_on_array(
     """Insist on an array of this shape and dtype, with finite values."""
     if isinstance(raw, np.generic) and shape == ():
         raw = np.asarray(raw)
-    if not isinstance(raw, np.ndarray):
+    if not isinstance(raw, np.ndarray) or isinstance(raw, np.matrix | np.ma.MaskedArray):
         raise Stop(not_an_array(function, name, raw, f"an array of shape {shape}"))
     if raw.shape != shape:
         raise Stop(explain_shape(function, name, raw.shape, shape, exercise, case, layout))
@@ -116,7 +125,9 @@ def insist_on_number(function: str, raw: Any) -> Array:
 def not_an_array(function: str, name: str, raw: Any, expected: str) -> Finding:
     """Finding E12: a returned value has the wrong type."""
     what = "None" if raw is None else f"a {type(raw).__name__}"
-    return Finding("E12", "contract", f"{function}: {name} must be {expected}, got {what}", where=f"{function}: {name}")
+    cause, hint = _NO_PLAIN_ARRAY.get(type(raw), ("", ""))
+    title = f"{function}: {name} must be {expected}, got {what}"
+    return Finding("E12", "contract", title, (), cause, (hint,) if hint else (), where=f"{function}: {name}")
 
 
 def wrong_structure(function: str, expected: str, result: Any) -> Finding:

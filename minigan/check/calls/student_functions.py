@@ -233,7 +233,10 @@ def _raised(name: str, error: BaseException) -> Finding:
     theirs = [frame for frame in frames if not _is_library(frame.filename)] or frames
     line = f"line {theirs[-1].lineno}: {theirs[-1].line}" if theirs else ""
     what = "calls sys.exit" if isinstance(error, SystemExit) else f"raises {type(error).__name__}"
-    text = " ".join(str(error).split())[:300]
+    try:
+        text = " ".join(str(error).split())[:300]
+    except Exception:  # an exception of the student's own, whose message cannot be made
+        text = ""
     cause, hint = next((told for (who, said), told in _RAISED.items() if who in name and said in text), ("", _LOOK))
     return Finding(
         "E10",

@@ -30,6 +30,7 @@ from minigan.check.outcomes import (
     Outcome,
 )
 from minigan.check.reports import heat_maps
+from minigan.check.reports.text_report import distinct_names
 from minigan.pages.html import DARK, LIGHT, render
 
 Prose = list[str]
@@ -155,36 +156,6 @@ def render_html(
         lessons=list(Counter(column.lesson for column in columns).items()),
         codes=_codes(reports),
     )
-
-
-def distinct_names(paths: Sequence[str]) -> list[str]:
-    """The shortest ends of paths that tell them apart.
-
-    Parameters
-    ----------
-    paths : sequence of str
-        With slashes of either kind. Equal paths get a number.
-
-    Returns
-    -------
-    list of str
-        One for each path.
-
-    Examples
-    --------
-    >>> distinct_names(["class/ada/layers.py", "class/ben/layers.py", "class/cleo.py"])
-    ['ada/layers.py', 'ben/layers.py', 'cleo.py']
-    """
-    parts = [[part for part in re.split(r"[\\/]+", path) if part] or [path] for path in paths]
-    ends = Counter(tuple(p[-k:]) for p in parts for k in range(1, len(p) + 1))
-    names = []
-    seen: Counter[str] = Counter()
-    for p in parts:
-        depth = next((k for k in range(1, len(p) + 1) if ends[tuple(p[-k:])] == 1), len(p))
-        name = "/".join(p[-depth:])
-        seen[name] += 1
-        names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return names
 
 
 def _file(report: FileReport, name: str, number: int) -> _File:

@@ -7,7 +7,9 @@ student's code, so control characters, which could change the terminal, are repl
 
 from __future__ import annotations
 
+import re
 import textwrap
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -23,9 +25,12 @@ from minigan.check.outcomes import (
     Finding,
     Outcome,
 )
+from minigan.system.command_lines import command
+from minigan.system.wording import NAME_IN_A_TABLE, shortened
 
 WIDTH = 110
 LINE = 80
+SOLVED = "solved by"  # the name of the last row
 WORDS = {
     PASSED: "ok",
     FAILED: "FAIL",
@@ -63,9 +68,12 @@ def render_text(report: FileReport, *, hint: int = 1, colour: bool = False) -> s
     if report.problem is not None:
         head = paint(f"{report.problem.code}   {in_one_line(report.problem.title)}", FAILED, colour)
         blocks.append("\n".join([head, *_paragraph(report.problem, hint, (), _command(report.path))]))
+    told: set[Finding] = set()
     for outcome in report.outcomes:
-        if outcome.finding is not None:
-            blocks.append(render_finding(outcome, report.path, hint=hint, colour=colour))
+        if outcome.finding is None or (outcome.status == CHECKER_ERROR and outcome.finding in told):
+            continue  # a checker that does not start says the same of every exercise
+        told.add(outcome.finding)
+        blocks.append(render_finding(outcome, report.path, hint=hint, colour=colour))
     return "\n\n".join([*blocks, summary(report)])
 
 
@@ -195,9 +203,8 @@ def _command(path: str, exercise: str = "") -> str:
     """The command for the next hint, with a place for the hint's number."""
     if not path:
         return f'check("{exercise}", ..., hint={{hint}})'
-    name = in_one_line(path).replace("{", "{{").replace("}", "}}")
-    quoted = f'"{name}"' if any(c in name for c in " &;()'$") else name
-    return f"python -m minigan.check {quoted}" + (f" --only {exercise}" if exercise else "") + " --hint {hint}"
+    line = command("minigan.check", Path(path), *(("--only", exercise) if exercise else ()), "--hint")
+    return line.replace("{", "{{").replace("}", "}}") + " {hint}"
 
 
 # -------------------------------------------------------------------------------------------------------------- a class
@@ -213,22 +220,28 @@ def render_class(reports: Sequence[FileReport], *, colour: bool = False) -> str:
     -------
     str
     """
-    names = _short_names(reports)
-    width = max(map(len, names), default=0)
+    names = distinct_names([in_one_line(report.path) for report in reports])
+    width = max(map(_columns, [*names, SOLVED]))
+    padded = [name + " " * (width - _columns(name)) for name in names]
     exercises = [name for name in EXERCISES if any(o.exercise == name for r in reports for o in r.outcomes)]
-    lines = [f"{name:<{width}}  {summary(report)}" for name, report in zip(names, reports, strict=True)]
+    lines = [f"{name}  {summary(report)}" for name, report in zip(padded, reports, strict=True)]
     lines += ["", f"{'':<{width}}  " + " ".join(f"{k:>4}" for k in range(1, len(exercises) + 1))]
-    for name, report in zip(names, reports, strict=True):
+    for name, report in zip(padded, reports, strict=True):
         cells = {outcome.exercise: _cell(outcome, report, colour) for outcome in report.outcomes}
-        lines.append(f"{name:<{width}}  " + " ".join(cells.get(exercise, " " * 4) for exercise in exercises))
+        lines.append(f"{name}  " + " ".join(cells.get(exercise, " " * 4) for exercise in exercises))
     solved = [sum(o.exercise == e and o.status == PASSED for r in reports for o in r.outcomes) for e in exercises]
-    lines.append(f"{'solved by':<{width}}  " + " ".join(f"{n:>4}" for n in solved))
+    lines.append(f"{SOLVED:<{width}}  " + " ".join(f"{n:>4}" for n in solved))
     legend = ", ".join(f"{k}\0{name}" for k, name in enumerate(exercises, start=1))
     lines += ["", *(line.replace("\0", " ") for line in textwrap.wrap(legend, WIDTH))]
     signs = f"{SIGNS[NOT_IMPLEMENTED]} not implemented yet, {SIGNS[NOT_CHECKED]} not checked"
     if any(report.count(CHECKER_ERROR) for report in reports):
         signs += f", {SIGNS[CHECKER_ERROR]} the checker itself failed"
     return "\n".join([*lines, signs])
+
+
+def _columns(name: str) -> int:
+    """How wide a terminal shows a name: letters of East Asian scripts take two columns."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in name)
 
 
 def _cell(outcome: Outcome, report: FileReport, colour: bool) -> str:
@@ -240,10 +253,34 @@ def _cell(outcome: Outcome, report: FileReport, colour: bool) -> str:
     return paint(f"{text:>4}", status, colour)
 
 
-def _short_names(reports: Sequence[FileReport]) -> list[str]:
-    """File names without their folders, unless two are the same."""
-    names = [in_one_line(Path(report.path).name) for report in reports]
-    return names if len(set(names)) == len(names) else [in_one_line(report.path) for report in reports]
+def distinct_names(paths: Sequence[str]) -> list[str]:
+    """The shortest ends of paths that tell them apart, for a table.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        With slashes of either kind.
+
+    Returns
+    -------
+    list of str
+        One for each path, of `NAME_IN_A_TABLE` letters or a few more: what would look equal gets a number.
+
+    Examples
+    --------
+    >>> distinct_names(["class/ada/layers.py", "class/ben/layers.py", "class/cleo.py"])
+    ['ada/layers.py', 'ben/layers.py', 'cleo.py']
+    """
+    parts = [[part for part in re.split(r"[\\/]+", path) if part] or [path] for path in paths]
+    ends = Counter(tuple(p[-k:]) for p in parts for k in range(1, len(p) + 1))
+    names = []
+    seen: Counter[str] = Counter()
+    for p in parts:
+        depth = next((k for k in range(1, len(p) + 1) if ends[tuple(p[-k:])] == 1), len(p))
+        name = shortened("/".join(p[-depth:]), NAME_IN_A_TABLE)
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return names
 
 
 # ---------------------------------------------------------------------------------------------------------------- words

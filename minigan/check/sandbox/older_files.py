@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 
-_MOVED = re.compile(rb"^([ \t]*(?:from|import) minigan)\.(backend|conv|losses|ops)\b", re.MULTILINE)
+_MOVED = re.compile(
+    rb"((?:^|\r|\A\xef\xbb\xbf)[ \t]*(?:from|import) minigan)\.(backend|conv|losses|ops)\b", re.MULTILINE
+)
 
 
 def with_present_imports(source: bytes) -> bytes:

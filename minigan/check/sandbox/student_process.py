@@ -34,6 +34,25 @@ NOT_INSTALLED_HINT = "The exercises need NumPy only. Install the module in the s
 AT_IMPORT_HINT = (
     'The checker imports the file to find its functions. Put code that runs under if __name__ == "__main__":'
 )
+ANOTHER_FILE_HINT = "Name the Python file itself: plain text, as an editor for programs saves it."
+UTF_8_HINT = "Save it again with the encoding UTF-8."
+NULL_BYTES_HINT = (
+    "An editor does not show them, a disk or a transfer has put them there: copy the code into a new file."
+)
+CODING_HINT = "Delete the comment with the word coding, and save the file with the encoding UTF-8."
+INDENTATION_HINT = "Indent with four spaces everywhere, never with tabs."
+SYNTAX_HINT = "Look at this line and at the one before it: a bracket, a quote or a colon may be missing."
+STRANGE_CHARACTER_HINT = (
+    "Type this place again: a word processor or a web page has put a special character where Python needs a plain one."
+)
+NO_PYTHON_HINTS = (
+    (("<<<<<<<", "=======", ">>>>>>>"), "Git has left two versions here: keep one of them, and delete the marks."),
+    (("```", "~~~"), "Delete this line and the other one like it: they belong to Markdown."),
+    ((">>>", "In ["), "Delete the prompts at the beginnings of the lines."),
+    (("%", "!"), "Delete the lines that begin with % or !: only notebooks understand them."),
+    (("@@ ", "diff --git"), "This is a list of changes (a patch): name the file that it changes."),
+)
+"""Beginnings of lines that are not Python, and what to do about them."""
 
 _steps = threading.Semaphore(0)  # one for each step that may be taken
 
@@ -88,8 +107,10 @@ class NotImportedError(Exception):
 def main() -> NoReturn:
     """Do the job that standard input names, and end the process, so that nothing of the student's runs afterwards."""
     job = json.loads(sys.stdin.readline())
-    channel = Channel(_take_over_streams(), job["token"])
+    asker, answers = _take_over_streams()
+    channel = Channel(answers, job["token"])
     try:
+        threading.Thread(target=_obey, args=(asker,), daemon=True).start()
         sys.path[:] = job["sys_path"]
         _load_checker()
         _limit(job["memory_limit"])
@@ -115,7 +136,7 @@ def _work(job: Mapping[str, Any], channel: Channel) -> None:
     channel.send("imported", layout)
     for name in job["exercises"]:
         _steps.acquire()
-        with _watched(job["time_limit"], channel):
+        with _watched(job["time_limit"], channel), _replacements_undone():
             outcome = check_one(name, module, layout, job["seed"])
         channel.send("outcome", outcome.to_dict())
 
@@ -204,12 +225,31 @@ def load(path: Path) -> ModuleType:
     sys.modules[name] = module
     sys.path.insert(0, str(path.parent))
     try:
-        exec(code, vars(module))
+        with _replacements_undone():
+            exec(code, vars(module))
     except BaseException as error:
         raise NotImportedError(_why_not_imported(error, path)) from error
     finally:
         _flush_prints()
     return module
+
+
+@contextlib.contextmanager
+def _replacements_undone() -> Iterator[None]:
+    """Put back what the file replaces inside this block in the modules of others, such as `json.dumps` or `len`."""
+    modules = dict(sys.modules)
+    functions = [
+        (vars(module), {name: value for name, value in vars(module).items() if callable(value)})
+        for module in modules.values()
+        if isinstance(module, ModuleType)
+    ]
+    try:
+        yield
+    finally:
+        for names, before in functions:
+            names.update({name: value for name, value in before.items() if names.get(name) is not value})
+        sys.settrace(None)
+        sys.modules.update(modules)
 
 
 def layout_of(module: ModuleType, path: str) -> str:
@@ -251,28 +291,69 @@ def layout_of(module: ModuleType, path: str) -> str:
 
 
 def _compiled(path: Path) -> CodeType:
-    from minigan.check.outcomes import Finding
     from minigan.check.sandbox.older_files import with_present_imports
+    from minigan.system.file_kinds import ADVICE, kind_of
+    from minigan.system.wording import see
 
     try:
-        return compile(with_present_imports(path.read_bytes()), str(path), "exec", dont_inherit=True)
+        content = path.read_bytes()
+    except OSError as error:  # it was there when the supervisor looked
+        raise _no_python(path, "the file cannot be read", _one_line(error)) from None
+    if kind := kind_of(content):
+        hint = ADVICE.get(kind, ANOTHER_FILE_HINT)
+        raise _no_python(path, f"the file is {kind}", hint=f"{hint}{see('encoding') if 'UTF-8' in hint else ''}")
+    try:
+        return compile(with_present_imports(content), str(path), "exec", dont_inherit=True)
     except SyntaxError as error:
-        evidence = [_one_line(error.msg)]
-        text = _line_of(path, error.lineno or 0) or _one_line(error.text or "")
-        if text:
-            evidence.append(f"line {error.lineno}: {text}")
-        title = "the file is not valid Python"
-        hints: tuple[str, ...] = (
-            "Look at this line and at the one before it: a bracket, a quote or a colon may be missing.",
-        )
-        if isinstance(error, IndentationError):
-            hints = ("Indent with four spaces everywhere, never with tabs.",)
-        elif "codec can't decode" in error.msg or "null byte" in error.msg:
-            title, hints = "the file is not text in UTF-8", ("Save it again with the encoding UTF-8.",)
-        finding = Finding("E01", "load", title, evidence=tuple(evidence), hints=hints, where=path.name)
-    except (ValueError, RecursionError, MemoryError, OverflowError) as error:  # null bytes, a million brackets
-        finding = Finding("E01", "load", "the file is not valid Python", evidence=(_one_line(error),), where=path.name)
-    raise NotImportedError(finding)
+        said, number = str(error.msg), error.lineno or 0
+        indentation = isinstance(error, IndentationError)
+    except (ValueError, RecursionError, MemoryError, OverflowError) as error:  # a million brackets
+        said, number, indentation = _one_line(error), 0, False
+    if b"\0" in content:
+        place = f"the first one is in line {_line_number(content, content.index(0))}"
+        raise _no_python(path, "the file has null bytes in it", place, hint=NULL_BYTES_HINT)
+    if place := _first_line_not_in_utf_8(content):
+        raise _no_python(path, "the file is not text in UTF-8", place, hint=UTF_8_HINT + see("encoding"))
+    if "encoding" in said:
+        title = "the file's first lines name an encoding that does not fit"
+        raise _no_python(path, title, said, hint=CODING_HINT)
+    line = _line_of(path, number)
+    hint = INDENTATION_HINT if indentation else _hint_for(said, line)
+    raise _no_python(
+        path, "the file is not valid Python", said, *([f"line {number}: {line}"] if line else []), hint=hint
+    )
+
+
+def _no_python(path: Path, title: str, *evidence: str, hint: str = "") -> NotImportedError:
+    from minigan.check.outcomes import Finding
+
+    evidence = tuple(map(_one_line, evidence))
+    return NotImportedError(
+        Finding("E01", "load", title, evidence=evidence, hints=(hint,) if hint else (), where=path.name)
+    )
+
+
+def _first_line_not_in_utf_8(content: bytes) -> str:
+    """Which line cannot be decoded, and what it might mean; "" if there is none."""
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        byte = content[error.start]
+        meant = bytes([byte]).decode("cp1252", "replace")
+        perhaps = f' (perhaps meant as "{meant}")' if meant.isprintable() and meant != "\ufffd" else ""
+        return f"line {_line_number(content, error.start)} has the byte {byte:#04x}{perhaps}"
+    return ""
+
+
+def _line_number(content: bytes, position: int) -> int:
+    return len(content[:position].replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"))
+
+
+def _hint_for(said: str, line: str) -> str:
+    """What to do about a line that is not Python."""
+    if said.startswith(("invalid character", "invalid non-printable character")):
+        return STRANGE_CHARACTER_HINT
+    return next((hint for starts, hint in NO_PYTHON_HINTS if line.startswith(starts)), SYNTAX_HINT)
 
 
 def _why_not_imported(error: BaseException, path: Path) -> Finding:
@@ -335,15 +416,14 @@ def _plain(value: Any) -> Any:
 
 
 # -------------------------------------------------------------------------------------------------------------- process
-def _take_over_streams() -> int:
-    """Make standard output the channel and return its descriptor; the student has only the error stream."""
+def _take_over_streams() -> tuple[int, int]:
+    """The descriptors of the former standard input and output; the student has only the error stream."""
     asker, channel, nothing = os.dup(0), os.dup(1), os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 (empty: input() raises EOFError)
-    threading.Thread(target=_obey, args=(asker,), daemon=True).start()
-    return channel
+    return asker, channel
 
 
 def _obey(descriptor: int) -> None:
@@ -367,7 +447,8 @@ def _load_checker() -> None:
 @contextlib.contextmanager
 def _watched(seconds: float, channel: Channel) -> Iterator[None]:
     """Shortly before the time is up, write the running line into the channel; this works in an endless loop, too."""
-    faulthandler.dump_traceback_later(max(seconds - 0.2, seconds * 0.8), file=channel.descriptor)
+    with contextlib.suppress(RuntimeError):  # no thread can be started: then nobody knows the running line
+        faulthandler.dump_traceback_later(max(seconds - 0.2, seconds * 0.8), file=channel.descriptor)
     try:
         yield
     finally:

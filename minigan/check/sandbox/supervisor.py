@@ -20,18 +20,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import CHECKER_ERROR, FAILED, NOT_CHECKED, FileReport, Finding, Outcome
 from minigan.check.sandbox import student_process
-from minigan.system.errors import UserError
+from minigan.system.errors import RunError, UserError
+from minigan.system.wording import see
 
 TIME_LIMIT = 10.0
 IMPORT_LIMIT = 20.0
@@ -84,6 +85,8 @@ def check_file(
     ------
     UserError
         If there is no such file or no such exercise. Whatever is wrong inside the file is in the report.
+    RunError
+        If the system allows no further process or thread.
     """
     file = student_file(path)
     todo = chosen(exercises)
@@ -123,6 +126,8 @@ def student_file(path: str | os.PathLike[str]) -> Path:
     file = Path(os.path.abspath(path))  # noqa: PTH100 (a link keeps its folder: siblings are beside the link)
     if file.is_dir():
         raise UserError(f"{path} is a folder; name the Python files in it")
+    if file.is_symlink() and not file.exists():
+        raise UserError(f"{path} is a link that leads to no file")
     if not file.exists():
         raise UserError(f"there is no file {path}")
     if not file.is_file():
@@ -174,7 +179,10 @@ def _check(child: Child, job: dict[str, Any], todo: list[str], report: FileRepor
     """Receive outcomes from one process; return the exercises that are left for another process."""
     answer = child.receive(START_LIMIT)
     if isinstance(answer, Stopped) or answer[0] == "broken":
-        said = answer.value if isinstance(answer, Stopped) else answer[1]
+        if isinstance(answer, Stopped):
+            said = ": ".join(filter(None, [answer.value, child.last_words(), child.first_print()]))
+        else:
+            said = answer[1].strip().splitlines()[-1]
         report.outcomes += [_checker_error(name, said) for name in todo]
         return []
     answer = child.ask(job["import_limit"])
@@ -243,9 +251,8 @@ def _finding_of(stopped: Stopped, child: Child, limit: float, *, importing: bool
 
 
 def _checker_error(name: str, said: str) -> Outcome:
-    lines = [line for line in said.splitlines() if line.strip()]
     title = "the checker could not start; this says nothing about your code"
-    finding = Finding("", "load", title, evidence=tuple(lines[-5:]))
+    finding = Finding("", "load", title, evidence=(said + see("limits"),))
     return Outcome(name, CHECKER_ERROR, finding, lesson=EXERCISES[name].lesson)
 
 
@@ -263,21 +270,25 @@ class Child:
         self.token = f"{secrets.token_hex(16)} "
         self.path = str(job["path"])
         self._lock = threading.Lock()
+        self._deaf = False  # whether the process goes on, but has closed the channel
         # Of the latest step: bytes printed, their beginning, and lines of the channel that are no messages (the running
         # line, or garbage).
         self._printed = 0
         self._first = b""
         self._stray: list[str] = []
         self._received: queue.Queue[tuple[str, Any] | Stopped] = queue.Queue()
-        self._process = _start(Path(self.path).parent)
-        self._threads = [
-            threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True),
-            threading.Thread(target=self._count, args=(self._process.stderr,), daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
-        paths = [os.path.abspath(p) for p in sys.path if isinstance(p, str)]  # noqa: PTH100 ("" is this folder)
-        line = json.dumps({**job, "token": self.token, "sys_path": paths})
+        self._threads: list[threading.Thread] = []
+        try:
+            self._process = _start(Path(self.path).parent)
+        except OSError as error:
+            raise _cannot_start(self.path, error.strerror or error) from None
+        try:
+            self._start_thread(self._listen, self._process.stdout)
+            self._start_thread(self._count, self._process.stderr)
+        except RuntimeError as error:
+            self.kill()
+            raise _cannot_start(self.path, error) from None
+        line = json.dumps({**job, "token": self.token, "sys_path": _search_path()})
         self._write(line.encode("ascii") + b"\n")
 
     def __enter__(self) -> Child:
@@ -320,9 +331,19 @@ class Child:
         answer = self._wait(time.monotonic() + seconds)
         if answer is Stopped.GONE and any(line.startswith("Timeout (") for line in self._stray):
             answer = Stopped.LATE  # it died while writing which line was running
+        if answer is Stopped.GONE:
+            try:
+                self._process.wait(1)
+            except subprocess.TimeoutExpired:
+                self._deaf = True
         if isinstance(answer, Stopped):
             self.kill()
         return answer
+
+    def _start_thread(self, work: Callable[[Any], None], stream: IO[bytes] | None) -> None:
+        thread = threading.Thread(target=work, args=(stream,), daemon=True)
+        thread.start()
+        self._threads.append(thread)
 
     def _write(self, data: bytes) -> None:
         with contextlib.suppress(OSError):  # already dead; `receive` says so
@@ -390,6 +411,8 @@ class Child:
 
     def last_words(self) -> str:
         """How the process ended, in words."""
+        if self._deaf:
+            return "it closed the files that the checker listens to (os.close, os.closerange)"
         status = self._process.returncode
         if status is not None and status < 0:
             with contextlib.suppress(ValueError):
@@ -428,6 +451,20 @@ class Child:
             self._first = (self._first + printed[:200])[:200]
 
 
+def _search_path() -> list[str]:
+    """Where this process finds modules, for a process that starts in another folder."""
+    paths = []
+    for entry in sys.path:
+        with contextlib.suppress(OSError):  # "" is the working folder, which somebody may have deleted
+            paths.append(os.path.abspath(entry))  # noqa: PTH100
+    return paths
+
+
+def _cannot_start(path: str, why: object) -> RunError:
+    """Of a system that allows no further process, thread or open file, or has no memory for it."""
+    return RunError(f"cannot start the process that checks {Path(path).name}: {why}{see('limits')}")
+
+
 def _message(line: bytes) -> tuple[str, Any] | Stopped:
     try:
         kind, value = json.loads(line)
@@ -440,6 +477,7 @@ def _start(folder: Path) -> subprocess.Popen[bytes]:
     environment = {**os.environ, **dict.fromkeys(ONE_THREAD, "1")}
     environment |= {
         "MPLBACKEND": "Agg",  # no window that waits until it is closed
+        "PYTHONBREAKPOINT": "0",  # nobody could type anything there
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONIOENCODING": "utf-8:backslashreplace",
         "PYTHONWARNINGS": "ignore",

@@ -1,46 +1,35 @@
 """The built-in data set: any number of faces, drawn by `minigan.data.drawn.faces`.
 
 Face number i of a seed is the same on every machine and in every count, so no faces have to be shipped or downloaded.
-They are drawn once, on all processor cores, and stored in the cache (`minigan.data.cache`). A later run that wants
-fewer faces takes the first ones from there.
+They are drawn once, on all processor cores that may be used, and stored in the cache (`minigan.data.cache`). A later
+run that wants fewer faces takes the first ones from there.
 
-Where worker processes (`minigan.system.processes`) cannot be started, this process draws the faces, one after another.
+Where workers (`minigan.system.worker_pool`) cannot be started, this process draws the faces, one after another.
 """
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import multiprocessing.synchronize
-import os
 import re
-import sys
-from collections.abc import Generator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Generator
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from minigan.data import cache
 from minigan.data.drawn import faces
-from minigan.data.image_set import ImageSet, in_order
+from minigan.data.image_set import ImageSet
 from minigan.nn.rng import MAX_SEED
 from minigan.system.errors import UserError
-from minigan.system.processes import MAX_WORKERS, begin_work, starting_workers
+from minigan.system.progress import ProgressBar
+from minigan.system.worker_pool import NoWorkers, WorkerDied, Workers, worker_count
 
 DEFAULT_COUNT = 20_000
 FEW = 200
 """Up to this many faces, drawing them takes less time than starting workers."""
 
 _SPAN = 100  # faces that a worker draws at once
-
-_stop: multiprocessing.synchronize.Event | None = None  # in a worker: set when the faces are no longer wanted
-
-
-class _NoWorkers(Exception):  # noqa: N818 -- not an error: the faces are then drawn here
-    """Worker processes cannot be started here."""
 
 
 def open_drawn_faces(count: int, image_size: int, *, seed: int = 0, progress: bool = True) -> ImageSet:
@@ -89,6 +78,7 @@ def open_drawn_faces(count: int, image_size: int, *, seed: int = 0, progress: bo
         images=images,
         source=f"drawn faces (seed {seed})",
         fingerprint=cached.fingerprint if whole else cache.fingerprint(images),
+        cached_in=cached.path,
     )
 
 
@@ -108,11 +98,10 @@ def _load_at_least(count: int, version: str) -> cache.Cached | None:
 
 
 def _build(stem: str, count: int, image_size: int, seed: int, progress: bool) -> cache.Cached:
-    hidden = not progress or sys.stderr is None
     with (
         cache.Builder(stem, image_size) as builder,
         contextlib.closing(_draw_all(count, seed, image_size)) as blocks,
-        tqdm(total=count, desc="Drawing faces", unit=" faces", disable=hidden) as bar,
+        ProgressBar(count, "Drawing faces", "faces", shown=progress) as bar,
     ):
         for block in blocks:
             builder.append(block)
@@ -123,61 +112,25 @@ def _build(stem: str, count: int, image_size: int, seed: int, progress: bool) ->
 def _draw_all(count: int, seed: int, size: int) -> Generator[npt.NDArray[np.uint8], None, None]:
     """All faces in order, in blocks; drawn by workers if they can be started and save time."""
     done = 0
-    if count > FEW and (os.cpu_count() or 1) > 1:
-        with (
-            contextlib.suppress(_NoWorkers, BrokenProcessPool),
-            contextlib.closing(_draw_in_workers(count, seed, size)) as blocks,
-        ):
-            for block in blocks:
+    workers = worker_count() if count > FEW else 1
+    if workers > 1:
+        with contextlib.suppress(NoWorkers, WorkerDied), Workers(workers, _drawing, (seed, size)) as pool:
+            for block in pool.in_order(_spans(0, count)):
                 yield block
                 done += len(block)
     for span in _spans(done, count):
-        yield _draw(span, seed, size)
+        yield _draw(span, seed=seed, size=size)
 
 
 def _spans(start: int, stop: int) -> list[range]:
     return [range(first, min(first + _SPAN, stop)) for first in range(start, stop, _SPAN)]
 
 
-def _draw(span: range, seed: int, size: int) -> npt.NDArray[np.uint8]:
+def _drawing(seed: int, size: int) -> Callable[[range], npt.NDArray[np.uint8]]:
+    """What a worker does."""
+    return partial(_draw, seed=seed, size=size)
+
+
+def _draw(span: range, *, seed: int, size: int) -> npt.NDArray[np.uint8]:
     """Draw the faces of a span, in a worker or in this process."""
-    images = np.zeros((len(span), size, size, 3), np.uint8)
-    for image, index in zip(images, span, strict=True):
-        if _stop is not None and _stop.is_set():
-            break  # this block will not be used
-        image[...] = faces.draw_face(index, seed=seed, size=size)[0]
-    return images
-
-
-# ---- Worker processes ----
-
-
-def _draw_in_workers(count: int, seed: int, size: int) -> Generator[npt.NDArray[np.uint8], None, None]:
-    spans = _spans(0, count)
-    workers = min(os.cpu_count() or 1, MAX_WORKERS, len(spans))
-    try:
-        context = multiprocessing.get_context("spawn")
-        stop = context.Event()
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_work, initargs=(stop,))
-    except (OSError, ImportError, NotImplementedError) as error:  # no semaphores on this system
-        raise _NoWorkers from error
-
-    def submit(span: range) -> Future[npt.NDArray[np.uint8]]:
-        try:
-            with starting_workers():
-                return pool.submit(_draw, span, seed, size)
-        except Exception as error:  # starting a process fails in many ways: no memory, not allowed, no interpreter
-            raise _NoWorkers from error
-
-    try:
-        yield from in_order(submit, spans, ahead=2 * workers + 1)
-    finally:
-        stop.set()  # workers stop after the face they are drawing, so Ctrl-C does not wait for whole blocks
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _begin_work(stop: multiprocessing.synchronize.Event) -> None:
-    """Runs first in a worker: remember the parent's `stop`."""
-    global _stop
-    _stop = stop
-    begin_work()
+    return np.stack([faces.draw_face(index, seed=seed, size=size)[0] for index in span])

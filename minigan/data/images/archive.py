@@ -10,21 +10,18 @@ decompressor may ask for. Archives inside the archive are not opened. A damaged 
 
 from __future__ import annotations
 
-import bz2
 import contextlib
-import gzip
+import importlib
 import io
-import lzma
 import re
 import stat
 import struct
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from minigan.data.images.decode import MAX_BYTES, system_reason
 from minigan.data.images.image_folder import is_ignored
@@ -50,17 +47,28 @@ _BLOCK = 1_000_000
 _XZ_MEMORY = 256_000_000
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # with others, Python unpacks blocks of any size at once
+
+
+def _module(name: str) -> Any:
+    """A module of the standard library that some Pythons are built without, then None."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+_bz2, _gzip, _lzma, _zlib = (_module(name) for name in ("bz2", "gzip", "lzma", "zlib"))
 _DAMAGE = (
     EOFError,
     OSError,
     NotImplementedError,
     RuntimeError,
     ValueError,
-    lzma.LZMAError,
     struct.error,
     tarfile.TarError,
     zipfile.BadZipFile,
-    zlib.error,
+    *([_lzma.LZMAError] if _lzma else []),
+    *([_zlib.error] if _zlib else []),
 )
 
 
@@ -153,6 +161,11 @@ def _opened(path: Path, stack: contextlib.ExitStack) -> Archive:
         return _Zip(stack.enter_context(zipfile.ZipFile(reader)), _Budget(path, size))
     if is_tar or path.suffix.lower() == ".tar":
         file.seek(0)
+        if packed and not {"gzip": _gzip, "bzip2": _bz2, "xz": _lzma}[packed]:
+            raise UserError(
+                f"the archive {printable(path)} is packed by {packed}, and this Python was built without that: "
+                "unpack it first, and prepare the folder"
+            )
         raw = stack.enter_context(_unpacked(file, packed))
         return _Tar(path, file, _Stream(raw, _Budget(path, size)), size)
     raise UserError(
@@ -230,7 +243,7 @@ class _XzFile(io.RawIOBase):
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self._decoder = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+        self._decoder = _lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
 
     def readable(self) -> bool:
         return True
@@ -242,7 +255,7 @@ class _XzFile(io.RawIOBase):
                 packed = self._decoder.unused_data.lstrip(b"\0") or self._file.read(_BLOCK).lstrip(b"\0")
                 if not packed:
                     return 0
-                self._decoder = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+                self._decoder = _lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
             elif self._decoder.needs_input:
                 packed = self._file.read(_BLOCK)
                 if not packed:
@@ -257,10 +270,10 @@ def _unpacked(file: IO[bytes], packed: str | None) -> Iterator[IO[bytes]]:
     if packed is None:
         yield file
     elif packed == "gzip":
-        with gzip.GzipFile(fileobj=file) as opened:
-            yield opened  # type: ignore[misc]  # it has the methods of a stream of bytes
+        with _gzip.GzipFile(fileobj=file) as opened:
+            yield opened
     elif packed == "bzip2":
-        with bz2.BZ2File(file) as opened:
+        with _bz2.BZ2File(file) as opened:
             yield opened
     else:
         with io.BufferedReader(_XzFile(file), _BLOCK) as opened:
@@ -271,7 +284,7 @@ def _unpacked(file: IO[bytes], packed: str | None) -> Iterator[IO[bytes]]:
 
 
 class _Zip:
-    unit = " files"
+    unit = "files"
 
     def __init__(self, opened: zipfile.ZipFile, budget: _Budget) -> None:
         self._zip = opened
@@ -291,6 +304,8 @@ class _Zip:
     def _method(self, info: zipfile.ZipInfo) -> str:
         if info.flag_bits & 1:
             return "encrypted"
+        if info.compress_type == zipfile.ZIP_DEFLATED and not _zlib:
+            return "packed, and this Python was built without what unpacks it (zlib)"
         return "" if info.compress_type in _METHODS else "packed in a way that is not read"
 
     def _unpack(self, info: zipfile.ZipInfo, path: Path) -> str:

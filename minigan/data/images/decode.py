@@ -19,13 +19,16 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import IO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from minigan.data.images.other_formats import is_for_another_program, load_plugins, other_format, other_suffixes
+from minigan.data.images.without_metadata import without_metadata
 from minigan.data.printable_text import printable
+from minigan.system.file_kinds import ENOUGH, kind_of
 
 MAX_PIXELS = 64_000_000
 """Larger images are not decoded: one of this size can take three quarters of a gigabyte until it is a small square."""
@@ -73,23 +76,35 @@ class _Refused(Exception):  # noqa: N818 -- not an error of the program
     """An image that is not decoded because of a limit set here."""
 
 
-def read_image(path: Path, is_candidate: bool, use: Callable[[Image.Image], Result]) -> Result | Failure:
+def read_image(path: Path, name: str, use: Callable[[Image.Image], Result]) -> Result | Failure:
     """Open a file as an image and pass it to a function; any error on the way is a `Failure`, never an exception.
+
+    If Pillow cannot read it, it is tried once more without its metadata (`minigan.data.images.without_metadata`).
 
     Parameters
     ----------
     path : Path
         A regular file.
-    is_candidate : bool
-        Whether its name promises an image.
+    name : str
+        The name that people know it by; it may promise an image.
     use : callable
-        Gets the image as `PIL.Image.open` returns it: only its header has been read.
+        Gets the image as `PIL.Image.open` returns it: only its header has been read. May be called twice.
 
     Returns
     -------
     object or Failure
         The result of `use`, or why there is none.
     """
+    is_candidate = has_image_suffix(name)
+    head = b""
+
+    def through_pillow(file: IO[bytes]) -> Result:
+        nonlocal is_candidate
+        file.seek(0)
+        with Image.open(file, formats=image_formats()) as image:
+            is_candidate = True
+            return use(image)
+
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -97,13 +112,36 @@ def read_image(path: Path, is_candidate: bool, use: Callable[[Image.Image], Resu
                 return Failure("empty file (0 bytes)", is_candidate)
             if size > MAX_BYTES:
                 raise _Refused(f"too large: {size // 1_000_000} MB, limit is {MAX_BYTES // 1_000_000} MB")
-            with Image.open(file, formats=image_formats()) as image:
-                is_candidate = True
-                return use(image)
-    except Exception as error:  # Pillow on a damaged file: OSError, SyntaxError, struct.error, MemoryError, anything
+            try:
+                return through_pillow(file)
+            except (_Refused, Image.DecompressionBombError, MemoryError):
+                raise
+            except Exception as first:  # Pillow on a damaged file: OSError, SyntaxError, struct.error, anything
+                file.seek(0)
+                head = file.read(ENOUGH)
+                rest = without_metadata(file)
+                if rest is None:
+                    raise
+                try:
+                    return through_pillow(rest)
+                except (_Refused, Image.DecompressionBombError):
+                    raise
+                except Exception:
+                    raise first from None
+    except Exception as error:
         is_candidate = is_candidate or isinstance(error, Image.DecompressionBombError)
-        from_system = isinstance(error, OSError) and error.errno is not None
-        return Failure(_reason(error) if is_candidate or from_system else "not an image", is_candidate)
+        if isinstance(error, OSError) and error.errno is not None:
+            return Failure(_reason(error), is_candidate)
+        is_unknown = isinstance(error, UnidentifiedImageError)
+        told = other_format(head, name)
+        if told and (is_unknown or is_for_another_program(told)):
+            return Failure(told, True)
+        if not is_candidate:
+            return Failure("not an image", False)
+        kind = kind_of(head) if is_unknown else ""
+        if kind and not kind.startswith("an image"):
+            return Failure(f"named like an image, but it is {kind}", True)
+        return Failure(_reason(error), True)
 
 
 def decode(image: Image.Image, image_size: int) -> npt.NDArray[np.uint8]:
@@ -191,7 +229,7 @@ def without_warnings() -> Iterator[None]:
 
 
 def has_image_suffix(name: str) -> bool:
-    """Whether a file's name promises an image that Pillow can decode."""
+    """Whether a file's name promises an image, also in a format that cannot be read here."""
     return PurePosixPath(name).suffix.lower() in _image_suffixes()
 
 
@@ -199,14 +237,16 @@ def has_image_suffix(name: str) -> bool:
 def image_formats() -> tuple[str, ...]:
     """The formats that Pillow is to try, the usual ones first: it goes through the list for every file."""
     Image.init()
+    load_plugins()
     usual = [name for name in ("JPEG", "PNG", "WEBP", "GIF", "BMP") if name in Image.ID]
     return (*usual, *(name for name in Image.ID if name not in _NOT_PIXELS and name not in usual))
 
 
 @functools.cache
 def _image_suffixes() -> frozenset[str]:
+    image_formats()  # it loads what registers them
     known = Image.registered_extensions().items()
-    return frozenset(suffix for suffix, name in known if name not in _NOT_PIXELS)
+    return other_suffixes() | {suffix for suffix, name in known if name not in _NOT_PIXELS}
 
 
 def _in_colours(image: Image.Image) -> Image.Image:

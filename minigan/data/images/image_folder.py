@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import stat
-import sys
 from collections import defaultdict
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,23 +22,24 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import PIL
-from tqdm import tqdm
 
 from minigan.data import cache
 from minigan.data.image_set import ImageSet, Skipped, in_order
 from minigan.data.images.decode import (
     Failure,
     decode,
-    has_image_suffix,
     image_formats,
     read_image,
     system_reason,
     without_warnings,
 )
 from minigan.data.printable_text import printable
+from minigan.system.cores import usable_cores
 from minigan.system.errors import UserError
+from minigan.system.progress import ProgressBar
+from minigan.system.wording import see
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Part of every cache's key: raise it when the same file gives different pixels."""
 
 WRITTEN_BESIDE = frozenset({"report.html", "report.json", "pictures.csv", "DATACARD.md"})
@@ -83,7 +83,8 @@ def open_folder(path: Path | str, image_size: int, progress: bool = True) -> Ima
         first = f" (skipped: {printable(skipped[0].path)}, {skipped[0].reason})" if skipped else ""
         raise UserError(f"the folder {printable(folder)} must hold image files, and holds no file{first}")
     prefix = f"folder-{_digest(os.path.normcase(folder.resolve()))}-{image_size}px-"
-    stem = prefix + _digest([FORMAT_VERSION, PIL.__version__, image_size, [file.key() for file in files]])
+    readers = [FORMAT_VERSION, PIL.__version__, image_formats()]
+    stem = prefix + _digest([readers, image_size, [file.key() for file in files]])
     cached = cache.load(stem)
     undecoded = None if cached is None else _skipped_from(cached.notes)
     if cached is None or undecoded is None:
@@ -94,6 +95,7 @@ def open_folder(path: Path | str, image_size: int, progress: bool = True) -> Ima
         source=str(path),
         fingerprint=cached.fingerprint,
         skipped=sorted(skipped + undecoded, key=lambda item: item.path),
+        cached_in=cached.path,
     )
 
 
@@ -178,11 +180,6 @@ class File:
         """The values that a cache depends on."""
         return [self.name, self.size, self.modified, self.mode]
 
-    @property
-    def named_like_an_image(self) -> bool:
-        """Whether the name promises an image."""
-        return has_image_suffix(self.name)
-
 
 def check_folder(path: Path | str) -> Path:
     """Check that a path is a folder; what is in it is not looked at.
@@ -214,7 +211,9 @@ def check_folder(path: Path | str) -> Path:
             raise UserError(f"the data folder must not be the cache's own folder, and {printable(folder)} is")
         return folder
     hint = " (an archive must be unpacked first, or prepared: python -m minigan.prepare)" if stat.S_ISREG(mode) else ""
-    raise UserError(f"the data must be a folder, and {printable(folder)} is a file{hint}")
+    raise UserError(
+        f"the data must be a folder, and {printable(folder)} is {'a file' if stat.S_ISREG(mode) else 'none'}{hint}"
+    )
 
 
 def list_files(folder: Path) -> tuple[list[File], list[Skipped]]:
@@ -276,8 +275,6 @@ def _kind(entry: os.DirEntry[str]) -> os.stat_result | str:
     if entry.is_dir():
         if _is_link(entry):
             return "a link to a folder, not followed"
-        if has_image_suffix(entry.name):
-            return "a directory, not a file"
         if _is_run_folder(Path(entry.path)):
             return "the folder of a minigan run, which holds generated images"
         return "" if not _is_cache_directory(Path(entry.path)) else "the folder of the image cache"
@@ -302,7 +299,7 @@ def _is_run_folder(directory: Path) -> bool:
 
 
 def _is_cache_directory(directory: Path) -> bool:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, UserError):  # UserError: there is no place for a cache
         return directory.samefile(cache.cache_directory())
     return False
 
@@ -320,12 +317,11 @@ def _build(
 ) -> tuple[cache.Cached, list[Skipped]]:
     """Decode all files into a new cache; too few readable images are an error."""
     failures: list[tuple[str, Failure]] = []
-    hidden = not progress or sys.stderr is None
     with (
         without_warnings(),
         cache.Builder(stem, image_size) as builder,
         contextlib.closing(_outcomes(folder, files, image_size)) as outcomes,
-        tqdm(total=len(files), desc="Reading images", unit=" files", disable=hidden) as bar,
+        ProgressBar(len(files), "Reading images", "files", shown=progress) as bar,
     ):
         for file, outcome in zip(files, outcomes, strict=True):
             if isinstance(outcome, Failure):
@@ -335,7 +331,8 @@ def _build(
             bar.update()
         _insist_on_images(folder, builder.count, failures)
         skipped = [Skipped(name, failure.reason) for name, failure in failures]
-        return builder.finish({"skipped": [[item.path, item.reason] for item in skipped]}), skipped
+        notes = {"folder": str(folder.resolve()), "skipped": [[item.path, item.reason] for item in skipped]}
+        return builder.finish(notes), skipped
 
 
 def _outcomes(
@@ -343,11 +340,17 @@ def _outcomes(
 ) -> Generator[npt.NDArray[np.uint8] | Failure, None, None]:
     """Read the files, in order. Threads are enough here: Pillow releases the interpreter while it decodes."""
     image_formats()  # Pillow loads its plugins here, and not in several threads at once
-    threads = min(4, os.cpu_count() or 1)
+    threads = min(4, usable_cores())
     pool = ThreadPoolExecutor(threads, thread_name_prefix="minigan-decode")
 
     def submit(file: File) -> Future[npt.NDArray[np.uint8] | Failure]:
-        return pool.submit(_read, folder / file.name, file.named_like_an_image, image_size)
+        given = folder, file.name, image_size
+        try:
+            return pool.submit(_read, *given)
+        except RuntimeError:  # no further thread is allowed: this one reads the file
+            done: Future[npt.NDArray[np.uint8] | Failure] = Future()
+            done.set_result(_read(*given))
+            return done
 
     try:
         yield from in_order(submit, files, ahead=32 * threads)
@@ -355,9 +358,9 @@ def _outcomes(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _read(path: Path, is_candidate: bool, image_size: int) -> npt.NDArray[np.uint8] | Failure:
+def _read(folder: Path, name: str, image_size: int) -> npt.NDArray[np.uint8] | Failure:
     """One file's image, or why there is none."""
-    return read_image(path, is_candidate, lambda image: decode(image, image_size))
+    return read_image(folder / name, name, lambda image: decode(image, image_size))
 
 
 # ---- Judging ----
@@ -371,14 +374,14 @@ def _insist_on_images(folder: Path, count: int, failures: list[tuple[str, Failur
         name, failure = failures[0]
         raise UserError(
             f"the data folder must hold images, and none of the {len(failures)} files in {where} is one "
-            f"(the first: {printable(name)}, {failure.reason})"
+            f"(the first: {printable(name)}, {failure.reason}){see('image-formats')}"
         )
     if len(unreadable) > count:
         name, reason = unreadable[0]
         rule = "at least half of the images must be readable" if count else "no readable image"
         raise UserError(
             f"{rule}: in {where} {len(unreadable)} of {count + len(unreadable)} cannot be read "
-            f"(the first: {printable(name)}, {reason})"
+            f"(the first: {printable(name)}, {reason}){see('image-formats')}"
         )
 
 

@@ -9,7 +9,6 @@ agree as well, averaged over 8 by 8 fields. Both `minigan.data.prepare.pipeline`
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from minigan.data.optional_packages import import_without_threads
 from minigan.system.errors import UserError
 
 MAX_BITS = 10
@@ -55,7 +55,7 @@ def require_imagehash() -> Any:
         If it is not installed; the message says how to install it, or how to do without it.
     """
     try:
-        return importlib.import_module("imagehash")
+        return import_without_threads("imagehash", "scipy.fftpack")  # which it would import at the first image
     except ImportError as error:
         raise UserError(
             f"near-duplicates are found with the imagehash package, which cannot be imported ({error}): install it by "

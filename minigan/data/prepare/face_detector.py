@@ -11,7 +11,7 @@ without it 30 of 100.
 from __future__ import annotations
 
 import functools
-import importlib
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,10 @@ import numpy as np
 from PIL import Image
 
 from minigan.data.images.decode import system_reason
+from minigan.data.optional_packages import import_without_threads
 from minigan.data.printable_text import printable
 from minigan.system.errors import UserError
+from minigan.system.file_kinds import ADVICE, kind_of
 
 SEARCHED_SIDE = 640
 """Larger images are reduced to this longer side before the search, so that it takes 50 ms at most."""
@@ -83,17 +85,26 @@ class Cascade:
         """
         _opencv()
         try:
-            if path.stat().st_size > _MAX_FILE:
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):  # a pipe might be waited for, for ever
+                raise UserError(f"--cascade: must be a file, and {printable(path)} is none")
+            if status.st_size > _MAX_FILE:
                 raise UserError(f"--cascade: {printable(path)} is too large for a cascade, limit is 16 MB")
-            cascade = cls(path.read_text(encoding="utf-8"))
+            content = path.read_bytes()
         except OSError as error:
             raise UserError(f"--cascade: {printable(path)} cannot be opened ({system_reason(error)})") from None
+        if kind := kind_of(content):
+            advice = ADVICE.get(kind, "Get the file as docs/prepare.md says.")
+            raise UserError(f"--cascade: {printable(path)} is no cascade: it is {kind}. {advice}")
+        try:
+            cascade = cls(content.decode("utf-8-sig"))
+            cascade(Image.new("RGB", (2 * SMALLEST, 2 * SMALLEST)))
         except UnicodeDecodeError:
             raise UserError(f"--cascade: {printable(path)} is not a text file, so not a cascade") from None
-        try:
-            cascade(Image.new("RGB", (2 * SMALLEST, 2 * SMALLEST)))
         except Exception:  # OpenCV raises cv2.error, SystemError and others
-            raise UserError(f"--cascade: {printable(path)} is not a cascade that OpenCV can read") from None
+            whole = content.rstrip().endswith(b"</opencv_storage>") or b"<opencv_storage>" not in content
+            why = "is not a cascade that OpenCV can read" if whole else "ends too early: download or copy it again"
+            raise UserError(f"--cascade: {printable(path)} {why}") from None
         return cascade
 
     def __call__(self, image: Image.Image) -> list[Square]:
@@ -163,7 +174,7 @@ def square_around(face: Square, width: int, height: int, margin: float, *, withi
 def _opencv() -> Any:
     """OpenCV, if it is installed and has cascades."""
     try:
-        cv2 = importlib.import_module("cv2")
+        cv2 = import_without_threads("cv2")
     except ImportError as error:
         raise UserError(
             f"--cascade: faces are found with OpenCV, which cannot be imported ({error}): install it by "

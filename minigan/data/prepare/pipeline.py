@@ -12,21 +12,15 @@ from __future__ import annotations
 import contextlib
 import csv
 import multiprocessing
-import multiprocessing.synchronize
 import os
 import shutil
-import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from tqdm import tqdm
-
-from minigan.data.image_set import in_order
 from minigan.data.images import decode
 from minigan.data.images.archive import Member, open_archive
 from minigan.data.images.decode import image_formats, system_reason
@@ -37,9 +31,11 @@ from minigan.data.prepare.prepared_file import Cut, PreparedFile, Settings, prep
 from minigan.data.prepare.tally import Tally
 from minigan.data.printable_text import printable
 from minigan.system.atomic_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, remove_temporaries
-from minigan.system.errors import RunError, UserError
+from minigan.system.errors import RunError, UserError, cannot_write
 from minigan.system.lock import LOCK_NAME, FolderLock
-from minigan.system.processes import MAX_WORKERS, begin_work, starting_workers
+from minigan.system.processes import starting_workers
+from minigan.system.progress import ProgressBar
+from minigan.system.worker_pool import NoWorkers, WorkerDied, Workers
 
 PICTURES = "pictures"
 """Name of the folder of the prepared images, in the target. An old name; it stays, because data sets have it."""
@@ -107,7 +103,7 @@ def prepare_source(
                 raise UserError(_nothing_left(source, tally))
             finish(tally, folder)
     except OSError as error:
-        raise RunError(f"cannot write to {printable(target)}: {system_reason(error)}; nothing was kept") from error
+        raise cannot_write(error, f"nothing was kept, because {printable(target)} cannot be written to") from error
     return tally
 
 
@@ -123,12 +119,10 @@ def _write_all(
     """Prepare all files, and write the good images."""
     seen = Seen()
     (folder / PICTURES).mkdir()
-    in_bytes = found.unit == "B"
-    hidden = not progress or sys.stderr is None
     with (
         (folder / LIST).open("x", encoding="utf-8", newline="") as file,
         contextlib.closing(_prepare_all(found, settings, detector, workers)) as outcomes,
-        tqdm(total=found.length, desc="Preparing", unit=found.unit, unit_scale=in_bytes, disable=hidden) as bar,
+        ProgressBar(found.length, "Preparing", found.unit, shown=progress, in_bytes=found.unit == "B") as bar,
     ):
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(_COLUMNS)
@@ -136,8 +130,8 @@ def _write_all(
             if member.path is not None and found.is_temporary:
                 member.path.unlink()
             rows.writerow(_take(member.name, prepared, folder / PICTURES, seen, tally))
-            bar.update(member.position - bar.n)
-            bar.set_postfix(kept=tally.kept, refresh=False)
+            bar.reach(member.position)
+            bar.note(f"{tally.kept:,} kept")
 
 
 def _take(source: str, prepared: PreparedFile, pictures: Path, seen: Seen, tally: Tally) -> list[str]:
@@ -210,16 +204,10 @@ def _listed(folder: Path) -> _Found:
         Member(name, None if reason else folder / name, reason, position)
         for position, (name, reason) in enumerate(sorted(entries), start=1)
     )
-    return _Found(members, len(entries), " files", False)
+    return _Found(members, len(entries), "files", False)
 
 
 # ---- Worker processes ----
-
-_work: tuple[multiprocessing.synchronize.Event, Settings, Detector | None]  # in a worker: when to stop, how to prepare
-
-
-class _NoWorkers(Exception):  # noqa: N818 -- not an error: this process then does the work
-    """Worker processes cannot be started here."""
 
 
 def _prepare_all(
@@ -228,8 +216,8 @@ def _prepare_all(
     """All files, prepared, in order; by workers if they can be started and save time."""
     is_worth_it = found.length > (FEW if found.unit != "B" else FEW * 5_000)
     if workers > 1 and is_worth_it:
-        with contextlib.suppress(_NoWorkers):
-            yield from _prepare_in_workers(found.members, settings, detector, min(workers, MAX_WORKERS))
+        with contextlib.suppress(NoWorkers):
+            yield from _prepare_in_workers(found.members, settings, detector, workers)
             return
     image_formats()  # Pillow loads its plugins here, where its warnings are not silenced
     with decode.without_warnings():
@@ -240,70 +228,49 @@ def _prepare_all(
 def _prepare_in_workers(
     members: Iterable[Member], settings: Settings, detector: Detector | None, workers: int
 ) -> Generator[tuple[Member, PreparedFile], None, None]:
-    """All files, prepared, in order. `_NoWorkers` is raised before the first member is taken, or never."""
+    """All files, prepared, in order. `NoWorkers` is raised before the first member is taken, or never."""
     try:
-        context = multiprocessing.get_context("spawn")
-        stop = context.Event()
-        common = (stop, context.Lock(), settings, detector)
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_work, initargs=common)
-    except (OSError, ImportError, NotImplementedError) as error:  # no semaphores on this system
-        raise _NoWorkers from error
-    try:
-        with starting_workers():
-            pool.submit(os.getpid).result()
-    except Exception as error:  # starting a process fails in many ways: no memory, not allowed, no interpreter
-        pool.shutdown()
-        raise _NoWorkers from error
-    pending: deque[list[Member]] = deque()
+        with starting_workers():  # a lock brings a process of Python's that must hear no requests to end, either
+            big_images = multiprocessing.get_context("spawn").Lock()
+    except (OSError, ImportError) as error:  # no semaphores on this system
+        raise NoWorkers from error
+    chunks: deque[list[Member]] = deque()  # with workers, or finished there
 
-    def submit(chunk: list[Member]) -> Future[list[PreparedFile]]:
-        pending.append(chunk)
+    def taken() -> Iterator[list[Member]]:
+        remaining = iter(members)
+        while chunk := list(islice(remaining, _CHUNK)):
+            chunks.append(chunk)
+            yield chunk
+
+    with Workers(workers, _preparing, (big_images, settings, detector)) as pool:
         try:
-            with starting_workers():
-                return pool.submit(_prepare_chunk, chunk)
-        except OSError as error:
-            raise RunError(f"a further worker cannot be started ({system_reason(error)}): try --workers 1") from error
+            for outcomes in pool.in_order(taken()):
+                yield from zip(chunks.popleft(), outcomes, strict=True)
+        except WorkerDied as error:
+            raise RunError(
+                f"a worker process died, perhaps for lack of memory, near the file {printable(error.item[0].name)}: "
+                "try --workers 1; nothing was kept"
+            ) from error
 
-    remaining = iter(members)
-    chunks = iter(lambda: list(islice(remaining, _CHUNK)), [])
-    try:
-        for outcomes in in_order(submit, chunks, ahead=2 * workers + 1):
-            yield from zip(pending.popleft(), outcomes, strict=True)
-    except BrokenProcessPool as error:
-        raise RunError(
-            f"a worker process died, perhaps for lack of memory, near the file {printable(pending[0][0].name)}: "
-            "try --workers 1; nothing was kept"
-        ) from error
-    finally:
-        stop.set()  # workers stop after the file they are at, so Ctrl-C does not wait for whole chunks
-        pool.shutdown(wait=True, cancel_futures=True)
+
+def _preparing(
+    big_images: contextlib.AbstractContextManager[object], settings: Settings, detector: Detector | None
+) -> Callable[[list[Member]], list[PreparedFile]]:
+    """What a worker does; this part of it is done once."""
+    decode.share_big_images(big_images)
+    image_formats()
+    decode.without_warnings().__enter__()  # for as long as the process lives
+    return partial(_prepare_chunk, settings=settings, detector=detector)
+
+
+def _prepare_chunk(members: list[Member], settings: Settings, detector: Detector | None) -> list[PreparedFile]:
+    return [_prepare_member(member, settings, detector) for member in members]
 
 
 def _prepare_member(member: Member, settings: Settings, detector: Detector | None) -> PreparedFile:
     if member.path is None:
         return PreparedFile("refused", member.reason)
     return prepare_file(member.path, member.name, settings, detector)
-
-
-def _prepare_chunk(members: list[Member]) -> list[PreparedFile]:
-    """In a worker: prepare some files."""
-    stop, settings, detector = _work
-    return [PreparedFile("") if stop.is_set() else _prepare_member(member, settings, detector) for member in members]
-
-
-def _begin_work(
-    stop: multiprocessing.synchronize.Event,
-    big_images: contextlib.AbstractContextManager[object],
-    settings: Settings,
-    detector: Detector | None,
-) -> None:
-    """Runs first in a worker: remember what is the same for all files."""
-    global _work
-    _work = stop, settings, detector
-    begin_work()
-    decode.share_big_images(big_images)
-    image_formats()
-    decode.without_warnings().__enter__()  # for as long as the process lives
 
 
 # ---- The target ----
@@ -350,7 +317,7 @@ def _destination(target: Path) -> Iterator[Path]:
         target.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(target)
     except OSError as error:
-        raise UserError(f"the target {printable(target)} cannot be written to ({system_reason(error)})") from None
+        raise cannot_write(error, f"the target {printable(target)} cannot be written to") from None
     is_done = False
     made: list[Path] = []
     try:

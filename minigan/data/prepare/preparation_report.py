@@ -22,6 +22,8 @@ from minigan.data.prepare.data_card import DataCardFacts, concerns, steps
 from minigan.data.prepare.pipeline import kept_name
 from minigan.data.prepare.tally import KINDS, SIDES, Pixels, Reason, SampledImage, Tally
 from minigan.pages.html import render
+from minigan.system.command_lines import command
+from minigan.system.wording import shortened
 
 THUMBNAIL = 64
 """Longest side of an image in the page, in pixels."""
@@ -94,7 +96,7 @@ def report_html(tally: Tally, facts: DataCardFacts, images: Path) -> str:
     enlarged_below = sum(bound <= tally.size for bound in SIDES)
     return render(
         "preparation_report.html",
-        title=f"{facts.name}: prepared",
+        title=f"{shortened(facts.name)}: prepared",
         facts=facts,
         size=tally.size,
         total=tally.kept + tally.dropped,
@@ -108,7 +110,12 @@ def report_html(tally: Tally, facts: DataCardFacts, images: Path) -> str:
         channels=_channels(tally),
         steps=steps(facts.settings, facts.looks_for_faces),
         fingerprint=tally.fingerprint,
+        training=command("minigan.train", "--data", Path(facts.name), *_size_option(tally.size)),
     )
+
+
+def _size_option(size: int) -> tuple[object, ...]:
+    return () if size == 64 else ("--image-size", size)
 
 
 def _kept(tally: Tally) -> _Outcome:

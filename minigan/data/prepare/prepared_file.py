@@ -18,7 +18,7 @@ from PIL import Image
 
 from minigan.data.images.archive import SUFFIXES
 from minigan.data.images.colourfulness import GREY_SPREAD, colour_spread
-from minigan.data.images.decode import Failure, has_image_suffix, on_white, read_image, resized, upright
+from minigan.data.images.decode import Failure, on_white, read_image, resized, upright
 from minigan.data.images.near_duplicates import Likeness, likeness
 from minigan.data.prepare.face_detector import Detector, Square, biggest, square_around
 
@@ -126,7 +126,7 @@ def prepare_file(path: Path, name: str, settings: Settings, detector: Detector |
     -------
     PreparedFile
     """
-    outcome = read_image(path, has_image_suffix(name), lambda image: _cut(image, settings, detector))
+    outcome = read_image(path, name, lambda image: _cut(image, settings, detector))
     if isinstance(outcome, Failure):
         if outcome.is_candidate:
             return PreparedFile("unreadable", outcome.reason)

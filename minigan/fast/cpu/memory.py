@@ -44,21 +44,22 @@ class _Pool:
 
     def __init__(self) -> None:
         self.idle: dict[int, list[Array]] = {}
-        self.idle_bytes = 0
+
+    @property
+    def idle_bytes(self) -> int:
+        """How many bytes wait. Several threads take and give back at once, so this is counted and not kept."""
+        return sum(size * len(blocks) for size, blocks in self.idle.copy().items())
 
     def take(self, size: int) -> Array:
         """A block of at least this many bytes: the smallest one that waits and fits, or else a new one."""
-        fitting = [idle for idle, blocks in self.idle.items() if size <= idle <= LARGER * size and blocks]
+        fitting = [idle for idle, blocks in self.idle.copy().items() if size <= idle <= LARGER * size and blocks]
         try:
-            block = self.idle[min(fitting)].pop()
+            return self.idle[min(fitting)].pop()
         except (ValueError, IndexError):  # there is none, or another thread has just taken it
             return np.empty(size, np.uint8)
-        self.idle_bytes -= block.nbytes
-        return block
 
     def give_back(self, block: Array) -> None:
         if self.idle_bytes < KEEP_BYTES:
-            self.idle_bytes += block.nbytes
             self.idle.setdefault(block.nbytes, []).append(block)
 
 
@@ -81,7 +82,8 @@ class _Loan:
         }
 
     def __del__(self) -> None:
-        self.pool.give_back(self.block)
+        if hasattr(self, "block"):  # not if there was no memory for one
+            self.pool.give_back(self.block)
 
 
 def empty(shape: Shape, dtype: Any) -> Array:

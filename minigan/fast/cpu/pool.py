@@ -54,10 +54,15 @@ def in_parts(function: Callable[[Array], Array], x: Array, *, most: int | None =
     with one_blas_thread():
         if count == 1:
             return [function(x)]
+        parts = np.array_split(x, count)
         # With some BLAS libraries, each thread has a limit of its own.
         with ThreadPoolExecutor(count, thread_name_prefix="minigan", initializer=limit_this_thread) as threads:
-            # Each call has the caller's context, in which NumPy keeps its error state (`numpy.errstate`).
-            calls = [threads.submit(copy_context().run, _alone, function, part) for part in np.array_split(x, count)]
+            try:
+                # Each call has the caller's context, in which NumPy keeps its error state (`numpy.errstate`).
+                calls = [threads.submit(copy_context().run, _alone, function, part) for part in parts]
+            except RuntimeError:  # the system allows no further thread
+                threads.shutdown(cancel_futures=True)
+                return [_alone(function, part) for part in parts]
         return [call.result() for call in calls]
 
 

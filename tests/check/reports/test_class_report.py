@@ -21,7 +21,7 @@ from minigan.check.outcomes import (
     Outcome,
 )
 from minigan.check.reports import class_report
-from minigan.check.reports.class_report import distinct_names, render_html
+from minigan.check.reports.class_report import render_html
 from minigan.check.reports.heat_maps import luminance
 from minigan.pages import html
 from minigan.pages.html import DARK, LIGHT
@@ -434,24 +434,6 @@ def test_files_with_different_exercises():
 def test_no_outcome_at_all():
     Tree(render([FileReport("a.py", []), FileReport("b.py", [], PROBLEM)]))
     assert "No exercise was checked." in render([FileReport("a.py", [])])
-
-
-@pytest.mark.parametrize(
-    ("paths", "names"),
-    [
-        ([], []),
-        (["x/a.py", "x/b.py"], ["a.py", "b.py"]),
-        (["x/ada/m.py", "x/ben/m.py", "x/ben/n.py"], ["ada/m.py", "ben/m.py", "n.py"]),
-        (["x/ada/src/m.py", "x/ben/src/m.py"], ["ada/src/m.py", "ben/src/m.py"]),
-        (["m.py", "x/m.py"], ["m.py", "x/m.py"]),
-        (["m.py", "m.py"], ["m.py", "m.py (2)"]),
-        ([r"C:\x\ada\m.py", r"C:\x\ben\m.py"], ["ada/m.py", "ben/m.py"]),
-        (["/"], ["/"]),
-        ([""], [""]),
-    ],
-)
-def test_distinct_names(paths, names):
-    assert distinct_names(paths) == names
 
 
 # ---------------------------------------------------------------- heat maps

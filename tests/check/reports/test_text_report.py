@@ -1,7 +1,14 @@
 """The report in a terminal: hints one by one, aligned lines, colours on demand, and nothing that it would obey."""
 
+from dataclasses import replace
+
+import pytest
+
 from minigan.check.outcomes import FAILED, NOT_IMPLEMENTED, PASSED, FileReport, Finding, Outcome
 from minigan.check.reports import text_report
+from minigan.check.reports.text_report import distinct_names
+from minigan.system.command_lines import quoted
+from minigan.system.wording import NAME_IN_A_TABLE
 
 FINDING = Finding(
     "E58",
@@ -29,13 +36,14 @@ def test_hints_come_one_by_one():
     first, second, last = (text_report.render_text(REPORT, hint=hint) for hint in (1, 2, 3))
     assert "Hint 1 of 3: a nudge" in first
     assert "a push" not in first
-    assert 'Next hint: python -m minigan.check "my layers.py" --only batch_norm --hint 2' in first
+    assert f"Next hint: python -m minigan.check {quoted('my layers.py')} --only batch_norm --hint 2" in first
     assert "a push" in second
     assert "--hint 3" in second
     assert "the way out" in last
     assert "Next hint" not in last
     assert 'Next hint: check("batch_norm", ..., hint=2)' in text_report.render_finding(REPORT.outcomes[0], "")
-    assert "check {a}.py --only" in text_report.render_finding(REPORT.outcomes[0], "{a}.py")
+    for name, seen in (("{a}.py", quoted("{a}.py")), ("-a.py", "./-a.py"), ("a\n.py", quoted("a\n.py"))):
+        assert f"check {seen} --only" in text_report.render_finding(REPORT.outcomes[0], name)
 
 
 def test_lines_are_aligned_and_counted():
@@ -59,3 +67,43 @@ def test_nothing_a_terminal_would_obey_gets_through():
     wild = Finding("E10", "contract", "raises \x1b[2J\r\n\a", evidence=("\x1b]0;title\a",), where="a\x00b")
     shown = text_report.render_text(FileReport("x\x1b.py", [Outcome("dense", FAILED, wild)]))
     assert all(c == "\n" or c.isprintable() for c in shown)
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        ([], []),
+        (["x/a.py", "x/b.py"], ["a.py", "b.py"]),
+        (["x/ada/m.py", "x/ben/m.py", "x/ben/n.py"], ["ada/m.py", "ben/m.py", "n.py"]),
+        (["x/ada/src/m.py", "x/ben/src/m.py"], ["ada/src/m.py", "ben/src/m.py"]),
+        (["m.py", "x/m.py"], ["m.py", "x/m.py"]),
+        (["m.py", "m.py"], ["m.py", "m.py (2)"]),
+        ([r"C:\x\ada\m.py", r"C:\x\ben\m.py"], ["ada/m.py", "ben/m.py"]),
+        (["/"], ["/"]),
+        ([""], [""]),
+        ([f"x/{'a' * 90}1{'b' * 90}.py"], [f"{'a' * 18}...{'b' * 16}.py"]),
+        (
+            [f"x/{'a' * 90}{k}{'b' * 90}.py" for k in range(2)],
+            [f"{'a' * 18}...{'b' * 16}.py", f"{'a' * 18}...{'b' * 16}.py (2)"],
+        ),
+    ],
+)
+def test_distinct_names(paths, names):
+    assert distinct_names(paths) == names
+
+
+def test_names_in_letters_of_two_columns_are_aligned():
+    ada, name = (replace(REPORT, path=path) for path in ("ada.py", "日本.py"))
+    lines = text_report.render_class([ada, name]).splitlines()
+    assert lines[0].index("1 passed") == lines[1].index("1 passed") + 2 == 11
+    solved = next(line for line in lines if line.startswith("solved by"))
+    assert solved.index("2") == lines[4].index("ok") + 1  # also under names that are shorter than these words
+
+
+def test_a_long_name_leaves_the_table_of_a_class_as_it_is():
+    """No name, however long, moves the marks out of their columns."""
+    reports = [replace(REPORT, path=path) for path in ("ada.py", f"class/{'x' * 180}.py", "a\nb.py")]
+    lines = text_report.render_class(reports).splitlines()
+    assert all(len(line) <= NAME_IN_A_TABLE + 80 for line in lines)
+    marks = [line.index(" E58 ") for line in lines if " E58 " in line]
+    assert marks == [NAME_IN_A_TABLE + 2 + len("  ok    - ")] * 3

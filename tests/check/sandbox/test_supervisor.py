@@ -1,9 +1,11 @@
 """The supervisor of a student's process: whatever a file does, it is reported, and nothing else is harmed."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,11 +15,12 @@ from student_files import GOOD, write
 
 from minigan.check import __main__ as command
 from minigan.check.exercise_table import EXERCISES
-from minigan.check.outcomes import FAILED, NOT_CHECKED, NOT_IMPLEMENTED, PASSED
+from minigan.check.outcomes import CHECKER_ERROR, FAILED, NOT_CHECKED, NOT_IMPLEMENTED, PASSED
 from minigan.check.reports import text_report
-from minigan.check.sandbox import supervisor
+from minigan.check.sandbox import student_process, supervisor
 from minigan.system.cli import run_command
 from minigan.system.errors import UserError
+from minigan.system.wording import see
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX only")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
@@ -155,8 +158,28 @@ def test_the_report_of_mischief_is_written(mischief, tmp_path, monkeypatch, caps
     [
         pytest.param("import numpy\ndef f(x:\n  pass\n", "E01", "line 2: def f(x:", id="syntax"),
         pytest.param("def f(x):\n    if x:\n\treturn 1\n", "E01", "tabs", id="tabs"),
-        pytest.param("s = 'é'\n".encode("latin-1"), "E01", "UTF-8", id="latin-1"),
-        pytest.param("s = 1\n".encode("utf-16"), "E01", "UTF-8", id="utf-16"),
+        pytest.param(
+            "s = 1\r\nt = 'é'\n".encode("latin-1"),
+            "E01",
+            'line 2 has the byte 0xe9 (perhaps meant as "é")',
+            id="latin-1",
+        ),
+        pytest.param("s = 1\n".encode("utf-16"), "E01", "the file is text in UTF-16", id="utf-16"),
+        pytest.param(b"# coding: klingon\ns = 1\n", "E01", "name an encoding", id="unknown encoding"),
+        pytest.param(b"\xef\xbb\xbf# coding: latin-1\ns = 1\n", "E01", "name an encoding", id="two encodings"),
+        pytest.param(b"s = 1\rt = 2\ru = 3\0\r", "E01", "the first one is in line 3", id="null bytes"),
+        pytest.param(b"", "E01", "the file is empty", id="empty"),
+        pytest.param(b"<!DOCTYPE html>\n<html>", "E01", "a web page (HTML)", id="web page"),
+        pytest.param(b"PK\x03\x04" + bytes(range(256)), "E01", "a zip archive", id="zip"),
+        pytest.param(b'{"cells": [{"outputs": [null]}], "nbformat": 4}', "E01", "a notebook", id="notebook"),
+        pytest.param(
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "E01", "a pointer of git LFS", id="lfs"
+        ),
+        pytest.param(GOOD + "<<<<<<< HEAD\n", "E01", "Git has left two versions", id="conflict"),
+        pytest.param("```python\n" + GOOD + "```\n", "E01", "they belong to Markdown", id="markdown"),
+        pytest.param("%matplotlib inline\n" + GOOD, "E01", "only notebooks understand them", id="magic"),
+        pytest.param("s = “1”\n", "E01", "Type this place again", id="quotes"),
+        pytest.param("if 1:\n\u00a0\u00a0s = 1\n", "E01", "Type this place again", id="hard spaces"),
         pytest.param(bytes(range(256)), "E01", "", id="bytes"),
         pytest.param("import numpy\nimport torch_of_nobody.nn\n", "E02", "torch_of_nobody", id="missing"),
         pytest.param("a = 1\nb = a / 0\n", "E03", "line 2: b = a / 0", id="raises"),
@@ -194,6 +217,95 @@ def test_line_ends_byte_order_marks_siblings_and_names(tmp_path, monkeypatch):
     assert report.problem is None
     assert [o.status for o in report.outcomes] == [PASSED]
     assert not (folder / "__pycache__").exists()
+
+
+REPLACEMENTS = """
+import builtins, json, os, sys, time
+import numpy as np
+
+def dense_forward(x, w, b):
+    return x @ w, (x, w)
+
+json.dumps = os.write = os.getpid = time.perf_counter = lambda *a, **k: 0
+np.abs = np.allclose = np.isfinite = lambda *a, **k: np.zeros(())
+np.mine = "this may stay"
+builtins.len = builtins.isinstance = builtins.print = builtins.open = lambda *a, **k: True
+sys.stdout = sys.stderr = None
+sys.settrace(lambda *_: None)
+os.chdir("/")
+sys.path.clear()
+sys.modules.clear()
+"""
+
+
+def test_what_a_file_replaces_elsewhere_misleads_nobody(tmp_path):
+    report = supervisor.check_file(write(tmp_path, REPLACEMENTS), exercises=["dense", "sgd"])
+    assert report.problem is None
+    assert [(o.status, o.finding and o.finding.code) for o in report.outcomes] == [
+        (FAILED, "E32"),
+        (NOT_IMPLEMENTED, None),
+    ]
+
+
+CALLED = """
+import json, os, sys
+import numpy as np
+
+def relu_forward(x):
+    breakpoint()
+    json.dumps = os.write = len = None
+    sys.modules.pop("json", None)
+    return np.maximum(x, 0), x
+
+def relu_backward(dy, x):
+    return dy * (x > 0)
+
+def tanh_forward(x):
+    os.closerange(3, 4000)
+    while True: pass
+
+class NoMessage(Exception):
+    def __str__(self):
+        return 5
+
+def sigmoid_forward(x):
+    raise NoMessage
+
+def dense_forward(x, w, b):
+    return np.matrix(x @ w + b), (x, w)
+
+def flatten_forward(x):
+    return np.ma.masked_array(x.reshape(len(x), -1)), x.shape
+"""
+
+
+def test_what_functions_do_to_python_itself_misleads_nobody(tmp_path):
+    exercises = ["dense", "relu", "tanh", "sigmoid", "flatten"]
+    report = supervisor.check_file(write(tmp_path, CALLED), exercises=exercises)
+    told = {o.exercise: (o.finding.code, text_report.render_finding(o, "")) for o in report.outcomes if o.finding}
+    assert {name: code for name, (code, _) in told.items()} == {
+        "dense": "E12",
+        "tanh": "E06",
+        "sigmoid": "E10",
+        "flatten": "E12",
+    }
+    assert "got a matrix" in told["dense"][1]
+    assert "np.array or np.asarray" in told["dense"][1]
+    assert "it closed the files that the checker listens to" in told["tanh"][1]
+    assert "sigmoid_forward raises NoMessage" in told["sigmoid"][1]
+    assert "got a MaskedArray" in told["flatten"][1]
+
+
+def test_replacements_are_undone_and_additions_stay(tmp_path):
+    import numpy as np
+
+    before = np.abs, json.dumps
+    source = "import json\nimport numpy as np\nnp.abs = json.dumps = None\nnp.mine = 1\nraise ValueError\n"
+    with pytest.raises(student_process.NotImportedError):
+        student_process.load(write(tmp_path, source, "replacing_layers.py"))
+    assert (np.abs, json.dumps) == before
+    assert np.mine == 1
+    del np.mine
 
 
 def test_dataclasses_and_the_guard_work_in_a_students_file(tmp_path):
@@ -234,6 +346,68 @@ def test_no_process_is_left_when_the_checker_is_killed(tmp_path):
         process.wait()
     stat = Path("/proc", child, "stat")
     wait_for(lambda: not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] == "Z")
+
+
+@pytest.mark.parametrize("started", [0, 1])
+def test_without_a_further_thread_there_is_one_line_and_no_process(tmp_path, monkeypatch, capsys, started):
+    processes, threads = [], []
+
+    def start(folder, original=supervisor._start):
+        processes.append(original(folder))
+        return processes[-1]
+
+    def refused(thread, original=threading.Thread.start):
+        if len(threads) == started:
+            raise RuntimeError("can't start new thread")
+        threads.append(thread)
+        original(thread)
+
+    monkeypatch.setattr(supervisor, "_start", start)
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    assert run_command(command.main, [str(write(tmp_path, GOOD))]) == 1
+    said = capsys.readouterr().err
+    assert said.endswith(f"cannot start the process that checks layers.py: can't start new thread{see('limits')}\n")
+    assert processes[0].returncode is not None
+
+
+def test_without_a_further_process_there_is_one_line(tmp_path, monkeypatch, capsys):
+    def refused(*_, **__):
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refused)
+    assert run_command(command.main, [str(write(tmp_path, GOOD))]) == 1
+    assert capsys.readouterr().err == (
+        "minigan: error: cannot start the process that checks layers.py: Resource temporarily unavailable"
+        f"{see('limits')}\n"
+    )
+
+
+def test_a_process_that_may_not_start_threads_blames_nobody(tmp_path, monkeypatch):
+    """Its own thread is refused: the checker could not start. The watchdog is refused: only the line is unknown."""
+    crippled = tmp_path / "sitecustomize.py"
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    path = write(tmp_path, GOOD)
+    crippled.write_text(
+        "import threading\ndef start(self): raise RuntimeError('no more threads')\nthreading.Thread.start = start\n"
+    )
+    report = supervisor.check_file(path, exercises=["sgd", "adam"])
+    assert [o.status for o in report.outcomes] == [CHECKER_ERROR] * 2
+    assert report.outcomes[0].finding.evidence == (f"RuntimeError: no more threads{see('limits')}",)
+    assert text_report.render_text(report).count("no more threads") == 1
+    crippled.write_text(
+        "import faulthandler\ndef later(*a, **k): raise RuntimeError\nfaulthandler.dump_traceback_later = later\n"
+    )
+    assert supervisor.check_file(path, exercises=["sgd"]).ok
+
+
+def test_a_link_that_leads_nowhere_is_called_one(tmp_path):
+    for name, target in (("loop.py", "loop.py"), ("dangling.py", "nowhere.py")):
+        try:
+            (tmp_path / name).symlink_to(target)
+        except OSError:
+            pytest.skip("this system lets its users make no links")
+        with pytest.raises(UserError, match="is a link that leads to no file"):
+            supervisor.student_file(tmp_path / name)
 
 
 @posix

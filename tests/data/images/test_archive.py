@@ -487,3 +487,63 @@ def test_an_archive_that_cannot_be_opened(tmp_path, monkeypatch):
     opened = open_archive(tmp_path / "x.zip")
     with pytest.raises(UserError, match=r"x\.zip cannot be opened \(Permission denied\)"):
         opened.__enter__()
+
+
+# ---- A Python that was built without a library for packing ----
+
+WITHOUT = """
+import sys
+for name in {without}:
+    sys.modules[name] = None  # importing it raises ImportError
+from minigan import prepare
+from minigan.data import __main__ as data
+from minigan.system.cli import run_command
+command = {{"prepare": prepare.main, "data": data.main}}[sys.argv[1]]
+sys.exit(run_command(command, sys.argv[2:]))
+"""
+
+
+def call_without(modules, *arguments):
+    command = [sys.executable, "-c", WITHOUT.format(without=modules), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, [line for line in done.stderr.splitlines() if "error" in line or "Traceback" in line]
+
+
+PACKED = {
+    "gzip": (("zlib", "gzip"), tarred(("a.png", png()), mode="w:gz")),
+    "bzip2": (("_bz2", "bz2"), tarred(("a.png", png()), mode="w:bz2")),
+    "xz": (("_lzma", "lzma"), tarred(("a.png", png()), mode="w:xz")),
+}
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_only_an_archive_of_a_kind_that_python_lacks_is_refused(tmp_path, name):
+    missing, content = PACKED[name]
+    source, target = tmp_path / "archive", tmp_path / "target"
+    source.write_bytes(content)
+    status, lines = call_without(missing, "prepare", source, target, "--keep-duplicates")
+    assert (status, len(lines)) == (2, 1)
+    assert f"is packed by {name}, and this Python was built without that: unpack it first" in lines[0]
+    assert not target.exists()
+
+
+def test_without_any_of_them_folders_and_plain_archives_are_read(tmp_path):
+    """All but zlib, which the package imagehash needs."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/a.png").write_bytes(png())
+    (tmp_path / "plain.tar").write_bytes(tarred(("a.png", png())))
+    (tmp_path / "plain.zip").write_bytes(zipped(("a.png", png())))
+    missing = ("_bz2", "bz2", "_lzma", "lzma")
+    for source in ("folder", "plain.tar", "plain.zip"):
+        target = tmp_path / f"of {source}"
+        assert call_without(missing, "prepare", tmp_path / source, target) == (0, [])
+        assert (target / "pictures/000000.png").is_file()
+    assert call_without(missing, "data", "info", tmp_path / "folder") == (0, [])
+
+
+def test_without_zlib_packed_members_of_a_zip_say_so(tmp_path, monkeypatch):
+    (tmp_path / "x.zip").write_bytes(zipped(("a.png", png()), compression=zipfile.ZIP_DEFLATED))
+    monkeypatch.setattr(archive, "_zlib", None)
+    with open_archive(tmp_path / "x.zip") as opened:
+        (member,) = opened.members(tmp_path)
+    assert member.reason == "packed, and this Python was built without what unpacks it (zlib)"

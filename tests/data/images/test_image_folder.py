@@ -8,6 +8,7 @@ import io
 import os
 import struct
 import sys
+import threading
 import time
 import zlib
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from minigan.data.image_set import ImageSet, Skipped
 from minigan.data.images import decode as decode_module
 from minigan.data.images import image_folder as folder_module
 from minigan.data.images.image_folder import decode, describe_skipped, open_folder
+from minigan.data.prepare.pipeline import prepare_source
+from minigan.data.prepare.prepared_file import Settings
 from minigan.system import atomic_files
 from minigan.system.errors import RunError, UserError
 
@@ -323,7 +326,7 @@ def test_large_jpegs_are_decoded_at_a_fraction(data: Path, monkeypatch: pytest.M
 
 def test_big_images_are_decoded_one_at_a_time(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decode_module, "_BIG_PIXELS", 3)
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(folder_module, "usable_cores", lambda: 4)
     at_once, most = [0], [0]
     plain = decode_module._in_colours
 
@@ -338,6 +341,27 @@ def test_big_images_are_decoded_one_at_a_time(data: Path, monkeypatch: pytest.Mo
     fill(data, 20)
     read(data)
     assert most[0] == 1
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_where_few_threads_are_allowed_this_one_reads(
+    data: Path, monkeypatch: pytest.MonkeyPatch, allowed: int
+) -> None:
+    fill(data, 20)
+    expected = np.array(read(data).images)
+    (data / "good000.png").touch()  # another time of change, so that it is not read from the cache
+    begun, plain = [0], threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        begun[0] += 1
+        if begun[0] > allowed:
+            raise RuntimeError("can't start new thread")
+        plain(thread)
+
+    monkeypatch.setattr(folder_module, "usable_cores", lambda: 4)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    np.testing.assert_array_equal(read(data).images, expected)
+    assert begun[0] > allowed
 
 
 def animation() -> list[Image.Image]:
@@ -387,13 +411,33 @@ def test_suffix_in_capitals(data: Path) -> None:
     assert reasons(read(data)) == {"X.PNG": "named like an image, but not recognised as one"}
 
 
-def test_a_directory_named_like_an_image(data: Path) -> None:
-    fill(data, 1)
-    (data / "x.png").mkdir()
-    noise(3).save(data / "x.png" / "inside.png")
+FOLDER_NAMES = ["x.png", "64x64.rgb", "v1.0.png", "set.fit", "faces.zip", "a.tar.gz", "b.heic", "c.json", " d", "e.npy"]
+
+
+def test_folders_are_read_whatever_their_names(data: Path) -> None:
+    """Also those that are named like images, like archives, or with letters that cannot be printed or decoded."""
+    names: list[Any] = [*FOLDER_NAMES, "two\nlines", os.fsdecode(b"not utf-8 \xff")]
+    made = 0
+    for name in names:
+        try:
+            (data / name).mkdir()
+            noise(made).save(data / name / "a.png")
+        except (OSError, ValueError):  # there are no such names here
+            continue
+        made += 1
+    assert made >= 9
     images = read(data)
-    assert len(images) == 1
-    assert reasons(images) == {"x.png": "a directory, not a file"}
+    assert (len(images), images.skipped) == (made, [])
+    assert prepare_names(data) == made
+
+
+def prepare_names(data: Path) -> int:
+    """How many images `minigan.prepare` finds in a folder."""
+    target = data.parent / "target"
+    tally = prepare_source(
+        data, target, Settings(size=32, min_side=1, keep_duplicates=True), lambda *_: None, progress=False
+    )
+    return tally.kept
 
 
 def symlink(link: Path, target: Path | str, directory: bool = False) -> None:
@@ -542,8 +586,8 @@ def test_files_that_are_no_images(data: Path) -> None:
     assert reasons(read(data)) == {
         "notes.txt": "not an image",
         "tags.json": "not an image",
-        "paper.pdf": "not an image",
-        "drawing.eps": "not an image",
+        "paper.pdf": "a document (PDF, PostScript): save its images as PNG or JPEG",
+        "drawing.eps": "a document (PDF, PostScript): save its images as PNG or JPEG",
         "empty.txt": "empty file (0 bytes)",
         "text.png": "named like an image, but not recognised as one",
         "empty.png": "empty file (0 bytes)",
@@ -909,10 +953,10 @@ def test_ctrl_c_leaves_nothing(data: Path, cache_folder: Path, monkeypatch: pyte
     fill(data, 3)
     plain = folder_module._read
 
-    def interrupted(path: Path, *args: Any) -> Any:
-        if path.name == "good002.png":
+    def interrupted(folder: Path, name: str, *args: Any) -> Any:
+        if name == "good002.png":
             raise KeyboardInterrupt
-        return plain(path, *args)
+        return plain(folder, name, *args)
 
     monkeypatch.setattr(folder_module, "_read", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -1048,7 +1092,7 @@ def test_few_images_wait_in_memory(data: Path, monkeypatch: pytest.MonkeyPatch) 
             os.link(data / "good000.png", data / f"link{k:03}.png")
     if len(list(data.iterdir())) < 400:
         pytest.skip("no hard links here")
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(folder_module, "usable_cores", lambda: 2)
     decoded, written, most = [0], [0], [0]
     plain_read, plain_append = folder_module._read, cache.Builder.append
 
@@ -1073,7 +1117,7 @@ def test_progress_bar(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     open_folder(data, S, progress=True)
     out, err = capsys.readouterr()
     assert out == ""
-    assert "Reading images: 100%" in err
+    assert "Reading images 100%" in err
     open_folder(data, S, progress=True)
     assert capsys.readouterr() == ("", "")
 

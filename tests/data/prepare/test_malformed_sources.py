@@ -64,8 +64,8 @@ BROKEN = {
     "empty.png": (b"", r"empty file \(0 bytes\)"),
     "one byte.jpg": (b"\xff", NO_IMAGE),
     "text.png": (b"hello", NO_IMAGE),
-    "page.jpg": (b"<!DOCTYPE html><html>404</html>", NO_IMAGE),
-    "zeros.png": (bytes(5000), NO_IMAGE),
+    "page.jpg": (b"<!DOCTYPE html><html>404</html>", r"named like an image, but it is a web page \(HTML\)"),
+    "zeros.png": (bytes(5000), "named like an image, but it is nothing but zero bytes"),
     "random.webp": (random.Random(0).randbytes(5000), NO_IMAGE),
     "signature only.png": (b"\x89PNG\r\n\x1a\n", NO_IMAGE),
     "header only.jpg": (encoded("JPEG")[:20], DAMAGED),
@@ -101,8 +101,14 @@ BROKEN = {
     ),
     "loop.tif": (b"II*\0\x08\0\0\0\x01\0" + struct.pack("<HHII", 256, 4, 1, 40) + struct.pack("<I", 8), DAMAGED),
     "end of file.tif": (b"II*\0\xff\xff\xff\x7f", DAMAGED),
-    "postscript.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n", NO_IMAGE),
-    "drawing.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image"),
+    "postscript.jpg": (
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n",
+        r"a document \(PDF, PostScript\): save its images as PNG or JPEG",
+    ),
+    "drawing.svg": (
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        r"a drawing of lines \(SVG\): save it as PNG or JPEG",
+    ),
     "notes.txt": (b"hello", "not an image"),
     "archive.zip": (b"PK\3\4", "an archive in the folder, not opened|not an image"),
 }
@@ -163,7 +169,7 @@ def call(capsys, main, *arguments):
     status = run_command(main, list(map(str, arguments)))
     captured = capsys.readouterr()
     lines = captured.err.replace("\r", "\n").splitlines()
-    return status, captured.out, [line for line in lines if line and not re.match(r"[\w ]+: +\d+%", line)]
+    return status, captured.out, [line for line in lines if line and not re.match(r"[\w ]+ +\d+%", line)]
 
 
 def prepared(capsys, folder):
@@ -233,6 +239,7 @@ def test_what_is_no_file_at_all(folder, capsys):
     (folder / "loop").symlink_to(folder, target_is_directory=True)
     (folder / "device.png").symlink_to("/dev/zero")
     (folder / "folder.png").mkdir()
+    (folder / "of itself").symlink_to("of itself")
     (folder / ".hidden.png").write_bytes(b"")
     status, found = prepared(capsys, folder)
     assert status == 0
@@ -241,8 +248,8 @@ def test_what_is_no_file_at_all(folder, capsys):
         "pipe.png": "not a regular file",
         "device.png": "not a regular file",
         "broken.png": "a broken link",
+        "of itself": "cannot be opened (Too many levels of symbolic links)",
         "loop": "a link to a folder, not followed",
-        "folder.png": "a directory, not a file",
     }
 
 

@@ -2,7 +2,9 @@
 
 import csv
 import errno
+import gzip
 import json
+import multiprocessing
 import os
 import re
 import signal
@@ -29,6 +31,7 @@ from minigan.data.prepare.tally import DROPPED_SAMPLES, MAX_REASONS, OTHER, SIDE
 from minigan.system.cli import run_command
 from minigan.system.errors import RunError, UserError
 from minigan.system.lock import FolderLock
+from minigan.system.worker_pool import Workers
 
 
 @pytest.fixture
@@ -165,13 +168,23 @@ def test_any_number_of_workers_gives_the_same(source, tmp_path, monkeypatch):
 
 
 def test_where_no_worker_can_be_started_the_work_is_done_here(source, target, monkeypatch):
-    class NoPool:
-        def __init__(self, *args, **kwargs):
-            raise OSError("no semaphores")
+    class NoneStarts(Workers):
+        def _start(self):
+            pass
 
     fill(source, 4)
     monkeypatch.setattr(pipeline, "FEW", 0)
-    monkeypatch.setattr(pipeline, "ProcessPoolExecutor", NoPool)
+    monkeypatch.setattr(pipeline, "Workers", NoneStarts)
+    assert run(source, target, workers=2)[0].kept == 4
+
+
+def test_where_there_are_no_semaphores_the_work_is_done_here(source, target, monkeypatch):
+    def none(self):
+        raise OSError("no semaphores")
+
+    fill(source, 4)
+    monkeypatch.setattr(pipeline, "FEW", 0)
+    monkeypatch.setattr(multiprocessing.context.SpawnContext, "Lock", none)
     assert run(source, target, workers=2)[0].kept == 4
 
 
@@ -399,11 +412,39 @@ def test_a_file_that_is_no_cascade(cascade, content, source, target, capfd):
     assert not target.exists()
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"<!DOCTYPE html><html>", r"it is a web page \(HTML\)\. Download the file itself: .* button Raw"),
+        (bullseye().encode("utf-16"), r"it is text in UTF-16\. Save it again with the encoding UTF-8"),
+        (b"version https://git-lfs.github.com/spec/v1\n", r"it is a pointer of git LFS.*\. Run git lfs pull"),
+        (
+            gzip.compress(bullseye().encode(), mtime=0),
+            r"it is a gzip archive \(\.gz\)\. Get the file as docs/prepare\.md says",
+        ),
+        (b"", r"it is empty\. "),
+        (bytes(900), r"it is nothing but zero bytes\. "),
+        (bullseye().encode()[:-200], "ends too early: download or copy it again"),
+        (b"<?xml version='1.0'?><svg/>", "is not a cascade that OpenCV can read"),
+        (b"\xff\x01\x02", "is not a text file"),
+    ],
+)
+def test_what_a_file_is_that_is_no_cascade(cascade, content, told):
+    cascade.write_bytes(content)
+    with pytest.raises(UserError, match=rf"^--cascade: .*bullseye\.xml .*{told}"):
+        Cascade.load(cascade)
+
+
+def test_a_cascade_with_a_mark_of_its_encoding(cascade):
+    cascade.write_bytes(bullseye().encode("utf-8-sig"))
+    assert Cascade.load(cascade).text == bullseye()
+
+
 def test_a_cascade_that_is_not_there(tmp_path):
     pytest.importorskip("cv2")
     with pytest.raises(UserError, match=r"--cascade: .*none\.xml cannot be opened \(No such file"):
         Cascade.load(tmp_path / "none.xml")
-    with pytest.raises(UserError, match=r"--cascade: .* cannot be opened"):
+    with pytest.raises(UserError, match=r"--cascade: must be a file, and .* is none"):
         Cascade.load(tmp_path)
 
 
@@ -656,8 +697,11 @@ def test_whatever_happens_nothing_half_done_is_left(source, target, monkeypatch,
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to whole groups of processes only")
-def test_ctrl_c_with_workers(source, target):
-    """The real signal, sent to the command and its workers in the middle of the work."""
+@pytest.mark.parametrize(
+    ("request_to_end", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (getattr(signal, "SIGHUP", 0), 129)]
+)
+def test_a_request_to_end_with_workers(source, target, request_to_end, status):
+    """The real signal, sent to the command and all its processes in the middle of the work."""
     for k in range(400):
         picture(k % 9, 300).save(source / f"{k:03}.bmp")
     done = subprocess.Popen(
@@ -667,11 +711,12 @@ def test_ctrl_c_with_workers(source, target):
     while not (target / ".minigan-prepare.tmp" / "pictures" / "000003.png").exists():
         assert done.poll() is None
         time.sleep(0.005)
-    os.killpg(done.pid, signal.SIGINT)
+    os.killpg(done.pid, request_to_end)
     out, err = done.communicate(timeout=60)
-    assert (done.returncode, out) == (130, "")
-    assert err.endswith("minigan: stopped\n")
+    assert (done.returncode, out) == (status, "")
+    assert err.endswith("minigan: stopped\n") or request_to_end != signal.SIGINT
     assert "Traceback" not in err
+    assert "Warning" not in err
     assert not target.exists()
 
 

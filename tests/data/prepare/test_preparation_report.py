@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from minigan.data.prepare.data_card import DataCardFacts
 from minigan.data.prepare.preparation_report import report_html
 from minigan.data.prepare.prepared_file import Settings
 from minigan.data.prepare.tally import DROPPED_SAMPLES, EXAMPLES, KEPT_SAMPLES, KINDS, Tally
+from minigan.system.command_lines import command
 
 HOSTILE = "<b>&\"'{{ 7 * 7 }}{% raw %}\u202e.png"
 SHOWN = "<b>&\"'{{ 7 * 7 }}{% raw %}\N{REPLACEMENT CHARACTER}.png"
@@ -56,10 +58,14 @@ def pixels(seed, size=64):
     return np.random.default_rng(seed).integers(0, 256, (size, size, 3), np.uint8)
 
 
-def report(tmp_path, tally, **changes):
+def report_page(tmp_path, tally, **changes):
     for number in range(2):
         Image.fromarray(pixels(number)).save(tmp_path / f"{number:06}.png")
-    return Parts(report_html(tally, facts(**changes), tmp_path))
+    return report_html(tally, facts(**changes), tmp_path)
+
+
+def report(tmp_path, tally, **changes):
+    return Parts(report_page(tmp_path, tally, **changes))
 
 
 def tally_of(kept=2, size=64):
@@ -99,7 +105,8 @@ def test_names_settings_and_versions_are_words_and_never_markup(tmp_path):
     )
     escapes = HOSTILE.replace("\u202e", "\\u202e")  # of a file: `Tally` makes these names printable
     text = page.text()
-    assert text.count(SHOWN) == 9  # title, heading, source, reason, cascade, command, versions (2), next command
+    assert text.count(SHOWN) == 8  # title, heading, source, reason, cascade, command, versions (2)
+    assert command("minigan.train", "--data", Path(HOSTILE)) in text  # every byte as it is, for the shell
     assert text.count(escapes) == 1
     assert [a["alt"] for tag, a in page.tags if tag == "img"] == [
         f"000000.png, from {escapes}",
@@ -134,3 +141,19 @@ def test_sizes_are_counted_between_bounds_and_the_enlarged_are_marked(tmp_path):
     assert "0–31" in text
     assert "2048 and more" in text
     assert len([1 for tag, a in page.tags if tag == "tr" and a.get("class") == "marked"]) == 3  # below 32, 48 and 64
+
+
+def test_long_names_lose_their_middle_and_the_command_is_kept_in_the_record(tmp_path):
+    path = "/" + "longfolder/" * 300
+    text = report(
+        tmp_path, tally_of(), name="n" * 250, source=path, command=f"python -m minigan.prepare {path} x"
+    ).text()
+    assert len(text) < 3000
+    assert "n" * 121 not in text.split("Next", 1)[0]
+    assert "(in full in report.json)" in text
+
+
+@pytest.mark.parametrize("name", ["my faces", "-faces", "it's", "$(id)"])
+def test_the_command_to_train_can_be_copied(tmp_path, name):
+    text = report(tmp_path, tally_of(size=32), name=name).text()
+    assert command("minigan.train", "--data", Path(name), "--image-size", 32) in text

@@ -1,9 +1,11 @@
 """Memory that is used again, and never by two arrays at the same time."""
 
 import gc
+import sys
 import threading
 
 import numpy as np
+import pytest
 
 from minigan.fast.cpu import memory
 from minigan.fast.cpu.memory import SMALLEST, empty, scratch
@@ -60,6 +62,41 @@ def test_no_more_memory_waits_than_the_limit(monkeypatch):
     del second
     gc.collect()
     assert pool.idle_bytes == SMALLEST
+
+
+def test_no_memory_for_a_block(monkeypatch):
+    def refuse(*_):
+        raise MemoryError
+
+    pool = memory._Pool()
+    monkeypatch.setattr(pool, "take", refuse)
+    with pytest.raises(MemoryError):
+        memory._Loan(pool, (SMALLEST,), np.dtype(np.uint8), SMALLEST)
+    gc.collect()  # a loan without a block gives nothing back: pytest turns what is raised then into a warning
+    assert pool.idle_bytes == 0
+
+
+def test_threads_take_and_give_back_blocks_of_many_sizes_at_once():
+    pool, byte, errors = memory._Pool(), np.dtype(np.uint8), []
+
+    def work(number):
+        try:
+            for size in range(number * 1000, number * 1000 + 300):
+                np.asarray(memory._Loan(pool, (size,), byte, size << 6))
+        except Exception as error:
+            errors.append(error)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(1, 5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert errors == []
 
 
 def test_an_idle_block_serves_what_is_a_little_smaller():

@@ -55,6 +55,31 @@ def test_the_order_does_not_depend_on_who_is_ready_first():
         np.testing.assert_array_equal(np.concatenate(in_parts(work, X)), X)
 
 
+@pytest.mark.parametrize("allowed", [0, 1, 2])
+def test_where_no_further_thread_is_allowed_the_caller_does_the_work(monkeypatch, allowed):
+    started, start = [], threading.Thread.start
+
+    def refuse(thread):
+        if len(started) == allowed:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    def work(x):
+        time.sleep(0.01)  # so that a thread is not idle again when the next part comes
+        return 2 * x
+
+    def fail(x):
+        raise RuntimeError("of its own")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with using_workers(4):
+        np.testing.assert_array_equal(np.concatenate(in_parts(work, X)), 2 * X)
+        with pytest.raises(RuntimeError, match="of its own"):
+            in_parts(fail, X)
+    assert not any(thread.is_alive() for thread in started)
+
+
 def test_two_workers_do_run_side_by_side():
     """Each part waits for the other: with one worker this would never end."""
     barrier = threading.Barrier(2, timeout=30)

@@ -1,7 +1,8 @@
-"""What a rank's process prints on stderr before it works: nothing of it counts, unless the process never works.
+"""What a new process prints on stderr before it works: nothing of it counts, unless the process never works.
 
-A process that cannot start prints Python's traceback, or a complaint of a library. Training then goes on without it,
-after one line for people; so the last line of what it printed is told there, and the rest is dropped.
+A process that cannot start prints Python's traceback, or a complaint of a library. The program then goes on without it,
+after one line for people at most; so the last line of what it printed can be told there, and the rest is dropped. Ranks
+(`minigan.ranks.local`) and workers (`minigan.system.worker_pool`) are started in this way.
 """
 
 from __future__ import annotations
