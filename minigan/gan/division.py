@@ -14,7 +14,6 @@ import numpy as np
 from minigan.gan.step import GAN
 from minigan.nn.backend import Array
 from minigan.nn.layers import BatchNormalization
-from minigan.nn.network import Sequential
 from minigan.nn.ops import has_own
 from minigan.ranks.adam import DividedAdam, Flat, move_params
 from minigan.ranks.batch_share import BatchShare
@@ -55,10 +54,10 @@ def divide(gan: GAN, ranks: Ranks, batch_size: int) -> GAN:
     Raises
     ------
     ValueError
-        If its batch normalization is not minigan's own: another one does not ask the other ranks for their sums.
+        If its batch normalization or its loss is not minigan's own (`why_not_divided`).
     """
-    for network in (gan.generator, gan.discriminator):
-        _insist_on_own_batch_norm(network)
+    if reason := why_not_divided(gan):
+        raise ValueError(f"divide: {reason}, and knows nothing of the images of other ranks; train on one rank")
     for state in _states(gan):
         for a in state.values():
             ranks.broadcast(a)
@@ -82,26 +81,18 @@ def divide(gan: GAN, ranks: Ranks, batch_size: int) -> GAN:
     return gan
 
 
-def has_own_batch_norm(gan: GAN) -> bool:
-    """Whether both networks' batch normalization is minigan's own, which `divide` needs."""
-    return not any(map(_replaced, (gan.generator, gan.discriminator)))
+def why_not_divided(gan: GAN) -> str | None:
+    """What `divide` would refuse, in words: functions that go over the whole batch and are not minigan's own.
 
-
-def _insist_on_own_batch_norm(network: Sequential) -> None:
-    if found := _replaced(network):
-        raise ValueError(
-            f"divide: {network.name} has a batch normalization that is not minigan's own ({', '.join(found)}), "
-            "and knows nothing of the images of other ranks; train it on one rank"
-        )
-
-
-def _replaced(network: Sequential) -> list[str]:
-    """The layers of batch normalization with functions that are not minigan's own."""
-    return [
-        f"layer {i}"
-        for i, layer in enumerate(network.layers)
-        if isinstance(layer, BatchNormalization) and not has_own(layer.ops, "batch_norm")
-    ]
+    They know nothing of the images of other ranks: a mean would be that of this rank's images.
+    """
+    for network in (gan.generator, gan.discriminator):
+        for i, layer in enumerate(network.layers):
+            if isinstance(layer, BatchNormalization) and not has_own(layer.ops, "batch_norm"):
+                return f"the batch normalization of the {network.name}'s layer {i} is not minigan's own"
+        if not has_own(network.ops, "bce_with_logits", "step_metrics"):
+            return f"the loss of the {network.name} is not minigan's own"
+    return None
 
 
 _divided: list[weakref.ref[GAN]] = []

@@ -37,11 +37,11 @@ from minigan.nn.geometry import Pad, Size
 KERNELS: dict[str, Any] = {"loops": loops, "im2col": im2col}
 """The algorithms by name: modules with three functions, as `minigan.nn.loops` has them."""
 
-_only_on: dict[str, str] = {}
+_only_on: dict[str, str | None] = {}
 _fastest: dict[str, Any] = {}
 
 
-def register_kernel(name: str, module: Any, *, only_on: str) -> None:
+def register_kernel(name: str, module: Any, *, only_on: str | None = None) -> None:
     """Make an algorithm known to the functions below.
 
     Parameters
@@ -51,8 +51,8 @@ def register_kernel(name: str, module: Any, *, only_on: str) -> None:
     module
         With `conv_forward`, `conv_input_grad` and `conv_weight_grad`, called like those of `minigan.nn.loops`. They
         raise ValueError where they cannot do what they are asked for.
-    only_on : str
-        The name of the backend that it is for.
+    only_on : str, optional
+        The name of the one backend that it is for.
     """
     KERNELS[name], _only_on[name] = module, only_on
 

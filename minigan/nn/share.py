@@ -115,8 +115,8 @@ _share: ContextVar[Share | None] = ContextVar("share", default=None)
 def having(share: Share) -> Iterator[None]:
     """Inside a ``with`` block, which is a step of training, every batch is this share of a larger one."""
     token = _share.set(share)
-    share.begin()
     try:
+        share.begin()
         yield
     finally:
         _share.reset(token)

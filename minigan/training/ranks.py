@@ -19,7 +19,7 @@ import numpy as np
 from minigan.data.image_set import Prefetcher
 from minigan.data.open import open_images
 from minigan.gan.augment import draw_moves
-from minigan.gan.division import divide, has_own_batch_norm, memory_bytes
+from minigan.gan.division import divide, memory_bytes, why_not_divided
 from minigan.gan.step import GAN, StepInputs, build_gan, draw_inputs, train_step
 from minigan.nn.backend import NUMPY, Array, Backend
 from minigan.ranks import local
@@ -136,12 +136,10 @@ def training_on(
     Ranks
         Rank 0's view of them.
     """
-    if config.ranks > 1 and not has_own_batch_norm(gan):
+    if config.ranks > 1 and (reason := why_not_divided(gan)):
         if launched.size > 1:
-            raise UserError(
-                f"the networks' batch normalization is not minigan's own: must be 1 rank, got {config.ranks}"
-            )
-        warn("the networks' batch normalization is not minigan's own, and works on one rank only; going on with 1")
+            raise UserError(f"{reason}: must be 1 rank, got {config.ranks}")
+        warn(f"{reason}, and works on one rank only; going on with 1")
         config = replace(config, ranks=1)
     settings = asdict(config)
     with contextlib.ExitStack() as stack:

@@ -13,7 +13,7 @@ import pytest
 from places import ROOT, SUPPORT
 from rank_programs import exchanges, failing, waiting
 
-from minigan.gan.division import divide, has_own_batch_norm
+from minigan.gan.division import divide, why_not_divided
 from minigan.gan.step import build_gan
 from minigan.nn.ops import LIBRARY
 from minigan.ranks import local
@@ -229,14 +229,28 @@ def test_time_in_which_a_process_is_stopped_does_not_count(monkeypatch):
         assert clock.seconds() == counted
 
 
-def test_batch_normalization_that_is_not_minigans_own_is_refused():
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("batch_norm_forward", "the batch normalization of the generator's layer 1 is not minigan's own"),
+        ("batch_norm_backward", "the batch normalization of the generator's layer 1 is not minigan's own"),
+        ("bce_with_logits_forward", "the loss of the generator is not minigan's own"),
+        ("bce_with_logits_backward", "the loss of the generator is not minigan's own"),
+    ],
+)
+def test_a_function_of_the_whole_batch_that_is_not_minigans_own_is_refused(name, told):
     """Another one would take the mean of its rank's images for that of the batch."""
 
     def theirs(*arguments):
-        return LIBRARY.batch_norm_forward(*arguments)
+        return getattr(LIBRARY, name)(*arguments)
 
-    gan = build_gan(image_size=32, width=1, ops=replace(LIBRARY, batch_norm_forward=theirs))
-    assert not has_own_batch_norm(gan)
-    assert has_own_batch_norm(build_gan(image_size=32, width=1))
-    with pytest.raises(ValueError, match=r"^divide: generator has batch_norm_forward that .* train it on one rank"):
+    gan = build_gan(image_size=32, width=1, ops=replace(LIBRARY, **{name: theirs}))
+    assert why_not_divided(gan) == told
+    with pytest.raises(ValueError, match=f"^divide: {told}, and knows nothing of .*; train on one rank"):
         divide(gan, ALONE, 8)
+
+
+def test_plain_networks_and_others_functions_can_be_divided():
+    theirs = replace(LIBRARY, relu_forward=lambda x: None)
+    for options in ({}, {"plain": True}, {"ops": theirs}):
+        assert why_not_divided(build_gan(image_size=32, width=1, **options)) is None

@@ -131,7 +131,7 @@ def test_a_thread_beside_a_share_has_whole_batches():
         def stack(self, x):
             return np.stack([x, x])
 
-        def forget_prepared(self):
+        def begin(self):
             pass
 
     found = []

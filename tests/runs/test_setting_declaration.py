@@ -21,7 +21,7 @@ FIRST_VERSION = (
 )
 """What a config.json of the first version holds."""
 
-CHANGEABLE = {"steps", "backend", "ranks", "tf32", "cuda_graph", "data", "metrics_every"}
+CHANGEABLE = {"steps", "backend", "ranks", "tf32", "cuda_graph", "plain", "data", "metrics_every"}
 
 
 @dataclass(frozen=True)
@@ -187,4 +187,5 @@ def test_setting_that_follows_another_in_help(capsys):
     ]
     assert order.index("--image-size") == order.index("--width") + 1
     assert order.index("--tf32") == order.index("--ranks") + 1
-    assert order.index("--init") == order.index("--cuda-graph") + 1
+    assert order.index("--plain") == order.index("--cuda-graph") + 1
+    assert order.index("--init") == order.index("--plain") + 1

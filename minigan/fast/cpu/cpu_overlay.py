@@ -120,7 +120,7 @@ def adam_update(
         p -= work
 
 
-def new_adam() -> Callable[..., None]:
+def new_adam(ops: Any) -> Callable[..., None]:
     """See `minigan.nn.ops.updates.new_adam`; large parameters are updated in pieces that fit into the cache."""
 
     def update_all(
@@ -138,16 +138,16 @@ def new_adam() -> Callable[..., None]:
         rate = adam_rate(t, learning_rate, beta_1, beta_2)
         for arrays in zip(p, g, m, v, strict=True):
             if not all(a.flags.c_contiguous for a in arrays):
-                adam_update(*arrays, rate, beta_1, beta_2, epsilon)
+                ops.adam_update(*arrays, rate, beta_1, beta_2, epsilon)
                 continue
             p_, g_, m_, v_ = (a.reshape(-1) for a in arrays)
             for a in spans(p_.size, PIECE // 2):  # five arrays at a time
-                adam_update(p_[a], g_[a], m_[a], v_[a], rate, beta_1, beta_2, epsilon)
+                ops.adam_update(p_[a], g_[a], m_[a], v_[a], rate, beta_1, beta_2, epsilon)
 
     return update_all
 
 
-def new_averaging() -> Callable[[Sequence[Array], Sequence[Array], Array], None]:
+def new_averaging(ops: Any) -> Callable[[Sequence[Array], Sequence[Array], Array], None]:
     """See `minigan.nn.ops.updates.new_averaging`."""
 
     def move_all(averages: Sequence[Array], latest: Sequence[Array], share: Array) -> None:

@@ -172,7 +172,7 @@ def translate_backward(dy: Array, cache: Array) -> Array:
 
 
 # -------------------------------------------------------------------------------------------------------------- updates
-def new_zeroing() -> Callable[[Iterable[Layer]], None]:
+def new_zeroing(ops: Any) -> Callable[[Iterable[Layer]], None]:
     """See `minigan.nn.ops.updates.new_zeroing`."""
     zeroing = kernels.Zeroing()
 
@@ -182,12 +182,12 @@ def new_zeroing() -> Callable[[Iterable[Layer]], None]:
     return zero_all
 
 
-def new_averaging() -> Callable[[Sequence[Array], Sequence[Array], Array], None]:
+def new_averaging(ops: Any) -> Callable[[Sequence[Array], Sequence[Array], Array], None]:
     """See `minigan.nn.ops.updates.new_averaging`."""
     return kernels.Averaging().run
 
 
-def new_adam() -> Callable[..., None]:
+def new_adam(ops: Any) -> Callable[..., None]:
     """See `minigan.nn.ops.updates.new_adam`."""
     return kernels.AdamSteps().run
 

@@ -151,17 +151,21 @@ def _resolved(wanted: Ops, backend: Backend, dtype: Any) -> Ops:
     if wanted.plain or backend.name not in _overlays:
         return wanted
     overlay = _overlays[backend.name](backend, dtype)
+    if unknown := overlay.keys() - set(NAMES):
+        raise ValueError(f"overlay for {backend.name}: must have names of Ops only, got {', '.join(sorted(unknown))}")
     _own.update(overlay.values())
     usable: dict[str, Any] = {name: fast for name, fast in overlay.items() if has_own(wanted, family(name))}
     return replace(wanted, **usable)
 
 
 def family(name: str) -> str:
-    """What the names of a pair have in common; of a function that stands alone, its name.
+    """What the names of functions that belong together have in common; of one that stands alone, its name.
 
-    >>> family("conv2d_backward"), family("moving_average")
-    ('conv2d', 'moving_average')
+    >>> [family(name) for name in ("conv2d_forward", "conv2d_backward", "new_adam", "adam_update", "moving_average")]
+    ['conv2d', 'conv2d', 'adam', 'adam', 'moving_average']
     """
+    if name in ("new_adam", "adam_update"):
+        return "adam"
     return name.removesuffix("_forward").removesuffix("_backward")
 
 
@@ -195,5 +199,5 @@ class Made:
         """The function to use on arrays like these; `wanted` as in `resolve`."""
         table = resolve(wanted, arrays[0]) if arrays else wanted
         if table is not self._table:
-            self._table, self._function = table, getattr(table, self._factory)()
+            self._table, self._function = table, getattr(table, self._factory)(table)
         return self._function

@@ -39,7 +39,7 @@ def adam_update(
     p -= rate * (m / (xp_of(p, v).sqrt(v) + epsilon))
 
 
-def new_adam() -> Callable[..., None]:
+def new_adam(ops: Any) -> Callable[..., None]:
     """A function that updates all parameters of a network: lists of arrays p, g, m, v, then t and Adam's settings."""
 
     def update_all(
@@ -56,12 +56,12 @@ def new_adam() -> Callable[..., None]:
     ) -> None:
         rate = adam_rate(t, learning_rate, beta_1, beta_2)
         for arrays in zip(p, g, m, v, strict=True):
-            adam_update(*arrays, rate, beta_1, beta_2, epsilon)
+            ops.adam_update(*arrays, rate, beta_1, beta_2, epsilon)
 
     return update_all
 
 
-def new_averaging() -> Callable[[Sequence[Array], Sequence[Array], Array], None]:
+def new_averaging(ops: Any) -> Callable[[Sequence[Array], Sequence[Array], Array], None]:
     """A function that moves averages towards the latest values: ``average += share * (latest - average)``."""
 
     def move_all(averages: Sequence[Array], latest: Sequence[Array], share: Array) -> None:
@@ -71,7 +71,7 @@ def new_averaging() -> Callable[[Sequence[Array], Sequence[Array], Array], None]
     return move_all
 
 
-def new_zeroing() -> Callable[[Iterable[Any]], None]:
+def new_zeroing(ops: Any) -> Callable[[Iterable[Any]], None]:
     """A function that sets the gradients of some layers to zero."""
 
     def zero_all(layers: Iterable[Any]) -> None:

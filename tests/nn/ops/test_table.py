@@ -11,6 +11,7 @@ from minigan.nn import backend
 from minigan.nn.layers import BatchNormalization, Conv2D, Dense, LeakyReLU, ReLU
 from minigan.nn.network import Sequential
 from minigan.nn.ops import LIBRARY, PLAIN, Ops, has_own, is_own, register_overlay, resolve, table
+from minigan.nn.optimizers import Adam
 
 X = np.ones((2, 3))
 
@@ -107,7 +108,7 @@ def test_a_layer_looks_its_functions_up_when_it_is_called(overlaid):
 
 def test_what_a_factory_made_is_kept_until_the_table_changes(overlaid):
     made = []
-    wanted = replace(LIBRARY, new_adam=lambda: made.append(1) or len(made))
+    wanted = replace(LIBRARY, new_adam=lambda ops: made.append(ops) or len(made))
     adam = table.Made("new_adam")
     assert adam.suited(wanted, [X]) == adam.suited(wanted, [X]) == 1
     assert adam.suited(wanted, [X.astype(np.float32)]) == 2
@@ -222,6 +223,27 @@ def test_students_functions_give_right_gradients_on_both_tables(mine, plain):
         np.testing.assert_allclose(
             found[name], expected, rtol=0, atol=1e-10 * max(1, abs(expected).max()), err_msg=name
         )
+
+
+def test_ones_own_update_of_adam_is_used(double):
+    """By the factory of the same table: on the processor in pieces, on a device for each parameter."""
+    seen = []
+
+    def mine(p, g, m, v, rate, beta_1, beta_2, epsilon):
+        seen.append(p.size)
+        p -= g
+
+    for device in (backend.NUMPY, double):
+        p, g = {"w": device.asarray(np.ones(5))}, {"w": device.asarray(np.full(5, 0.25))}
+        Adam(p, learning_rate=1, ops=replace(LIBRARY, adam_update=mine)).step(g)
+        np.testing.assert_array_equal(device.to_host(p["w"]), np.full(5, 0.75))
+    assert seen == [5, 5]
+
+
+def test_an_overlay_with_an_unknown_name_is_refused(overlaid):
+    register_overlay("numpy", lambda backend, dtype: {"relu_froward": fast_sum})
+    with pytest.raises(ValueError, match="overlay for numpy: must have names of Ops only, got relu_froward"):
+        resolve(PLAIN, X)
 
 
 def test_a_network_takes_the_table_of_each_array(double):
