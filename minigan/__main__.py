@@ -11,7 +11,7 @@ from minigan.system.console import say
 
 COMMANDS = {
     "minigan.prepare": "make a data set of square faces from a folder or an archive of images",
-    "minigan.data": "say what training would see of a folder: info DIR",
+    "minigan.data": "say what training would see of a folder (info DIR); show or empty the cache (cache list, clear)",
     "minigan.train": "train the DCGAN on drawn faces or on a folder of images",
     "minigan.evaluate": "say whether a run is normal, and measure its faces",
     "minigan.sample": "draw faces, or the way from one face to another, with a trained generator",

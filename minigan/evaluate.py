@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -30,8 +31,9 @@ from minigan.evaluation.metrics import (
 from minigan.evaluation.nearest_images import save_nearest_images
 from minigan.evaluation.run_report import renew
 from minigan.evaluation.samples import BROKEN_GENERATOR
-from minigan.evaluation.words import describe
-from minigan.nn.backend import backend_names, get_backend
+from minigan.evaluation.words import describe, early
+from minigan.fast.cpu.pool import using_workers
+from minigan.nn.backend import get_backend
 from minigan.nn.rng import MAX_SEED
 from minigan.runs.config import RunConfig
 from minigan.runs.layout import EVALUATION_IMAGE_NAME, EVALUATION_NAME, METRICS_NAME, VITALS_NAME
@@ -92,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     row = {"measures": {name: m.to_dict() for name, m in measures.items()}}
     rows = [*read_rows(run, METRICS_NAME), row]
     findings = diagnose_numbers(config, *read_history(run), read_rows(run, VITALS_NAME), rows)
-    _say_table(measures, len(faces))
+    _say_table(measures, len(faces), early(step))
     _say_findings(findings)
     result = {
         "step": step,
@@ -154,7 +156,7 @@ def _check_out(out: Path) -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _say_table(measures: dict[str, Measurement], count: int) -> None:
+def _say_table(measures: dict[str, Measurement], count: int, note: str) -> None:
     say(f"\n  {'':<30}{'samples':>9}{'real':>9}{'chance':>9}  in words")
     for name, m in measures.items():
         label, form, words = describe(name, m, count)
@@ -163,6 +165,8 @@ def _say_table(measures: dict[str, Measurement], count: int) -> None:
         '\n  "real" is what real images score in the samples\' place, "chance" what two halves of them differ by\n'
         "  (docs/metrics.md says what each number means).\n"
     )
+    if note:
+        say(textwrap.fill(note, 110, initial_indent="  ", subsequent_indent="  ") + "\n")
 
 
 def _say_findings(findings: Sequence[Finding]) -> None:

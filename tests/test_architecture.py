@@ -110,7 +110,6 @@ TESTED_BY_ANOTHER = {
     "ranks.": ("ranks/test_ranks.py", "several ranks train as one does"),
     "system.workers": ("fast/cpu/test_pool.py", "the pool divides its work among them"),
     "training.ranks": ("ranks/test_train_on_ranks.py", "runs on ranks"),
-    "training.run_images": ("commands/test_train.py", "it draws the images of a run"),
 }
 """Modules (with a dot at the end: packages) that no test file of their room names: what tests them, and why."""
 

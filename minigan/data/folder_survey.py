@@ -139,7 +139,7 @@ def _look(images: ImageSet, progress: bool) -> tuple[int, int | None, int]:
     try:
         require_imagehash()
         seen: Seen | None = Seen()
-    except UserError:
+    except (UserError, ImportError):  # ImportError: there is no memory for it
         seen = None
     digests: set[bytes] = set()
     similar = grey = 0

@@ -30,7 +30,7 @@ import numpy as np
 import minigan
 from minigan.evaluation.diagnosis import WARM_UP, band_of, diagnose_numbers
 from minigan.evaluation.run_facts import FAILED, FINISHED, RUNNING, STOPPED, RunFacts, gather, measures_of, state_of
-from minigan.evaluation.words import describe
+from minigan.evaluation.words import describe, early
 from minigan.gan.step import METRICS
 from minigan.nn.backend import Array
 from minigan.pages import html, svg
@@ -419,7 +419,9 @@ def _metrics(facts: RunFacts) -> dict[str, Any] | None:
             continue
         numbers = [form(value) for value in (measures[name].value, measures[name].real, measures[name].noise)]
         rows.append({"label": label.strip(), "is_part": label.startswith(" "), "numbers": numbers, "words": words})
-    return {"samples": count, "step": newest["step"], "of_raw": newest.get("generator") == "raw", "rows": rows}
+    step = newest["step"]
+    of_raw = newest.get("generator") == "raw"
+    return {"samples": count, "step": step, "of_raw": of_raw, "rows": rows, "note": early(step)}
 
 
 # ------------------------------------------------------------------------------------------------------------ the speed

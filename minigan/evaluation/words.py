@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from minigan.system.wording import plural
+
 if TYPE_CHECKING:
     from minigan.evaluation.metrics import Measurement
 
@@ -50,6 +52,26 @@ def describe(name: str, m: Measurement, count: int) -> tuple[str, Callable[[floa
             "would have to change to make all kinds as frequent as in the data",
         ),
     }[name]
+
+
+EARLY = 2000
+"""Fewer finished steps than this are early: in the recorded runs the faces were still far from real ones."""
+
+
+def early(step: int) -> str:
+    """What to bear in mind about the measures of a run that has just begun; empty for a later one.
+
+    Parameters
+    ----------
+    step : int
+        Finished steps.
+    """
+    if step >= EARLY:
+        return ""
+    return (
+        f"After {plural(step, 'step')}, samples are far from real images in a normal run, too: the article trains for "
+        "10,000. What counts is whether the numbers get better from one measurement to the next."
+    )
 
 
 _KINDS = {

@@ -10,6 +10,8 @@ import contextlib
 import gc
 import logging
 import math
+import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -202,11 +204,12 @@ def plain_matplotlib() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.ERROR)  # it complains about settings, and folders for them, that play no part here
     try:
-        try:
+        is_new = "matplotlib" not in sys.modules
+        with without_variables("MPLBACKEND", "MATPLOTLIBRC"):  # while it is imported, a wrong one is an error
             import matplotlib as mpl
-        except (ValueError, OSError):  # of a setting; those of the environment are the ones that a notebook makes
-            with without_variables("MPLBACKEND", "MATPLOTLIBRC"):
-                import matplotlib as mpl
+        if is_new and (backend := os.environ.get("MPLBACKEND")):
+            with contextlib.suppress(ValueError):
+                mpl.rcParams["backend"] = backend  # for charts that a notebook draws later
         with mpl.rc_context():
             mpl.rcdefaults()
             yield

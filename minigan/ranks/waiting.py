@@ -72,7 +72,7 @@ def wait_until(is_there: Callable[[], bool], check: Callable[[float], None]) -> 
 
 
 def _give_way() -> None:
-    if hasattr(os, "sched_yield"):
+    try:
         os.sched_yield()
-    else:
+    except (AttributeError, OSError):  # a system without it (Windows), or one that forbids it (a container)
         time.sleep(0)

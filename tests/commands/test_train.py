@@ -400,7 +400,137 @@ def test_interrupted_run_saves_and_says_how_to_go_on(image_folder, tmp_path, num
     done = len((out / "training_log.txt").read_text().splitlines())
     assert checkpoint.list_checkpoints(out / "checkpoints")[0][0] == done
     assert (out / "faces.gif").exists()
+    told = "Stopped by Ctrl-C" if number == signal.SIGINT else "with a request to end (SIGTERM)"
+    assert f"{told}; all is saved, and the run can go on." in (out / "report.html").read_text(encoding="utf-8")
     assert call("--resume", out, "--steps", done + 1) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows moves no folder in which a file is open")
+def test_a_run_folder_that_is_moved_while_it_trains(image_folder, tmp_path):
+    """One line with true words; from its new place the run goes on."""
+    out, moved = tmp_path / "run", tmp_path / "moved"
+    process = spawn(image_folder, out)
+    wait_for_steps(out, 4, process)
+    out.rename(moved)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1
+    error = stderr.replace("\r", "\n").strip().splitlines()[-1]
+    words, _, step = error.rpartition(", from its checkpoint of step ")
+    assert words == (
+        f"minigan: error: the run folder {out} is no longer there; if it has been moved, python -m minigan.train "
+        "--resume goes on with it at its new place"
+    )
+    assert checkpoint.list_checkpoints(moved / "checkpoints")[0][0] == int(step)
+    assert stderr.count("minigan:") == 1
+    assert call("--resume", moved, "--steps", int(step) + 1) == 0
+
+
+def test_runs_that_are_started_in_the_same_moment(image_folder, tmp_path, monkeypatch):
+    """Each gets a name of its own, also if another process takes the name after it was chosen."""
+    monkeypatch.chdir(tmp_path)
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", SAME_MOMENT, "--data", image_folder, *SMALL, "--steps", "1", "--ranks", "1"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    told = [process.communicate(timeout=120) for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0], told
+    names = ["2026-01-02_030405-article", *(f"2026-01-02_030405-article-{k}" for k in (2, 3))]
+    assert sorted(out.splitlines()[0] for out, _ in told) == [f"Run folder: {Path('runs') / name}" for name in names]
+    assert sorted(path.name for path in Path("runs").iterdir()) == names
+
+
+SAME_MOMENT = """
+import sys
+from datetime import datetime
+from minigan import train
+from minigan.system.cli import run_command
+
+class Clock(datetime):
+    @classmethod
+    def now(cls):
+        return cls(2026, 1, 2, 3, 4, 5)
+
+train.datetime = Clock
+sys.exit(run_command(train.main))
+"""
+
+
+@pytest.mark.parametrize("chosen", ["by --out", "by minigan"])
+def test_a_name_that_another_process_takes_meanwhile(image_folder, tmp_path, capsys, monkeypatch, chosen):
+    """minigan takes another one. With --out the run is refused, and the other folder stays as it is."""
+    monkeypatch.chdir(tmp_path)
+    out = Path("runs/run")
+    original = Run.save_checkpoint
+
+    def save(self, gan, step):
+        original(self, gan, step)
+        if step == 0:
+            out.mkdir()
+            (out / "thesis.txt").write_text("mine")
+
+    monkeypatch.setattr(Run, "save_checkpoint", save)
+    if chosen == "by minigan":
+        monkeypatch.setattr(train, "fresh_folders", lambda *_: iter([out, out.with_name("run-2")]))
+        assert call("--data", image_folder, *SMALL, "--steps", 1) == 0
+        assert f"Run folder: {out.with_name('run-2')}" in capsys.readouterr().out
+    else:
+        assert start(image_folder, out, "--steps", 1) == 2
+        assert f"--out: {out} exists already and is never overwritten" in capsys.readouterr().err
+        assert [path.name for path in Path("runs").iterdir()] == ["run"]
+    assert [path.name for path in out.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_what_a_run_leaves_that_is_killed_while_it_is_made_goes_with_the_next_start(image_folder, tmp_path):
+    script = (
+        "import os, signal, sys; from minigan import train; from minigan.runs.run_folder import Run\n"
+        "Run.save_checkpoint = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "train.main(sys.argv[1:])"
+    )
+    options = ["--data", image_folder, *SMALL, "--steps", "1", "--ranks", "1", "--out", tmp_path / "run"]
+    killed = subprocess.run([sys.executable, "-c", script, *options], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert [path.suffix for path in tmp_path.iterdir()] == [".tmp"]
+    assert call(*options) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("operation", ["chmod", "fsync", "flock"])
+def test_a_drive_that_offers_less(image_folder, six, tmp_path, monkeypatch, operation):
+    """No permissions, no waiting for the disk, or no locks, as on some mounted buckets and network drives."""
+
+    def refuse(*_, **__):
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    owner = pytest.importorskip("fcntl") if operation == "flock" else os
+    monkeypatch.setattr(owner, operation, refuse)
+    out = tmp_path / "run"
+    assert start(image_folder, out, "--steps", 3) == 0
+    assert call("--resume", out, "--steps", 6) == 0
+    assert_equal_runs(six, out)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_memory_that_runs_out(image_folder, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "run"
+    original = trainer.train_step
+
+    def greedy(gan, inputs, moves):
+        if gan.g_optimizer.t == 4:
+            raise MemoryError
+        return original(gan, inputs, moves)
+
+    monkeypatch.setattr(trainer, "train_step", greedy)
+    assert start(image_folder, out, "--steps", 9) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("minigan: error: memory ran out")
+    assert f"; the checkpoint of step 3 is kept: python -m minigan.train --resume {out}" in error
+    assert "memory ran out" in (out / "report.html").read_text(encoding="utf-8")
 
 
 def kill_and_resume(image_folder, tmp_path, kills, seed):
@@ -664,7 +794,7 @@ def test_unreadable_files_are_told(image_folder, tmp_path, capsys):
     (data / "folder.png").mkdir()
     assert call("--data", data, *SMALL, "--steps", 1, "--out", tmp_path / "run") == 0
     error = capsys.readouterr().err
-    assert "minigan: warning: Skipped 2 of 22 files" in error
+    assert "minigan: warning: Skipped 1 of 21 files" in error
 
 
 def test_dry_run_writes_nothing(image_folder, tmp_path, monkeypatch, capsys):

@@ -3,7 +3,7 @@
 import pytest
 
 from minigan.evaluation.metrics import Measurement
-from minigan.evaluation.words import describe
+from minigan.evaluation.words import EARLY, describe, early
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,9 @@ def test_a_measure_in_words(name, value, real, label, shown, sentence):
 def test_an_unknown_measure():
     with pytest.raises(KeyError):
         describe("beauty", Measurement(1, 1, 0), 1)
+
+
+def test_early_numbers_are_no_verdict():
+    assert early(200).startswith("After 200 steps, samples are far from real images in a normal run, too")
+    assert early(EARLY - 1)
+    assert early(EARLY) == ""

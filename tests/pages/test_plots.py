@@ -1,5 +1,10 @@
 """Images and plots: rounding, grids, films, and what fits into a format."""
 
+import logging
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -114,3 +119,69 @@ def test_running_median_ignores_an_outlier():
     values = np.ones(50)
     values[20] = 1000
     np.testing.assert_array_equal(plots.running_median(values, 5), np.ones(50))
+
+
+# -------------------------------------------------------------------------- settings that are meant for another program
+PLOT = """
+import logging, sys
+import numpy as np
+from pathlib import Path
+from minigan.pages import plots
+names = ("d_real", "d_fake", "g", "d_x", "d_g_z")
+plots.save_loss_plot(Path(sys.argv[1]), np.arange(9), {name: np.linspace(0, 1, 9) for name in names})
+"""
+SETTINGS = {
+    "a backend of a notebook": {"MPLBACKEND": "module://no_such_package.backend_inline"},
+    "a backend that is none": {"MPLBACKEND": "nonsense"},
+    "a backend with a window": {"MPLBACKEND": "tkagg", "DISPLAY": ":99"},
+    "LaTeX, which is not there": {"MATPLOTLIBRC": "text.usetex: True\nfont.size: 30"},
+    "wrong settings": {"MATPLOTLIBRC": "figure.dpi: many\nnonsense"},
+    "no text": {"MATPLOTLIBRC": b"\xff\xfe\x00"},
+    "no place for its cache": {"MPLCONFIGDIR": "/proc/none"},
+}
+
+
+@pytest.fixture(scope="module")
+def plain_plot(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plain")
+    return drawn(folder, {})
+
+
+def drawn(folder, settings):
+    """The bytes of a plot that another process draws with these variables, and what it prints."""
+    file = settings.get("MATPLOTLIBRC")
+    if file is not None:
+        (folder / "matplotlibrc").write_bytes(file if isinstance(file, bytes) else file.encode())
+        settings = {"MATPLOTLIBRC": str(folder / "matplotlibrc")}
+    done = subprocess.run(
+        [sys.executable, "-c", PLOT, folder / "l.png"],
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return (folder / "l.png").read_bytes(), done.stderr
+
+
+@pytest.mark.parametrize("what", SETTINGS)
+def test_a_plot_depends_on_nobodys_settings(tmp_path, plain_plot, what):
+    """It is the same, byte for byte; and nothing is said about settings that play no part."""
+    assert drawn(tmp_path, SETTINGS[what]) == (plain_plot[0], "")
+
+
+def test_a_notebook_that_draws_a_plot_first_keeps_its_backend(tmp_path):
+    script = PLOT + "import matplotlib; assert matplotlib.rcParams['backend'] == 'svg'"
+    environment = {**os.environ, "MPLBACKEND": "svg"}
+    subprocess.run([sys.executable, "-c", script, tmp_path / "l.png"], env=environment, check=True)
+
+
+def test_settings_of_a_notebook_are_left_alone():
+    import matplotlib as mpl
+
+    with mpl.rc_context({"font.size": 31}):
+        level = logging.getLogger("matplotlib").level
+        with plots.plain_matplotlib():
+            assert mpl.rcParams["font.size"] == mpl.rcParamsDefault["font.size"]
+        assert mpl.rcParams["font.size"] == 31
+        assert logging.getLogger("matplotlib").level == level

@@ -18,7 +18,7 @@ from minigan.gan.step import build_gan
 from minigan.nn.ops import LIBRARY
 from minigan.ranks import local
 from minigan.ranks.interface import ALONE, RankError
-from minigan.ranks.waiting import AwakeClock
+from minigan.ranks.waiting import AwakeClock, wait_until
 
 
 def start(program, *arguments, size=3, warn=None, room=1 << 20):
@@ -166,6 +166,24 @@ def test_a_rank_that_waits_sleeps():
     with start(waiting, 1.0, size=2) as ranks:
         used = waiting(ranks, 1.0)
     assert used < 0.3
+
+
+@pytest.mark.parametrize("gives", [True, False])
+def test_a_wait_where_the_system_does_not_let_others_run(monkeypatch, gives):
+    """A container may forbid the call, and Windows does not have it."""
+
+    def forbidden():
+        asked.append("yield")
+        raise PermissionError(1, "Operation not permitted")
+
+    asked = []
+    if gives:
+        monkeypatch.setattr(os, "sched_yield", forbidden, raising=False)
+    else:
+        monkeypatch.delattr(os, "sched_yield", raising=False)
+    until = time.monotonic() + 0.01
+    wait_until(lambda: time.monotonic() >= until, lambda seconds: None)
+    assert bool(asked) == gives
 
 
 def test_more_than_a_place_holds_is_refused():

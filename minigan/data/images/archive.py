@@ -27,6 +27,7 @@ from minigan.data.images.decode import MAX_BYTES, system_reason
 from minigan.data.images.image_folder import is_ignored
 from minigan.data.printable_text import printable
 from minigan.system.errors import UserError
+from minigan.system.file_kinds import ADVICE, ENOUGH, kind_of
 
 MAX_RATIO = 100
 """All members together may unpack to this many times the archive's own size. Images hardly shrink in an archive."""
@@ -168,9 +169,15 @@ def _opened(path: Path, stack: contextlib.ExitStack) -> Archive:
             )
         raw = stack.enter_context(_unpacked(file, packed))
         return _Tar(path, file, _Stream(raw, _Budget(path, size)), size)
+    file.seek(0)
+    head = file.read(ENOUGH)
+    kind = kind_of(head)
+    told = f"it is {kind}. {ADVICE.get(kind, '')}".rstrip() if kind else "unpack other archives first"
+    if head.startswith(b"PK\x03\x04"):
+        told = "it is a zip archive without its end. Copy or download it again."
     raise UserError(
         f"{printable(path)} is neither a folder nor an archive that can be read (zip, tar, tar.gz, tar.bz2, tar.xz): "
-        "unpack other archives first"
+        + told
     )
 
 

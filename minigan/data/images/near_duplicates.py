@@ -18,6 +18,7 @@ from PIL import Image
 
 from minigan.data.optional_packages import import_without_threads
 from minigan.system.errors import UserError
+from minigan.system.scarcity import what_is_scarce
 
 MAX_BITS = 10
 """Bits of 64 in which two hashes of one drawing may differ."""
@@ -57,6 +58,8 @@ def require_imagehash() -> Any:
     try:
         return import_without_threads("imagehash", "scipy.fftpack")  # which it would import at the first image
     except ImportError as error:
+        if what_is_scarce(error):  # it is installed
+            raise
         raise UserError(
             f"near-duplicates are found with the imagehash package, which cannot be imported ({error}): install it by "
             'python -m pip install -e ".[prepare]", or keep them by --keep-duplicates'

@@ -25,6 +25,7 @@ from minigan.data.optional_packages import import_without_threads
 from minigan.data.printable_text import printable
 from minigan.system.errors import UserError
 from minigan.system.file_kinds import ADVICE, kind_of
+from minigan.system.scarcity import what_is_scarce
 
 SEARCHED_SIDE = 640
 """Larger images are reduced to this longer side before the search, so that it takes 50 ms at most."""
@@ -176,6 +177,8 @@ def _opencv() -> Any:
     try:
         cv2 = import_without_threads("cv2")
     except ImportError as error:
+        if what_is_scarce(error):  # it is installed
+            raise
         raise UserError(
             f"--cascade: faces are found with OpenCV, which cannot be imported ({error}): install it by "
             'python -m pip install -e ".[prepare]"'

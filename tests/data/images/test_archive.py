@@ -489,6 +489,27 @@ def test_an_archive_that_cannot_be_opened(tmp_path, monkeypatch):
         opened.__enter__()
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"<!DOCTYPE html>", r"it is a web page \(HTML\)\. Download the file itself"),
+        (b"version https://git-lfs.github.com/spec/v1\n", r"it is a pointer of git LFS.*\. Run git lfs pull"),
+        (b"7z\xbc\xaf\x27\x1c", "it is a 7z archive\\.$"),
+        (png(), r"it is an image \(PNG\)\.$"),
+        (b"", r"it is empty\. "),
+        (zipped(("a.png", png()))[:-30], r"it is a zip archive without its end\. Copy or download it again\.$"),
+        (b"something", "unpack other archives first$"),
+    ],
+)
+def test_what_a_file_is_that_is_no_archive(tmp_path, content, told):
+    (tmp_path / "faces.zip").write_bytes(content)
+    with (
+        pytest.raises(UserError, match=rf"is neither a folder nor an archive .*: {told}"),
+        open_archive(tmp_path / "faces.zip"),
+    ):
+        pass
+
+
 # ---- A Python that was built without a library for packing ----
 
 WITHOUT = """

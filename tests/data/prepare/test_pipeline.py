@@ -178,6 +178,17 @@ def test_where_no_worker_can_be_started_the_work_is_done_here(source, target, mo
     assert run(source, target, workers=2)[0].kept == 4
 
 
+def test_the_command_takes_as_many_workers_as_are_allowed(source, target, capsys, monkeypatch):
+    fill(source, 1)
+    taken = []
+    monkeypatch.setattr(command, "worker_count", lambda: 3)
+    monkeypatch.setattr(command, "prepare_source", lambda *_, workers, **__: taken.append(workers) or sys.exit())
+    for options in ([], ["--workers", 5]):
+        with pytest.raises(SystemExit):
+            call(capsys, source, target, *options)
+    assert taken == [3, 5]
+
+
 def test_where_there_are_no_semaphores_the_work_is_done_here(source, target, monkeypatch):
     def none(self):
         raise OSError("no semaphores")
