@@ -32,8 +32,7 @@ from minigan.evaluation.nearest_images import save_nearest_images
 from minigan.evaluation.run_report import renew
 from minigan.evaluation.samples import BROKEN_GENERATOR
 from minigan.evaluation.words import describe, early
-from minigan.fast.cpu.pool import using_workers
-from minigan.nn.backend import get_backend
+from minigan.nn.backend import backend_names, get_backend
 from minigan.nn.rng import MAX_SEED
 from minigan.runs.config import RunConfig
 from minigan.runs.layout import EVALUATION_IMAGE_NAME, EVALUATION_NAME, METRICS_NAME, VITALS_NAME
