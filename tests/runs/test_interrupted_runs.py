@@ -239,7 +239,7 @@ def test_killed_again_and_again(harness, seed):
 
 
 def told(point, what):
-    """Whether an operation that is refused stops the run. It does not if it is a nicety or a report."""
+    """Whether a refused operation stops the run: not if it is a nicety or a report, or makes a rename durable."""
     operation, name = point.split(" ", 1)
     if "report" in name or operation == "chmod" or (operation == "fsync" and "." not in name):
         return False
