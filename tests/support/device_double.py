@@ -25,6 +25,7 @@ import types
 from pathlib import Path
 
 import numpy as np
+from cupy_memory import GpuMemory
 
 from minigan.fast.cuda import cublas
 from minigan.nn.backend import Backend
@@ -314,14 +315,21 @@ class RawModule:
         )
         self.kernels = {}
         launchers = ""
+        structures = set(re.findall(r"^struct (\w+) \{", code, re.MULTILINE))
         for name, parameters, body in found:
-            self.kernels[name] = [" ".join(p.split()[:-1]) for p in parameters.split(",")]
-            names = ", ".join(p.split()[-1] for p in parameters.split(","))
+            pairs = [(" ".join(p.split()[:-1]), p.split()[-1]) for p in parameters.split(",")]
+            self.kernels[name] = [kind for kind, _ in pairs]
+            # A structure is passed by value on a GPU; here the launcher gets a pointer to it, and copies it.
+            declared = ", ".join(f"const {k}* {p}" if k in structures else f"{k} {p}" for k, p in pairs)
+            copied = "".join(f"const {k} {p}_ = *{p}; " for k, p in pairs if k in structures)
+            names = ", ".join(f"{p}_" if k in structures else p for k, p in pairs)
             barriers = int(any(word in body for word in ("__syncthreads", *helpers)))
             launchers += (
-                f'extern "C" int launch_{name}(const unsigned* dims, int backwards, {parameters}) '
-                f"{{ return launch(dims, {barriers}, backwards, [=] {{ {name}({names}); }}); }}\n"
+                f'extern "C" int launch_{name}(const unsigned* dims, int backwards, {declared}) '
+                f"{{ {copied}return launch(dims, {barriers}, backwards, [=] {{ {name}({names}); }}); }}\n"
             )
+        for name in structures:
+            launchers += f'extern "C" size_t sizeof_{name}() {{ return sizeof({name}); }}\n'
         self.library = _compiled(f'#define REAL {real}\n#include "cuda_on_cpu.h"\n{code}\n{launchers}')
 
     def get_function(self, name):
@@ -352,6 +360,8 @@ class RawKernel:
 
     def _argument(self, value, wanted):
         types_ = {"real": self.module.real, "int": np.int32, "long long": np.int64, "double": np.float64}
+        if wanted not in types_ and not wanted.endswith("*"):
+            return self._structure(value, wanted)
         plain = types_[wanted.removeprefix("const ").rstrip("* ")]
         if wanted.endswith("*") and type(value) is np.uintp and value == 0:
             return None
@@ -362,6 +372,15 @@ class RawKernel:
             return ctypes.c_void_p(value.data.ptr)
         assert type(value) is plain, f"{self.name}: {wanted} from {type(value).__name__}"
         return np.ctypeslib.as_ctypes_type(plain)(value)
+
+    def _structure(self, value, wanted):
+        """A structure by value: CuPy takes a NumPy array of one element, with a dtype of the structure's size."""
+        size = getattr(self.module.library, f"sizeof_{wanted}")()
+        assert isinstance(value, np.ndarray), f"{self.name}: {wanted} from {type(value).__name__}"
+        assert value.shape == (1,), f"{self.name}: {wanted} from an array of shape {value.shape}"
+        assert value.nbytes == size, f"{self.name}: {wanted} has {size} bytes, got {value.nbytes}"
+        assert size <= 4096 - 8 * len(self.types), f"{self.name}: more than a launch's arguments may have"
+        return ctypes.c_char_p(value.tobytes())
 
 
 class _Recorded:
@@ -443,29 +462,25 @@ class Stream:
 NULL_STREAM = types.SimpleNamespace(ptr=0)
 
 
-class MemoryPool:
-    def malloc(self, size):
-        raise NotImplementedError("the double's arrays own their memory")
+class Device:
+    """The device: a small one, with as many multiprocessors as `multiprocessors` says."""
 
+    multiprocessors = 1
 
-class _UsingAllocator:
-    def __init__(self, allocator):
-        assert allocator.__name__ == "malloc"
-
-    def __enter__(self):
-        return None
-
-    def __exit__(self, *failure):
-        return None
+    @property
+    def attributes(self):
+        return {"MultiProcessorCount": Device.multiprocessors}
 
 
 def _add_kernels(module):
     module.RawModule = RawModule
+    memory = GpuMemory()  # only a model: the double's arrays own their memory
+    module.get_default_memory_pool = lambda: memory.common
     module.cuda = types.SimpleNamespace(
+        Device=Device,
         Stream=Stream,
-        MemoryPool=MemoryPool,
-        using_allocator=_UsingAllocator,
         get_current_stream=lambda: Stream.current or NULL_STREAM,
+        **memory.names(),
     )
     cublas._load.cache_clear()
     module.cublas_double = _Cublas()

@@ -15,183 +15,276 @@ typedef REAL real;
 
 #define CHANNELS 32  // channels per block: one warp
 #define LANES 8      // rows that a block of a reduction reads at a time
+#define ROWS_PER_BLOCK 32  // of a matrix, where nothing is reduced
 
 // ------------------------------------------------------------------------------------- convolution as matrix products
+// A block takes a line of an image or of its tiles: where it is comes from blockIdx and threadIdx, and the way from one
+// number to the next is an addition. So nothing is divided by a size that is known only when the kernel runs.
+//
+//     blockIdx.x  image    blockIdx.y  row    threadIdx.x  channel    threadIdx.y (or z)  place in the row
+//
 // k4 s2 p1 = four interleaved 2x2 convolutions of stride 1 (the phases), each by Winograd's F(2,2), in both directions:
 //
 //     v0 = d0 - d1    v1 = d1    v2 = d2 - d1          u0 = g0    u1 = g0 + g1    u2 = g1
 //     y0 = v0*u0 + v1*u1         y1 = v1*u1 + v2*u2
 //
 // A tile is 2x2 outputs. With k = (phase, channel) running over 4C, the middle is nine matrix products:
-// V (9, tiles, 4C) @ U (9, 4C, O) = M (9, tiles, O). A bias b is added on the way out; it is null where there is none.
+// V (9, tiles, 4C) @ U (9, 4C, O) = M (9, tiles, O). A bias b and LeakyReLU go with the last walk; b is null where there
+// is none, and alpha is 1 where there is no LeakyReLU.
 
-// U from w (4, 4, C, O). One thread per (k, o).
-extern "C" __global__ void winograd_kernel(const real* w, real* u, int C, int O) {
-    const int e = blockIdx.x * blockDim.x + threadIdx.x;
-    if (e >= 4 * C * O) return;
-    const int o = e % O, k = e / O, c = k % C, phase = k / C;
-    real half[3][2];  // transformed along the rows of the kernel
-    for (int b = 0; b < 2; b++) {
-        const int q = 2 * b + phase % 2;
-        const real g0 = w[((phase / 2 * 4 + q) * C + c) * O + o];
-        const real g1 = w[(((2 + phase / 2) * 4 + q) * C + c) * O + o];
-        half[0][b] = g0;
-        half[1][b] = g0 + g1;
-        half[2][b] = g1;
-    }
-    const int plane = 4 * C * O;
-    for (int i = 0; i < 3; i++) {
-        u[(3 * i + 0) * plane + e] = half[i][0];
-        u[(3 * i + 1) * plane + e] = half[i][0] + half[i][1];
-        u[(3 * i + 2) * plane + e] = half[i][1];
-    }
-}
+__device__ real leaky(real slope_of, real value, real alpha) { return slope_of > 0 ? value : alpha * value; }
 
-// dw (4, 4, C, O) from dU: the adjoint of the above. One thread per element of dw.
-extern "C" __global__ void winograd_kernel_adjoint(const real* du, real* dw, int C, int O) {
-    const int e = blockIdx.x * blockDim.x + threadIdx.x;
-    if (e >= 16 * C * O) return;
-    const int o = e % O, c = e / O % C, q = e / O / C % 4, p = e / O / C / 4;
-    const int a = p / 2, b = q / 2, phase = p % 2 * 2 + q % 2;
-    const real* at = du + (phase * C + c) * O + o;
-    const int plane = 4 * C * O;
-    // g0 went into u0 and u1, g1 into u1 and u2.
-    dw[e] = (at[(3 * a + b) * plane] + at[(3 * a + b + 1) * plane]) +
-            (at[(3 * a + b + 3) * plane] + at[(3 * a + b + 4) * plane]);
-}
+#define MOST_TENSORS 64
 
-// V from x (N, H, W, C), padded by one pixel of zeros all round. One thread per (tile, k).
-extern "C" __global__ void winograd_gather(
-    const real* x, real* v, int N, int H, int W, int C, int tall, int wide
-) {
-    const int e = blockIdx.x * blockDim.x + threadIdx.x;
-    const int plane = N * tall * wide * 4 * C;
-    if (e >= plane) return;
-    const int k = e % (4 * C), tile = e / (4 * C), c = k % C, phase = k / C;
-    const int tj = tile % wide, ti = tile / wide % tall, n = tile / wide / tall;
-    real half[3][3];
-    for (int j = 0; j < 3; j++) {
-        const int s = 2 * (2 * tj + j) + phase % 2 - 1;
-        real d[3];
+// Tensors that one launch works on; an argument that is passed by value (4096 bytes are allowed).
+struct Tensors {
+    real* at[MOST_TENSORS][4];
+    int rows[MOST_TENSORS], columns[MOST_TENSORS];
+};
+
+// U (9, 4C, O) from w (4, 4, C, O), for several kernels: at[..][0] = w, at[..][1] = U, C rows, O columns. One thread per
+// phase and c, for every 32nd o; blockIdx.y is the phase.
+extern "C" __global__ void winograd_kernels(Tensors kernels) {
+    const int C = kernels.rows[blockIdx.z], O = kernels.columns[blockIdx.z], phase = blockIdx.y;
+    const int c = blockIdx.x * LANES + threadIdx.y;
+    if (c >= C) return;
+    const real* w = kernels.at[blockIdx.z][0] + ((phase / 2 * 4 + phase % 2) * C + c) * O;  // tap (0, 0) of this phase
+    real* u = kernels.at[blockIdx.z][1] + (phase * C + c) * O;
+    const int right = 2 * C * O, down = 8 * C * O, plane = 4 * C * O;
+    for (int o = threadIdx.x; o < O; o += CHANNELS) {
+        real half[3][2];  // transformed along the rows of the kernel
+        for (int b = 0; b < 2; b++) {
+            const real g0 = w[b * right + o], g1 = w[down + b * right + o];
+            half[0][b] = g0;
+            half[1][b] = g0 + g1;
+            half[2][b] = g1;
+        }
         for (int i = 0; i < 3; i++) {
-            const int r = 2 * (2 * ti + i) + phase / 2 - 1;
-            d[i] = r >= 0 && r < H && s >= 0 && s < W ? x[((n * H + r) * W + s) * C + c] : real(0);
+            u[(3 * i + 0) * plane + o] = half[i][0];
+            u[(3 * i + 1) * plane + o] = half[i][0] + half[i][1];
+            u[(3 * i + 2) * plane + o] = half[i][1];
         }
-        half[0][j] = d[0] - d[1];
-        half[1][j] = d[1];
-        half[2][j] = d[2] - d[1];
-    }
-    for (int i = 0; i < 3; i++) {
-        v[(3 * i + 0) * plane + e] = half[i][0] - half[i][1];
-        v[(3 * i + 1) * plane + e] = half[i][1];
-        v[(3 * i + 2) * plane + e] = half[i][2] - half[i][1];
     }
 }
 
-// Along one axis: if m is even, place m of a phase image is d0 of tile m/2 and d2 of the tile before; if m is odd, it
-// is d1 of tile m/2. Returns the sign with which it went into product i, and the tile (if the sign is not 0).
-__device__ int winograd_path(int m, int i, int tiles, int* tile) {
-    *tile = m / 2 - (m % 2 == 0 && i == 2);
-    if (m % 2) return i == 1 ? 1 : -1;  // v0 = .. - d1, v1 = d1, v2 = .. - d1
-    return i == 1 || *tile < 0 || *tile >= tiles ? 0 : 1;
+// dw (4, 4, C, O) from dU (9, parts, 4C, O): the adjoint of the above; the parts are added up. One thread per
+// (phase, c, o).
+extern "C" __global__ void winograd_kernel_adjoint(const real* du, real* dw, int C, int O, int parts) {
+    const int c = blockIdx.x * LANES + threadIdx.y, phase = blockIdx.y, o = blockIdx.z * CHANNELS + threadIdx.x;
+    if (c >= C || o >= O) return;
+    const real* at = du + (phase * C + c) * O + o;
+    const size_t part = (size_t)4 * C * O, plane = parts * part;
+    real whole[3][3];
+    for (int i = 0; i < 9; i++) whole[i / 3][i % 3] = at[i * plane];
+    for (int k = 1; k < parts; k++)
+        for (int i = 0; i < 9; i++) whole[i / 3][i % 3] += at[k * part + i * plane];
+    real* to = dw + ((phase / 2 * 4 + phase % 2) * C + c) * O + o;
+    for (int a = 0; a < 2; a++)  // g0 went into u0 and u1, g1 into u1 and u2
+        for (int b = 0; b < 2; b++)
+            to[(8 * a + 2 * b) * C * O] = (whole[a][b] + whole[a][b + 1]) + (whole[a + 1][b] + whole[a + 1][b + 1]);
 }
 
-// dx (N, H, W, C) from dV: the adjoint of the gather. One thread per element of dx.
-extern "C" __global__ void winograd_gather_adjoint(
-    const real* dv, const real* b, real* dx, int N, int H, int W, int C, int tall, int wide
-) {
-    const int e = blockIdx.x * blockDim.x + threadIdx.x;
-    if (e >= N * H * W * C) return;
-    const int c = e % C, s = e / C % W, r = e / C / W % H, n = e / C / W / H;
-    const int k = ((r + 1) % 2 * 2 + (s + 1) % 2) * C + c, plane = N * tall * wide * 4 * C;
-    real sum = 0;
+// V from x (N, H, W, C), padded by one pixel of zeros all round. One thread per (tile, phase, c); blockIdx.z counts
+// phases and groups of channels.
+extern "C" __global__ void winograd_gather(const real* x, real* v, int H, int W, int C, int wide) {
+    const int phase = blockIdx.z % 4, c = blockIdx.z / 4 * blockDim.x + threadIdx.x;
+    if (c >= C) return;
+    const size_t line = (size_t)blockIdx.x * gridDim.y + blockIdx.y, plane = (size_t)gridDim.x * gridDim.y * wide * 4 * C;
+    const int first_row = 4 * blockIdx.y + phase / 2 - 1, first_column = phase % 2 - 1;
+    const real* from = x + (size_t)blockIdx.x * H * W * C + c;
+    real* to = v + line * wide * 4 * C + phase * C + c;
+    int row[3];
+    bool row_inside[3];
     for (int i = 0; i < 3; i++) {
-        int ti, tj;
-        const int up = winograd_path((r + 1) / 2, i, tall, &ti);
+        row[i] = (first_row + 2 * i) * W * C;
+        row_inside[i] = 0 <= first_row + 2 * i && first_row + 2 * i < H;
+    }
+    for (int tj = threadIdx.y; tj < wide; tj += blockDim.y) {
+        real half[3][3];
         for (int j = 0; j < 3; j++) {
-            const int sign = up * winograd_path((s + 1) / 2, j, wide, &tj);
-            if (sign) sum += sign * dv[(3 * i + j) * plane + ((n * tall + ti) * wide + tj) * 4 * C + k];
+            const int s = first_column + 4 * tj + 2 * j;
+            const bool inside = 0 <= s && s < W;
+            real d[3];
+            for (int i = 0; i < 3; i++) d[i] = inside && row_inside[i] ? from[row[i] + s * C] : real(0);
+            half[0][j] = d[0] - d[1];
+            half[1][j] = d[1];
+            half[2][j] = d[2] - d[1];
+        }
+        real* at = to + tj * 4 * C;
+        for (int i = 0; i < 3; i++) {
+            at[(3 * i + 0) * plane] = half[i][0] - half[i][1];
+            at[(3 * i + 1) * plane] = half[i][1];
+            at[(3 * i + 2) * plane] = half[i][2] - half[i][1];
         }
     }
-    dx[e] = b ? sum + b[c] : sum;
 }
 
-// y (N, Ho, Wo, O) from M. One thread per (tile, o).
-extern "C" __global__ void winograd_output(
-    const real* m, const real* b, real* y, int N, int Ho, int Wo, int O, int tall, int wide
+// dx (N, H, W, C) from dV: the adjoint of the gather. One thread per (tile, phase, c), for the four pixels that it has
+// of that phase. Along one axis they are m = 2T+1, which is d1 of tile T alone, and one even m: d0 of one tile and d2 of
+// the tile before. In phase 1 it is m = 2T, and the other tile is T-1; in phase 0 it is m = 2T+2, and the other is T+1.
+extern "C" __global__ void winograd_gather_adjoint(
+    const real* dv, const real* b, real* dx, int H, int W, int C, int wide, real alpha
 ) {
-    const int e = blockIdx.x * blockDim.x + threadIdx.x;
-    const int plane = N * tall * wide * O;
-    if (e >= plane) return;
-    const int o = e % O, tj = e / O % wide, ti = e / O / wide % tall, n = e / O / wide / tall;
-    real half[2][3];
-    for (int j = 0; j < 3; j++) {
-        const real m1 = m[(3 + j) * plane + e] + (b && j == 1 ? b[o] : real(0));  // the middle one goes into all four
-        half[0][j] = m[j * plane + e] + m1;
-        half[1][j] = m1 + m[(6 + j) * plane + e];
+    const int phase = blockIdx.z % 4, c = blockIdx.z / 4 * blockDim.x + threadIdx.x;
+    if (c >= C) return;
+    const bool lower = phase / 2, right = phase % 2;
+    const int tall = gridDim.y, ti = blockIdx.y, pixel = 4 * C;
+    const size_t line = (size_t)blockIdx.x * tall + ti, plane = (size_t)gridDim.x * tall * wide * pixel;
+    // The even pixel takes product `0` or `2` from its own tile and the opposite one from the other tile. The odd pixel
+    // takes all three, v1 - v0 - v2. So it is enough to count from the other end.
+    const real* from = dv + line * wide * pixel + phase * C + c + (lower ? 0 : 6 * plane) + (right ? 0 : 2 * plane);
+    const long long down = lower ? 3 * plane : -3 * (long long)plane, aside = right ? plane : -(long long)plane;
+    const bool row_there = lower ? ti > 0 : ti + 1 < tall;
+    const long long other_row = 2 * down + (lower ? -wide : wide) * pixel;
+    const int even_row = 4 * ti + (lower ? 0 : 3), odd_row = 4 * ti + (lower ? 2 : 1);
+    const int even_column = right ? 0 : 3, odd_column = right ? 2 : 1, before = right ? -1 : 1;
+    real* to = dx + (size_t)blockIdx.x * H * W * C + c;
+    const real bias = b ? b[c] : real(0);
+    for (int tj = threadIdx.y; tj < wide; tj += blockDim.y) {
+        const real* at = from + tj * pixel;
+        const int other = tj + before;
+        const bool column_there = 0 <= other && other < wide;
+        real even[4], odd[4];  // pixels along the rows, for the products 0, 1, 2 of this tile and 2 of the other
+        for (int j = 0; j < 4; j++) {
+            const bool there = j < 3 || column_there;
+            const real* here = at + (j < 3 ? j * aside : 2 * aside + before * pixel);
+            const real v0 = there ? here[0] : real(0);
+            const real v1 = there ? here[down] : real(0);
+            const real v2 = there ? here[2 * down] : real(0);
+            even[j] = there && row_there ? v0 + here[other_row] : v0;
+            odd[j] = v1 - v0 - v2;
+        }
+        for (int k = 0; k < 2; k++) {
+            const int s = 4 * tj + (k ? odd_column : even_column);
+            if (s >= W) continue;
+            const real top = bias + (k ? even[1] - even[0] - even[2] : even[0] + even[3]);
+            const real low = bias + (k ? odd[1] - odd[0] - odd[2] : odd[0] + odd[3]);
+            if (even_row < H) to[(even_row * W + s) * C] = leaky(top, top, alpha);
+            if (odd_row < H) to[(odd_row * W + s) * C] = leaky(low, low, alpha);
+        }
     }
-    for (int i = 0; i < 2; i++)
-        for (int j = 0; j < 2; j++)
-            if (2 * ti + i < Ho && 2 * tj + j < Wo)
-                y[((n * Ho + 2 * ti + i) * Wo + 2 * tj + j) * O + o] = half[i][j] + half[i][j + 1];
+}
+
+// y (N, Ho, Wo, O) from M. One thread per (tile, o); blockIdx.z counts groups of channels.
+extern "C" __global__ void winograd_output(
+    const real* m, const real* b, real* y, int Ho, int Wo, int O, int wide, real alpha
+) {
+    const int o = blockIdx.z * blockDim.x + threadIdx.x, ti = blockIdx.y;
+    if (o >= O) return;
+    const size_t line = (size_t)blockIdx.x * gridDim.y + ti, plane = (size_t)gridDim.x * gridDim.y * wide * O;
+    const real* from = m + line * wide * O + o;
+    real* to = y + ((size_t)blockIdx.x * Ho + 2 * ti) * Wo * O + o;
+    const real bias = b ? b[o] : real(0);
+    for (int tj = threadIdx.y; tj < wide; tj += blockDim.y) {
+        const real* at = from + tj * O;
+        real half[2][3];
+        for (int j = 0; j < 3; j++) {
+            const real m1 = at[(3 + j) * plane] + (j == 1 ? bias : real(0));  // the middle one goes into all four
+            half[0][j] = at[j * plane] + m1;
+            half[1][j] = m1 + at[(6 + j) * plane];
+        }
+        for (int i = 0; i < 2; i++)
+            for (int j = 0; j < 2; j++) {
+                const real sum = half[i][j] + half[i][j + 1];
+                if (2 * ti + i < Ho && 2 * tj + j < Wo) to[(i * Wo + 2 * tj + j) * O] = leaky(sum, sum, alpha);
+            }
+    }
 }
 
 // dM from dy (N, Ho, Wo, O): the adjoint of the above. One thread per (tile, o).
-extern "C" __global__ void winograd_output_adjoint(
-    const real* dy, real* dm, int N, int Ho, int Wo, int O, int tall, int wide
-) {
-    const int e = blockIdx.x * blockDim.x + threadIdx.x;
-    const int plane = N * tall * wide * O;
-    if (e >= plane) return;
-    const int o = e % O, tj = e / O % wide, ti = e / O / wide % tall, n = e / O / wide / tall;
-    real half[3][2];
-    for (int b = 0; b < 2; b++) {
-        const int i = 2 * ti, j = 2 * tj + b;
-        const real* at = dy + ((n * Ho + i) * Wo + j) * O + o;
-        const real y0 = j < Wo ? at[0] : real(0);
-        const real y1 = j < Wo && i + 1 < Ho ? at[Wo * O] : real(0);
-        half[0][b] = y0;
-        half[1][b] = y0 + y1;
-        half[2][b] = y1;
-    }
-    for (int i = 0; i < 3; i++) {
-        dm[(3 * i + 0) * plane + e] = half[i][0];
-        dm[(3 * i + 1) * plane + e] = half[i][0] + half[i][1];
-        dm[(3 * i + 2) * plane + e] = half[i][1];
-    }
-}
-
-// Every patch of x (N, H, W, C) as one row: cols (N*Ho*Wo, Kh*Kw*C). One thread per element of cols.
-extern "C" __global__ void im2col(
-    const real* x, real* cols, int N, int H, int W, int C, int Ho, int Wo, int Kh, int Kw, int S, int top, int left
-) {
-    const int e = blockIdx.x * blockDim.x + threadIdx.x;
-    if (e >= N * Ho * Wo * Kh * Kw * C) return;
-    const int c = e % C, q = e / C % Kw, p = e / C / Kw % Kh, row = e / C / Kw / Kh;
-    const int j = row % Wo, i = row / Wo % Ho, n = row / Wo / Ho;
-    const int r = S * i + p - top, s = S * j + q - left;
-    cols[e] = r >= 0 && r < H && s >= 0 && s < W ? x[((n * H + r) * W + s) * C + c] : real(0);
-}
-
-// dx (N, H, W, C) from cols (N, Ho, Wo, Kh, Kw, C): the adjoint of the above. One thread per element of dx.
-extern "C" __global__ void col2im(
-    const real* cols, const real* b, real* dx,
-    int N, int H, int W, int C, int Ho, int Wo, int Kh, int Kw, int S, int top, int left
-) {
-    const int e = blockIdx.x * blockDim.x + threadIdx.x;
-    if (e >= N * H * W * C) return;
-    const int c = e % C, s = e / C % W, r = e / C / W % H, n = e / C / W / H;
-    real sum = 0;
-    for (int p = (r + top) % S; p < Kh; p += S) {
-        const int i = (r + top - p) / S;
-        if (p > r + top || i >= Ho) continue;
-        for (int q = (s + left) % S; q < Kw; q += S) {
-            const int j = (s + left - q) / S;
-            if (q > s + left || j >= Wo) continue;
-            sum += cols[((((n * Ho + i) * Wo + j) * Kh + p) * Kw + q) * C + c];
+extern "C" __global__ void winograd_output_adjoint(const real* dy, real* dm, int Ho, int Wo, int O, int wide) {
+    const int o = blockIdx.z * blockDim.x + threadIdx.x, ti = blockIdx.y;
+    if (o >= O) return;
+    const size_t line = (size_t)blockIdx.x * gridDim.y + ti, plane = (size_t)gridDim.x * gridDim.y * wide * O;
+    const real* from = dy + ((size_t)blockIdx.x * Ho + 2 * ti) * Wo * O + o;
+    real* to = dm + line * wide * O + o;
+    const bool second_row = 2 * ti + 1 < Ho;
+    for (int tj = threadIdx.y; tj < wide; tj += blockDim.y) {
+        real half[3][2];
+        for (int b = 0; b < 2; b++) {
+            const int j = 2 * tj + b;
+            const real y0 = j < Wo ? from[j * O] : real(0);
+            const real y1 = j < Wo && second_row ? from[(Wo + j) * O] : real(0);
+            half[0][b] = y0;
+            half[1][b] = y0 + y1;
+            half[2][b] = y1;
+        }
+        real* at = to + tj * O;
+        for (int i = 0; i < 3; i++) {
+            at[(3 * i + 0) * plane] = half[i][0];
+            at[(3 * i + 1) * plane] = half[i][0] + half[i][1];
+            at[(3 * i + 2) * plane] = half[i][1];
         }
     }
-    dx[e] = b ? sum + b[c] : sum;
+}
+
+// Every patch of x (N, H, W, C) as one row: cols (N*Ho*Wo, Kh*Kw*C). A row of a patch is a piece of a row of x, Kw*C
+// numbers that lie side by side in both. threadIdx.x is the place in that piece, .y the row of the patch, .z the patch.
+extern "C" __global__ void im2col(
+    const real* x, real* cols, int H, int W, int C, int Ho, int Wo, int Kh, int Kw, int S, int top, int left
+) {
+    const int i = blockIdx.y, piece = Kw * C, row = W * C;
+    for (int p = threadIdx.y; p < Kh; p += blockDim.y) {
+        const int r = S * i + p - top;
+        const bool inside = 0 <= r && r < H;
+        const real* from = x + ((size_t)blockIdx.x * H + (inside ? r : 0)) * row;
+        real* to = cols + (((size_t)blockIdx.x * Ho + i) * Wo * Kh + p) * piece;
+        for (int t = threadIdx.x; t < piece; t += blockDim.x)
+            for (int j = threadIdx.z; j < Wo; j += blockDim.z) {
+                const int place = (S * j - left) * C + t;
+                to[j * Kh * piece + t] = inside && 0 <= place && place < row ? from[place] : real(0);
+            }
+    }
+}
+
+// The sums of one row of dx, r = S*i - top + phase. The pixel s = S*j - left + side gets a number from every patch
+// (i - k, j - l) that covers it. Callers give Kh, Kw and S as constants where they can, so that the loops over k and l
+// are unrolled.
+__device__ void add_patches(
+    const real* cols, const real* b, real* dx, int W, int C, int Ho, int Wo, int Kh, int Kw, int S, int left, int i,
+    int phase, real alpha
+) {
+    for (int side = threadIdx.y; side < S; side += blockDim.y)
+        for (int c = threadIdx.x; c < C; c += blockDim.x)
+            for (int j = threadIdx.z; S * j + side - left < W; j += blockDim.z) {
+                if (S * j + side < left) continue;
+                real sum = 0;
+                for (int k = 0; phase + S * k < Kh; k++)
+                    for (int l = 0; side + S * l < Kw; l++)
+                        if (k <= i && i - k < Ho && l <= j && j - l < Wo)
+                            sum += cols[((((i - k) * Wo + j - l) * Kh + phase + S * k) * Kw + side + S * l) * C + c];
+                const real biased = b ? sum + b[c] : sum;
+                dx[(S * j + side - left) * C + c] = leaky(biased, biased, alpha);
+            }
+}
+
+// dx (N, H, W, C) from cols (N, Ho, Wo, Kh, Kw, C): the adjoint of im2col. A block takes the row S*blockIdx.y +
+// blockIdx.z - top of an image.
+extern "C" __global__ void col2im(
+    const real* cols, const real* b, real* dx, int H, int W, int C, int Ho, int Wo, int Kh, int Kw, int S, int top,
+    int left, real alpha
+) {
+    const int i = blockIdx.y, phase = blockIdx.z, r = S * i + phase - top;
+    if (r < 0 || r >= H) return;
+    cols += (size_t)blockIdx.x * Ho * Wo * Kh * Kw * C;
+    dx += ((size_t)blockIdx.x * H + r) * W * C;
+    if (Kh == 4 && Kw == 4 && S == 2)
+        add_patches(cols, b, dx, W, C, Ho, Wo, 4, 4, 2, left, i, phase, alpha);
+    else if (Kh == 3 && Kw == 3 && S == 1)
+        add_patches(cols, b, dx, W, C, Ho, Wo, 3, 3, 1, left, i, phase, alpha);
+    else
+        add_patches(cols, b, dx, W, C, Ho, Wo, Kh, Kw, S, left, i, phase, alpha);
+}
+
+// y = LeakyReLU(y + b), in place, for y (rows, C).
+extern "C" __global__ void bias_and_leaky_relu(real* y, const real* b, int rows, int C, real alpha) {
+    const int c = blockIdx.y * CHANNELS + threadIdx.x, first = blockIdx.x * ROWS_PER_BLOCK;
+    const int last = min(first + ROWS_PER_BLOCK, rows);
+    if (c >= C) return;
+    for (int r = first + threadIdx.y; r < last; r += LANES) {
+        const real sum = y[(size_t)r * C + c] + b[c];
+        y[(size_t)r * C + c] = leaky(sum, sum, alpha);
+    }
 }
 
 // ------------------------------------------------------------------------------------------------ sums over the rows
@@ -270,9 +363,9 @@ extern "C" __global__ void moments(const real* x, real* part, int rows, int C, i
     }
 }
 
-// stats (3, C), mean, biased variance and 1 / sqrt(variance + eps), from the parts of `moments`.
+// stats (4, C), mean, biased variance, 1 / sqrt(variance + eps) and beta, from the parts of `moments`.
 extern "C" __global__ void moments_of_slices(
-    const real* part, real* stats, int slices, int rows, int C, int rows_per_slice, real eps
+    const real* part, const real* beta, real* stats, int slices, int rows, int C, int rows_per_slice, real eps
 ) {
     __shared__ Moments all;
     const int c = blockIdx.x * CHANNELS + threadIdx.x;
@@ -290,26 +383,37 @@ extern "C" __global__ void moments_of_slices(
         stats[c] = all.mean[0][threadIdx.x];
         stats[C + c] = variance;
         stats[2 * C + c] = 1 / sqrt(variance + eps);
+        stats[3 * C + c] = beta[c];
     }
 }
 
 // ------------------------------------------------------------------------------ batch normalization with LeakyReLU
 // y = max(alpha * z, z), z = gamma * xhat + beta, xhat = (x - mean) * inv_std; alpha = 1 is batch normalization alone.
-// Backward computes xhat again from x: two operations are cheaper than one more array to store and to read.
+// Backward computes xhat and z again from x: a few operations are cheaper than one more array to read. z decides on
+// which side of LeakyReLU a number lies, so it is one fused operation by order, and the same to the last bit each time.
 
-__device__ real leaky(real slope_of, real value, real alpha) { return slope_of > 0 ? value : alpha * value; }
+// What batch normalization needs of one channel; `stats` as `moments_of_slices` leaves it.
+struct Norm {
+    real mean, inv_std, gamma, beta;
+};
 
-#define ROWS_PER_BLOCK 32  // what follows is not a reduction; a block takes 32 channels of 32 rows
+__device__ Norm norm_of(const real* stats, const real* gamma, int c, int C) {
+    return {stats[c], stats[2 * C + c], gamma[c], stats[3 * C + c]};
+}
 
-// `stats` as `moments_of_slices` leaves it.
+__device__ real normalised(real x, Norm norm) { return (x - norm.mean) * norm.inv_std; }
+
+__device__ real shifted(real xhat, Norm norm) { return fma(norm.gamma, xhat, norm.beta); }
+
 extern "C" __global__ void batch_norm_forward(
-    const real* x, const real* stats, const real* gamma, const real* beta, real* y, int rows, int C, real alpha
+    const real* x, const real* stats, const real* gamma, real* y, int rows, int C, real alpha
 ) {
     const int c = blockIdx.y * CHANNELS + threadIdx.x, first = blockIdx.x * ROWS_PER_BLOCK;
     const int last = min(first + ROWS_PER_BLOCK, rows);
     if (c >= C) return;
+    const Norm norm = norm_of(stats, gamma, c, C);
     for (int r = first + threadIdx.y; r < last; r += LANES) {
-        const real z = gamma[c] * ((x[(size_t)r * C + c] - stats[c]) * stats[2 * C + c]) + beta[c];
+        const real z = shifted(normalised(x[(size_t)r * C + c], norm), norm);
         y[(size_t)r * C + c] = leaky(z, z, alpha);
     }
 }
@@ -331,19 +435,22 @@ extern "C" __global__ void batch_norm_inference(
 
 // part (slices, 2, C): sums of dz and of dz * xhat; added up they are dbeta and dgamma.
 extern "C" __global__ void batch_norm_backward_sums(
-    const real* x, const real* y, const real* dy, const real* stats, real* part,
+    const real* x, const real* dy, const real* stats, const real* gamma, real* part,
     int rows, int C, int rows_per_slice, real alpha
 ) {
     __shared__ real sums[LANES][CHANNELS], products[LANES][CHANNELS];
     const int c = blockIdx.y * CHANNELS + threadIdx.x, first = blockIdx.x * rows_per_slice;
     const int last = min(first + rows_per_slice, rows);
     real sum = 0, product = 0;
-    if (c < C)
+    if (c < C) {
+        const Norm norm = norm_of(stats, gamma, c, C);
         for (int r = first + threadIdx.y; r < last; r += LANES) {
-            const real dz = leaky(y[(size_t)r * C + c], dy[(size_t)r * C + c], alpha);
+            const real xhat = normalised(x[(size_t)r * C + c], norm);
+            const real dz = leaky(shifted(xhat, norm), dy[(size_t)r * C + c], alpha);
             sum += dz;
-            product += dz * ((x[(size_t)r * C + c] - stats[c]) * stats[2 * C + c]);
+            product += dz * xhat;
         }
+    }
     sums[threadIdx.y][threadIdx.x] = sum;
     products[threadIdx.y][threadIdx.x] = product;
     add_lanes(sums);
@@ -356,17 +463,18 @@ extern "C" __global__ void batch_norm_backward_sums(
 
 // dx = gamma / std * (dz - mean(dz) - xhat * mean(dz * xhat)); `sums` (2, C) are dbeta and dgamma.
 extern "C" __global__ void batch_norm_backward(
-    const real* x, const real* y, const real* dy, const real* stats, const real* gamma, const real* sums, real* dx,
+    const real* x, const real* dy, const real* stats, const real* gamma, const real* sums, real* dx,
     int rows, int C, real alpha
 ) {
     const int c = blockIdx.y * CHANNELS + threadIdx.x, first = blockIdx.x * ROWS_PER_BLOCK;
     const int last = min(first + ROWS_PER_BLOCK, rows);
     if (c >= C) return;
+    const Norm norm = norm_of(stats, gamma, c, C);
     const real mean_dz = sums[c] / rows, mean_product = sums[C + c] / rows;
     for (int r = first + threadIdx.y; r < last; r += LANES) {
-        const real xhat = (x[(size_t)r * C + c] - stats[c]) * stats[2 * C + c];
-        const real dz = leaky(y[(size_t)r * C + c], dy[(size_t)r * C + c], alpha);
-        dx[(size_t)r * C + c] = gamma[c] * stats[2 * C + c] * (dz - mean_dz - xhat * mean_product);
+        const real xhat = normalised(x[(size_t)r * C + c], norm);
+        const real dz = leaky(shifted(xhat, norm), dy[(size_t)r * C + c], alpha);
+        dx[(size_t)r * C + c] = norm.gamma * norm.inv_std * (dz - mean_dz - xhat * mean_product);
     }
 }
 
@@ -475,20 +583,21 @@ extern "C" __global__ void step_metrics(
 }
 
 // ---------------------------------------------------------------------------- all tensors of a network in one launch
-// `pieces` has a row per block: where its piece of each array starts, and how many elements it has.
+// blockIdx.y is the tensor, with `columns` elements; its blocks go through them together.
 
-extern "C" __global__ void fill_zero(const long long* pieces) {
-    const long long* piece = pieces + 2 * blockIdx.x;
-    real* a = (real*)piece[0];
-    for (int e = threadIdx.x; e < piece[1]; e += blockDim.x) a[e] = 0;
+extern "C" __global__ void fill_zero(Tensors tensors) {
+    real* a = tensors.at[blockIdx.y][0];
+    const int count = tensors.columns[blockIdx.y];
+    for (int e = blockIdx.x * blockDim.x + threadIdx.x; e < count; e += gridDim.x * blockDim.x) a[e] = 0;
 }
 
 // average += share * (latest - average), where the share lies on the device.
-extern "C" __global__ void move_average(const long long* pieces, const real* share) {
-    const long long* piece = pieces + 3 * blockIdx.x;
-    real* average = (real*)piece[0];
-    const real* latest = (const real*)piece[1];
-    for (int e = threadIdx.x; e < piece[2]; e += blockDim.x) average[e] += *share * (latest[e] - average[e]);
+extern "C" __global__ void move_average(Tensors tensors, const real* share) {
+    real* average = tensors.at[blockIdx.y][0];
+    const real* latest = tensors.at[blockIdx.y][1];
+    const int count = tensors.columns[blockIdx.y];
+    for (int e = blockIdx.x * blockDim.x + threadIdx.x; e < count; e += gridDim.x * blockDim.x)
+        average[e] += *share * (latest[e] - average[e]);
 }
 
 // The count of updates and this update's rate live on the device, so that a captured step can be replayed.
@@ -497,14 +606,14 @@ extern "C" __global__ void adam_rate(long long* t, real* rate, double learning_r
     *rate = real(learning_rate * sqrt(1 - pow(beta_2, double(*t))) / (1 - pow(beta_1, double(*t))));
 }
 
+// Parameters, gradients, and both moments.
 extern "C" __global__ void adam(
-    const long long* pieces, const real* rate, real beta_1, real one_minus_beta_1, real beta_2, real one_minus_beta_2,
-    real eps
+    Tensors tensors, const real* rate, real beta_1, real one_minus_beta_1, real beta_2, real one_minus_beta_2, real eps
 ) {
-    const long long* piece = pieces + 5 * blockIdx.x;
-    real *p = (real*)piece[0], *m = (real*)piece[2], *v = (real*)piece[3];
-    const real* g = (const real*)piece[1];
-    for (int e = threadIdx.x; e < piece[4]; e += blockDim.x) {
+    real *p = tensors.at[blockIdx.y][0], *m = tensors.at[blockIdx.y][2], *v = tensors.at[blockIdx.y][3];
+    const real* g = tensors.at[blockIdx.y][1];
+    const int count = tensors.columns[blockIdx.y];
+    for (int e = blockIdx.x * blockDim.x + threadIdx.x; e < count; e += gridDim.x * blockDim.x) {
         m[e] = beta_1 * m[e] + one_minus_beta_1 * g[e];
         v[e] = beta_2 * v[e] + one_minus_beta_2 * (g[e] * g[e]);
         p[e] -= *rate * (m[e] / (sqrt(v[e]) + eps));

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from device_double import COMPILER, COUNTER, DeviceArray, RawModule
+from device_double import COMPILER, COUNTER, Device, DeviceArray, RawModule
 
 from minigan.fast.cpu import im2col
 from minigan.fast.cuda import cublas
 from minigan.fast.cuda import kernels as cuda
+from minigan.fast.cuda.recording import Recording
 from minigan.gan import augment
 from minigan.nn import backend, loops, losses, ops
 from minigan.nn.backend import get_backend
@@ -57,12 +58,19 @@ GEOMETRIES = {
     "winograd": (3, 8, 12, 16, 20, 4, 2, ((1, 1), (1, 1))),
     "winograd, odd tiles": (2, 6, 10, 17, 16, 4, 2, ((1, 1), (1, 1))),
     "winograd, one output": (1, 2, 2, 16, 16, 4, 2, ((1, 1), (1, 1))),
+    "winograd, more channels than a block": (1, 4, 10, 160, 144, 4, 2, ((1, 1), (1, 1))),
+    "winograd, a row of more tiles than a block": (2, 2, 38, 16, 64, 4, 2, ((1, 1), (1, 1))),
     "edge": (2, 8, 6, 3, 5, 4, 2, ((1, 1), (1, 1))),
     "3x3": (2, 5, 6, 4, 3, 3, 1, ((1, 1), (1, 1))),
     "odd side": (2, 7, 9, 16, 17, 4, 2, ((1, 2), (1, 2))),
     "first of the generator": (4, 4, 4, 6, 7, 4, 1, ((0, 0), (0, 0))),
     "one patch that is not all": (4, 5, 4, 6, 7, 4, 1, ((0, 0), (0, 0))),
     "stride 3, rows left out": (2, 9, 8, 3, 4, 5, 3, ((0, -1), (2, 1))),
+    "stride 3, rows that no patch covers": (2, 8, 9, 3, 4, 2, 3, ((0, 0), (0, 0))),
+    "a patch that is all padding": (1, 3, 4, 2, 3, 3, 1, ((3, 3), (4, 3))),
+    "5x5 of many channels": (2, 5, 6, 70, 3, 5, 2, ((2, 2), (1, 2))),
+    "long rows": (1, 2, 150, 2, 3, 4, 2, ((1, 1), (1, 1))),
+    "one pixel of one channel": (3, 1, 1, 1, 1, 1, 1, ((0, 0), (0, 0))),
 }
 
 
@@ -87,6 +95,92 @@ def test_convolutions_are_those_of_the_loops(device, geometry, dtype):
     check(device, cuda.conv_forward(on_x, on_w, stride, pad, device.asarray(b)), y + b, dtype)
     b = numbers(x.shape[-1], dtype=dtype)
     check(device, cuda.conv_input_grad(on_dy, on_w, stride, pad, (H, W), device.asarray(b)), dx + b, dtype)
+    # Both gradients in one walk, of a convolution and of the transposed one.
+    for got, expected in zip(cuda.conv_grads(on_x, on_w, on_dy, stride, pad), (dx, dw), strict=True):
+        check(device, got, expected, dtype)
+    expected = loops.conv_forward(x, w, stride, pad), dw
+    for got, wanted in zip(cuda.conv_transpose_grads(on_dy, on_w, on_x, stride, pad), expected, strict=True):
+        check(device, got, wanted, dtype)
+
+
+@pytest.mark.parametrize("with_bias", [False, True])
+@pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
+def test_leaky_relu_with_the_last_walk_of_a_convolution(device, geometry, with_bias):
+    _, H, W, C, O, _, stride, pad = geometry
+    x, w, y, dy = arrays_for(geometry, np.float64)
+    on_x, on_w, on_dy = map(device.asarray, (x, w, dy))
+    for z, call in (
+        (y, lambda b: cuda.conv_forward(on_x, on_w, stride, pad, b, alpha=0.25)),
+        (
+            loops.conv_input_grad(dy, w, stride, pad, (H, W)),
+            lambda b: cuda.conv_input_grad(on_dy, on_w, stride, pad, (H, W), b, alpha=0.25),
+        ),
+    ):
+        b = numbers(z.shape[-1]) if with_bias else None
+        expected, _ = ops.leaky_relu_forward(z if b is None else z + b, 0.25)
+        check(device, call(None if b is None else device.asarray(b)), expected, np.float64)
+
+
+def test_kernels_prepared_together(device):
+    """Of different sizes, and among them some that Winograd does not suit."""
+    shapes = [(4, 4, 16, 20), (4, 4, 3, 16), (4, 4, 70, 33), (3, 3, 16, 16), (4, 4, 20, 16)]
+    kernels = [numbers(*shape) for shape in shapes]
+    prepared = cuda.prepared_kernels([device.asarray(w) for w in kernels])
+    assert [u is None for u in prepared] == [False, True, False, True, False]
+    for w, u in zip(kernels, prepared, strict=True):
+        if u is None:
+            continue
+        x, pad = numbers(2, 6, 8, w.shape[2]), ((1, 1), (1, 1))
+        y = loops.conv_forward(x, w, 2, pad)
+        dy = numbers(*y.shape)
+        on_x, on_w, on_dy = map(device.asarray, (x, w, dy))
+        check(device, cuda.conv_forward(on_x, on_w, 2, pad, u=u), y, np.float64)
+        dx, dw = loops.conv_input_grad(dy, w, 2, pad, (6, 8)), loops.conv_weight_grad(x, dy, 2, pad, (4, 4))
+        check(device, cuda.conv_input_grad(on_dy, on_w, 2, pad, (6, 8), u=u), dx, np.float64)
+        for got, expected in zip(cuda.conv_grads(on_x, on_w, on_dy, 2, pad, u=u), (dx, dw), strict=True):
+            check(device, got, expected, np.float64)
+        for got, expected in zip(cuda.conv_transpose_grads(on_dy, on_w, on_x, 2, pad, u=u), (y, dw), strict=True):
+            check(device, got, expected, np.float64)
+
+
+def test_kernels_are_prepared_with_one_launch_and_only_if_need_be(kernels):
+    x, w, _, dy = (kernels.asarray(a) for a in arrays_for(GEOMETRIES["winograd"], np.float32))
+    pad = ((1, 1), (1, 1))
+    COUNTER.reset()
+    u, _ = cuda.prepared_kernels([w, w])
+    assert COUNTER.kernels == ["winograd_kernels"]
+    COUNTER.reset()
+    cuda.conv_forward(x, w, 2, pad, u=u)
+    cuda.conv_input_grad(dy, w, 2, pad, x.shape[1:3], u=u)
+    cuda.conv_grads(x, w, dy, 2, pad, u=u)
+    cuda.conv_transpose_grads(dy, w, x, 2, pad, u=u)
+    assert "winograd_kernels" not in COUNTER.kernels
+    assert COUNTER.kernels.count("winograd_output_adjoint") == 3
+    assert COUNTER.kernels.count("winograd_gather") == 3
+
+
+@pytest.mark.parametrize("multiprocessors", [1, 28, 132])
+@pytest.mark.parametrize("N", [1, 3, 32])
+@pytest.mark.parametrize("geometry", [(8, 12, 16, 20, 4, 2), (16, 18, 3, 5, 4, 2)], ids=["winograd", "im2col"])
+def test_a_wide_gpu_gets_the_sums_of_a_weight_gradient_in_parts(kernels, geometry, N, multiprocessors, monkeypatch):
+    H, W, C, O, K, stride = geometry
+    pad = ((1, 1), (1, 1))
+    x, dy = numbers(N, H, W, C), numbers(N, H // 2, W // 2, O)
+    monkeypatch.setattr(Device, "multiprocessors", multiprocessors)
+    monkeypatch.setattr(cuda, "MIN_PART_ROWS", 4)
+    on_x, on_dy = map(kernels.asarray, (x, dy))
+    products = []
+    multiply = cuda._sum_of_products
+    monkeypatch.setattr(
+        cuda, "_sum_of_products", lambda a, b, out, **_: (products.append(out), multiply(a, b, out, **_))
+    )
+    dw = cuda.conv_weight_grad(on_x, on_dy, stride, pad, (K, K))
+    check(kernels, dw, loops.conv_weight_grad(x, dy, stride, pad, (K, K)), np.float64)
+    parts = products[0].shape[1]
+    assert parts == 1 if multiprocessors == 1 else N == 1 or parts > 1
+    monkeypatch.setattr(cuda, "CHUNK_BYTES", 5 * 9 * 4 * C * (H // 4) * (W // 4) * 8)  # the last part has other rows
+    dw = cuda.conv_weight_grad(on_x, on_dy, stride, pad, (K, K))
+    check(kernels, dw, loops.conv_weight_grad(x, dy, stride, pad, (K, K)), np.float64)
 
 
 @pytest.mark.parametrize("geometry", [GEOMETRIES["winograd"], GEOMETRIES["3x3"]], ids=["winograd", "im2col"])
@@ -106,7 +200,7 @@ def test_winograd_is_used_where_it_suits(kernels):
     x, w, _, dy = (kernels.asarray(a) for a in arrays_for(GEOMETRIES["winograd"], np.float32))
     COUNTER.reset()
     cuda.conv_forward(x, w, 2, ((1, 1), (1, 1)))
-    assert COUNTER.kernels == ["winograd_kernel", "winograd_gather", "gemm", "winograd_output"]
+    assert COUNTER.kernels == ["winograd_kernels", "winograd_gather", "gemm", "winograd_output"]
     COUNTER.reset()
     cuda.conv_weight_grad(x, dy, 2, ((1, 1), (1, 1)), (4, 4))
     assert COUNTER.kernels == ["winograd_gather", "winograd_output_adjoint", "gemm", "winograd_kernel_adjoint"]
@@ -386,7 +480,24 @@ def test_adam_counts_on_the_device(device):
 
 def test_arrays_that_are_not_contiguous_are_refused(device):
     with pytest.raises(ValueError, match=r"must be contiguous, got strides \(8, 32\)"):
-        cuda.PieceTable([device.asarray(numbers(3, 4)).T])
+        cuda.Zeroing().run([device.asarray(numbers(3, 4)).T])
+
+
+def test_more_arrays_than_one_launch_can_take(device):
+    arrays = [device.asarray(numbers(3)) for _ in range(cuda.MOST_TENSORS + 1)]
+    cuda.Zeroing().run(arrays)
+    assert not any(device.to_host(a).any() for a in arrays)
+
+
+def test_gradients_may_be_other_arrays_at_each_step_without_any_copy(kernels):
+    p, m, v = ([kernels.asarray(numbers(5))] for _ in range(3))
+    steps = cuda.AdamSteps()
+    settings = {"learning_rate": 0.01, "beta_1": 0.5, "beta_2": 0.999, "epsilon": 1e-7}
+    COUNTER.reset()
+    for t in (1, 2, 3):
+        steps.run(p, [p[0] * 2], m, v, t=t, **settings)
+    assert COUNTER.uploads == 0
+    assert COUNTER.kernels == ["adam_rate", "adam"] * 3
 
 
 # ------------------------------------------------------------------------------------------------------- recorded steps
@@ -401,7 +512,7 @@ def test_a_recording_is_done_only_when_replayed(device):
 
     loss, _ = work()
     expected = device.to_host(loss)
-    recording = cuda.Recording(work, device.xp)
+    recording = Recording(work, device.xp)
     np.testing.assert_array_equal(device.to_host(total), np.ones(5))
     for n in (2, 3):
         recording.replay()
@@ -412,7 +523,7 @@ def test_a_recording_is_done_only_when_replayed(device):
 def test_what_cannot_be_recorded_leaves_the_device_as_it_was(device):
     x = device.asarray(np.ones(5, np.float32))
     with pytest.raises(RuntimeError):
-        cuda.Recording(lambda: float(x.sum()), device.xp)
+        Recording(lambda: float(x.sum()), device.xp)
     np.testing.assert_array_equal(device.to_host(x + x), np.full(5, 2))
 
 
@@ -423,7 +534,7 @@ def test_the_double_shows_a_missing_barrier(kernels, monkeypatch):
     code = SOURCE.read_text(encoding="utf-8")
     assert barrier in code
     code = code.replace(barrier, barrier.replace("__syncthreads();", ""))
-    monkeypatch.setattr(cuda, "_module", lambda xp, dtype: RawModule(code=code, options=("-DREAL=double",)))
+    monkeypatch.setattr(cuda, "compiled", lambda xp, dtype: RawModule(code=code, options=("-DREAL=double",)))
     cuda._kernel.cache_clear()
     x = numbers(100, 40)
     try:
