@@ -33,7 +33,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from minigan.data.open import open_images
 from minigan.fast.cpu.pool import using_workers
-from minigan.gan.step import GAN, RecordedStep, draw_inputs, train_step
+from minigan.gan.step import GAN, draw_inputs, recorded_step, train_step
 from minigan.nn.backend import get_backend
 from minigan.nn.conv import KERNELS, conv_forward, conv_input_grad, conv_weight_grad
 from minigan.ranks.interface import ALONE, Ranks
@@ -115,7 +115,7 @@ class Minigan(Program):
         self.gan = gan.to(self.backend)
         inputs = draw_inputs(real, SEED, 0, self.backend)
         if self.backend.name == "cupy" or self._graph:
-            step = RecordedStep(self.gan, _refuse) if self._graph else partial(train_step, self.gan)
+            step = recorded_step(self.gan, _refuse) if self._graph else partial(train_step, self.gan)
             self._step_on_gpu = partial(step, inputs)
             return 1
         ranks = self._following.enter_context(ranks_for(self.gan, size, self._threads, self._launched))

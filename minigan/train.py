@@ -224,9 +224,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         "minigan.train",
         "Train the DCGAN. Without arguments: the article's run (10,000 steps of 64 images) on drawn faces.",
-        "exit status: 0 done, 1 stopped by the system (disk full, out of memory), 2 a mistake in the call,\n"
-        "3 a loss is no longer finite, 130 stopped by Ctrl-C, 143 asked to terminate, 129 its terminal was closed\n"
-        "(these three after saving everything; the last line printed goes on with the run)",
+        "exit status: 0 done, 1 stopped by the system (disk full, out of memory, a GPU that fails),\n"
+        "2 a mistake in the call, 3 a loss is no longer finite, 130 stopped by Ctrl-C, 143 asked to terminate,\n"
+        "129 its terminal was closed (these three after saving everything; the last line printed goes on with the run)",
     )
     add_options(parser, RunConfig, PRESETS)
     parser.add_argument("--threads", type=whole, metavar="N", help="the former name of --ranks")

@@ -73,9 +73,9 @@ def test_no_pickle_anywhere():
         assert not re.search(r"\bimport pickle|allow_pickle=True|\beval\(|\bexec\(", source), path
 
 
-def test_only_the_backend_imports_cupy():
+def test_only_the_loader_imports_cupy():
     for path in Path(minigan.__file__).parent.rglob("*.py"):
-        if path.name != "backend.py":
+        if path.name != "loading.py":
             assert not re.search(r"^\s*(import|from) cupy", path.read_text(encoding="utf-8"), re.M), path
 
 

@@ -10,13 +10,13 @@ from minigan.gan.step import (
     LABEL_NOISE,
     METRICS,
     Phase,
-    RecordedStep,
     StepInputs,
     StepResult,
     build_gan,
     discriminator_step,
     draw_inputs,
     generator_step,
+    recorded_step,
     train_step,
 )
 
@@ -27,12 +27,12 @@ __all__ = [
     "LABEL_NOISE",
     "METRICS",
     "Phase",
-    "RecordedStep",
     "StepInputs",
     "StepResult",
     "build_gan",
     "discriminator_step",
     "draw_inputs",
     "generator_step",
+    "recorded_step",
     "train_step",
 ]

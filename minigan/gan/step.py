@@ -276,11 +276,8 @@ def generator_step(
     return Phase(loss, logits)
 
 
-class RecordedStep:
-    """`train_step` for a GPU: recorded as a CUDA graph, and then started with a single launch per step.
-
-    The first step runs as usual and compiles every kernel. The second step is recorded. The second and all later steps
-    replay the recording, after new inputs have been copied to the arrays that it reads. The numbers are the same.
+def recorded_step(gan: GAN, complain: Callable[[str], object]) -> Callable[..., StepResult]:
+    """`train_step` for a GPU, recorded as a CUDA graph and then started with a single launch per step.
 
     Parameters
     ----------
@@ -288,47 +285,15 @@ class RecordedStep:
         On a GPU; changed in place. Its arrays must not be replaced by others.
     complain : callable
         Called with one line of text if the step cannot be recorded; then all steps run as usual.
+
+    Returns
+    -------
+    callable
+        To be called as `train_step`, but without its first argument. The numbers are the same.
     """
+    from minigan.fast.cuda.recording import RecordedStep
 
-    def __init__(self, gan: GAN, complain: Callable[[str], object]) -> None:
-        self._gan, self._complain = gan, complain
-        self._steps = 0
-        self._recording: cuda.Recording | None = None
-        self._counts: list[int] = []
-
-    def __call__(self, inputs: StepInputs, moves: Array | None = None) -> StepResult:
-        """One step, as `train_step`. The next step overwrites its result. Either all steps have moves, or none."""
-        self._steps += 1
-        if self._steps == 2:
-            self._record(inputs, moves)
-        if self._recording is None:
-            return train_step(self._gan, inputs, moves)
-        for here, new in zip(self._inputs, inputs, strict=True):
-            here[...] = new
-        if self._moves is not None:
-            self._moves[...] = moves
-        self._recording.replay()
-        for optimizer, count in zip(self._optimizers(), self._counts, strict=True):
-            optimizer.t += count
-        return self._recording.result
-
-    def _record(self, inputs: StepInputs, moves: Array | None) -> None:
-        xp = xp_of(*inputs)
-        before = [optimizer.t for optimizer in self._optimizers()]
-        self._inputs = StepInputs(*(a.copy() for a in inputs))
-        self._moves = None if moves is None else moves.copy()
-        try:
-            self._recording = cuda.Recording(lambda: train_step(self._gan, self._inputs, self._moves), xp)
-        except (RuntimeError, MemoryError) as error:
-            self._complain(f"--cuda-graph: a step cannot be recorded ({error}); the run goes on without")
-        # Recording a step has counted it, but has not done it.
-        after = [optimizer.t for optimizer in self._optimizers()]
-        self._counts = [b - a for a, b in zip(before, after, strict=True)]
-        for optimizer, t in zip(self._optimizers(), before, strict=True):
-            optimizer.t = t
-
-    def _optimizers(self) -> tuple[Adam, Adam]:
-        return self._gan.d_optimizer, self._gan.g_optimizer
+    return RecordedStep(partial(train_step, gan), (gan.d_optimizer, gan.g_optimizer), complain)
 
 
 def _metrics(on_real: Phase, on_fake: Phase, on_generator: Phase) -> Array:

@@ -15,7 +15,8 @@ True
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from importlib import import_module
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -54,6 +55,8 @@ class Backend:
         How many steps lie between two readings of the losses. A reading makes a GPU wait, so there it is rare.
     tf32 : bool
         Whether float32 matrix products may round their factors to 10 bits, which recent GPUs do several times faster.
+    versions : dict of str to str
+        Of the libraries that it computes with, besides NumPy; for config.json.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Backend:
     device_name: str
     read_every: int
     tf32: bool = False
+    versions: dict[str, str] = field(default_factory=dict, compare=False)
 
 
 NUMPY = Backend(
@@ -111,8 +115,8 @@ def get_backend(name: str, *, tf32: bool | None = None) -> Backend:
     Raises
     ------
     UserError
-        If the name is unknown, CuPy is not installed, or there is no CUDA device (the message says what to install);
-        also if tf32 is asked of NumPy.
+        If the name is unknown, or CuPy, CUDA or a GPU is missing or does not work (the message says what to do); also
+        if tf32 is asked of NumPy.
     """
     if name not in BACKENDS:
         raise UserError(f"--backend: must be one of {', '.join(BACKENDS)}, got {name!r}")
@@ -126,35 +130,7 @@ def get_backend(name: str, *, tf32: bool | None = None) -> Backend:
 
 
 def _load_cupy() -> Backend:
-    try:
-        import cupy
-    except ImportError as error:
-        raise UserError(
-            f"--backend cupy: CuPy is not installed ({error}); for CUDA 12: python -m pip install cupy-cuda12x, "
-            "for CUDA 13: python -m pip install cupy-cuda13x (nvidia-smi shows the version)"
-        ) from None
-    try:
-        count = cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        count, reason = 0, str(error)
-    else:
-        reason = "no CUDA device is visible"
-    if count < 1:
-        raise UserError(
-            f"--backend cupy: CuPy {cupy.__version__} is installed but finds no usable GPU ({reason}); "
-            "install an NVIDIA driver for a CUDA GPU, or use --backend numpy"
-        )
-    properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
-    return Backend(
-        name="cupy",
-        xp=cupy,
-        array_type=cupy.ndarray,
-        asarray=cupy.asarray,
-        to_host=cupy.asnumpy,
-        synchronize=lambda: cupy.cuda.get_current_stream().synchronize(),
-        device_name=properties["name"].decode(),
-        read_every=50,
-    )
+    return import_module("minigan.fast.cuda.loading").load_cupy()
 
 
 def backend_of(*arrays: object) -> Backend:

@@ -5,7 +5,7 @@ time nobody reads those zeros: the first gradient of a step is added to them, an
 made only when it is read. If the first gradient is a new array that nobody else uses, it becomes the sum itself,
 without a copy. A reader cannot tell the difference.
 
-On a GPU the arrays never move, because a recorded step (`minigan.gan.step.RecordedStep`) keeps their addresses.
+On a GPU the arrays never move, because a recorded step (`minigan.gan.step.recorded_step`) keeps their addresses.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What all commands share: their parser, the readers of option values, one-line errors and exit statuses.
 
-Exit status 0: done. 1: stopped by the system (a full disk). 2: a user's mistake, nothing written. 3: a number is no
-longer finite. 130: stopped by Ctrl-C, everything saved. 143: stopped by SIGTERM, everything saved. 129: stopped
-because the terminal was closed (SIGHUP), everything saved.
+Exit status 0: done. 1: stopped by the system (a full disk, a GPU that fails). 2: a user's mistake, nothing written. 3:
+a number is no longer finite. 130: stopped by Ctrl-C, everything saved. 143: stopped by SIGTERM, everything saved. 129:
+stopped because the terminal was closed (SIGHUP), everything saved.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from minigan.system.console import complain, mend_streams, one_line
-from minigan.system.errors import RunError, UserError
+from minigan.system.errors import RunError, UserError, words_for
 from minigan.system.interrupts import restore_interrupts
 
 SAME_REQUEST_SECONDS = 0.5
@@ -133,12 +133,15 @@ def run_command(command: Callable[[Sequence[str] | None], int], argv: Sequence[s
         return _say(error, error.exit_status)
     except OSError as error:
         return _say(error, 1)
-    except MemoryError as error:
-        return _say(f"out of memory ({error}); try a smaller --batch-size or --width", 1)
     except KeyboardInterrupt:
         if argv is None:
             _end_in_peace()
         return _say("stopped", 130)
+    except Exception as error:
+        words = words_for(error)
+        if words is None:
+            raise
+        return _say(words, 1)
     finally:
         if argv is None:
             _end_in_peace()

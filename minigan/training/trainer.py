@@ -4,7 +4,7 @@ At every `sample_every`-th step two images are written before the step's updates
 discriminator, and 16 faces from noise that never changes. At the end of every `save_every`-th step the averages of
 the last 250 losses are printed, the faces from the fixed noise are drawn again, and both networks and a checkpoint are
 saved. Everything else here keeps work from being lost: a checkpoint at least every five minutes, an orderly stop on
-Ctrl-C, and a clear message when the disk is full or a loss is NaN.
+Ctrl-C, and a clear message when the disk is full, a GPU fails or a loss is NaN.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from minigan.data.image_set import ImageSet, Prefetcher
 from minigan.evaluation import run_report
 from minigan.evaluation.diagnosis import diagnose_numbers, one_liner
 from minigan.gan.models import NOISE_SIZE
-from minigan.gan.step import GAN, METRICS, RecordedStep, StepResult, train_step
+from minigan.gan.step import GAN, METRICS, StepResult, recorded_step, train_step
 from minigan.nn.backend import Array, Backend
 from minigan.nn.rng import stream
 from minigan.ranks.interface import ALONE, GO, SAVE, STOP, RankError, Ranks
@@ -40,7 +40,7 @@ from minigan.runs.run_folder import Run
 from minigan.runs.run_records import read_rows
 from minigan.system.cli import SAME_REQUEST_SECONDS
 from minigan.system.console import complain, one_line, say
-from minigan.system.errors import RunError
+from minigan.system.errors import RunError, words_for
 from minigan.training import run_images
 from minigan.training.ranks import are_fakes_wanted, complete_moments, inputs_of, part_of, whole_fakes
 
@@ -128,7 +128,7 @@ class Trainer:
         config = run.config
         self._train_step: Callable[..., StepResult] = partial(train_step, gan)
         if config.cuda_graph:
-            self._train_step = RecordedStep(gan, lambda line: complain(f"minigan: warning: {one_line(line)}"))
+            self._train_step = recorded_step(gan, lambda line: complain(f"minigan: warning: {one_line(line)}"))
         noise = stream(config.seed, "pictures").standard_normal((SUMMARY_FACES, 1, 1, NOISE_SIZE), np.float32)
         self._fixed_noise = backend.asarray(noise)
         self._yardstick: Yardstick | None = None
@@ -145,7 +145,8 @@ class Trainer:
         Raises
         ------
         RunError
-            If the disk is full (status 1) or a loss is no longer finite (status 3). The last checkpoint is kept.
+            If the disk is full, memory is used up or a GPU fails (status 1), or if a loss is no longer finite (status
+            3). The last checkpoint is kept.
         """
         config = self.run.config
         bar: tqdm[NoReturn] = tqdm(
@@ -194,6 +195,12 @@ class Trainer:
         except RunError as error:
             end, words = run_report.FAILED, str(error)
             raise
+        except Exception as error:
+            failure = words_for(error)
+            if failure is None:
+                raise
+            end, words = run_report.FAILED, f"{failure}; {self._what_is_kept()}"
+            raise RunError(words) from None
         finally:
             self._write_report(end, words)
             self.run.close()

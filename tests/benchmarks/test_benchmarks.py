@@ -341,7 +341,7 @@ def test_a_step_that_cannot_be_recorded_is_not_timed_as_if_it_were(monkeypatch, 
                 self.complain("cannot be recorded")
             return measured_minigan.train_step(self.gan, inputs)
 
-    monkeypatch.setattr(measured_minigan, "RecordedStep", Recorded)
+    monkeypatch.setattr(measured_minigan, "recorded_step", Recorded)
     program = measured_minigan.Minigan()
     program.begin(graph=True)
     program.build(str(tmp_path), **SIZE)

@@ -9,7 +9,7 @@ from small_gans import SMALL, B, assert_same, inputs_of, state_of
 from minigan.fast.cpu.pool import using_workers
 from minigan.gan import step as gan
 from minigan.gan.augment import draw_moves, translate_backward, translate_forward
-from minigan.gan.step import RecordedStep, build_gan, train_step
+from minigan.gan.step import build_gan, recorded_step, train_step
 from minigan.nn.backend import NUMPY
 
 DEVICES = pytest.mark.parametrize("kind", ["double", "kernels", pytest.param("gpu", marks=pytest.mark.gpu)])
@@ -163,7 +163,7 @@ def test_step_with_moves_on_a_device_equals_numpys(double):
 def test_recorded_step_counts_on_and_has_new_moves(kernels):
     """The average keeps a share that depends on the count of updates; a replay must count by itself."""
     eager, recorded = (build_gan(**SMALL, ema=0.3, backend=kernels) for _ in range(2))
-    step_of = RecordedStep(recorded, pytest.fail)
+    step_of = recorded_step(recorded, pytest.fail)
     for step in range(5):
         expected = train_step(eager, inputs_of(step, kernels), moves_of(step, kernels))
         result = step_of(inputs_of(step, kernels), moves_of(step, kernels))
