@@ -34,6 +34,9 @@ typedef REAL real;
 
 __device__ real leaky(real slope_of, real value, real alpha) { return slope_of > 0 ? value : alpha * value; }
 
+// Whether 0 <= a < size, with one comparison: as an unsigned number, a negative one is larger than any size.
+__device__ bool within(int a, int size) { return (unsigned)a < (unsigned)size; }
+
 #define MOST_TENSORS 64
 
 // Tensors that one launch works on; an argument that is passed by value (4096 bytes are allowed).
@@ -89,32 +92,27 @@ extern "C" __global__ void winograd_kernel_adjoint(const real* du, real* dw, int
 extern "C" __global__ void winograd_gather(const real* x, real* v, int H, int W, int C, int wide) {
     const int phase = blockIdx.z % 4, c = blockIdx.z / 4 * blockDim.x + threadIdx.x;
     if (c >= C) return;
-    const size_t line = (size_t)blockIdx.x * gridDim.y + blockIdx.y, plane = (size_t)gridDim.x * gridDim.y * wide * 4 * C;
-    const int first_row = 4 * blockIdx.y + phase / 2 - 1, first_column = phase % 2 - 1;
-    const real* from = x + (size_t)blockIdx.x * H * W * C + c;
-    real* to = v + line * wide * 4 * C + phase * C + c;
-    int row[3];
-    bool row_inside[3];
-    for (int i = 0; i < 3; i++) {
-        row[i] = (first_row + 2 * i) * W * C;
-        row_inside[i] = 0 <= first_row + 2 * i && first_row + 2 * i < H;
-    }
+    const int n = blockIdx.x, tall = gridDim.y, ti = blockIdx.y, plane = gridDim.x * tall * wide * 4 * C;
+    const int first_row = 4 * ti + phase / 2 - 1, first_column = phase % 2 - 1;
+    const int from = (n * H + first_row) * W * C + c, two_rows = 2 * W * C;
+    const int to = (n * tall + ti) * wide * 4 * C + phase * C + c;
+    const bool top = first_row >= 0, middle = first_row + 2 < H, low = first_row + 4 < H;
     for (int tj = threadIdx.y; tj < wide; tj += blockDim.y) {
         real half[3][3];
         for (int j = 0; j < 3; j++) {
-            const int s = first_column + 4 * tj + 2 * j;
-            const bool inside = 0 <= s && s < W;
-            real d[3];
-            for (int i = 0; i < 3; i++) d[i] = inside && row_inside[i] ? from[row[i] + s * C] : real(0);
-            half[0][j] = d[0] - d[1];
-            half[1][j] = d[1];
-            half[2][j] = d[2] - d[1];
+            const int s = first_column + 4 * tj + 2 * j, at = from + s * C;
+            const bool inside = within(s, W);
+            const real d0 = inside && top ? x[at] : real(0);
+            const real d1 = inside && middle ? x[at + two_rows] : real(0);
+            const real d2 = inside && low ? x[at + 2 * two_rows] : real(0);
+            half[0][j] = d0 - d1;
+            half[1][j] = d1;
+            half[2][j] = d2 - d1;
         }
-        real* at = to + tj * 4 * C;
-        for (int i = 0; i < 3; i++) {
-            at[(3 * i + 0) * plane] = half[i][0] - half[i][1];
-            at[(3 * i + 1) * plane] = half[i][1];
-            at[(3 * i + 2) * plane] = half[i][2] - half[i][1];
+        for (int i = 0, at = to + tj * 4 * C; i < 3; i++, at += 3 * plane) {
+            v[at] = half[i][0] - half[i][1];
+            v[at + plane] = half[i][1];
+            v[at + 2 * plane] = half[i][2] - half[i][1];
         }
     }
 }
@@ -128,39 +126,35 @@ extern "C" __global__ void winograd_gather_adjoint(
     const int phase = blockIdx.z % 4, c = blockIdx.z / 4 * blockDim.x + threadIdx.x;
     if (c >= C) return;
     const bool lower = phase / 2, right = phase % 2;
-    const int tall = gridDim.y, ti = blockIdx.y, pixel = 4 * C;
-    const size_t line = (size_t)blockIdx.x * tall + ti, plane = (size_t)gridDim.x * tall * wide * pixel;
-    // The even pixel takes product `0` or `2` from its own tile and the opposite one from the other tile. The odd pixel
-    // takes all three, v1 - v0 - v2. So it is enough to count from the other end.
-    const real* from = dv + line * wide * pixel + phase * C + c + (lower ? 0 : 6 * plane) + (right ? 0 : 2 * plane);
-    const long long down = lower ? 3 * plane : -3 * (long long)plane, aside = right ? plane : -(long long)plane;
+    const int n = blockIdx.x, tall = gridDim.y, ti = blockIdx.y, tile = 4 * C, plane = gridDim.x * tall * wide * tile;
+    // The even pixel takes product 0 or 2 of its own tile and the opposite one of the other tile. The odd pixel takes all
+    // three, v1 - v0 - v2. So it is enough to count the products from the other end.
+    const int down = lower ? 3 * plane : -3 * plane, aside = right ? plane : -plane;
+    const int from = (n * tall + ti) * wide * tile + phase * C + c + (lower ? 0 : 6 * plane) + (right ? 0 : 2 * plane);
+    const int other_row = 2 * down + (lower ? -wide : wide) * tile, other_tile = 2 * aside + (right ? -tile : tile);
     const bool row_there = lower ? ti > 0 : ti + 1 < tall;
-    const long long other_row = 2 * down + (lower ? -wide : wide) * pixel;
     const int even_row = 4 * ti + (lower ? 0 : 3), odd_row = 4 * ti + (lower ? 2 : 1);
-    const int even_column = right ? 0 : 3, odd_column = right ? 2 : 1, before = right ? -1 : 1;
-    real* to = dx + (size_t)blockIdx.x * H * W * C + c;
+    const int to_even = (n * H + even_row) * W * C + c, to_odd = (n * H + odd_row) * W * C + c;
+    const bool has_even = even_row < H, has_odd = odd_row < H;
     const real bias = b ? b[c] : real(0);
     for (int tj = threadIdx.y; tj < wide; tj += blockDim.y) {
-        const real* at = from + tj * pixel;
-        const int other = tj + before;
-        const bool column_there = 0 <= other && other < wide;
+        const bool column_there = right ? tj > 0 : tj + 1 < wide;
         real even[4], odd[4];  // pixels along the rows, for the products 0, 1, 2 of this tile and 2 of the other
         for (int j = 0; j < 4; j++) {
+            const int at = from + tj * tile + (j < 3 ? j * aside : other_tile);
             const bool there = j < 3 || column_there;
-            const real* here = at + (j < 3 ? j * aside : 2 * aside + before * pixel);
-            const real v0 = there ? here[0] : real(0);
-            const real v1 = there ? here[down] : real(0);
-            const real v2 = there ? here[2 * down] : real(0);
-            even[j] = there && row_there ? v0 + here[other_row] : v0;
+            const real v0 = there ? dv[at] : real(0);
+            const real v1 = there ? dv[at + down] : real(0);
+            const real v2 = there ? dv[at + 2 * down] : real(0);
+            even[j] = v0 + (there && row_there ? dv[at + other_row] : real(0));
             odd[j] = v1 - v0 - v2;
         }
         for (int k = 0; k < 2; k++) {
-            const int s = 4 * tj + (k ? odd_column : even_column);
-            if (s >= W) continue;
-            const real top = bias + (k ? even[1] - even[0] - even[2] : even[0] + even[3]);
-            const real low = bias + (k ? odd[1] - odd[0] - odd[2] : odd[0] + odd[3]);
-            if (even_row < H) to[(even_row * W + s) * C] = leaky(top, top, alpha);
-            if (odd_row < H) to[(odd_row * W + s) * C] = leaky(low, low, alpha);
+            const int s = 4 * tj + (k ? (right ? 2 : 1) : (right ? 0 : 3));
+            const real e = bias + (k ? even[1] - even[0] - even[2] : even[0] + even[3]);
+            const real o = bias + (k ? odd[1] - odd[0] - odd[2] : odd[0] + odd[3]);
+            if (s < W && has_even) dx[to_even + s * C] = leaky(e, e, alpha);
+            if (s < W && has_odd) dx[to_odd + s * C] = leaky(o, o, alpha);
         }
     }
 }
@@ -169,51 +163,50 @@ extern "C" __global__ void winograd_gather_adjoint(
 extern "C" __global__ void winograd_output(
     const real* m, const real* b, real* y, int Ho, int Wo, int O, int wide, real alpha
 ) {
-    const int o = blockIdx.z * blockDim.x + threadIdx.x, ti = blockIdx.y;
+    const int o = blockIdx.z * blockDim.x + threadIdx.x;
     if (o >= O) return;
-    const size_t line = (size_t)blockIdx.x * gridDim.y + ti, plane = (size_t)gridDim.x * gridDim.y * wide * O;
-    const real* from = m + line * wide * O + o;
-    real* to = y + ((size_t)blockIdx.x * Ho + 2 * ti) * Wo * O + o;
+    const int n = blockIdx.x, tall = gridDim.y, ti = blockIdx.y, plane = gridDim.x * tall * wide * O;
+    const int from = (n * tall + ti) * wide * O + o, to = (n * Ho + 2 * ti) * Wo * O + o;
+    const bool second_row = 2 * ti + 1 < Ho;
     const real bias = b ? b[o] : real(0);
     for (int tj = threadIdx.y; tj < wide; tj += blockDim.y) {
-        const real* at = from + tj * O;
         real half[2][3];
-        for (int j = 0; j < 3; j++) {
-            const real m1 = at[(3 + j) * plane] + (j == 1 ? bias : real(0));  // the middle one goes into all four
-            half[0][j] = at[j * plane] + m1;
-            half[1][j] = m1 + at[(6 + j) * plane];
+        for (int j = 0, at = from + tj * O; j < 3; j++, at += plane) {
+            const real m1 = m[at + 3 * plane] + (j == 1 ? bias : real(0));  // the middle one goes into all four
+            half[0][j] = m[at] + m1;
+            half[1][j] = m1 + m[at + 6 * plane];
         }
-        for (int i = 0; i < 2; i++)
-            for (int j = 0; j < 2; j++) {
-                const real sum = half[i][j] + half[i][j + 1];
-                if (2 * ti + i < Ho && 2 * tj + j < Wo) to[(i * Wo + 2 * tj + j) * O] = leaky(sum, sum, alpha);
-            }
+        for (int j = 0; j < 2; j++) {
+            if (2 * tj + j >= Wo) continue;
+            const int at = to + (2 * tj + j) * O;
+            const real first = half[0][j] + half[0][j + 1], second = half[1][j] + half[1][j + 1];
+            y[at] = leaky(first, first, alpha);
+            if (second_row) y[at + Wo * O] = leaky(second, second, alpha);
+        }
     }
 }
 
 // dM from dy (N, Ho, Wo, O): the adjoint of the above. One thread per (tile, o).
 extern "C" __global__ void winograd_output_adjoint(const real* dy, real* dm, int Ho, int Wo, int O, int wide) {
-    const int o = blockIdx.z * blockDim.x + threadIdx.x, ti = blockIdx.y;
+    const int o = blockIdx.z * blockDim.x + threadIdx.x;
     if (o >= O) return;
-    const size_t line = (size_t)blockIdx.x * gridDim.y + ti, plane = (size_t)gridDim.x * gridDim.y * wide * O;
-    const real* from = dy + ((size_t)blockIdx.x * Ho + 2 * ti) * Wo * O + o;
-    real* to = dm + line * wide * O + o;
+    const int n = blockIdx.x, tall = gridDim.y, ti = blockIdx.y, plane = gridDim.x * tall * wide * O;
+    const int from = (n * Ho + 2 * ti) * Wo * O + o, to = (n * tall + ti) * wide * O + o;
     const bool second_row = 2 * ti + 1 < Ho;
     for (int tj = threadIdx.y; tj < wide; tj += blockDim.y) {
         real half[3][2];
         for (int b = 0; b < 2; b++) {
-            const int j = 2 * tj + b;
-            const real y0 = j < Wo ? from[j * O] : real(0);
-            const real y1 = j < Wo && second_row ? from[(Wo + j) * O] : real(0);
+            const int j = 2 * tj + b, at = from + j * O;
+            const real y0 = j < Wo ? dy[at] : real(0);
+            const real y1 = j < Wo && second_row ? dy[at + Wo * O] : real(0);
             half[0][b] = y0;
             half[1][b] = y0 + y1;
             half[2][b] = y1;
         }
-        real* at = to + tj * O;
-        for (int i = 0; i < 3; i++) {
-            at[(3 * i + 0) * plane] = half[i][0];
-            at[(3 * i + 1) * plane] = half[i][0] + half[i][1];
-            at[(3 * i + 2) * plane] = half[i][1];
+        for (int i = 0, at = to + tj * O; i < 3; i++, at += 3 * plane) {
+            dm[at] = half[i][0];
+            dm[at + plane] = half[i][0] + half[i][1];
+            dm[at + 2 * plane] = half[i][1];
         }
     }
 }
@@ -223,57 +216,67 @@ extern "C" __global__ void winograd_output_adjoint(const real* dy, real* dm, int
 extern "C" __global__ void im2col(
     const real* x, real* cols, int H, int W, int C, int Ho, int Wo, int Kh, int Kw, int S, int top, int left
 ) {
-    const int i = blockIdx.y, piece = Kw * C, row = W * C;
+    const int n = blockIdx.x, i = blockIdx.y, piece = Kw * C, row = W * C, patch = Kh * piece;
     for (int p = threadIdx.y; p < Kh; p += blockDim.y) {
         const int r = S * i + p - top;
-        const bool inside = 0 <= r && r < H;
-        const real* from = x + ((size_t)blockIdx.x * H + (inside ? r : 0)) * row;
-        real* to = cols + (((size_t)blockIdx.x * Ho + i) * Wo * Kh + p) * piece;
-        for (int t = threadIdx.x; t < piece; t += blockDim.x)
+        const bool inside = within(r, H);
+        const int from = (n * H + r) * row, to = (n * Ho + i) * Wo * patch + p * piece;
+        for (int t = threadIdx.x; t < piece; t += blockDim.x) {
+            const int before = t - left * C;
             for (int j = threadIdx.z; j < Wo; j += blockDim.z) {
-                const int place = (S * j - left) * C + t;
-                to[j * Kh * piece + t] = inside && 0 <= place && place < row ? from[place] : real(0);
+                const int place = S * j * C + before;
+                cols[to + t + j * patch] = inside && within(place, row) ? x[from + place] : real(0);
             }
+        }
     }
 }
 
-// The sums of one row of dx, r = S*i - top + phase. The pixel s = S*j - left + side gets a number from every patch
-// (i - k, j - l) that covers it. Callers give Kh, Kw and S as constants where they can, so that the loops over k and l
-// are unrolled.
+// The sums of one row of dx, r = S*i - top + phase, which begins at `to`; `from` is where cols has its image. A thread
+// takes one or two pixels s = S*j - left + side that lie side by side, from `side` on. They get a number from every patch
+// (i - k, j - l) that covers them. Callers give Kh, Kw and S as constants where they can: then the loops are unrolled.
 __device__ void add_patches(
-    const real* cols, const real* b, real* dx, int W, int C, int Ho, int Wo, int Kh, int Kw, int S, int left, int i,
-    int phase, real alpha
+    const real* cols, const real* b, real* dx, int from, int to, int W, int C, int Ho, int Wo, int Kh, int Kw, int S,
+    int left, int i, int phase, int side, int pixels
 ) {
-    for (int side = threadIdx.y; side < S; side += blockDim.y)
-        for (int c = threadIdx.x; c < C; c += blockDim.x)
-            for (int j = threadIdx.z; S * j + side - left < W; j += blockDim.z) {
-                if (S * j + side < left) continue;
-                real sum = 0;
-                for (int k = 0; phase + S * k < Kh; k++)
-                    for (int l = 0; side + S * l < Kw; l++)
-                        if (k <= i && i - k < Ho && l <= j && j - l < Wo)
-                            sum += cols[((((i - k) * Wo + j - l) * Kh + phase + S * k) * Kw + side + S * l) * C + c];
-                const real biased = b ? sum + b[c] : sum;
-                dx[(S * j + side - left) * C + c] = leaky(biased, biased, alpha);
-            }
+    const int patch = Kh * Kw * C, up = Wo * patch - S * Kw * C, back = patch - S * C;
+    for (int c = threadIdx.x; c < C; c += blockDim.x) {
+        const int first = from + ((i * Wo * Kh + phase) * Kw + side) * C + c;
+        const real bias = b ? b[c] : real(0);
+        for (int j = threadIdx.y, s = S * j - left + side; s < W; j += blockDim.y, s += S * blockDim.y) {
+            real sum[2] = {bias, bias};
+            for (int k = 0; k < (Kh + S - 1) / S; k++)
+                for (int l = 0; l < (Kw + S - 1) / S; l++) {
+                    // The last row or column of patches has a pixel of this phase only if S divides the size.
+                    const bool covers = (Kh % S == 0 || phase + S * k < Kh) && (Kw % S == 0 || side + S * l < Kw);
+                    if (!covers || !within(i - k, Ho) || !within(j - l, Wo)) continue;
+                    const real* at = cols + (first + j * patch - k * up - l * back);
+                    for (int pixel = 0; pixel < pixels; pixel++) sum[pixel] += at[pixel * C];
+                }
+            real* pixel = dx + (to + s * C + c);
+            if (s >= 0) pixel[0] = sum[0];
+            if (pixels == 2 && within(s + 1, W)) pixel[C] = sum[1];
+        }
+    }
 }
 
-// dx (N, H, W, C) from cols (N, Ho, Wo, Kh, Kw, C): the adjoint of im2col. A block takes the row S*blockIdx.y +
-// blockIdx.z - top of an image.
+// dx (N, H, W, C) from cols (N, Ho, Wo, Kh, Kw, C): the adjoint of im2col. A block takes the rows S*blockIdx.y + phase -
+// top of an image, for each phase.
 extern "C" __global__ void col2im(
     const real* cols, const real* b, real* dx, int H, int W, int C, int Ho, int Wo, int Kh, int Kw, int S, int top,
-    int left, real alpha
+    int left
 ) {
-    const int i = blockIdx.y, phase = blockIdx.z, r = S * i + phase - top;
-    if (r < 0 || r >= H) return;
-    cols += (size_t)blockIdx.x * Ho * Wo * Kh * Kw * C;
-    dx += ((size_t)blockIdx.x * H + r) * W * C;
-    if (Kh == 4 && Kw == 4 && S == 2)
-        add_patches(cols, b, dx, W, C, Ho, Wo, 4, 4, 2, left, i, phase, alpha);
-    else if (Kh == 3 && Kw == 3 && S == 1)
-        add_patches(cols, b, dx, W, C, Ho, Wo, 3, 3, 1, left, i, phase, alpha);
-    else
-        add_patches(cols, b, dx, W, C, Ho, Wo, Kh, Kw, S, left, i, phase, alpha);
+    const int n = blockIdx.x, i = blockIdx.y, from = n * Ho * Wo * Kh * Kw * C;
+    for (int phase = threadIdx.z; phase < S; phase += blockDim.z) {
+        const int r = S * i + phase - top, to = (n * H + r) * W * C;
+        if (!within(r, H)) continue;
+        if (Kh == 4 && Kw == 4 && S == 2)
+            add_patches(cols, b, dx, from, to, W, C, Ho, Wo, 4, 4, 2, left, i, phase, 0, 2);
+        else if (Kh == 3 && Kw == 3 && S == 1)
+            add_patches(cols, b, dx, from, to, W, C, Ho, Wo, 3, 3, 1, left, i, phase, 0, 1);
+        else
+            for (int side = 0; side < S; side++)
+                add_patches(cols, b, dx, from, to, W, C, Ho, Wo, Kh, Kw, S, left, i, phase, side, 1);
+    }
 }
 
 // y = LeakyReLU(y + b), in place, for y (rows, C).

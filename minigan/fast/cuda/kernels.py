@@ -40,6 +40,10 @@ MIN_CHANNELS = 16
 # These stand in kernels.cu as well.
 CHANNELS, LANES, ROWS_PER_BLOCK = 32, 8, 32
 MOST_TENSORS = 64
+
+NUMBERS_PER_THREAD, TILES_PER_THREAD = 8, 4
+"""So many of a row each thread takes, so that finding its place is not most of its work."""
+
 THREADS, MOST_BLOCKS = 256, 256
 MIN_SLICE_ROWS, MAX_SLICES = 128, 256
 
@@ -128,7 +132,7 @@ def conv_forward(
             v = _winograd_gather(x[n])  # (9, tiles, 4C)
             _winograd_output(matmul(v, u), b, alpha, y[n])
         return y
-    for n in _chunks(N, Ho * Wo * Kh * Kw * C * x.dtype.itemsize):
+    for n in _chunks(N, _patch_bytes(x, Ho, Wo, (Kh, Kw))):
         cols = im2col(x[n], (Kh, Kw), stride, pad)  # (n*Ho*Wo, Kh*Kw*C)
         matmul(cols, w.reshape(-1, O), out=y[n].reshape(-1, O))
     _add_bias(y, b, alpha)
@@ -163,9 +167,10 @@ def conv_input_grad(
         matmul(dy.reshape(N, O), w2, transpose_b=True, out=dx.reshape(N, -1))
         _add_bias(dx, b, alpha)
         return dx
-    for n in _chunks(N, Ho * Wo * Kh * Kw * C * dy.dtype.itemsize):
+    for n in _chunks(N, _patch_bytes(dx, Ho, Wo, (Kh, Kw))):
         cols = matmul(dy[n].reshape(-1, O), w2, transpose_b=True)  # (n*Ho*Wo, Kh*Kw*C)
-        _col2im(cols.reshape(-1, Ho, Wo, Kh, Kw, C), stride, pad, b, alpha, dx[n])
+        _col2im(cols.reshape(-1, Ho, Wo, Kh, Kw, C), stride, pad, b, dx[n])
+    _add_bias(dx, None, alpha)
     return dx
 
 
@@ -180,7 +185,7 @@ def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Si
         for n in _chunks(N, _tile_bytes(x, Ho, Wo)):
             sum_of.add_tiles(_winograd_gather(x[n]), _winograd_output_adjoint(dy[n]))
     else:
-        for n in _chunks(N, Ho * Wo * math.prod(kernel_size) * C * x.dtype.itemsize):
+        for n in _chunks(N, _patch_bytes(x, Ho, Wo, kernel_size)):
             sum_of.add_patches(im2col(x[n], kernel_size, stride, pad), dy[n].reshape(-1, O))
     return sum_of.result()
 
@@ -236,7 +241,7 @@ def conv_transpose_grads(
             _winograd_output(matmul(v, u), None, 1.0, dx[n])
             sum_of.add_tiles(v, _winograd_output_adjoint(x[n]))
     else:
-        for n in _chunks(N, Ho * Wo * math.prod(kernel_size) * C * dy.dtype.itemsize):
+        for n in _chunks(N, _patch_bytes(dy, Ho, Wo, kernel_size)):
             cols = im2col(dy[n], kernel_size, stride, pad)
             matmul(cols, w.reshape(-1, O), out=dx[n].reshape(-1, O))
             sum_of.add_patches(cols, x[n].reshape(-1, O))
@@ -369,17 +374,17 @@ def im2col(x: Array, kernel_size: Size, stride: int, pad: Pad) -> Array:
     Kh, Kw = kernel_size
     cols = xp_of(x).empty((N * Ho * Wo, Kh * Kw * C), x.dtype)
     sizes = (H, W, C, Ho, Wo, Kh, Kw, stride, pad[0][0], pad[1][0])
-    _run("im2col", (N, Ho), _block(Kw * C, Kh, Wo), x, cols, *sizes)
+    _run("im2col", (N, Ho), _block(Kw * C, Kh, _blocks(Wo, NUMBERS_PER_THREAD)), x, cols, *sizes)
     return cols
 
 
-def _col2im(cols: Array, stride: int, pad: Pad, b: Array | None, alpha: float, dx: Array) -> None:
+def _col2im(cols: Array, stride: int, pad: Pad, b: Array | None, dx: Array) -> None:
     N, H, W, C = dx.shape
     _, Ho, Wo, Kh, Kw, _ = cols.shape
     top, left = pad[0][0], pad[1][0]
-    grid = (N, (H - 1 + top) // stride + 1, stride)
-    block = _block(C, stride, (W - 1 + left) // stride + 1)
-    _run("col2im", grid, block, cols, b, dx, H, W, C, Ho, Wo, Kh, Kw, stride, top, left, alpha)
+    tall, wide = (H - 1 + top) // stride + 1, (W - 1 + left) // stride + 1
+    block = _block(C, _blocks(wide, NUMBERS_PER_THREAD), stride)
+    _run("col2im", (N, tall), block, cols, b, dx, H, W, C, Ho, Wo, Kh, Kw, stride, top, left)
 
 
 def _block(*lengths: int) -> tuple[int, ...]:
@@ -410,6 +415,12 @@ def _tiles(Ho: int, Wo: int) -> Size:
 
 def _tile_bytes(x: Array, Ho: int, Wo: int) -> int:
     return 9 * math.prod(_tiles(Ho, Wo)) * 4 * x.shape[3] * x.dtype.itemsize
+
+
+def _patch_bytes(x: Array, Ho: int, Wo: int, kernel_size: Size) -> int:
+    """How much one image takes, or its patches if that is more: a large stride leaves pixels out."""
+    _, H, W, C = x.shape
+    return max(Ho * Wo * math.prod(kernel_size), H * W) * C * x.dtype.itemsize
 
 
 def _winograd_gather(x: Array) -> Array:
@@ -443,7 +454,7 @@ def _winograd_output_adjoint(dy: Array) -> Array:
 def _by_tiles(name: str, N: int, tall: int, wide: int, channels: int, phases: int, *args: Any) -> None:
     """A kernel with a block for a row of tiles of one image, one phase, and up to 128 channels."""
     X = max(CHANNELS, math.gcd(channels, THREADS // 2))
-    _run(name, (N, tall, phases * _blocks(channels, X)), (X, min(wide, THREADS // X)), *args)
+    _run(name, (N, tall, phases * _blocks(channels, X)), (X, min(_blocks(wide, TILES_PER_THREAD), THREADS // X)), *args)
 
 
 def _chunks(N: int, bytes_per_image: int) -> list[slice]:
