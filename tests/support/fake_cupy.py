@@ -74,6 +74,7 @@ def _add_cuda(cupy):
     class Device:
         id = 0
         compute_capability = "86"
+        attributes = cupy.cuda.Device().attributes
         cublas_handle = 1
 
         def use(self):

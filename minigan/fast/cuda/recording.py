@@ -74,6 +74,10 @@ class RecordedStep:
             optimizer.t += count
         return self._recording.result
 
+    def memory_bytes(self) -> int:
+        """Memory that the recording has of its own, beside what CuPy's common pool has taken."""
+        return 0 if self._recording is None else self._recording.memory_bytes()
+
     def _record(self, inputs: Any, moves: Array | None) -> None:
         before = [optimizer.t for optimizer in self._optimizers]
         self._inputs = type(inputs)(*(a.copy() for a in inputs))
@@ -134,6 +138,10 @@ class Recording:
             self._graph = self._stream.end_capture()
         if common.get_limit():
             common.set_limit(size=max(1, common.get_limit() - self._pool.total_bytes()))
+
+    def memory_bytes(self) -> int:
+        """Memory of its own."""
+        return int(self._pool.total_bytes())
 
     def replay(self) -> None:
         """Queue all of it on the current stream."""

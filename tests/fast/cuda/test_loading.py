@@ -1,6 +1,7 @@
 """Loading CuPy: on machines where something is missing or broken, one line says what to do, and no file is made."""
 
 import builtins
+import json
 import os
 import subprocess
 import sys
@@ -353,3 +354,26 @@ def test_types_of_the_stand_in(machine):
         for name in vars(getattr(cupy.cuda, module)):
             assert is_name(f"cuda.{module}.{name}", NAMES), f"{module}.{name}"
     assert isinstance(cupy.cuda, types.SimpleNamespace)
+
+
+def test_a_run_says_which_gpu_and_writes_its_versions_down(machine, drawings, tmp_path, capsys):
+    machine()
+    out = tmp_path / "run"
+    settings = ["--data", drawings, *SMALL, "--backend", "cupy", "--sample-every", 100, "--save-every", 100]
+    assert call(*settings, "--steps", 1, "--out", out) == 0
+    told = capsys.readouterr().out
+    assert "\nGPU: NVIDIA Double 1000\n  --cuda-graph starts each step with one launch" in told
+    session = json.loads((out / "config.json").read_text())["sessions"][0]
+    assert session["device"] == "NVIDIA Double 1000"
+    for name, version in {"cuda": "13.2", "cublas": "13.10.0", "nvrtc": "13.5", "compute_capability": "8.6"}.items():
+        assert session["versions"][name] == version
+    assert session["versions"]["driver"].endswith("for CUDA 13.0")
+    assert call("--resume", out, "--steps", 2, "--cuda-graph") == 0
+    told = capsys.readouterr().out
+    assert "\nGPU: NVIDIA Double 1000\n" in told
+    assert "starts each step" not in told
+    assert call("--resume", out, "--steps", 3, "--backend", "numpy", "--no-cuda-graph") == 0
+    assert "GPU" not in capsys.readouterr().out
+    sessions = json.loads((out / "config.json").read_text())["sessions"]
+    assert "versions" not in sessions[1]  # the same as before
+    assert "cuda" not in sessions[2]["versions"]

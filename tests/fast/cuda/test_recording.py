@@ -115,6 +115,7 @@ def test_what_the_step_before_has_left_unused_is_given_back_first():
     eager = card.memory.used
     recording = Recording(lambda: work(card, 8 * MB), card)
     assert card.memory.used <= 1.2 * eager
+    assert recording.memory_bytes() + card.memory.common.total_bytes() == card.memory.used
     recording.replay()
     assert weights.size == 2 * MB
 
