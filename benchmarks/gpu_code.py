@@ -187,7 +187,7 @@ class _Thread:
             go = True if code.guard is None else self.predicate(code.guard)
             if go is False:
                 continue
-            if code.name in ("EXIT", "BRA"):
+            if code.name in ("EXIT", "BRA", "CALL"):  # the compiler's calls without a return lead to an end
                 if go is None:
                     raise CannotRunError(f"a jump that depends on an unknown number: {code}")
                 # A jump may have a condition as an operand, too.
@@ -199,6 +199,8 @@ class _Thread:
                 if code.name == "EXIT":
                     return counts
                 at = self.program.labels[code.operands[-1].strip("`()")]
+            elif code.name == "RET":
+                raise CannotRunError(f"a return from a function: {code}")
             elif code.name == "STG":
                 if go is None:
                     raise CannotRunError(f"a store that depends on an unknown number: {code}")
@@ -251,9 +253,7 @@ class _Thread:
         while len(targets) < most and words and re.fullmatch(r"U?P\d|U?PT", words[0]):
             targets.append(words.pop(0))
         target = None
-        if words and not targets and re.fullmatch(r"U?R(\d+|Z)", words[0]):
-            target = words.pop(0)
-        elif words and targets and code.name in ("LOP3", "ULOP3") and re.fullmatch(r"U?R(\d+|Z)", words[0]):
+        if words and (not targets or most == 1) and re.fullmatch(r"U?R(\d+|Z)", words[0]):
             target = words.pop(0)
         carries = []
         while target and words and re.fullmatch(r"U?P\d", words[0]) and code.name not in ("SEL", "USEL", "FSEL"):

@@ -43,6 +43,11 @@ KERNELS = (
     "winograd_kernels",
     "winograd_kernel",
     "winograd_kernel_adjoint",
+    "winograd3_gather",
+    "winograd3_output",
+    "winograd3_output_adjoint",
+    "winograd3_kernel",
+    "winograd3_kernel_adjoint",
 )
 
 
@@ -141,7 +146,7 @@ class _Recorder:
         self.launches: list[Launch] = []
         self.cuda = self
 
-    def Device(self) -> _Recorder:  # noqa: N802
+    def Device(self) -> _Recorder:
         return self
 
     attributes = {"MultiProcessorCount": 1}  # noqa: RUF012
@@ -152,7 +157,7 @@ class _Recorder:
     def ascontiguousarray(self, a: ShapeOnly) -> ShapeOnly:
         return a
 
-    def RawModule(self, **_: Any) -> _Recorder:  # noqa: N802
+    def RawModule(self, **_: Any) -> _Recorder:
         return self
 
     def get_function(self, name: str) -> Any:
@@ -194,7 +199,7 @@ def _shape_of_product(
     return ShapeOnly((*a.shape[:-2], M, N), a.dtype) if out is None else out
 
 
-# -------------------------------------------------------------------------------------------------------- executing them
+# ------------------------------------------------------------------------------------------------------ executing them
 def count(program: Program, launch: Launch) -> Counts:
     """What some blocks of a launch execute."""
     X, Y, Z = launch.grid

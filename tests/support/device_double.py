@@ -39,17 +39,30 @@ HERE = Path(__file__).parent
 
 
 class Counter:
-    """Counts values copied to the host, arrays copied to the device, function calls, and kernel launches."""
+    """Counts values copied to the host, arrays copied to the device, function calls, and kernel launches.
+
+    `bytes` is what the launches read and write: each array once, whatever the caches of a GPU would make of it.
+    """
 
     def __init__(self):
         self.reset()
 
     def reset(self):
-        self.syncs = self.uploads = self.calls = self.launches = 0
+        self.syncs = self.uploads = self.calls = self.launches = self.bytes = 0
         self.kernels = []
 
 
 COUNTER = Counter()
+
+CHANGED = {
+    "bias_and_leaky_relu": 1,
+    "moving_averages": 5,
+    "adam_rate": 1,
+}
+"""Kernels that read what they write, and how many of the arrays they write they do so with."""
+
+WALKS = {"fill_zero": 1, "move_average": 3, "adam": 7, "winograd_kernels": 16 + 36}
+"""How often kernels that are given many tensors read or write a tensor of each: of the last, per (C, O)."""
 
 TAPE = None
 """The work recorded so far by the stream that is being captured, as functions; None if no stream is captured."""
@@ -80,10 +93,15 @@ def _compute(function, *sources):
     if any(np.may_share_memory(result, source) for source in sources if isinstance(source, np.ndarray)):
         return DeviceArray(result)
     COUNTER.launches += 1
+    COUNTER.bytes += _bytes(result, *sources)
     if TAPE is not None:
         TAPE.append(lambda: np.copyto(result, function()))
         _poison(result)
     return DeviceArray(result)
+
+
+def _bytes(*arrays):
+    return sum(a.nbytes for a in arrays if isinstance(a, np.ndarray))
 
 
 def _poison(array):
@@ -146,6 +164,7 @@ class DeviceArray:
 
     def __setitem__(self, key, value):
         key, value, data = _unwrap(key), _unwrap(value), self._data
+        COUNTER.bytes += _bytes(data[key], value)
         _do(lambda: data.__setitem__(key, value))
 
     # What has to wait for the device.
@@ -190,6 +209,7 @@ class DeviceArray:
             COUNTER.calls += 1
             args, kwargs = _unwrap(args), _unwrap(kwargs)
             if name == "fill":
+                COUNTER.bytes += data.nbytes
                 return _do(lambda: method(*args))
             return _compute(lambda: method(*args, **kwargs), data)
 
@@ -206,8 +226,10 @@ def _operator(name):
         if "matmul" in name:
             _refuse_cublas_in_capture()
         if name.startswith("__i") and name not in ("__invert__",):
+            COUNTER.bytes += _bytes(self._data, self._data, *others)
             _do(lambda: method(*others))
             return self
+        COUNTER.bytes += _bytes(self._data, *others)
         return _compute(lambda: method(*others))
 
     return apply
@@ -246,6 +268,7 @@ class DeviceModule(types.ModuleType):
                 _refuse_cublas_in_capture()
             plain, options = _unwrap(args), _unwrap(kwargs)
             if kwargs.get("out") is not None:
+                COUNTER.bytes += _bytes(*plain, options["out"])
                 _do(lambda: function(*plain, **options))
                 return kwargs["out"]
             return _compute(lambda: function(*plain, **options), *plain)
@@ -351,6 +374,7 @@ class RawKernel:
         plain = [self._argument(a, t) for a, t in zip(args, self.types, strict=True)]
         dims = (ctypes.c_uint * 6)(*grid, *[1] * (3 - len(grid)), *block, *[1] * (3 - len(block)))
         COUNTER.kernels.append(self.name)
+        COUNTER.bytes += self._bytes(args)
 
         def run(kept_alive=args):
             status = self.function(dims, int(RawModule.reverse), *plain)
@@ -372,6 +396,17 @@ class RawKernel:
             return ctypes.c_void_p(value.data.ptr)
         assert type(value) is plain, f"{self.name}: {wanted} from {type(value).__name__}"
         return np.ctypeslib.as_ctypes_type(plain)(value)
+
+    def _bytes(self, args):
+        if "Tensors" in self.types:
+            table = args[self.types.index("Tensors")]
+            elements = int((table["rows"].astype(np.int64) * table["columns"]).sum())
+            return WALKS[self.name] * elements * np.dtype(self.module.real).itemsize
+        arrays = [a for a in args if isinstance(a, DeviceArray)]
+        written = [
+            a for a, kind in zip(args, self.types, strict=True) if kind == "real*" and isinstance(a, DeviceArray)
+        ]
+        return _bytes(*(a._data for a in arrays + written[: CHANGED.get(self.name, 0)]))
 
     def _structure(self, value, wanted):
         """A structure by value: CuPy takes a NumPy array of one element, with a dtype of the structure's size."""
@@ -398,6 +433,9 @@ class _Recorded:
         if "Gemm" not in self._name:
             return self._function(*args)
         COUNTER.kernels.append("gemm")
+        m, n, k, beta, a_type, count = *args[3:6], args[15], args[8], args[20]
+        adds = ctypes.cast(beta, ctypes.POINTER((ctypes.c_float, ctypes.c_double)[a_type])).contents.value != 0
+        COUNTER.bytes += (4, 8)[a_type] * count * (m * k + k * n + m * n * (1 + adds))
         if TAPE is None:
             COUNTER.launches += 1
             return self._function(*args)
@@ -459,7 +497,7 @@ class Stream:
         return TAPE is not None
 
 
-NULL_STREAM = types.SimpleNamespace(ptr=0)
+NULL_STREAM = types.SimpleNamespace(ptr=0, synchronize=_cross_to_host)
 
 
 class Device:

@@ -75,16 +75,15 @@ extern "C" __global__ void winograd_kernels(Tensors kernels) {
 extern "C" __global__ void winograd_kernel_adjoint(const real* du, real* dw, int C, int O, int parts) {
     const int c = blockIdx.x * LANES + threadIdx.y, phase = blockIdx.y, o = blockIdx.z * CHANNELS + threadIdx.x;
     if (c >= C || o >= O) return;
-    const real* at = du + (phase * C + c) * O + o;
-    const size_t part = (size_t)4 * C * O, plane = parts * part;
-    real whole[3][3];
-    for (int i = 0; i < 9; i++) whole[i / 3][i % 3] = at[i * plane];
+    const int from = (phase * C + c) * O + o, part = 4 * C * O, plane = parts * part;
+    real sum[3][3];
+    for (int i = 0; i < 9; i++) sum[i / 3][i % 3] = du[from + i * plane];
     for (int k = 1; k < parts; k++)
-        for (int i = 0; i < 9; i++) whole[i / 3][i % 3] += at[k * part + i * plane];
-    real* to = dw + ((phase / 2 * 4 + phase % 2) * C + c) * O + o;
+        for (int i = 0; i < 9; i++) sum[i / 3][i % 3] += du[from + k * part + i * plane];
+    const int to = ((phase / 2 * 4 + phase % 2) * C + c) * O + o;
     for (int a = 0; a < 2; a++)  // g0 went into u0 and u1, g1 into u1 and u2
         for (int b = 0; b < 2; b++)
-            to[(8 * a + 2 * b) * C * O] = (whole[a][b] + whole[a][b + 1]) + (whole[a + 1][b] + whole[a + 1][b + 1]);
+            dw[to + (8 * a + 2 * b) * C * O] = (sum[a][b] + sum[a][b + 1]) + (sum[a + 1][b] + sum[a + 1][b + 1]);
 }
 
 // V from x (N, H, W, C), padded by one pixel of zeros all round. One thread per (tile, phase, c); blockIdx.z counts
@@ -244,8 +243,8 @@ __device__ void add_patches(
         const real bias = b ? b[c] : real(0);
         for (int j = threadIdx.y, s = S * j - left + side; s < W; j += blockDim.y, s += S * blockDim.y) {
             real sum[2] = {bias, bias};
-            for (int k = 0; k < (Kh + S - 1) / S; k++)
-                for (int l = 0; l < (Kw + S - 1) / S; l++) {
+            for (int k = 0; S * k < Kh; k++)
+                for (int l = 0; S * l < Kw; l++) {
                     // The last row or column of patches has a pixel of this phase only if S divides the size.
                     const bool covers = (Kh % S == 0 || phase + S * k < Kh) && (Kw % S == 0 || side + S * l < Kw);
                     if (!covers || !within(i - k, Ho) || !within(j - l, Wo)) continue;
@@ -259,23 +258,164 @@ __device__ void add_patches(
     }
 }
 
-// dx (N, H, W, C) from cols (N, Ho, Wo, Kh, Kw, C): the adjoint of im2col. A block takes the rows S*blockIdx.y + phase -
-// top of an image, for each phase.
+// dx (N, H, W, C) from cols (N, Ho, Wo, Kh, Kw, C): the adjoint of im2col. A block takes the row S*blockIdx.y +
+// blockIdx.z - top of some images.
 extern "C" __global__ void col2im(
-    const real* cols, const real* b, real* dx, int H, int W, int C, int Ho, int Wo, int Kh, int Kw, int S, int top,
-    int left
+    const real* cols, const real* b, real* dx, int N, int H, int W, int C, int Ho, int Wo, int Kh, int Kw, int S,
+    int top, int left
 ) {
-    const int n = blockIdx.x, i = blockIdx.y, from = n * Ho * Wo * Kh * Kw * C;
-    for (int phase = threadIdx.z; phase < S; phase += blockDim.z) {
-        const int r = S * i + phase - top, to = (n * H + r) * W * C;
-        if (!within(r, H)) continue;
-        if (Kh == 4 && Kw == 4 && S == 2)
-            add_patches(cols, b, dx, from, to, W, C, Ho, Wo, 4, 4, 2, left, i, phase, 0, 2);
-        else if (Kh == 3 && Kw == 3 && S == 1)
-            add_patches(cols, b, dx, from, to, W, C, Ho, Wo, 3, 3, 1, left, i, phase, 0, 1);
-        else
-            for (int side = 0; side < S; side++)
-                add_patches(cols, b, dx, from, to, W, C, Ho, Wo, Kh, Kw, S, left, i, phase, side, 1);
+    const int n = blockIdx.x * blockDim.z + threadIdx.z, i = blockIdx.y, phase = blockIdx.z, r = S * i + phase - top;
+    if (n >= N || !within(r, H)) return;
+    const int from = n * Ho * Wo * Kh * Kw * C, to = (n * H + r) * W * C;
+    if (Kh == 4 && Kw == 4 && S == 2)
+        add_patches(cols, b, dx, from, to, W, C, Ho, Wo, 4, 4, 2, left, i, phase, 0, 2);
+    else
+        for (int side = 0; side < S; side++)
+            add_patches(cols, b, dx, from, to, W, C, Ho, Wo, Kh, Kw, S, left, i, phase, side, 1);
+}
+
+// 3x3 s1: the same idea with tiles of 4x4 outputs, F(4,3), at the points 0, 1, -1, -2, 1/2: V (36, tiles, C) @
+// U (36, C, O) = M (36, tiles, O), a quarter of the multiplications. Its matrices are those of the CPU.
+
+template <int R, int K> __device__ void multiply(const real (&matrix)[R][K], const real (&in)[K], real (&out)[R]) {
+    for (int r = 0; r < R; r++) {
+        out[r] = 0;
+        for (int k = 0; k < K; k++)
+            if (matrix[r][k] != 0) out[r] += matrix[r][k] * in[k];
+    }
+}
+
+template <int R, int K> __device__ void multiply_turned(const real (&matrix)[R][K], const real (&in)[R], real (&out)[K]) {
+    for (int k = 0; k < K; k++) {
+        out[k] = 0;
+        for (int r = 0; r < R; r++)
+            if (matrix[r][k] != 0) out[k] += matrix[r][k] * in[r];
+    }
+}
+
+#define AT {{1, 1, 1, 1, 1, 0}, {0, 1, -1, -2, 0.5, 0}, {0, 1, 1, 4, 0.25, 0}, {0, 1, -1, -8, 0.125, 1}}
+#define G {{1, 0, 0}, {real(1) / 3, real(1) / 3, real(1) / 3}, {-real(1) / 3, real(1) / 3, -real(1) / 3}, \
+           {real(1) / 15, -real(2) / 15, real(4) / 15}, {-real(16) / 15, -real(8) / 15, -real(4) / 15}, {0, 0, 1}}
+#define BT {{1, -1.5, -2, 1.5, 1, 0}, {0, -1, 0.5, 2.5, 1, 0}, {0, 1, -2.5, 0.5, 1, 0}, \
+            {0, 0.5, -1, -0.5, 1, 0}, {0, -2, -1, 2, 1, 0}, {0, 1, -1.5, -2, 1.5, 1}}
+
+// U (36, C, O) from w (3, 3, C, O); if `turned`, from w (3, 3, O, C) turned by half a circle, with C and O exchanged: the
+// kernel with which a gradient goes back. One thread per (c, o).
+extern "C" __global__ void winograd3_kernel(const real* w, real* u, int C, int O, int turned) {
+    const int c = blockIdx.x * LANES + threadIdx.y, o = blockIdx.y * CHANNELS + threadIdx.x;
+    if (c >= C || o >= O) return;
+    const real g[6][3] = G;
+    const int from = turned ? 8 * C * O + o * C + c : c * O + o, tap = turned ? -C * O : C * O;
+    real half[3][6];  // [column of the kernel][row of U]
+    for (int q = 0; q < 3; q++) {
+        const real column[3] = {w[from + q * tap], w[from + (3 + q) * tap], w[from + (6 + q) * tap]};
+        multiply(g, column, half[q]);
+    }
+    for (int i = 0; i < 6; i++) {
+        const real row[3] = {half[0][i], half[1][i], half[2][i]};
+        real whole[6];
+        multiply(g, row, whole);
+        for (int j = 0; j < 6; j++) u[(6 * i + j) * C * O + c * O + o] = whole[j];
+    }
+}
+
+// dw (3, 3, C, O) from dU (36, parts, C, O): the adjoint of the above; the parts are added up. One thread per (c, o).
+extern "C" __global__ void winograd3_kernel_adjoint(const real* du, real* dw, int C, int O, int parts) {
+    const int c = blockIdx.x * LANES + threadIdx.y, o = blockIdx.z * CHANNELS + threadIdx.x;
+    if (c >= C || o >= O) return;
+    const real g[6][3] = G;
+    const int from = c * O + o, part = C * O, plane = parts * part;
+    real sum[6][6], half[6][3];  // [row of U][column of U], [row of U][column of the kernel]
+    for (int i = 0; i < 36; i++) sum[i / 6][i % 6] = du[from + i * plane];
+    for (int k = 1; k < parts; k++)
+        for (int i = 0; i < 36; i++) sum[i / 6][i % 6] += du[from + k * part + i * plane];
+    for (int i = 0; i < 6; i++) multiply_turned(g, sum[i], half[i]);
+    for (int q = 0; q < 3; q++) {
+        const real column[6] = {half[0][q], half[1][q], half[2][q], half[3][q], half[4][q], half[5][q]};
+        real whole[3];
+        multiply_turned(g, column, whole);
+        for (int p = 0; p < 3; p++) dw[((3 * p + q) * C + c) * O + o] = whole[p];
+    }
+}
+
+// V from x (N, H, W, C), with `top` and `left` zeros before it. One thread per (tile, c); blockIdx.z counts groups of
+// channels.
+extern "C" __global__ void winograd3_gather(
+    const real* x, real* v, int H, int W, int C, int wide, int top, int left
+) {
+    const int c = blockIdx.z * blockDim.x + threadIdx.x;
+    if (c >= C) return;
+    const real bt[6][6] = BT;
+    const int n = blockIdx.x, tall = gridDim.y, ti = blockIdx.y, plane = gridDim.x * tall * wide * C;
+    const int first = 4 * ti - top, from = (n * H + first) * W * C + c, to = (n * tall + ti) * wide * C + c;
+    for (int tj = threadIdx.y; tj < wide; tj += blockDim.y) {
+        real half[6][6];  // [column][row of V]
+        for (int j = 0; j < 6; j++) {
+            const int s = 4 * tj - left + j, at = from + s * C;
+            const bool inside = within(s, W);
+            real column[6];
+            for (int i = 0; i < 6; i++) column[i] = inside && within(first + i, H) ? x[at + i * W * C] : real(0);
+            multiply(bt, column, half[j]);
+        }
+        for (int i = 0, at = to + tj * C; i < 6; i++) {
+            const real row[6] = {half[0][i], half[1][i], half[2][i], half[3][i], half[4][i], half[5][i]};
+            real whole[6];
+            multiply(bt, row, whole);
+            for (int j = 0; j < 6; j++, at += plane) v[at] = whole[j];
+        }
+    }
+}
+
+// y (N, Ho, Wo, O) from M. One thread per (tile, o).
+extern "C" __global__ void winograd3_output(
+    const real* m, const real* b, real* y, int Ho, int Wo, int O, int wide, real alpha
+) {
+    const int o = blockIdx.z * blockDim.x + threadIdx.x;
+    if (o >= O) return;
+    const real at_[4][6] = AT;
+    const int n = blockIdx.x, tall = gridDim.y, ti = blockIdx.y, plane = gridDim.x * tall * wide * O;
+    const int from = (n * tall + ti) * wide * O + o, to = (n * Ho + 4 * ti) * Wo * O + o;
+    const real bias = b ? b[o] : real(0);
+    for (int tj = threadIdx.y; tj < wide; tj += blockDim.y) {
+        real half[6][4];  // [row of M][column of y]
+        for (int i = 0, at = from + tj * O; i < 6; i++) {
+            real row[6];
+            for (int j = 0; j < 6; j++, at += plane) row[j] = m[at];
+            if (i == 1) row[1] += bias;  // the product at the points (1, 1) goes into all 16
+            multiply(at_, row, half[i]);
+        }
+        for (int j = 0; j < 4; j++) {
+            const real column[6] = {half[0][j], half[1][j], half[2][j], half[3][j], half[4][j], half[5][j]};
+            real whole[4];
+            multiply(at_, column, whole);
+            if (4 * tj + j >= Wo) continue;
+            for (int i = 0; i < 4; i++)
+                if (4 * ti + i < Ho) y[to + (i * Wo + 4 * tj + j) * O] = leaky(whole[i], whole[i], alpha);
+        }
+    }
+}
+
+// dM from dy (N, Ho, Wo, O): the adjoint of the above. One thread per (tile, o).
+extern "C" __global__ void winograd3_output_adjoint(const real* dy, real* dm, int Ho, int Wo, int O, int wide) {
+    const int o = blockIdx.z * blockDim.x + threadIdx.x;
+    if (o >= O) return;
+    const real at_[4][6] = AT;
+    const int n = blockIdx.x, tall = gridDim.y, ti = blockIdx.y, plane = gridDim.x * tall * wide * O;
+    const int from = (n * Ho + 4 * ti) * Wo * O + o, to = (n * tall + ti) * wide * O + o;
+    for (int tj = threadIdx.y; tj < wide; tj += blockDim.y) {
+        real half[4][6];  // [column of dy][row of dM]
+        for (int j = 0; j < 4; j++) {
+            const int s = 4 * tj + j, at = from + s * O;
+            real column[4];
+            for (int i = 0; i < 4; i++) column[i] = s < Wo && 4 * ti + i < Ho ? dy[at + i * Wo * O] : real(0);
+            multiply_turned(at_, column, half[j]);
+        }
+        for (int i = 0, at = to + tj * O; i < 6; i++) {
+            const real row[4] = {half[0][i], half[1][i], half[2][i], half[3][i]};
+            real whole[6];
+            multiply_turned(at_, row, whole);
+            for (int j = 0; j < 6; j++, at += plane) dm[at] = whole[j];
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 A GPU does a step of this small network in a few milliseconds, and every launch takes several microseconds, whatever it
 computes. So the functions here give the same results as those of `minigan.nn`, with fewer launches: the three
-convolutions (with Winograd's F(2,2) where it is possible, else with im2col), batch normalization together with
+convolutions (by Winograd's F(2,2) or F(4,3) where that is possible, else by im2col), batch normalization together with
 LeakyReLU, the loss, and Adam for all tensors at once. The code of each launch stands in ``kernels.cu`` beside this
 file; `minigan.fast.cuda.cublas` does the matrix products.
 
@@ -102,6 +102,28 @@ def suits(kernel_size: Size, stride: int, pad: Pad, size: Size, channels: tuple[
     )
 
 
+def suits_3x3(x: Array, kernel_size: Size, stride: int, pad: Pad, channels: tuple[int, int]) -> bool:
+    """Whether Winograd's F(4,3) is used: kernel 3x3, stride 1, and enough channels, in full precision.
+
+    Its sums are of numbers a few times as large as the result, so it loses a digit more than a direct convolution, and
+    with factors rounded to tf32's 10 bits it would lose too many. A number that is not finite spreads to the 4x4
+    outputs of its tile.
+
+    Parameters
+    ----------
+    x : Array
+        On a GPU.
+    kernel_size, stride, pad, channels
+        As in `suits`.
+
+    Returns
+    -------
+    bool
+    """
+    small = all(0 <= before <= 2 for before in (pad[0][0], pad[1][0]))
+    return (*kernel_size, stride) == (3, 3, 1) and small and min(channels) >= MIN_CHANNELS and not backend_of(x).tf32
+
+
 def conv_forward(
     x: Array, w: Array, stride: int, pad: Pad, b: Array | None = None, *, u: Array | None = None, alpha: float = 1.0
 ) -> Array:
@@ -132,6 +154,8 @@ def conv_forward(
             v = _winograd_gather(x[n])  # (9, tiles, 4C)
             _winograd_output(matmul(v, u), b, alpha, y[n])
         return y
+    if suits_3x3(x, (Kh, Kw), stride, pad, (C, O)):
+        return _conv_3x3(x, w, pad, b, alpha, y, turned=False)
     for n in _chunks(N, _patch_bytes(x, Ho, Wo, (Kh, Kw))):
         cols = im2col(x[n], (Kh, Kw), stride, pad)  # (n*Ho*Wo, Kh*Kw*C)
         matmul(cols, w.reshape(-1, O), out=y[n].reshape(-1, O))
@@ -162,6 +186,9 @@ def conv_input_grad(
             dm = _winograd_output_adjoint(dy[n])  # (9, tiles, O)
             _winograd_gather_adjoint(matmul(dm, u, transpose_b=True), b, alpha, dx[n])
         return dx
+    if suits_3x3(dy, (Kh, Kw), stride, pad, (C, O)):
+        back = ((2 - pad[0][0], size[0] - Ho + pad[0][0]), (2 - pad[1][0], size[1] - Wo + pad[1][0]))
+        return _conv_3x3(dy, w, back, b, alpha, dx, turned=True)
     w2 = w.reshape(-1, O)  # (Kh*Kw*C, O)
     if _is_one_patch((Ho, Wo), (Kh, Kw), pad, size):
         matmul(dy.reshape(N, O), w2, transpose_b=True, out=dx.reshape(N, -1))
@@ -184,6 +211,9 @@ def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Si
     if suits(kernel_size, stride, pad, (H, W), (C, O)):
         for n in _chunks(N, _tile_bytes(x, Ho, Wo)):
             sum_of.add_tiles(_winograd_gather(x[n]), _winograd_output_adjoint(dy[n]))
+    elif suits_3x3(x, kernel_size, stride, pad, (C, O)):
+        for n in _chunks(N, _tile_bytes_3x3(max(C, O), Ho, Wo, x.dtype)):
+            sum_of.add_tiles(_gather_3x3(x[n], pad, Ho, Wo), _output_adjoint_3x3(dy[n]))
     else:
         for n in _chunks(N, _patch_bytes(x, Ho, Wo, kernel_size)):
             sum_of.add_patches(im2col(x[n], kernel_size, stride, pad), dy[n].reshape(-1, O))
@@ -240,6 +270,12 @@ def conv_transpose_grads(
             v = _winograd_gather(dy[n])
             _winograd_output(matmul(v, u), None, 1.0, dx[n])
             sum_of.add_tiles(v, _winograd_output_adjoint(x[n]))
+    elif suits_3x3(x, kernel_size, stride, pad, (C, O)):
+        u = _kernel_3x3(w, turned=False)
+        for n in _chunks(N, _tile_bytes_3x3(max(C, O), Ho, Wo, x.dtype)):
+            v = _gather_3x3(dy[n], pad, Ho, Wo)
+            _output_3x3(matmul(v, u), None, 1.0, dx[n])
+            sum_of.add_tiles(v, _output_adjoint_3x3(x[n]))
     else:
         for n in _chunks(N, _patch_bytes(dy, Ho, Wo, kernel_size)):
             cols = im2col(dy[n], kernel_size, stride, pad)
@@ -288,14 +324,14 @@ class _WeightGrad:
 
     def __init__(self, shape: tuple[int, ...], beside: Array) -> None:
         self._shape, self._xp, self._dtype = shape, xp_of(beside), beside.dtype
-        self._tiles: Array | None = None  # (9, parts, 4C, O)
+        self._tiles: Array | None = None  # (9, parts, 4C, O); for a 3x3 kernel (36, parts, C, O)
         self._patches: Array | None = None  # (parts, Kh*Kw*C, O)
 
     def add_tiles(self, v: Array, dm: Array) -> None:
-        """Add ``v^T @ dm`` for v (9, tiles, 4C) and dm (9, tiles, O)."""
+        """Add ``v^T @ dm`` for v (9, tiles, 4C) and dm (9, tiles, O), or for a 3x3 kernel (36, ..)."""
         if self._tiles is None:
-            parts = _parts(self._xp, v.shape[1], 9, v.shape[2], dm.shape[2])
-            self._tiles = self._xp.empty((9, parts, v.shape[2], dm.shape[2]), self._dtype)
+            parts = _parts(self._xp, v.shape[1], v.shape[0], v.shape[2], dm.shape[2])
+            self._tiles = self._xp.empty((v.shape[0], parts, v.shape[2], dm.shape[2]), self._dtype)
             _sum_of_products(v, dm, self._tiles, accumulate=False)
         else:
             _sum_of_products(v, dm, self._tiles, accumulate=True)
@@ -310,20 +346,21 @@ class _WeightGrad:
             _sum_of_products(cols[None], dy[None], self._patches[None], accumulate=True)
 
     def result(self) -> Array:
-        Kh, Kw, C, O = self._shape
-        if self._tiles is not None:
-            dw = self._xp.empty(self._shape, self._dtype)
-            grid = (_blocks(C, LANES), 4, _blocks(O, CHANNELS))
-            _run("winograd_kernel_adjoint", grid, (CHANNELS, LANES), self._tiles, dw, C, O, self._tiles.shape[1])
-            return dw
-        assert self._patches is not None
-        parts = self._patches.shape[0]
-        dw = self._patches if parts == 1 else channel_sum(self._patches.reshape(parts, -1))
-        return dw.reshape(self._shape)
+        if self._tiles is None:
+            assert self._patches is not None
+            parts = self._patches.shape[0]
+            dw = self._patches if parts == 1 else channel_sum(self._patches.reshape(parts, -1))
+            return dw.reshape(self._shape)
+        C, O = self._shape[2:]
+        dw = self._xp.empty(self._shape, self._dtype)
+        name, phases = ("winograd3_kernel_adjoint", 1) if self._shape[0] == 3 else ("winograd_kernel_adjoint", 4)
+        grid = (_blocks(C, LANES), phases, _blocks(O, CHANNELS))
+        _run(name, grid, (CHANNELS, LANES), self._tiles, dw, C, O, self._tiles.shape[1])
+        return dw
 
 
 def _sum_of_products(a: Array, b: Array, out: Array, *, accumulate: bool) -> None:
-    """``out[i, p] = a[i]^T @ b[i]`` over part p of the rows, for a (B, rows, M), b (B, rows, N), out (B, parts, M, N)."""
+    """``out[i, p] = a[i]^T @ b[i]`` over part p of the rows: a (B, rows, M), b (B, rows, N), out (B, parts, M, N)."""
     B, parts, M, N = out.shape
     rows = a.shape[1]
     if rows % parts:  # the last images of a batch that was cut: into the first part
@@ -383,8 +420,9 @@ def _col2im(cols: Array, stride: int, pad: Pad, b: Array | None, dx: Array) -> N
     _, Ho, Wo, Kh, Kw, _ = cols.shape
     top, left = pad[0][0], pad[1][0]
     tall, wide = (H - 1 + top) // stride + 1, (W - 1 + left) // stride + 1
-    block = _block(C, _blocks(wide, NUMBERS_PER_THREAD), stride)
-    _run("col2im", (N, tall), block, cols, b, dx, H, W, C, Ho, Wo, Kh, Kw, stride, top, left)
+    X, Y = _block(C, _blocks(wide, NUMBERS_PER_THREAD))
+    Z = max(1, min(N, 2 * CHANNELS // (X * Y)))
+    _run("col2im", (_blocks(N, Z), tall, stride), (X, Y, Z), cols, b, dx, N, H, W, C, Ho, Wo, Kh, Kw, stride, top, left)
 
 
 def _block(*lengths: int) -> tuple[int, ...]:
@@ -448,6 +486,52 @@ def _winograd_output_adjoint(dy: Array) -> Array:
     tall, wide = _tiles(Ho, Wo)
     dm = xp_of(dy).empty((9, N * tall * wide, O), dy.dtype)
     _by_tiles("winograd_output_adjoint", N, tall, wide, O, 1, dy, dm, Ho, Wo, O, wide)
+    return dm
+
+
+def _conv_3x3(x: Array, w: Array, pad: Pad, b: Array | None, alpha: float, y: Array, *, turned: bool) -> Array:
+    """``y = conv(x, w) + b`` by F(4,3); with w turned for `conv_input_grad`."""
+    _, Ho, Wo, O = y.shape
+    u = _kernel_3x3(w, turned=turned)  # (36, C, O)
+    for n in _chunks(x.shape[0], _tile_bytes_3x3(max(x.shape[3], O), Ho, Wo, x.dtype)):
+        _output_3x3(matmul(_gather_3x3(x[n], pad, Ho, Wo), u), b, alpha, y[n])
+    return y
+
+
+def _tiles_3x3(Ho: int, Wo: int) -> Size:
+    return -(-Ho // 4), -(-Wo // 4)
+
+
+def _tile_bytes_3x3(channels: int, Ho: int, Wo: int, dtype: Any) -> int:
+    return 36 * math.prod(_tiles_3x3(Ho, Wo)) * channels * np.dtype(dtype).itemsize
+
+
+def _kernel_3x3(w: Array, *, turned: bool) -> Array:
+    C, O = w.shape[:1:-1] if turned else w.shape[2:]
+    u = xp_of(w).empty((36, C, O), w.dtype)
+    _run("winograd3_kernel", (_blocks(C, LANES), _blocks(O, CHANNELS)), (CHANNELS, LANES), w, u, C, O, int(turned))
+    return u
+
+
+def _gather_3x3(x: Array, pad: Pad, Ho: int, Wo: int) -> Array:
+    N, H, W, C = x.shape
+    tall, wide = _tiles_3x3(Ho, Wo)
+    v = xp_of(x).empty((36, N * tall * wide, C), x.dtype)
+    _by_tiles("winograd3_gather", N, tall, wide, C, 1, x, v, H, W, C, wide, pad[0][0], pad[1][0])
+    return v
+
+
+def _output_3x3(m: Array, b: Array | None, alpha: float, y: Array) -> None:
+    N, Ho, Wo, O = y.shape
+    tall, wide = _tiles_3x3(Ho, Wo)
+    _by_tiles("winograd3_output", N, tall, wide, O, 1, m, b, y, Ho, Wo, O, wide, alpha)
+
+
+def _output_adjoint_3x3(dy: Array) -> Array:
+    N, Ho, Wo, O = dy.shape
+    tall, wide = _tiles_3x3(Ho, Wo)
+    dm = xp_of(dy).empty((36, N * tall * wide, O), dy.dtype)
+    _by_tiles("winograd3_output_adjoint", N, tall, wide, O, 1, dy, dm, Ho, Wo, O, wide)
     return dm
 
 
@@ -697,6 +781,7 @@ class AdamSteps:
 
     def __init__(self) -> None:
         self._t: Array | None = None
+        self._rate: Array | None = None
         self._counted = -1  # the device's count, as far as the host knows
 
     def run(
@@ -714,7 +799,7 @@ class AdamSteps:
     ) -> None:
         """The update number t, counted from 1; see `minigan.nn.optimizers.Adam` for the rest."""
         xp, dtype = xp_of(*params), params[0].dtype
-        if self._t is None or self._rate.dtype != dtype:
+        if self._t is None or self._rate is None or self._rate.dtype != dtype:
             self._t, self._rate = xp.zeros(1, np.int64), xp.empty(1, dtype)
             self._counted = 0
         if self._counted != t - 1:  # a checkpoint was loaded, or replays have counted

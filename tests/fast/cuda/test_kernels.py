@@ -62,6 +62,13 @@ GEOMETRIES = {
     "winograd, a row of more tiles than a block": (2, 2, 38, 16, 64, 4, 2, ((1, 1), (1, 1))),
     "edge": (2, 8, 6, 3, 5, 4, 2, ((1, 1), (1, 1))),
     "3x3": (2, 5, 6, 4, 3, 3, 1, ((1, 1), (1, 1))),
+    "3x3 by tiles": (3, 8, 12, 16, 20, 3, 1, ((1, 1), (1, 1))),
+    "3x3 by tiles, not whole": (2, 5, 7, 17, 33, 3, 1, ((1, 1), (1, 1))),
+    "3x3 by tiles, no padding": (2, 6, 9, 16, 16, 3, 1, ((0, 0), (0, 0))),
+    "3x3 by tiles, uneven padding": (2, 5, 6, 16, 18, 3, 1, ((2, 0), (0, 2))),
+    "3x3 by tiles, rows left out": (2, 7, 8, 16, 16, 3, 1, ((1, -1), (0, -2))),
+    "3x3 by tiles, one pixel": (2, 1, 1, 16, 16, 3, 1, ((1, 1), (1, 1))),
+    "3x3, much padding": (1, 4, 3, 16, 16, 3, 1, ((3, 1), (0, 1))),
     "odd side": (2, 7, 9, 16, 17, 4, 2, ((1, 2), (1, 2))),
     "first of the generator": (4, 4, 4, 6, 7, 4, 1, ((0, 0), (0, 0))),
     "one patch that is not all": (4, 5, 4, 6, 7, 4, 1, ((0, 0), (0, 0))),
@@ -106,7 +113,7 @@ def test_convolutions_are_those_of_the_loops(device, geometry, dtype):
 @pytest.mark.parametrize("with_bias", [False, True])
 @pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
 def test_leaky_relu_with_the_last_walk_of_a_convolution(device, geometry, with_bias):
-    _, H, W, C, O, _, stride, pad = geometry
+    _, H, W, _, _, _, stride, pad = geometry
     x, w, y, dy = arrays_for(geometry, np.float64)
     on_x, on_w, on_dy = map(device.asarray, (x, w, dy))
     for z, call in (
