@@ -106,7 +106,7 @@ class Pool:
     """`cupy.cuda.MemoryPool`."""
 
     def __init__(self, gpu, allocator=None):
-        self._gpu, self._allocator, self._limit, self._total, self._unused = gpu, allocator, gpu.limit, 0, []
+        self.gpu, self._allocator, self._limit, self._total, self._unused = gpu, allocator, gpu.limit, 0, []
 
     def malloc(self, size):
         size = -(-size // ROUNDED_TO) * ROUNDED_TO
@@ -141,7 +141,7 @@ class Pool:
     def _from_cuda(self, size):
         if self._allocator is not None:
             return self._allocator(size).mem
-        return self._gpu.Memory(size)
+        return self.gpu.Memory(size)
 
     def free_all_blocks(self, stream=None):
         self._total -= sum(memory.size for memory in self._unused)

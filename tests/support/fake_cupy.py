@@ -4,7 +4,11 @@ Anything can be missing or broken in it, as on machines of real people; `FAULTS`
 process, put the folder installed_cupy beside this file first in PYTHONPATH, and the fault's name in FAKE_CUPY_FAULT.
 """
 
+import os
+import sys
+import time
 import types
+import weakref
 
 import numpy as np
 from cupy_memory import CUDARuntimeError, OutOfMemoryError
@@ -54,6 +58,7 @@ def make(fault=None):
     """
     cupy = make_backend(kernels=True).xp
     cupy.__version__ = "14.2.0"
+    cupy.get_default_memory_pool().set_limit(int(os.environ.get("CUPY_GPU_MEMORY_LIMIT", 0)))
     _add_cuda(cupy)
     _add_card(cupy)
     if fault is not None:
@@ -80,7 +85,15 @@ def _add_cuda(cupy):
         def use(self):
             return self
 
-    cupy.cuda.Device = Device
+    class Event:
+        def record(self):
+            self.at = time.perf_counter()
+
+        def synchronize(self):
+            pass
+
+    cupy.cuda.Device, cupy.cuda.Event = Device, Event
+    cupy.cuda.get_elapsed_time = lambda begin, end: 1000 * (end.at - begin.at)
     cupy.cuda.nvrtc = types.SimpleNamespace(getSupportedArchs=lambda: (75, 80, 86, 120), getVersion=lambda: (13, 5))
     cupy.cuda.cublas = types.SimpleNamespace(getVersion=lambda handle: 131000, CUBLASError=CUBLASError)
     cupy.cuda.driver = types.SimpleNamespace(CUDADriverError=CUDADriverError)
@@ -133,11 +146,14 @@ def _add_card(cupy):
         card.check()
         return a.get()
 
-    make_empty = cupy.empty
+    make_empty, memory = cupy.empty, cupy.get_default_memory_pool().gpu
 
     def empty(*arguments, **options):
         card.check()
-        return make_empty(*arguments, **options)
+        made = make_empty(*arguments, **options)
+        # The block of the model lives as long as the array, whose last view may outlive it.
+        weakref.finalize(made._data, lambda block: None, memory.alloc(made.nbytes)).atexit = False
+        return made
 
     cupy.RawModule, cupy.cuda.Stream, cupy.asnumpy, cupy.empty = Module, Stream, asnumpy, empty
 
@@ -274,8 +290,5 @@ def open_cublas(xp):
 
 def install():
     """For other processes: make `import cupy` give this module, as FAKE_CUPY_FAULT says."""
-    import os
-    import sys
-
     cublas._open = open_cublas
     sys.modules["cupy"] = make(os.environ.get("FAKE_CUPY_FAULT"))

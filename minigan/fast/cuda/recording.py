@@ -136,8 +136,6 @@ class Recording:
                     self._stream.end_capture()
                 raise
             self._graph = self._stream.end_capture()
-        if common.get_limit():
-            common.set_limit(size=max(1, common.get_limit() - self._pool.total_bytes()))
 
     def memory_bytes(self) -> int:
         """Memory of its own."""
@@ -156,7 +154,7 @@ def _pool_for_recording(xp: Any, common: Any) -> Any:
     is one that kernels recorded before will use in every replay. CuPy's pool does so when it is told of CUDA's own
     error, so it is told of another one.
 
-    Together with the common pool it stays below the limit that the user has set by CUPY_GPU_MEMORY_LIMIT.
+    If the user has set a limit by CUPY_GPU_MEMORY_LIMIT, the new pool may take what the common one leaves of it.
     """
 
     def allocate(size: int) -> Any:
