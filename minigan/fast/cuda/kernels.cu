@@ -506,9 +506,9 @@ extern "C" __global__ void moments(const real* x, real* part, int rows, int C, i
     }
 }
 
-// stats (4, C), mean, biased variance, 1 / sqrt(variance + eps) and beta, from the parts of `moments`.
+// stats (3, C), mean, biased variance and 1 / sqrt(variance + eps), from the parts of `moments`.
 extern "C" __global__ void moments_of_slices(
-    const real* part, const real* beta, real* stats, int slices, int rows, int C, int rows_per_slice, real eps
+    const real* part, real* stats, int slices, int rows, int C, int rows_per_slice, real eps
 ) {
     __shared__ Moments all;
     const int c = blockIdx.x * CHANNELS + threadIdx.x;
@@ -526,22 +526,22 @@ extern "C" __global__ void moments_of_slices(
         stats[c] = all.mean[0][threadIdx.x];
         stats[C + c] = variance;
         stats[2 * C + c] = 1 / sqrt(variance + eps);
-        stats[3 * C + c] = beta[c];
     }
 }
 
 // ------------------------------------------------------------------------------ batch normalization with LeakyReLU
 // y = max(alpha * z, z), z = gamma * xhat + beta, xhat = (x - mean) * inv_std; alpha = 1 is batch normalization alone.
-// Backward computes xhat and z again from x: a few operations are cheaper than one more array to read. z decides on
-// which side of LeakyReLU a number lies, so it is one fused operation by order, and the same to the last bit each time.
+// Backward computes xhat again from x, and z as well if it is given beta instead of y: a few operations are cheaper than
+// one more array to read. z decides on which side of LeakyReLU a number lies, so it is one fused operation by order, and
+// the same to the last bit each time.
 
 // What batch normalization needs of one channel; `stats` as `moments_of_slices` leaves it.
 struct Norm {
     real mean, inv_std, gamma, beta;
 };
 
-__device__ Norm norm_of(const real* stats, const real* gamma, int c, int C) {
-    return {stats[c], stats[2 * C + c], gamma[c], stats[3 * C + c]};
+__device__ Norm norm_of(const real* stats, const real* gamma, const real* beta, int c, int C) {
+    return {stats[c], stats[2 * C + c], gamma[c], beta ? beta[c] : real(0)};
 }
 
 __device__ real normalised(real x, Norm norm) { return (x - norm.mean) * norm.inv_std; }
@@ -549,12 +549,12 @@ __device__ real normalised(real x, Norm norm) { return (x - norm.mean) * norm.in
 __device__ real shifted(real xhat, Norm norm) { return fma(norm.gamma, xhat, norm.beta); }
 
 extern "C" __global__ void batch_norm_forward(
-    const real* x, const real* stats, const real* gamma, real* y, int rows, int C, real alpha
+    const real* x, const real* stats, const real* gamma, const real* beta, real* y, int rows, int C, real alpha
 ) {
     const int c = blockIdx.y * CHANNELS + threadIdx.x, first = blockIdx.x * ROWS_PER_BLOCK;
     const int last = min(first + ROWS_PER_BLOCK, rows);
     if (c >= C) return;
-    const Norm norm = norm_of(stats, gamma, c, C);
+    const Norm norm = norm_of(stats, gamma, beta, c, C);
     for (int r = first + threadIdx.y; r < last; r += LANES) {
         const real z = shifted(normalised(x[(size_t)r * C + c], norm), norm);
         y[(size_t)r * C + c] = leaky(z, z, alpha);
@@ -578,7 +578,7 @@ extern "C" __global__ void batch_norm_inference(
 
 // part (slices, 2, C): sums of dz and of dz * xhat; added up they are dbeta and dgamma.
 extern "C" __global__ void batch_norm_backward_sums(
-    const real* x, const real* dy, const real* stats, const real* gamma, real* part,
+    const real* x, const real* y, const real* dy, const real* stats, const real* gamma, const real* beta, real* part,
     int rows, int C, int rows_per_slice, real alpha
 ) {
     __shared__ real sums[LANES][CHANNELS], products[LANES][CHANNELS];
@@ -586,10 +586,11 @@ extern "C" __global__ void batch_norm_backward_sums(
     const int last = min(first + rows_per_slice, rows);
     real sum = 0, product = 0;
     if (c < C) {
-        const Norm norm = norm_of(stats, gamma, c, C);
+        const Norm norm = norm_of(stats, gamma, beta, c, C);
         for (int r = first + threadIdx.y; r < last; r += LANES) {
             const real xhat = normalised(x[(size_t)r * C + c], norm);
-            const real dz = leaky(shifted(xhat, norm), dy[(size_t)r * C + c], alpha);
+            const real z = y ? y[(size_t)r * C + c] : shifted(xhat, norm);
+            const real dz = leaky(z, dy[(size_t)r * C + c], alpha);
             sum += dz;
             product += dz * xhat;
         }
@@ -606,17 +607,18 @@ extern "C" __global__ void batch_norm_backward_sums(
 
 // dx = gamma / std * (dz - mean(dz) - xhat * mean(dz * xhat)); `sums` (2, C) are dbeta and dgamma.
 extern "C" __global__ void batch_norm_backward(
-    const real* x, const real* dy, const real* stats, const real* gamma, const real* sums, real* dx,
-    int rows, int C, real alpha
+    const real* x, const real* y, const real* dy, const real* stats, const real* gamma, const real* beta,
+    const real* sums, real* dx, int rows, int C, real alpha
 ) {
     const int c = blockIdx.y * CHANNELS + threadIdx.x, first = blockIdx.x * ROWS_PER_BLOCK;
     const int last = min(first + ROWS_PER_BLOCK, rows);
     if (c >= C) return;
-    const Norm norm = norm_of(stats, gamma, c, C);
+    const Norm norm = norm_of(stats, gamma, beta, c, C);
     const real mean_dz = sums[c] / rows, mean_product = sums[C + c] / rows;
     for (int r = first + threadIdx.y; r < last; r += LANES) {
         const real xhat = normalised(x[(size_t)r * C + c], norm);
-        const real dz = leaky(shifted(xhat, norm), dy[(size_t)r * C + c], alpha);
+        const real z = y ? y[(size_t)r * C + c] : shifted(xhat, norm);
+        const real dz = leaky(z, dy[(size_t)r * C + c], alpha);
         dx[(size_t)r * C + c] = norm.gamma * norm.inv_std * (dz - mean_dz - xhat * mean_product);
     }
 }

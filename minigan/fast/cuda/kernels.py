@@ -596,8 +596,8 @@ def batch_norm_forward(x: Array, gamma: Array, beta: Array, eps: float, alpha: f
     Returns
     -------
     y : Array of shape (..., C)
-    stats : Array of shape (4, C)
-        Mean, biased variance, 1 / sqrt(variance + eps), and beta, for `batch_norm_backward`.
+    stats : Array of shape (3, C)
+        Mean, biased variance, and 1 / sqrt(variance + eps).
     """
     xp = xp_of(x, gamma, beta)
     x = xp.ascontiguousarray(x)
@@ -606,13 +606,12 @@ def batch_norm_forward(x: Array, gamma: Array, beta: Array, eps: float, alpha: f
     slices, rows_per_slice = _slices(rows)
     part = xp.empty((2, slices, C), x.dtype)
     _reduce("moments", slices, C, x, part, rows, C, rows_per_slice)
-    stats = xp.empty((4, C), x.dtype)
+    stats = xp.empty((3, C), x.dtype)
     _run(
         "moments_of_slices",
         (_blocks(C, CHANNELS),),
         (CHANNELS, LANES),
         part,
-        beta,
         stats,
         slices,
         rows,
@@ -621,25 +620,35 @@ def batch_norm_forward(x: Array, gamma: Array, beta: Array, eps: float, alpha: f
         eps,
     )
     y = xp.empty(x.shape, x.dtype)
-    _by_rows("batch_norm_forward", rows, C, x, stats, gamma, y, rows, C, alpha)
+    _by_rows("batch_norm_forward", rows, C, x, stats, gamma, beta, y, rows, C, alpha)
     return y, stats
 
 
 def batch_norm_backward(
-    dy: Array, x: Array, y: Array | None, stats: Array, gamma: Array, alpha: float, *, input_grad: bool = True
+    dy: Array,
+    x: Array,
+    y: Array | None,
+    stats: Array,
+    gamma: Array,
+    alpha: float,
+    *,
+    input_grad: bool = True,
+    beta: Array | None = None,
 ) -> tuple[Array | None, Array, Array]:
     """Gradients of `batch_norm_forward`.
 
     Parameters
     ----------
     dy, x : Array of shape (..., C)
-    y
-        Not read: its sign, which LeakyReLU needs, is computed again from x.
-    stats : Array of shape (4, C)
+    y : Array of shape (..., C) or None
+        Only its sign is needed; it is not read if beta is given.
+    stats : Array of shape (3, C)
     gamma : Array of shape (C,)
     alpha : float
     input_grad : bool
         Whether dx is wanted.
+    beta : Array of shape (C,), optional
+        As forward had it. With it, the sign of y is computed again from x, which is faster.
 
     Returns
     -------
@@ -648,16 +657,18 @@ def batch_norm_backward(
     """
     xp = xp_of(dy, x)
     dy, x = xp.ascontiguousarray(dy), xp.ascontiguousarray(x)
+    if beta is not None:
+        y = None
     C = x.shape[-1]
     rows = x.size // C
     slices, rows_per_slice = _slices(rows)
     sums = xp.empty((slices, 2, C), x.dtype)
-    _reduce("batch_norm_backward_sums", slices, C, x, dy, stats, gamma, sums, rows, C, rows_per_slice, alpha)
+    _reduce("batch_norm_backward_sums", slices, C, x, y, dy, stats, gamma, beta, sums, rows, C, rows_per_slice, alpha)
     sums = channel_sum(sums.reshape(slices, 2 * C)) if slices > 1 else sums.reshape(2 * C)
     dx = None
     if input_grad:
         dx = xp.empty(x.shape, x.dtype)
-        _by_rows("batch_norm_backward", rows, C, x, dy, stats, gamma, sums, dx, rows, C, alpha)
+        _by_rows("batch_norm_backward", rows, C, x, y, dy, stats, gamma, beta, sums, dx, rows, C, alpha)
     return dx, sums[C:], sums[:C]
 
 

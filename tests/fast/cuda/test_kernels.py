@@ -332,6 +332,9 @@ def test_batch_norm_with_leaky_relu(device, shape, alpha, dtype, either_order):
     results = cuda.batch_norm_backward(on_dy, on_x, result, stats, on_gamma, alpha)
     for got, wanted in zip(results, gradients, strict=True):
         check(device, got, wanted, dtype)
+    again = cuda.batch_norm_backward(on_dy, on_x, None, stats, on_gamma, alpha, beta=on_beta)
+    for got, wanted in zip(again, results, strict=True):  # the very same: y has the sign of what is computed again
+        np.testing.assert_array_equal(device.to_host(got), device.to_host(wanted))
     results = cuda.batch_norm_backward(on_dy, on_x, result, stats, on_gamma, alpha, input_grad=False)
     assert results[0] is None
     check(device, results[1], gradients[1], dtype)
