@@ -35,7 +35,7 @@ from typing import Any
 
 import numpy as np
 import records
-from measured_programs import HERE
+from measured_programs import GPU_PEERS, HERE
 
 from minigan.system.console import complain, one_line, say
 from minigan.system.errors import UserError
@@ -47,6 +47,9 @@ TESTS = ("tests/fast", "tests/gan", "tests/nn", "tests/lessons/test_lesson_14.py
 SANITIZED = ("tests/fast/cuda/test_kernels.py",)
 
 TRAIN = ("-m", "minigan.train")
+
+RIVALS = [peer.name for peer in GPU_PEERS if not peer.options.get("compiled")]
+"""Of part D; torch.compile alone would take minutes to compile."""
 
 LIMIT_SHARE = 1.02
 """Part G's limit for CuPy's memory, as a multiple of what the eager run has taken."""
@@ -176,7 +179,7 @@ def equal_bits(trial: Trial) -> list[str]:
 
 def in_turn_with_torch(trial: Trial) -> list[str]:
     """D: seconds per step."""
-    quick = ["--quick", "--peers", "minigan-graph"] if trial.double else ["--pairs", "6"]
+    quick = ["--quick", "--peers", "minigan-graph"] if trial.double else ["--pairs", "6", "--peers", *RIVALS]
     results = trial.folder / "results"
     done = trial.python(
         str(HERE / "train_step.py"),

@@ -215,6 +215,15 @@ def _full_memory(cupy):
     cupy.full = _raising(OutOfMemoryError(512, 0))
 
 
+def _limit_too_small(cupy):
+    cupy.full = _raising(OutOfMemoryError(512, 0, 100))
+
+
+def _limit_that_is_no_number(cupy):
+    os.environ["CUPY_GPU_MEMORY_LIMIT"] = "1 GB"  # read at the first array
+    cupy.full = _raising(ValueError("invalid literal for int() with base 10: '1 GB'"))
+
+
 def _no_memory_for_a_context(cupy):
     cupy.full = _raising(error_of_cuda(2, "cudaErrorMemoryAllocation", "out of memory"))
 
@@ -273,6 +282,8 @@ FAULTS = {
     "old card": _old_card,
     "ancient card": _ancient_card,
     "full memory": _full_memory,
+    "limit too small": _limit_too_small,
+    "limit that is no number": _limit_that_is_no_number,
     "no memory for a context": _no_memory_for_a_context,
     "no headers": _no_headers,
     "cache not writable": _cache_not_writable,

@@ -213,6 +213,7 @@ def _leaky_relu(cupy: Any, x: Any) -> Any:
 MEMORY_IS_FULL = r"out of memory|OutOfMemory|MemoryAllocation|ALLOC_FAILED"
 
 _ADVICE = (
+    (r"limit set to", "CUPY_GPU_MEMORY_LIMIT is too small"),
     (MEMORY_IS_FULL, "the GPU's memory is full: nvidia-smi shows which programs use it"),
     (r"DevicesUnavailable|DEVICE_UNAVAILABLE", "another program has the card for itself: nvidia-smi shows which"),
     (r"SystemDriverMismatch|SYSTEM_DRIVER_MISMATCH", "the driver was changed while it ran: restart the machine"),
@@ -225,6 +226,9 @@ _ADVICE = (
 def _known_advice(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC):
         return "CuPy keeps compiled kernels in ~/.cupy; CUPY_CACHE_DIR names another folder, that can be written to"
+    limit = os.environ.get("CUPY_GPU_MEMORY_LIMIT")
+    if isinstance(error, ValueError) and limit is not None:
+        return f"CUPY_GPU_MEMORY_LIMIT must be a number of bytes, or a share of the memory such as 50%, got {limit!r}"
     told = f"{type(error).__name__}: {error}"
     return next((advice for pattern, advice in _ADVICE if re.search(pattern, told)), None)
 

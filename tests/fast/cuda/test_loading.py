@@ -31,7 +31,9 @@ def machine(monkeypatch):
     """Make a machine: `machine(fault, packages)` has these packages of CuPy installed, and the fault."""
     monkeypatch.setattr(cublas, "_open", fake_cupy.open_cublas)
     monkeypatch.setattr(loading, "DEVICES", Path("/nowhere"))
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    for name in ("CUDA_VISIBLE_DEVICES", "CUPY_GPU_MEMORY_LIMIT"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
 
     def make(fault=None, packages=("cupy-cuda13x",)):
         def version(package):
@@ -107,6 +109,8 @@ def test_the_versions_of_all_that_computes(machine, monkeypatch, tmp_path):
         ],
         "ancient card": ["compute capability 3.7", "CuPy no longer supports this card: use --backend numpy"],
         "full memory": ["OutOfMemoryError", "memory is full: nvidia-smi shows which programs use it"],
+        "limit too small": ["limit set to: 100 bytes", "CUPY_GPU_MEMORY_LIMIT is too small"],
+        "limit that is no number": ["CUPY_GPU_MEMORY_LIMIT must be a number of bytes, or a share", "got '1 GB'"],
         "no memory for a context": ["cudaErrorMemoryAllocation", "memory is full"],
         "no headers": ["cannot compile for this GPU (CompileException: kern.cu(5)", '"cupy-cuda13x[ctk]>=14"'],
         "cache not writable": ["PermissionError", "CUPY_CACHE_DIR"],
