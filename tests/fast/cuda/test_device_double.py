@@ -172,17 +172,54 @@ def test_a_product_on_a_stream_that_is_not_captured_is_not_recorded(kernels):
         stream.end_capture()
 
 
-@pytest.mark.thorough
-def test_no_kernel_reads_outside_of_an_array():
-    """All tests of the kernels once more, with g++'s sanitizers for addresses and for undefined behaviour."""
+# ---------------------------------------------------------------------------------------------------------- sanitizers
+def sanitized(*command):
+    """Run Python with g++'s sanitizers in front of everything."""
     library = subprocess.run([COMPILER, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
     environment = {
         **os.environ,
         "MINIGAN_SANITIZE": "1",
         "LD_PRELOAD": library.stdout.strip(),
         "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0",
+        "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests/support"))),
     }
-    tests = ["tests/fast/cuda/test_kernels.py", "-k", "not recording and not recorded and not large_gpu"]
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider", *tests]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+READS_BEYOND = """
+from pathlib import Path
+import numpy as np
+from device_double import RawModule, make_backend
+from minigan.fast.cuda import kernels as cuda
+from minigan.nn import backend
+
+code = Path(cuda.__file__).with_suffix(".cu").read_text(encoding="utf-8")
+line = "cols[to + t + j * patch] = "
+assert line in code
+code = code.replace(line, "volatile real seen = inside ? x[from + place] : real(0); (void)seen; " + line)
+cuda.compiled = lambda xp, dtype: RawModule(code=code, options=("-DREAL=double",))
+double = make_backend(kernels=True)
+backend.register(double)
+cols = cuda.im2col(double.asarray(np.ones((1, 4, 4, 3))), (4, 4), 2, ((1, 1), (1, 1)))
+assert double.to_host(cols).sum() == 108
+"""
+
+
+@pytest.mark.thorough
+def test_a_number_beyond_an_array_shows_even_if_nobody_uses_it():
+    done = sanitized("-c", READS_BEYOND)
+    assert done.returncode != 0
+    assert "AddressSanitizer: heap-buffer-overflow" in done.stderr
+    plain = dict(os.environ, PYTHONPATH=os.pathsep.join(map(str, (ROOT, ROOT / "tests/support"))))
+    subprocess.run([sys.executable, "-c", READS_BEYOND], cwd=ROOT, env=plain, check=True)
+
+
+@pytest.mark.thorough
+def test_no_kernel_reads_or_writes_outside_of_an_array():
+    """All tests of the kernels once more. Without pytest's own capture: the sanitizer writes and ends the process."""
+    done = sanitized(
+        "-m", "pytest", "-q", "-x", "-s", "-n0", "-p", "no:cacheprovider", "tests/fast/cuda/test_kernels.py"
+    )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
