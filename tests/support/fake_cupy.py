@@ -252,6 +252,18 @@ def _compiler_newer_than_driver(cupy):
     cupy.full = _array_class_with(cupy, "__add__", CUDADriverError(text))
 
 
+def _no_cupy_at_all(cupy):
+    del cupy.cuda  # as in an empty folder that is named cupy
+
+
+def _very_old_cupy(cupy):
+    del cupy.cuda.nvrtc.getSupportedArchs
+
+
+def _fails_at_the_end(cupy):
+    cupy.cuda.cublas.getVersion = _raising(CUBLASError("CUBLAS_STATUS_NOT_INITIALIZED"))
+
+
 def _wrong_numbers(cupy):
     cupy.full = lambda shape, value, dtype: DeviceArray(np.full(shape, value + 1, dtype))
 
@@ -291,6 +303,9 @@ FAULTS = {
     "kernels do not compile": _kernels_do_not_compile,
     "compiler newer than driver": _compiler_newer_than_driver,
     "wrong numbers": _wrong_numbers,
+    "no CuPy at all": _no_cupy_at_all,
+    "very old CuPy": _very_old_cupy,
+    "fails at the end": _fails_at_the_end,
 }
 
 

@@ -55,8 +55,13 @@ def load_cupy() -> Backend:
         If anything that is needed is missing or does not work; the message says what to do.
     """
     cupy = _import()
+    return _try("use CuPy", lambda: _tried_out(cupy), _complete)
+
+
+def _tried_out(cupy: Any) -> Backend:
+    """The backend; an error of any kind if one of the steps on the way to it fails."""
     _try("find a GPU", lambda: _expect_device(cupy), lambda error: _about_device(cupy))
-    archs = _try("use CUDA's compiler (NVRTC)", cupy.cuda.nvrtc.getSupportedArchs, _complete)
+    archs = _try("use CUDA's compiler (NVRTC)", lambda: cupy.cuda.nvrtc.getSupportedArchs(), _complete)
     _expect_supported(cupy, archs)
     a = _try("use the GPU's memory", lambda: cupy.full((2, 2), 2, np.float32), lambda error: _about_device(cupy))
     b = _try("compile for this GPU", lambda: a + 1, _complete)  # the kernels of CuPy itself need CUDA's headers

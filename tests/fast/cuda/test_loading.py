@@ -117,6 +117,9 @@ def test_the_versions_of_all_that_computes(machine, monkeypatch, tmp_path):
         "no cuBLAS": ["cannot use cuBLAS (ImportError: libcublas.so.13", '"cupy-cuda13x[ctk]>=14"'],
         "kernels do not compile": ["cannot compile minigan's kernels (CompileException", "please report this"],
         "compiler newer than driver": ["CUDA_ERROR_UNSUPPORTED_PTX_VERSION", "install a newer driver"],
+        "no CuPy at all": ["cannot use CuPy (AttributeError", '"cupy-cuda13x[ctk]>=14"'],
+        "very old CuPy": ["cannot use CUDA's compiler (NVRTC) (AttributeError", '"cupy-cuda13x[ctk]>=14"'],
+        "fails at the end": ["cannot use CuPy (CUBLASError: CUBLAS_STATUS_NOT_INITIALIZED)"],
         "wrong numbers": ["the GPU computes wrong numbers (-16 expected,", "please report this"],
     }.items(),
 )
