@@ -17,7 +17,7 @@ PARALLEL := --numprocesses auto --dist worksteal
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help train notebook lessons smoke test test-thorough test-versions lint type format bench architecture clean
+.PHONY: help train notebook lessons smoke test test-thorough test-versions lint type format bench gpu architecture clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -60,6 +60,9 @@ format: $(VENV)/.dev  ## mend style and formatting
 
 bench: $(VENV)/.core  ## measure everything and write benchmarks/RESULTS.md; one thing: BENCH=train_step ARGS="--pairs 20"
 	$(BIN)/python benchmarks/bench.py $(BENCH) $(ARGS)
+
+gpu: $(VENV)/.dev  ## try minigan on this machine's NVIDIA GPU, ten minutes; prints a page for an issue
+	$(BIN)/python benchmarks/try_gpu.py $(ARGS)
 
 architecture: $(VENV)/.dev  ## draw docs/pictures/architecture.svg anew, from the imports
 	$(BIN)/python docs/draw_architecture.py $(ARGS)

@@ -55,6 +55,7 @@ class Minigan(Program):
     def __init__(self, launched: Ranks = ALONE) -> None:
         self._launched = launched
         self._rank: Rank | None = None
+        self._recorded: Any = None
         self._following = contextlib.ExitStack()  # while the others have networks
 
     def begin(
@@ -79,9 +80,13 @@ class Minigan(Program):
         return about
 
     def memory(self, reset: bool = False) -> dict[str, int | None]:
-        """Like `Program.memory`, of all ranks together; on a GPU, the device memory that CuPy's pool has taken."""
+        """Like `Program.memory`, of all ranks together; on a GPU, the device memory that CuPy's pools have taken.
+
+        (CUDA's own count of free memory would do, if the programs that are measured did not share the GPU.)
+        """
         if self.backend.name == "cupy":
             taken = self.backend.xp.get_default_memory_pool().total_bytes()
+            taken += self._recorded.memory_bytes() if self._recorded is not None else 0
             return {"peak": taken, "now": taken}
         if self._rank is None or self._rank.ranks.size == 1:
             return super().memory(reset)
@@ -114,8 +119,8 @@ class Minigan(Program):
         self.gan = gan.to(self.backend)
         inputs = draw_inputs(real, SEED, 0, self.backend)
         if self.backend.name == "cupy" or self._graph:
-            step = recorded_step(self.gan, _refuse) if self._graph else partial(train_step, self.gan)
-            self._step_on_gpu = partial(step, inputs)
+            self._recorded = recorded_step(self.gan, _refuse) if self._graph else None
+            self._step_on_gpu = partial(self._recorded or partial(train_step, self.gan), inputs)
             return 1
         ranks = self._following.enter_context(ranks_for(self.gan, size, self._threads, self._launched))
         self._rank = Rank(ranks, self.gan, inputs)

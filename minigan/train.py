@@ -18,7 +18,7 @@ from minigan.data.image_set import ImageSet
 from minigan.data.images.image_folder import check_folder, describe_skipped
 from minigan.gan.models import discriminator, generator
 from minigan.gan.step import build_gan
-from minigan.nn.backend import get_backend
+from minigan.nn.backend import NUMPY, Backend, get_backend
 from minigan.ranks.interface import Ranks
 from minigan.runs.config import PRESETS, RunConfig, resumed_config
 from minigan.runs.run_folder import Run, check_new_folder, fresh_folders, lock_run
@@ -113,6 +113,7 @@ def _begin(given: dict[str, Any], asked: Asked, out: str | None, dry_run: bool, 
         about = {"images": image_facts(images)}
         run = Run.create(path, replace(config, ranks=ranks.size), gan, about, backend, otherwise=None if out else names)
         say(f"Run folder: {one_line(run.path)}")
+        _say_device(config, backend)
         return _train(Trainer(run, gan, images, backend, ranks=ranks))
 
 
@@ -145,12 +146,22 @@ def _resume(path: Path, given: dict[str, Any], asked: Asked, dry_run: bool, laun
         for warning in warnings:
             _warn(warning)
         say(f"Run folder: {one_line(path)}, going on after {step} of {config.steps} steps")
+        _say_device(config, backend)
         with training_on(_with_ranks(config, asked), gan, step, launched, _warn) as ranks:
             if ranks.size != config.ranks:
                 before = f"the {config.ranks} of before" if config.ranks else "the threads that it began with"
                 say(f"Ranks: {ranks.size} instead of {before}; the last digits of what follows will differ")
                 run.change_settings(replace(config, ranks=ranks.size))
             return _train(Trainer(run, gan, images, backend, step=step, ranks=ranks))
+
+
+def _say_device(config: RunConfig, backend: Backend) -> None:
+    """Say which GPU it is, and how it can be used better."""
+    if backend is NUMPY:
+        return
+    say(f"GPU: {one_line(backend.device_name)}")
+    if not config.cuda_graph:
+        say("  --cuda-graph starts each step with one launch instead of hundreds: the same numbers, and less waiting")
 
 
 def _say_new_name(asked: Asked) -> None:
@@ -228,9 +239,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         "minigan.train",
         "Train the DCGAN. Without arguments: the article's run (10,000 steps of 64 images) on drawn faces.",
-        "exit status: 0 done, 1 stopped by the system (disk full, out of memory), 2 a mistake in the call,\n"
-        "3 a loss is no longer finite, 130 stopped by Ctrl-C, 143 asked to terminate, 129 its terminal was closed\n"
-        "(these three after saving everything; the last line printed goes on with the run)",
+        "exit status: 0 done, 1 stopped by the system (disk full, out of memory, a GPU that fails),\n"
+        "2 a mistake in the call, 3 a loss is no longer finite, 130 stopped by Ctrl-C, 143 asked to terminate,\n"
+        "129 its terminal was closed (these three after saving everything; the last line printed goes on with the run)",
     )
     add_options(parser, RunConfig, PRESETS)
     parser.add_argument("--threads", type=whole, metavar="N", help="the former name of --ranks")

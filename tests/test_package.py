@@ -18,6 +18,7 @@ from places import ROOT
 import minigan
 from minigan import __main__ as commands
 from minigan import sample, train
+from minigan.fast.cuda.loading import WHICH_PACKAGE
 from minigan.system.cli import run_command
 
 
@@ -79,6 +80,17 @@ def test_only_one_module_imports_cupy():
     for path in Path(minigan.__file__).parent.rglob("*.py"):
         if path.parts[-2:] != ("cuda", "loading.py"):
             assert not re.search(r"^\s*(import|from) cupy", path.read_text(encoding="utf-8"), re.M), path
+
+
+def test_the_extras_for_a_gpu_are_what_the_messages_name():
+    """They bring all of CUDA that is needed; a user who has no checkout installs the same by the message."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    named = re.findall(r'pip install "([^"]+)"', WHICH_PACKAGE)
+    assert sorted(extras["cuda12"] + extras["cuda13"]) == sorted(named)
+    assert all("[ctk]>=14" in package for package in named)
+    for document in ("README.md", "docs/gpu.md"):
+        text = (ROOT / document).read_text(encoding="utf-8")
+        assert {"cuda12", "cuda13"} <= set(re.findall(r'"\.\[(\w+)\]"', text))
 
 
 # ---- Building and installing ----

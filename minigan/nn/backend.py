@@ -15,7 +15,7 @@ True
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -58,6 +58,8 @@ class Backend:
         Whether gradients stay where they are when they are set to zero.
     record : callable, optional
         Makes a function of arrays faster to repeat, by recording its work the second time: ``record(function, ...)``.
+    versions : dict of str to str
+        Of the libraries that it computes with, besides NumPy; for config.json.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Backend:
     tf32: bool = False
     keeps_addresses: bool = False
     record: Callable[..., Any] | None = None
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 NUMPY = Backend(

@@ -445,6 +445,7 @@ def session(step: int, backend: Backend) -> dict[str, Any]:
     for package in ("numpy", "pillow", "matplotlib", "safetensors", "cupy-cuda12x", "cupy-cuda13x"):
         with contextlib.suppress(PackageNotFoundError):
             versions[package] = version(package)
+    versions |= backend.versions
     return {
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         "from_step": step,

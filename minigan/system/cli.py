@@ -1,8 +1,8 @@
 """What all commands share: their parser, the readers of option values, one-line errors and exit statuses.
 
-Exit status 0: done. 1: stopped by the system (a full disk). 2: a user's mistake, nothing written. 3: a number is no
-longer finite. 130: stopped by Ctrl-C, everything saved. 143: stopped by SIGTERM, everything saved. 129: stopped
-because the terminal was closed (SIGHUP), everything saved.
+Exit status 0: done. 1: stopped by the system (a full disk, a GPU that fails). 2: a user's mistake, nothing written. 3:
+a number is no longer finite. 130: stopped by Ctrl-C, everything saved. 143: stopped by SIGTERM, everything saved. 129:
+stopped because the terminal was closed (SIGHUP), everything saved.
 """
 
 from __future__ import annotations
@@ -22,9 +22,8 @@ from typing import Any, NoReturn
 
 from minigan.system.console import complain, mend_streams, one_line, with_short_words
 from minigan.system.cores import allowed_processors
-from minigan.system.errors import RunError, UserError, is_of_choice, is_of_disk
+from minigan.system.errors import RunError, UserError, is_of_choice, is_of_disk, words_for
 from minigan.system.interrupts import restore_interrupts
-from minigan.system.scarcity import what_is_scarce
 from minigan.system.wording import see
 
 SAME_REQUEST_SECONDS = 0.5
@@ -135,17 +134,17 @@ def run_command(command: Callable[[Sequence[str] | None], int], argv: Sequence[s
         return _say(error, 2)
     except RunError as error:
         return _say(error, error.exit_status)
-    except Exception as error:
-        scarce = what_is_scarce(error)
-        if scarce is not None:
-            return _say(scarce + see("limits"), 1)
-        if isinstance(error, OSError):
-            return _say(f"{error}{see('disk') if is_of_disk(error) else ''}", 2 if is_of_choice(error) else 1)
-        raise
     except KeyboardInterrupt:
         if argv is None:
             _end_in_peace()
         return _say("stopped", 130)
+    except Exception as error:
+        words = words_for(error)
+        if words is not None:
+            return _say(words, 1)
+        if isinstance(error, OSError):
+            return _say(f"{error}{see('disk') if is_of_disk(error) else ''}", 2 if is_of_choice(error) else 1)
+        raise
     finally:
         if argv is None:
             _end_in_peace()

@@ -4,7 +4,7 @@ At every `sample_every`-th step two images are written before the step's updates
 discriminator, and 16 faces from noise that never changes. At the end of every `save_every`-th step the averages of
 the last 250 losses are printed, the faces from the fixed noise are drawn again, and both networks and a checkpoint are
 saved. Everything else here keeps work from being lost: a checkpoint at least every five minutes, an orderly stop on
-Ctrl-C, and a clear message when the disk is full or a loss is NaN.
+Ctrl-C, and a clear message when the disk is full, a GPU fails or a loss is NaN.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from minigan.runs.run_records import read_rows
 from minigan.system.cli import SAME_REQUEST_SECONDS
 from minigan.system.command_lines import command
 from minigan.system.console import exclaim, say, warn
-from minigan.system.errors import RunError, is_of_disk
+from minigan.system.errors import RunError, is_of_disk, words_for
 from minigan.system.progress import ProgressBar
 from minigan.system.wording import see
 from minigan.training.ranks import are_fakes_wanted, complete_moments, inputs_of, part_of, whole_fakes
@@ -152,7 +152,8 @@ class Trainer:
         Raises
         ------
         RunError
-            If the disk is full (status 1) or a loss is no longer finite (status 3). The last checkpoint is kept.
+            If the disk is full, memory is used up or a GPU fails (status 1), or if a loss is no longer finite (status
+            3). The last checkpoint is kept.
         """
         config = self.run.config
         bar = ProgressBar(config.steps, "Training", "steps", initial=self.step, shown=self._progress)
@@ -193,13 +194,15 @@ class Trainer:
         except RankError as error:
             end, words = run_report.FAILED, f"{error}{see('ranks')}; {self._what_is_kept()}"
             raise RunError(words) from None
-        except MemoryError as error:
-            told = f"memory ran out ({error})" if str(error) else "memory ran out"
-            end, words = run_report.FAILED, f"{told}{see('limits')}; {self._what_is_kept()}"
-            raise RunError(words) from None
         except RunError as error:
             end, words = run_report.FAILED, str(error)
             raise
+        except Exception as error:
+            failure = words_for(error)
+            if failure is None:
+                raise
+            end, words = run_report.FAILED, f"{failure}; {self._what_is_kept()}"
+            raise RunError(words) from None
         finally:
             self._write_report(end, words)
             self.run.close()

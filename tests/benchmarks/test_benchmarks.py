@@ -329,6 +329,22 @@ def test_a_gpu_is_timed_by_its_own_clock(double, tmp_path):
     assert device_double.COUNTER.syncs == 0
 
 
+def test_memory_of_a_recorded_step_counts(kernels, monkeypatch, tmp_path):
+    """It is not in CuPy's common pool."""
+    kernels.xp.__version__ = "14.2"
+    kernels.xp.cuda.runtime.runtimeGetVersion = lambda: 13010
+    program = measured_minigan.Minigan()
+    program.begin(backend="cupy", graph=True)
+    program.build(str(tmp_path), **SIZE)
+    program.first_step()
+    monkeypatch.setattr(kernels.xp.get_default_memory_pool(), "total_bytes", lambda: 1000)
+    monkeypatch.setattr(type(program._recorded), "memory_bytes", lambda self: 500)
+    assert program.memory() == {"peak": 1500, "now": 1500}
+    program.begin(backend="cupy")
+    program.build(str(tmp_path), **SIZE)
+    assert program.memory() == {"peak": 1000, "now": 1000}
+
+
 def test_a_step_that_cannot_be_recorded_is_not_timed_as_if_it_were(monkeypatch, tmp_path):
     class Recorded:
         def __init__(self, gan, complain):

@@ -9,28 +9,43 @@ code that runs on the double asks nothing of CuPy that is not there.
 With ``make_backend(kernels=True)`` it also has `RawModule`: the project's own CUDA source, compiled for the processor
 by g++ with cuda_on_cpu.h. Kernels get addresses, as on a GPU, and what a GPU does not check is checked:
 number and types of arguments, contiguous arrays. cublas_on_cpu.cpp takes the place of cuBLAS and is called through
-ctypes, too. Streams can be captured: during a capture nothing is computed, but the work is recorded, and
-`Graph.launch` does it. `launches` counts the launches that a GPU would have received.
+ctypes, too. `launches` counts the launches that a GPU would have received.
+
+As on a GPU, work waits in queues, one for each stream. How much of which queue is done when is left to chance, until
+somebody waits for a stream. So work on two streams, one of which should have waited for the other, sooner or later
+comes in the wrong order. cuBLAS works on the stream that it was told, whatever the current one is. Memory comes from
+pools (cupy_memory.py) and is given out again; what is freed is filled with NaN, in the order of its stream. A stream
+can be captured: then nothing is computed, but the work is recorded, and `Graph.launch` does it.
+
+With MINIGAN_SANITIZE=1 the kernels are compiled with g++'s sanitizers, and every array has memory of its own, so that
+reading outside of one is noticed (see test_kernels.py).
 """
 
+import collections
 import ctypes
 import functools
 import hashlib
 import json
+import os
+import random
 import re
 import shutil
 import subprocess
 import tempfile
 import types
+import weakref
 from pathlib import Path
 
 import numpy as np
+import threadpoolctl
+from cupy_memory import GpuMemory
 
 from minigan.fast.cuda import cublas
 from minigan.fast.cuda.recording import RecordedStep
 from minigan.nn.backend import Backend
 
 NAMES = json.loads(Path(__file__).with_name("cupy_names.json").read_text())
+PRODUCTS = ("matmul", "dot", "einsum", "tensordot")
 UFUNC_KEYWORDS = {"out", "dtype", "casting"}
 
 
@@ -39,55 +54,199 @@ HERE = Path(__file__).parent
 
 
 class Counter:
-    """Counts values copied to the host, arrays copied to the device, function calls, and kernel launches."""
+    """Counts values copied to the host, arrays copied to the device, function calls, and kernel launches.
+
+    `bytes` is what the launches read and write: each array once, whatever the caches of a GPU would make of it.
+    """
 
     def __init__(self):
         self.reset()
 
     def reset(self):
-        self.syncs = self.uploads = self.calls = self.launches = 0
+        self.syncs = self.uploads = self.calls = self.launches = self.bytes = 0
         self.kernels = []
 
 
 COUNTER = Counter()
 
+CHANGED = {
+    "bias_and_leaky_relu": 1,
+    "moving_averages": 5,
+    "adam_rate": 1,
+}
+"""Kernels that read what they write, and how many of the arrays they write they do so with."""
+
+WALKS = {"fill_zero": 1, "move_average": 3, "adam": 7, "winograd_kernels": 16 + 36}
+"""How often kernels that are given many tensors read or write a tensor of each: of the last, per (C, O)."""
+
+SANITIZE = bool(os.environ.get("MINIGAN_SANITIZE"))
+
 TAPE = None
 """The work recorded so far by the stream that is being captured, as functions; None if no stream is captured."""
+
+MEMORY = None
+"""The memory of the card (`GpuMemory`); None on a double without kernels, whose arrays are NumPy's and done at once."""
+
+QUEUES = collections.defaultdict(collections.deque)
+"""Work that waits, by the address of its stream."""
+
+CHANCE = random.Random()
+
+KEPT = []
+"""All memory that there ever was on this card: work that waits knows addresses only."""
+
+FREED = collections.defaultdict(list)
+"""Memory that pools have given back to CUDA, by size: the next one who asks for as much gets it."""
+
+
+def _start_anew(memory):
+    global TAPE, MEMORY
+    TAPE, MEMORY = None, memory
+    QUEUES.clear()
+    KEPT.clear()
+    FREED.clear()
+    CHANCE.seed(0)
+    Stream.current = Stream.captured = None
 
 
 def _cross_to_host():
     if TAPE is not None:
         raise RuntimeError("cudaErrorStreamCaptureUnsupported: operation not permitted when stream is capturing")
     COUNTER.syncs += 1
+    _finish(_current_stream())
 
 
-def _do(action):
-    """Do something that changes arrays: at once, or, while a graph is captured, at each launch of the graph."""
+def _finish(stream):
+    """Do all work of one stream; others go on waiting."""
+    queue = QUEUES[stream]
+    while queue:
+        queue.popleft()()
+
+
+def _current_stream():
+    return Stream.current.ptr if Stream.current is not None else 0
+
+
+def _do(action, stream=None):
+    """Do something that changes arrays: sooner or later, or, while a graph is captured, at each launch of the graph."""
     COUNTER.launches += 1
-    if TAPE is None:
-        action()
-    else:
+    _queue(action, _current_stream() if stream is None else stream)
+
+
+def _queue(action, stream):
+    if TAPE is not None and stream == Stream.captured.ptr:
         TAPE.append(action)
+        return
+    if MEMORY is None:
+        action()
+        return
+    QUEUES[stream].append(action)
+    while CHANCE.random() < 0.6 and (waiting := [queue for queue in QUEUES.values() if queue]):
+        CHANCE.choice(waiting).popleft()()
+
+
+def _new_memory(size):
+    """`cudaMalloc`: begins at a multiple of 512."""
+    room = np.empty(size + 512, np.uint8)
+    start = -room.ctypes.data % 512
+    return room[start : start + size]
+
+
+def _free(numbers):
+    """`cudaFree`: waits for everything."""
+    for stream in list(QUEUES):
+        _finish(stream)
+    FREED[numbers.nbytes].append(numbers)
+
+
+class _Storage:
+    """Memory of one array and its views; when the last of them is gone, it is poisoned and goes back to its pool."""
+
+    def __init__(self, size):
+        self.block = MEMORY.alloc(max(size, 1))
+        self.stream, self.was_captured = _current_stream(), TAPE is not None
+        memory = self.block._memory
+        if not hasattr(memory, "numbers"):
+            freed = FREED[memory.size]
+            memory.numbers = freed.pop() if freed else _new_memory(memory.size)
+            KEPT.append(memory.numbers)
+            _poison(memory.numbers)
+            weakref.finalize(memory, _free, memory.numbers)
+        self.numbers = memory.numbers[:size]
+        self.__array_interface__ = self.numbers.__array_interface__
+
+    def __del__(self):
+        if hasattr(self, "numbers"):  # else there was no memory for it
+            numbers, graph = self.numbers, TAPE if self.was_captured else None
+            if graph is not None and Stream.captured.ptr == self.stream:
+                graph.append(lambda: _poison(numbers))
+            elif not self.was_captured:
+                QUEUES[self.stream].append(lambda: _poison(numbers))
+
+
+def _allocate(shape, dtype):
+    """A new array, with numbers in it that nobody wrote."""
+    if MEMORY is None or SANITIZE:
+        data = np.empty(shape, dtype)
+        _poison(data)
+        if MEMORY is not None:
+            KEPT.append(data)
+        return data
+    data = np.empty((), dtype)
+    size = int(np.prod(shape)) * data.itemsize
+    return np.asarray(_Storage(size)).view(data.dtype).reshape(shape)
+
+
+def _bare(data):
+    """The same numbers as a view that does not keep its memory from being freed: work that waits must not."""
+    base = data
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if not isinstance(base, _Storage):
+        return data
+    offset = data.ctypes.data - base.numbers.ctypes.data
+    return np.ndarray(data.shape, data.dtype, base.numbers, offset, data.strides)
 
 
 def _compute(function, *sources):
-    """Array that a function of arrays returns; a view costs nothing, any other result counts as a launch."""
-    with np.errstate(all="ignore"):
-        result = function()
+    """Array that a function of arrays returns; a view costs nothing, any other result counts as a launch.
+
+    The function is called twice: now, to see what it returns, and when it is this work's turn.
+    """
+
+    def quietly():
+        with np.errstate(all="ignore"):
+            return function()
+
+    try:
+        result = quietly()
+    except IndexError:  # indices that have not been computed yet
+        _finish(_current_stream())
+        result = quietly()
     if not isinstance(result, np.ndarray | np.generic):
         return _wrap(result)
     result = np.asarray(result)
     if any(np.may_share_memory(result, source) for source in sources if isinstance(source, np.ndarray)):
         return DeviceArray(result)
-    COUNTER.launches += 1
-    if TAPE is not None:
-        TAPE.append(lambda: np.copyto(result, function()))
-        _poison(result)
-    return DeviceArray(result)
+    COUNTER.bytes += _bytes(result, *sources)
+    if MEMORY is None:
+        COUNTER.launches += 1
+        return DeviceArray(result)
+    data = _allocate(result.shape, result.dtype)
+    target = _bare(data)
+    _do(lambda: np.copyto(target, quietly()))
+    return DeviceArray(data)
+
+
+def _bytes(*arrays):
+    return sum(a.nbytes for a in arrays if isinstance(a, np.ndarray))
 
 
 def _poison(array):
-    """Fill memory that has not been written yet with NaN or the largest integer, so that reading it is noticed."""
+    """Fill memory that has not been written yet, so that reading it is noticed: with NaN, or the largest integer.
+
+    All bits set are NaN, too.
+    """
     array.fill(np.nan if array.dtype.kind == "f" else np.iinfo(array.dtype).max if array.dtype.kind in "iu" else True)
 
 
@@ -146,6 +305,7 @@ class DeviceArray:
 
     def __setitem__(self, key, value):
         key, value, data = _unwrap(key), _unwrap(value), self._data
+        COUNTER.bytes += _bytes(data[key], value)
         _do(lambda: data.__setitem__(key, value))
 
     # What has to wait for the device.
@@ -190,6 +350,7 @@ class DeviceArray:
             COUNTER.calls += 1
             args, kwargs = _unwrap(args), _unwrap(kwargs)
             if name == "fill":
+                COUNTER.bytes += data.nbytes
                 return _do(lambda: method(*args))
             return _compute(lambda: method(*args, **kwargs), data)
 
@@ -205,9 +366,12 @@ def _operator(name):
         method, others = getattr(self._data, name), _unwrap(others)
         if "matmul" in name:
             _refuse_cublas_in_capture()
+            method = _on_one_thread(method)
         if name.startswith("__i") and name not in ("__invert__",):
+            COUNTER.bytes += _bytes(self._data, self._data, *others)
             _do(lambda: method(*others))
             return self
+        COUNTER.bytes += _bytes(self._data, *others)
         return _compute(lambda: method(*others))
 
     return apply
@@ -235,6 +399,8 @@ class DeviceModule(types.ModuleType):
         if name.startswith("__") or name not in self._names:
             raise AttributeError(f"module 'cupy' has no attribute {name!r}")
         function, known = getattr(self._numpy, name), self._names[name]
+        if name in PRODUCTS:
+            function = _on_one_thread(function)
 
         def call(*args, **kwargs):
             COUNTER.calls += 1
@@ -242,10 +408,11 @@ class DeviceModule(types.ModuleType):
             for keyword in kwargs:
                 if allowed is not None and keyword not in allowed:
                     raise TypeError(f"cupy.{name} has no keyword argument {keyword!r}")
-            if name in ("matmul", "dot", "einsum", "tensordot"):
+            if name in PRODUCTS:
                 _refuse_cublas_in_capture()
             plain, options = _unwrap(args), _unwrap(kwargs)
             if kwargs.get("out") is not None:
+                COUNTER.bytes += _bytes(*plain, options["out"])
                 _do(lambda: function(*plain, **options))
                 return kwargs["out"]
             return _compute(lambda: function(*plain, **options), *plain)
@@ -259,14 +426,25 @@ class DeviceModule(types.ModuleType):
         if TAPE is not None:
             raise RuntimeError("a copy from the host would be captured with today's numbers in it")
         COUNTER.uploads += 1
-        return DeviceArray(np.array(a, dtype))
+        host = np.array(a, dtype)
+        data = _allocate(host.shape, host.dtype)
+        target = _bare(data)
+        _queue(lambda: np.copyto(target, host), _current_stream())
+        return DeviceArray(data)
 
     def empty(self, shape, dtype=float):
-        data = np.empty(shape, dtype)
-        _poison(data)
-        if TAPE is not None:
-            TAPE.append(lambda kept_alive=data: None)  # the memory pool of a capture outlives it
-        return DeviceArray(data)
+        return DeviceArray(_allocate(shape, dtype))
+
+
+def _on_one_thread(function):
+    """A product with the same bits whenever it is done: by then, BLAS may be allowed another number of threads."""
+
+    @functools.wraps(function)
+    def product(*args, **kwargs):
+        with threadpoolctl.threadpool_limits(1, "blas"):
+            return function(*args, **kwargs)
+
+    return product
 
 
 def _refuse_cublas_in_capture():
@@ -280,7 +458,7 @@ def _compiled(source):
     """A shared library from C++ source."""
     folder = Path(tempfile.gettempdir()) / "minigan-cuda-on-cpu"
     folder.mkdir(exist_ok=True)
-    path = folder / f"{hashlib.sha256(source.encode()).hexdigest()[:32]}.so"
+    path = folder / f"{hashlib.sha256(source.encode()).hexdigest()[:32]}{'-sanitized' if SANITIZE else ''}.so"
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             (Path(scratch) / "source.cpp").write_text(source, encoding="utf-8")
@@ -294,6 +472,7 @@ def _compiled(source):
                 "-Wno-sign-compare",
                 "-shared",
                 "-fPIC",
+                *(["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-g"] if SANITIZE else []),
             ]
             built = Path(scratch) / "built.so"
             subprocess.run([COMPILER, *options, f"-I{HERE}", "-o", built, f"{scratch}/source.cpp"], check=True)
@@ -315,14 +494,21 @@ class RawModule:
         )
         self.kernels = {}
         launchers = ""
+        structures = set(re.findall(r"^struct (\w+) \{", code, re.MULTILINE))
         for name, parameters, body in found:
-            self.kernels[name] = [" ".join(p.split()[:-1]) for p in parameters.split(",")]
-            names = ", ".join(p.split()[-1] for p in parameters.split(","))
+            pairs = [(" ".join(p.split()[:-1]), p.split()[-1]) for p in parameters.split(",")]
+            self.kernels[name] = [kind for kind, _ in pairs]
+            # A structure is passed by value on a GPU; here the launcher gets a pointer to it, and copies it.
+            declared = ", ".join(f"const {k}* {p}" if k in structures else f"{k} {p}" for k, p in pairs)
+            copied = "".join(f"const {k} {p}_ = *{p}; " for k, p in pairs if k in structures)
+            names = ", ".join(f"{p}_" if k in structures else p for k, p in pairs)
             barriers = int(any(word in body for word in ("__syncthreads", *helpers)))
             launchers += (
-                f'extern "C" int launch_{name}(const unsigned* dims, int backwards, {parameters}) '
-                f"{{ return launch(dims, {barriers}, backwards, [=] {{ {name}({names}); }}); }}\n"
+                f'extern "C" int launch_{name}(const unsigned* dims, int backwards, {declared}) '
+                f"{{ {copied}return launch(dims, {barriers}, backwards, [=] {{ {name}({names}); }}); }}\n"
             )
+        for name in structures:
+            launchers += f'extern "C" size_t sizeof_{name}() {{ return sizeof({name}); }}\n'
         self.library = _compiled(f'#define REAL {real}\n#include "cuda_on_cpu.h"\n{code}\n{launchers}')
 
     def get_function(self, name):
@@ -344,8 +530,9 @@ class RawKernel:
         plain = [self._argument(a, t) for a, t in zip(args, self.types, strict=True)]
         dims = (ctypes.c_uint * 6)(*grid, *[1] * (3 - len(grid)), *block, *[1] * (3 - len(block)))
         COUNTER.kernels.append(self.name)
+        COUNTER.bytes += self._bytes(args)
 
-        def run(kept_alive=args):
+        def run():
             status = self.function(dims, int(RawModule.reverse), *plain)
             assert status == 0, f"{self.name}: a barrier that not all threads of a block reach"
 
@@ -353,6 +540,8 @@ class RawKernel:
 
     def _argument(self, value, wanted):
         types_ = {"real": self.module.real, "int": np.int32, "long long": np.int64, "double": np.float64}
+        if wanted not in types_ and not wanted.endswith("*"):
+            return self._structure(value, wanted)
         plain = types_[wanted.removeprefix("const ").rstrip("* ")]
         if wanted.endswith("*") and type(value) is np.uintp and value == 0:
             return None
@@ -364,12 +553,32 @@ class RawKernel:
         assert type(value) is plain, f"{self.name}: {wanted} from {type(value).__name__}"
         return np.ctypeslib.as_ctypes_type(plain)(value)
 
+    def _bytes(self, args):
+        if "Tensors" in self.types:
+            table = args[self.types.index("Tensors")]
+            elements = int((table["rows"].astype(np.int64) * table["columns"]).sum())
+            return WALKS[self.name] * elements * np.dtype(self.module.real).itemsize
+        arrays = [a for a in args if isinstance(a, DeviceArray)]
+        written = [
+            a for a, kind in zip(args, self.types, strict=True) if kind == "real*" and isinstance(a, DeviceArray)
+        ]
+        return _bytes(*(a._data for a in arrays + written[: CHANGED.get(self.name, 0)]))
 
-class _Recorded:
-    """A function of the library that stands in for cuBLAS; a product can be captured."""
+    def _structure(self, value, wanted):
+        """A structure by value: CuPy takes a NumPy array of one element, with a dtype of the structure's size."""
+        size = getattr(self.module.library, f"sizeof_{wanted}")()
+        assert isinstance(value, np.ndarray), f"{self.name}: {wanted} from {type(value).__name__}"
+        assert value.shape == (1,), f"{self.name}: {wanted} from an array of shape {value.shape}"
+        assert value.nbytes == size, f"{self.name}: {wanted} has {size} bytes, got {value.nbytes}"
+        assert size <= 4096 - 8 * len(self.types), f"{self.name}: more than a launch's arguments may have"
+        return ctypes.c_char_p(value.tobytes())
 
-    def __init__(self, function, name):
-        self._function, self._name = function, name
+
+class _CublasFunction:
+    """A function of the library that stands in for cuBLAS. Products wait in the queue of the stream it was told."""
+
+    def __init__(self, cublas_, name):
+        self._cublas, self._name, self._function = cublas_, name, getattr(cublas_.library, name)
 
     argtypes = property(lambda self: self._function.argtypes, lambda self, types_: self._keep(types_))
 
@@ -377,24 +586,29 @@ class _Recorded:
         self._function.argtypes = types_
 
     def __call__(self, *args):
+        if self._name == "cublasSetStream_v2":
+            self._cublas.stream = args[1] or 0
         if "Gemm" not in self._name:
             return self._function(*args)
+        only_check = ctypes.c_int.in_dll(self._cublas.library, "only_check")
+        only_check.value = 1
+        status = self._function(*args)
+        only_check.value = 0
+        if status:
+            return status
         COUNTER.kernels.append("gemm")
-        if TAPE is None:
-            COUNTER.launches += 1
-            return self._function(*args)
-        _do(lambda: self._check(self._function(*args)))
+        m, n, k, beta, a_type, count = *args[3:6], args[15], args[8], args[20]
+        adds = ctypes.cast(beta, ctypes.POINTER((ctypes.c_float, ctypes.c_double)[a_type])).contents.value != 0
+        COUNTER.bytes += (4, 8)[a_type] * count * (m * k + k * n + m * n * (1 + adds))
+        _do(lambda: self._function(*args), self._cublas.stream)
         return 0
-
-    def _check(self, status):
-        assert status == 0, f"{self._name} failed with status {status}"
 
 
 class _Cublas:
     def __init__(self):
-        library = _compiled((HERE / "cublas_on_cpu.cpp").read_text(encoding="utf-8"))
+        self.library, self.stream = _compiled((HERE / "cublas_on_cpu.cpp").read_text(encoding="utf-8")), 0
         for name in ("cublasCreate_v2", "cublasSetStream_v2", "cublasSetWorkspace_v2", "cublasGemmStridedBatchedEx"):
-            setattr(self, name, _Recorded(getattr(library, name), name))
+            setattr(self, name, _CublasFunction(self, name))
 
 
 class Graph:
@@ -403,15 +617,17 @@ class Graph:
 
     def launch(self, stream=None):
         assert TAPE is None
-        COUNTER.launches += 1
+        _do(self._run)
+
+    def _run(self):
         for action in self._tape:
             action()
 
 
 class Stream:
-    """A stream that can be captured; work is done at once, so order is kept by itself."""
+    """A stream with a queue of its own; it can be captured."""
 
-    current = None
+    current = captured = None
 
     def __init__(self, *, non_blocking=False):
         self.non_blocking = non_blocking
@@ -419,54 +635,55 @@ class Stream:
 
     def __enter__(self):
         self._before, Stream.current = Stream.current, self
+        return self
 
     def __exit__(self, *failure):
         Stream.current = self._before
 
     def synchronize(self):
-        _cross_to_host()
+        if TAPE is not None:
+            _cross_to_host()
+        COUNTER.syncs += 1
+        _finish(self.ptr)
 
     def begin_capture(self, mode=None):
         global TAPE
         assert self.non_blocking, "the stream that all others wait for cannot be captured"
         assert Stream.current is self
-        TAPE = []
+        TAPE, Stream.captured = [], self
 
     def end_capture(self):
         global TAPE
-        tape, TAPE = TAPE, None
+        tape, TAPE, Stream.captured = TAPE, None, None
         return Graph(tape)
 
     def is_capturing(self):
         return TAPE is not None
 
 
-NULL_STREAM = types.SimpleNamespace(ptr=0)
+NULL_STREAM = types.SimpleNamespace(ptr=0, synchronize=_cross_to_host)
 
 
-class MemoryPool:
-    def malloc(self, size):
-        raise NotImplementedError("the double's arrays own their memory")
+class Device:
+    """The device: a small one, with as many multiprocessors as `multiprocessors` says."""
 
+    multiprocessors = 1
 
-class _UsingAllocator:
-    def __init__(self, allocator):
-        assert allocator.__name__ == "malloc"
-
-    def __enter__(self):
-        return None
-
-    def __exit__(self, *failure):
-        return None
+    @property
+    def attributes(self):
+        return {"MultiProcessorCount": Device.multiprocessors}
 
 
 def _add_kernels(module):
     module.RawModule = RawModule
+    module.memory = memory = GpuMemory()
+    _start_anew(memory)
+    module.get_default_memory_pool = lambda: memory.common
     module.cuda = types.SimpleNamespace(
+        Device=Device,
         Stream=Stream,
-        MemoryPool=MemoryPool,
-        using_allocator=_UsingAllocator,
         get_current_stream=lambda: Stream.current or NULL_STREAM,
+        **memory.names(),
     )
     cublas._load.cache_clear()
     module.cublas_double = _Cublas()
@@ -478,13 +695,15 @@ def make_backend(read_every=50, kernels=False, tf32=False):
     module.lib = types.SimpleNamespace(stride_tricks=DeviceModule(NAMES["lib.stride_tricks"], np.lib.stride_tricks))
     if kernels:
         _add_kernels(module)
+    else:
+        _start_anew(None)
     return Backend(
         name="cupy",
         xp=module,
         array_type=DeviceArray,
         asarray=module.asarray,
         to_host=lambda a: a.get(),
-        synchronize=lambda: None,
+        synchronize=lambda: _finish(_current_stream()),
         device_name="strict double",
         read_every=read_every,
         tf32=tf32,

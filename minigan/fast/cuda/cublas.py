@@ -164,9 +164,13 @@ class _Cublas:
             self._stream = stream
 
 
+class CublasError(RuntimeError):
+    """cuBLAS has reported an error."""
+
+
 def _check(status: int) -> None:
     if status:
-        raise RuntimeError(f"cuBLAS: the call failed with status {status}")
+        raise CublasError(f"cuBLAS: the call failed with status {status}{' (ALLOC_FAILED)' if status == 3 else ''}")
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 
 A GPU does a step of this small network in a few milliseconds, and every launch takes several microseconds, whatever it
 computes. So the functions here give the same results as those of `minigan.nn`, with fewer launches: the three
-convolutions (with Winograd's F(2,2) where it is possible, else with im2col), batch normalization together with
+convolutions (by Winograd's F(2,2) or F(4,3) where that is possible, else by im2col), batch normalization together with
 LeakyReLU, the loss, and Adam for all tensors at once. The code of each launch stands in ``kernels.cu`` beside this
 file; `minigan.fast.cuda.cublas` does the matrix products.
 
@@ -39,10 +39,21 @@ MIN_CHANNELS = 16
 
 # These stand in kernels.cu as well.
 CHANNELS, LANES, ROWS_PER_BLOCK = 32, 8, 32
-THREADS = 256
+MOST_TENSORS = 64
+
+NUMBERS_PER_THREAD, TILES_PER_THREAD = 8, 4
+"""So many of a row each thread takes, so that finding its place is not most of its work."""
+
+THREADS, MOST_BLOCKS = 256, 256
 MIN_SLICE_ROWS, MAX_SLICES = 128, 256
-PIECE = 2048
-"""Elements of a tensor that one block of `PieceTable` handles."""
+
+PRODUCT_TILE, MIN_PART_ROWS = 128, 256
+"""How large a part of a product one block of cuBLAS usually computes, and how short a sum may become when it is cut."""
+
+TENSORS = np.dtype(
+    [("at", np.uintp, (MOST_TENSORS, 4)), ("rows", np.int32, MOST_TENSORS), ("columns", np.int32, MOST_TENSORS)]
+)
+"""``struct Tensors`` of kernels.cu."""
 
 
 def available(*arrays: Array) -> bool:
@@ -96,8 +107,46 @@ def suits(kernel_size: Size, stride: int, pad: Pad, size: Size, channels: tuple[
     )
 
 
-def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = None) -> Array:
-    """See `minigan.nn.loops.conv_forward`."""
+def suits_3x3(x: Array, kernel_size: Size, stride: int, pad: Pad, channels: tuple[int, int]) -> bool:
+    """Whether Winograd's F(4,3) is used: kernel 3x3, stride 1, and enough channels, in full precision.
+
+    Its sums are of numbers a few times as large as the result, so it loses a digit more than a direct convolution, and
+    with factors rounded to tf32's 10 bits it would lose too many. A number that is not finite spreads to the 4x4
+    outputs of its tile.
+
+    Parameters
+    ----------
+    x : Array
+        On a GPU.
+    kernel_size, stride, pad, channels
+        As in `suits`.
+
+    Returns
+    -------
+    bool
+    """
+    small = all(0 <= before <= 2 for before in (pad[0][0], pad[1][0]))
+    return (*kernel_size, stride) == (3, 3, 1) and small and min(channels) >= MIN_CHANNELS and not backend_of(x).tf32
+
+
+def conv_forward(
+    x: Array, w: Array, stride: int, pad: Pad, b: Array | None = None, *, u: Array | None = None, alpha: float = 1.0
+) -> Array:
+    """See `minigan.nn.loops.conv_forward`.
+
+    Parameters
+    ----------
+    x, w, stride, pad, b
+        As there.
+    u : Array, optional
+        What `prepared_kernels` made of w as it is now. Without it, w is transformed here if need be.
+    alpha : float
+        Slope of a LeakyReLU that is applied to the result; 1 for none.
+
+    Returns
+    -------
+    Array of shape (N, Ho, Wo, O)
+    """
     xp = xp_of(x, w)
     x, w = xp.ascontiguousarray(x), xp.ascontiguousarray(w)
     N, H, W, C = x.shape
@@ -105,41 +154,55 @@ def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = No
     Ho, Wo = output_size((H, W), (Kh, Kw), stride, pad)
     y = xp.empty((N, Ho, Wo, O), x.dtype)
     if suits((Kh, Kw), stride, pad, (H, W), (C, O)):
-        u = _winograd_kernel(w)  # (9, 4C, O)
+        u = _prepared(w, u)  # (9, 4C, O)
         for n in _chunks(N, _tile_bytes(x, Ho, Wo)):
             v = _winograd_gather(x[n])  # (9, tiles, 4C)
-            _winograd_output(matmul(v, u), b, y[n])
+            _winograd_output(matmul(v, u), b, alpha, y[n])
         return y
-    for n in _chunks(N, Ho * Wo * Kh * Kw * C * x.dtype.itemsize):
+    if suits_3x3(x, (Kh, Kw), stride, pad, (C, O)):
+        return _conv_3x3(x, w, pad, b, alpha, y, turned=False)
+    for n in _chunks(N, _patch_bytes(x, Ho, Wo, (Kh, Kw))):
         cols = im2col(x[n], (Kh, Kw), stride, pad)  # (n*Ho*Wo, Kh*Kw*C)
         matmul(cols, w.reshape(-1, O), out=y[n].reshape(-1, O))
-    if b is not None:
-        y += b
+    _add_bias(y, b, alpha)
     return y
 
 
-def conv_input_grad(dy: Array, w: Array, stride: int, pad: Pad, size: Size, b: Array | None = None) -> Array:
-    """See `minigan.nn.loops.conv_input_grad`."""
+def conv_input_grad(
+    dy: Array,
+    w: Array,
+    stride: int,
+    pad: Pad,
+    size: Size,
+    b: Array | None = None,
+    *,
+    u: Array | None = None,
+    alpha: float = 1.0,
+) -> Array:
+    """See `minigan.nn.loops.conv_input_grad`; u and alpha as in `conv_forward`."""
     xp = xp_of(dy, w)
     dy, w = xp.ascontiguousarray(dy), xp.ascontiguousarray(w)
     N, Ho, Wo, O = dy.shape
     Kh, Kw, C, _ = w.shape
     dx = xp.empty((N, *size, C), dy.dtype)
     if suits((Kh, Kw), stride, pad, size, (C, O)):
-        u = _winograd_kernel(w)  # (9, 4C, O)
+        u = _prepared(w, u)  # (9, 4C, O)
         for n in _chunks(N, _tile_bytes(dx, Ho, Wo)):
             dm = _winograd_output_adjoint(dy[n])  # (9, tiles, O)
-            _winograd_gather_adjoint(matmul(dm, u, transpose_b=True), b, dx[n])
+            _winograd_gather_adjoint(matmul(dm, u, transpose_b=True), b, alpha, dx[n])
         return dx
+    if suits_3x3(dy, (Kh, Kw), stride, pad, (C, O)):
+        back = ((2 - pad[0][0], size[0] - Ho + pad[0][0]), (2 - pad[1][0], size[1] - Wo + pad[1][0]))
+        return _conv_3x3(dy, w, back, b, alpha, dx, turned=True)
     w2 = w.reshape(-1, O)  # (Kh*Kw*C, O)
     if _is_one_patch((Ho, Wo), (Kh, Kw), pad, size):
         matmul(dy.reshape(N, O), w2, transpose_b=True, out=dx.reshape(N, -1))
-        if b is not None:
-            dx += b
+        _add_bias(dx, b, alpha)
         return dx
-    for n in _chunks(N, Ho * Wo * Kh * Kw * C * dy.dtype.itemsize):
+    for n in _chunks(N, _patch_bytes(dx, Ho, Wo, (Kh, Kw))):
         cols = matmul(dy[n].reshape(-1, O), w2, transpose_b=True)  # (n*Ho*Wo, Kh*Kw*C)
         _col2im(cols.reshape(-1, Ho, Wo, Kh, Kw, C), stride, pad, b, dx[n])
+    _add_bias(dx, None, alpha)
     return dx
 
 
@@ -149,19 +212,187 @@ def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Si
     x, dy = xp.ascontiguousarray(x), xp.ascontiguousarray(dy)
     N, H, W, C = x.shape
     _, Ho, Wo, O = dy.shape
-    Kh, Kw = kernel_size
-    dw = xp.empty((Kh, Kw, C, O), x.dtype)
+    sum_of = _WeightGrad((*kernel_size, C, O), x)
     if suits(kernel_size, stride, pad, (H, W), (C, O)):
-        du = xp.empty((9, 4 * C, O), x.dtype)
         for n in _chunks(N, _tile_bytes(x, Ho, Wo)):
-            v, dm = _winograd_gather(x[n]), _winograd_output_adjoint(dy[n])  # (9, tiles, 4C), (9, tiles, O)
-            matmul(v, dm, transpose_a=True, out=du, accumulate=n.start > 0)
-        _launch("winograd_kernel_adjoint", dw.size, du, dw, C, O)
+            sum_of.add_tiles(_winograd_gather(x[n]), _winograd_output_adjoint(dy[n]))
+    elif suits_3x3(x, kernel_size, stride, pad, (C, O)):
+        for n in _chunks(N, _tile_bytes_3x3(max(C, O), Ho, Wo, x.dtype)):
+            sum_of.add_tiles(_gather_3x3(x[n], pad, Ho, Wo), _output_adjoint_3x3(dy[n]))
+    else:
+        for n in _chunks(N, _patch_bytes(x, Ho, Wo, kernel_size)):
+            sum_of.add_patches(im2col(x[n], kernel_size, stride, pad), dy[n].reshape(-1, O))
+    return sum_of.result()
+
+
+def conv_grads(x: Array, w: Array, dy: Array, stride: int, pad: Pad, *, u: Array | None = None) -> tuple[Array, Array]:
+    """`conv_input_grad` and `conv_weight_grad` of one convolution: both need the tiles of dy, made once.
+
+    Parameters
+    ----------
+    x : Array of shape (N, H, W, C)
+    w : Array of shape (Kh, Kw, C, O)
+    dy : Array of shape (N, Ho, Wo, O)
+    stride, pad, u
+        As in `conv_forward`.
+
+    Returns
+    -------
+    dx, dw : Array
+        Shapes of x and w.
+    """
+    N, H, W, C = x.shape
+    if not suits(w.shape[:2], stride, pad, (H, W), (C, w.shape[3])):
+        dx = conv_input_grad(dy, w, stride, pad, (H, W))
+        return dx, conv_weight_grad(x, dy, stride, pad, w.shape[:2])
+    xp = xp_of(x, w, dy)
+    x, w, dy = (xp.ascontiguousarray(a) for a in (x, w, dy))
+    u = _prepared(w, u)
+    dx, sum_of = xp.empty(x.shape, x.dtype), _WeightGrad(w.shape, x)
+    for n in _chunks(N, _tile_bytes(x, *dy.shape[1:3])):
+        dm = _winograd_output_adjoint(dy[n])
+        _winograd_gather_adjoint(matmul(dm, u, transpose_b=True), None, 1.0, dx[n])
+        sum_of.add_tiles(_winograd_gather(x[n]), dm)
+    return dx, sum_of.result()
+
+
+def conv_transpose_grads(
+    x: Array, w: Array, dy: Array, stride: int, pad: Pad, *, u: Array | None = None
+) -> tuple[Array, Array]:
+    """Both gradients of a transposed convolution: `conv_forward` of dy, and `conv_weight_grad` with the roles swapped.
+
+    Both need the tiles or patches of dy, made once. Parameters and results as `conv_grads`.
+    """
+    xp = xp_of(x, w, dy)
+    x, w, dy = (xp.ascontiguousarray(a) for a in (x, w, dy))
+    N, Ho, Wo, O = x.shape
+    _, H, W, C = dy.shape
+    kernel_size = w.shape[:2]
+    dx, sum_of = xp.empty(x.shape, x.dtype), _WeightGrad(w.shape, x)
+    if suits(kernel_size, stride, pad, (H, W), (C, O)):
+        u = _prepared(w, u)
+        for n in _chunks(N, _tile_bytes(dy, Ho, Wo)):
+            v = _winograd_gather(dy[n])
+            _winograd_output(matmul(v, u), None, 1.0, dx[n])
+            sum_of.add_tiles(v, _winograd_output_adjoint(x[n]))
+    elif suits_3x3(x, kernel_size, stride, pad, (C, O)):
+        u = _kernel_3x3(w, turned=False)
+        for n in _chunks(N, _tile_bytes_3x3(max(C, O), Ho, Wo, x.dtype)):
+            v = _gather_3x3(dy[n], pad, Ho, Wo)
+            _output_3x3(matmul(v, u), None, 1.0, dx[n])
+            sum_of.add_tiles(v, _output_adjoint_3x3(x[n]))
+    else:
+        for n in _chunks(N, _patch_bytes(dy, Ho, Wo, kernel_size)):
+            cols = im2col(dy[n], kernel_size, stride, pad)
+            matmul(cols, w.reshape(-1, O), out=dx[n].reshape(-1, O))
+            sum_of.add_patches(cols, x[n].reshape(-1, O))
+    return dx, sum_of.result()
+
+
+def prepared_kernels(kernels: Sequence[Array]) -> list[Array | None]:
+    """What Winograd's products need of many kernels, made with one launch; it is valid until a kernel changes.
+
+    Parameters
+    ----------
+    kernels : sequence of Array (Kh, Kw, C, O)
+        One dtype. Those that `suits` would refuse for their size are passed over.
+
+    Returns
+    -------
+    list of Array (9, 4C, O) or None
+        One for each kernel; hand it to the convolutions as u.
+    """
+    fitting = [w.shape[:2] == (4, 4) and min(w.shape[2:]) >= MIN_CHANNELS for w in kernels]
+    w = [xp_of(w).ascontiguousarray(w) for w, fits in zip(kernels, fitting, strict=True) if fits]
+    u = [xp_of(w).empty((9, 4 * w.shape[2], w.shape[3]), w.dtype) for w in w]
+    for some in _batches(w):
+        sizes = [w.shape[2:] for w in w[some]]
+        grid = (max(_blocks(C, LANES) for C, _ in sizes), 4, len(sizes))
+        _run_tensors("winograd_kernels", grid, (CHANNELS, LANES), [w[some], u[some]], sizes)
+    made = iter(u)
+    return [next(made) if fits else None for fits in fitting]
+
+
+def _prepared(w: Array, u: Array | None) -> Array:
+    if u is None:
+        (u,) = prepared_kernels([w])
+    assert u is not None
+    return u
+
+
+class _WeightGrad:
+    """The gradient of one kernel, added up over parts of the batch.
+
+    Few channels make a small product of long sums: some 18 blocks of work where a large GPU has 132 multiprocessors.
+    Then each sum is cut into parts that are computed side by side and added up at the end, always in the same order.
+    """
+
+    def __init__(self, shape: tuple[int, ...], beside: Array) -> None:
+        self._shape, self._xp, self._dtype = shape, xp_of(beside), beside.dtype
+        self._tiles: Array | None = None  # (9, parts, 4C, O); for a 3x3 kernel (36, parts, C, O)
+        self._patches: Array | None = None  # (parts, Kh*Kw*C, O)
+
+    def add_tiles(self, v: Array, dm: Array) -> None:
+        """Add ``v^T @ dm`` for v (9, tiles, 4C) and dm (9, tiles, O), or for a 3x3 kernel (36, ..)."""
+        if self._tiles is None:
+            parts = _parts(self._xp, v.shape[1], v.shape[0], v.shape[2], dm.shape[2])
+            self._tiles = self._xp.empty((v.shape[0], parts, v.shape[2], dm.shape[2]), self._dtype)
+            _sum_of_products(v, dm, self._tiles, accumulate=False)
+        else:
+            _sum_of_products(v, dm, self._tiles, accumulate=True)
+
+    def add_patches(self, cols: Array, dy: Array) -> None:
+        """Add ``cols^T @ dy`` for cols (rows, Kh*Kw*C) and dy (rows, O)."""
+        if self._patches is None:
+            parts = _parts(self._xp, cols.shape[0], 1, cols.shape[1], dy.shape[1])
+            self._patches = self._xp.empty((parts, cols.shape[1], dy.shape[1]), self._dtype)
+            _sum_of_products(cols[None], dy[None], self._patches[None], accumulate=False)
+        else:
+            _sum_of_products(cols[None], dy[None], self._patches[None], accumulate=True)
+
+    def result(self) -> Array:
+        if self._tiles is None:
+            assert self._patches is not None
+            parts = self._patches.shape[0]
+            dw = self._patches if parts == 1 else channel_sum(self._patches.reshape(parts, -1))
+            return dw.reshape(self._shape)
+        C, O = self._shape[2:]
+        dw = self._xp.empty(self._shape, self._dtype)
+        name, phases = ("winograd3_kernel_adjoint", 1) if self._shape[0] == 3 else ("winograd_kernel_adjoint", 4)
+        grid = (_blocks(C, LANES), phases, _blocks(O, CHANNELS))
+        _run(name, grid, (CHANNELS, LANES), self._tiles, dw, C, O, self._tiles.shape[1])
         return dw
-    for n in _chunks(N, Ho * Wo * Kh * Kw * C * x.dtype.itemsize):
-        cols = im2col(x[n], kernel_size, stride, pad)  # (n*Ho*Wo, Kh*Kw*C)
-        matmul(cols, dy[n].reshape(-1, O), transpose_a=True, out=dw.reshape(-1, O), accumulate=n.start > 0)
-    return dw
+
+
+def _sum_of_products(a: Array, b: Array, out: Array, *, accumulate: bool) -> None:
+    """``out[i, p] = a[i]^T @ b[i]`` over part p of the rows: a (B, rows, M), b (B, rows, N), out (B, parts, M, N)."""
+    B, parts, M, N = out.shape
+    rows = a.shape[1]
+    if rows % parts:  # the last images of a batch that was cut: into the first part
+        for i in range(B):
+            matmul(a[i], b[i], transpose_a=True, out=out[i, 0], accumulate=accumulate)
+        return
+    stack = B * parts
+    matmul(
+        a.reshape(stack, -1, M),
+        b.reshape(stack, -1, N),
+        transpose_a=True,
+        out=out.reshape(stack, M, N),
+        accumulate=accumulate,
+    )
+
+
+def _parts(xp: Any, rows: int, B: int, M: int, N: int) -> int:
+    """Into how many equal parts to cut B sums over so many rows, each of which gives an (M, N) matrix."""
+    blocks = B * _blocks(M, PRODUCT_TILE) * _blocks(N, PRODUCT_TILE)
+    most = min(_blocks(multiprocessors(xp), blocks), rows // MIN_PART_ROWS)
+    return next((parts for parts in range(most, 1, -1) if rows % parts == 0), 1)
+
+
+@functools.cache
+def multiprocessors(xp: Any) -> int:
+    """How many multiprocessors the GPU has."""
+    return int(xp.cuda.Device().attributes["MultiProcessorCount"])
 
 
 def im2col(x: Array, kernel_size: Size, stride: int, pad: Pad) -> Array:
@@ -184,14 +415,36 @@ def im2col(x: Array, kernel_size: Size, stride: int, pad: Pad) -> Array:
         return x.reshape(N, -1)
     Kh, Kw = kernel_size
     cols = xp_of(x).empty((N * Ho * Wo, Kh * Kw * C), x.dtype)
-    _launch("im2col", cols.size, x, cols, N, H, W, C, Ho, Wo, Kh, Kw, stride, pad[0][0], pad[1][0])
+    sizes = (H, W, C, Ho, Wo, Kh, Kw, stride, pad[0][0], pad[1][0])
+    _run("im2col", (N, Ho), _block(Kw * C, Kh, _blocks(Wo, NUMBERS_PER_THREAD)), x, cols, *sizes)
     return cols
 
 
 def _col2im(cols: Array, stride: int, pad: Pad, b: Array | None, dx: Array) -> None:
     N, H, W, C = dx.shape
     _, Ho, Wo, Kh, Kw, _ = cols.shape
-    _launch("col2im", dx.size, cols, b, dx, N, H, W, C, Ho, Wo, Kh, Kw, stride, pad[0][0], pad[1][0])
+    top, left = pad[0][0], pad[1][0]
+    tall, wide = (H - 1 + top) // stride + 1, (W - 1 + left) // stride + 1
+    X, Y = _block(C, _blocks(wide, NUMBERS_PER_THREAD))
+    Z = max(1, min(N, 2 * CHANNELS // (X * Y)))
+    _run("col2im", (_blocks(N, Z), tall, stride), (X, Y, Z), cols, b, dx, N, H, W, C, Ho, Wo, Kh, Kw, stride, top, left)
+
+
+def _block(*lengths: int) -> tuple[int, ...]:
+    """A block of at most `THREADS` threads for loops of these lengths, the first one over neighbouring numbers."""
+    block: list[int] = []
+    for length, most in zip(lengths, (THREADS, THREADS, 64), strict=False):  # CUDA's limit for the third is 64
+        block.append(max(1, min(length, most, THREADS // math.prod(block))))
+    return tuple(block)
+
+
+def _add_bias(y: Array, b: Array | None, alpha: float) -> None:
+    """``y = LeakyReLU(y + b)`` in place; alpha = 1 for no LeakyReLU."""
+    if b is not None:
+        C = y.shape[-1]
+        _by_rows("bias_and_leaky_relu", y.size // C, C, y, b, y.size // C, C, alpha)
+    elif alpha != 1:
+        _launch("leaky_relu_forward", y.size, y, y, np.int64(y.size), alpha)
 
 
 def _is_one_patch(output: Size, kernel_size: Size, pad: Pad, size: Size) -> bool:
@@ -207,37 +460,90 @@ def _tile_bytes(x: Array, Ho: int, Wo: int) -> int:
     return 9 * math.prod(_tiles(Ho, Wo)) * 4 * x.shape[3] * x.dtype.itemsize
 
 
-def _winograd_kernel(w: Array) -> Array:
-    _, _, C, O = w.shape
-    u = xp_of(w).empty((9, 4 * C, O), w.dtype)
-    _launch("winograd_kernel", 4 * C * O, w, u, C, O)
-    return u
+def _patch_bytes(x: Array, Ho: int, Wo: int, kernel_size: Size) -> int:
+    """How much one image takes, or its patches if that is more: a large stride leaves pixels out."""
+    _, H, W, C = x.shape
+    return max(Ho * Wo * math.prod(kernel_size), H * W) * C * x.dtype.itemsize
 
 
 def _winograd_gather(x: Array) -> Array:
     N, H, W, C = x.shape
     tall, wide = _tiles(H // 2, W // 2)
     v = xp_of(x).empty((9, N * tall * wide, 4 * C), x.dtype)
-    _launch("winograd_gather", v.size // 9, x, v, N, H, W, C, tall, wide)
+    _by_tiles("winograd_gather", N, tall, wide, C, 4, x, v, H, W, C, wide)
     return v
 
 
-def _winograd_gather_adjoint(dv: Array, b: Array | None, dx: Array) -> None:
+def _winograd_gather_adjoint(dv: Array, b: Array | None, alpha: float, dx: Array) -> None:
     N, H, W, C = dx.shape
-    _launch("winograd_gather_adjoint", dx.size, dv, b, dx, N, H, W, C, *_tiles(H // 2, W // 2))
+    tall, wide = _tiles(H // 2, W // 2)
+    _by_tiles("winograd_gather_adjoint", N, tall, wide, C, 4, dv, b, dx, H, W, C, wide, alpha)
 
 
-def _winograd_output(m: Array, b: Array | None, y: Array) -> None:
+def _winograd_output(m: Array, b: Array | None, alpha: float, y: Array) -> None:
     N, Ho, Wo, O = y.shape
-    _launch("winograd_output", m.size // 9, m, b, y, N, Ho, Wo, O, *_tiles(Ho, Wo))
+    tall, wide = _tiles(Ho, Wo)
+    _by_tiles("winograd_output", N, tall, wide, O, 1, m, b, y, Ho, Wo, O, wide, alpha)
 
 
 def _winograd_output_adjoint(dy: Array) -> Array:
     N, Ho, Wo, O = dy.shape
     tall, wide = _tiles(Ho, Wo)
     dm = xp_of(dy).empty((9, N * tall * wide, O), dy.dtype)
-    _launch("winograd_output_adjoint", dm.size // 9, dy, dm, N, Ho, Wo, O, tall, wide)
+    _by_tiles("winograd_output_adjoint", N, tall, wide, O, 1, dy, dm, Ho, Wo, O, wide)
     return dm
+
+
+def _conv_3x3(x: Array, w: Array, pad: Pad, b: Array | None, alpha: float, y: Array, *, turned: bool) -> Array:
+    """``y = conv(x, w) + b`` by F(4,3); with w turned for `conv_input_grad`."""
+    _, Ho, Wo, O = y.shape
+    u = _kernel_3x3(w, turned=turned)  # (36, C, O)
+    for n in _chunks(x.shape[0], _tile_bytes_3x3(max(x.shape[3], O), Ho, Wo, x.dtype)):
+        _output_3x3(matmul(_gather_3x3(x[n], pad, Ho, Wo), u), b, alpha, y[n])
+    return y
+
+
+def _tiles_3x3(Ho: int, Wo: int) -> Size:
+    return -(-Ho // 4), -(-Wo // 4)
+
+
+def _tile_bytes_3x3(channels: int, Ho: int, Wo: int, dtype: Any) -> int:
+    return 36 * math.prod(_tiles_3x3(Ho, Wo)) * channels * np.dtype(dtype).itemsize
+
+
+def _kernel_3x3(w: Array, *, turned: bool) -> Array:
+    C, O = w.shape[:1:-1] if turned else w.shape[2:]
+    u = xp_of(w).empty((36, C, O), w.dtype)
+    _run("winograd3_kernel", (_blocks(C, LANES), _blocks(O, CHANNELS)), (CHANNELS, LANES), w, u, C, O, int(turned))
+    return u
+
+
+def _gather_3x3(x: Array, pad: Pad, Ho: int, Wo: int) -> Array:
+    N, H, W, C = x.shape
+    tall, wide = _tiles_3x3(Ho, Wo)
+    v = xp_of(x).empty((36, N * tall * wide, C), x.dtype)
+    _by_tiles("winograd3_gather", N, tall, wide, C, 1, x, v, H, W, C, wide, pad[0][0], pad[1][0])
+    return v
+
+
+def _output_3x3(m: Array, b: Array | None, alpha: float, y: Array) -> None:
+    N, Ho, Wo, O = y.shape
+    tall, wide = _tiles_3x3(Ho, Wo)
+    _by_tiles("winograd3_output", N, tall, wide, O, 1, m, b, y, Ho, Wo, O, wide, alpha)
+
+
+def _output_adjoint_3x3(dy: Array) -> Array:
+    N, Ho, Wo, O = dy.shape
+    tall, wide = _tiles_3x3(Ho, Wo)
+    dm = xp_of(dy).empty((36, N * tall * wide, O), dy.dtype)
+    _by_tiles("winograd3_output_adjoint", N, tall, wide, O, 1, dy, dm, Ho, Wo, O, wide)
+    return dm
+
+
+def _by_tiles(name: str, N: int, tall: int, wide: int, channels: int, phases: int, *args: Any) -> None:
+    """A kernel with a block for a row of tiles of one image, one phase, and up to 128 channels."""
+    X = max(CHANNELS, math.gcd(channels, THREADS // 2))
+    _run(name, (N, tall, phases * _blocks(channels, X)), (X, min(_blocks(wide, TILES_PER_THREAD), THREADS // X)), *args)
 
 
 def _chunks(N: int, bytes_per_image: int) -> list[slice]:
@@ -324,36 +630,50 @@ def batch_norm_forward(x: Array, gamma: Array, beta: Array, eps: float, alpha: f
 
 
 def batch_norm_backward(
-    dy: Array, x: Array, y: Array, stats: Array, gamma: Array, alpha: float, *, input_grad: bool = True
+    dy: Array,
+    x: Array,
+    y: Array | None,
+    stats: Array,
+    gamma: Array,
+    alpha: float,
+    *,
+    input_grad: bool = True,
+    beta: Array | None = None,
 ) -> tuple[Array | None, Array, Array]:
     """Gradients of `batch_norm_forward`.
 
     Parameters
     ----------
-    dy, x, y : Array of shape (..., C)
+    dy, x : Array of shape (..., C)
+    y : Array of shape (..., C) or None
+        Only its sign is needed; it is not read if beta is given.
     stats : Array of shape (3, C)
     gamma : Array of shape (C,)
     alpha : float
     input_grad : bool
         Whether dx is wanted.
+    beta : Array of shape (C,), optional
+        As forward had it. With it, the sign of y is computed again from x, which is faster.
 
     Returns
     -------
     dx : Array or None
     dgamma, dbeta : Array of shape (C,)
     """
-    xp = xp_of(dy, x, y)
+    xp = xp_of(dy, x)
     dy, x = xp.ascontiguousarray(dy), xp.ascontiguousarray(x)
+    if beta is not None:
+        y = None
     C = x.shape[-1]
     rows = x.size // C
     slices, rows_per_slice = _slices(rows)
     sums = xp.empty((slices, 2, C), x.dtype)
-    _reduce("batch_norm_backward_sums", slices, C, x, y, dy, stats, sums, rows, C, rows_per_slice, alpha)
+    _reduce("batch_norm_backward_sums", slices, C, x, y, dy, stats, gamma, beta, sums, rows, C, rows_per_slice, alpha)
     sums = channel_sum(sums.reshape(slices, 2 * C)) if slices > 1 else sums.reshape(2 * C)
     dx = None
     if input_grad:
         dx = xp.empty(x.shape, x.dtype)
-        _by_rows("batch_norm_backward", rows, C, x, y, dy, stats, gamma, sums, dx, rows, C, alpha)
+        _by_rows("batch_norm_backward", rows, C, x, y, dy, stats, gamma, beta, sums, dx, rows, C, alpha)
     return dx, sums[C:], sums[:C]
 
 
@@ -452,74 +772,20 @@ def step_metrics(losses: Sequence[Array], z_real: Array, z_fake: Array) -> Array
 
 
 # ------------------------------------------------------------------------------- all tensors of a network in one launch
-class PieceTable:
-    """The addresses of the pieces of many arrays, so that one kernel can work on all: a row of the table per block.
-
-    It keeps the arrays alive. It can be used as long as these are the arrays to work on; `fits` says whether they are.
-
-    Parameters
-    ----------
-    *groups : sequence of Array
-        Arrays that are used together, such as parameters and their gradients: same shapes, same order, one dtype,
-        contiguous.
-
-    Raises
-    ------
-    ValueError
-        If an array is not contiguous.
-    """
-
-    def __init__(self, *groups: Sequence[Array]) -> None:
-        for a in (a for group in groups for a in group):
-            if not a.flags.c_contiguous:
-                raise ValueError(f"on a GPU, parameters and gradients must be contiguous, got strides {a.strides}")
-        self._groups = [list(group) for group in groups]
-        self._places = _places(groups)
-        rows = [
-            [*(address(a) + start * a.dtype.itemsize for a in arrays), min(PIECE, arrays[0].size - start)]
-            for arrays in zip(*groups, strict=True)
-            for start in range(0, arrays[0].size, PIECE)
-        ]
-        self.dtype = self._groups[0][0].dtype
-        self.rows = backend_of(*self._groups[0]).asarray(np.array(rows, np.int64))  # (blocks, groups + 1)
-
-    def fits(self, *groups: Sequence[Array]) -> bool:
-        """Whether the table was made of exactly these arrays."""
-        return self._places == _places(groups)
-
-    def run(self, name: str, *args: Any) -> None:
-        """Queue a kernel with one block per row."""
-        _kernel(xp_of(self.rows), self.dtype.char, name)((len(self.rows),), (THREADS,), (self.rows, *args))
-
-
-def _places(groups: Sequence[Sequence[Array]]) -> list[list[tuple[int, int]]]:
-    return [[(address(a), a.size) for a in group] for group in groups]
-
-
 class Zeroing:
     """Sets many arrays to 0 with one launch."""
 
-    def __init__(self) -> None:
-        self._table: PieceTable | None = None
-
     def run(self, arrays: Sequence[Array]) -> None:
-        """Set these arrays to 0; fastest if they are the same in every call."""
-        if self._table is None or not self._table.fits(arrays):
-            self._table = PieceTable(arrays)
-        self._table.run("fill_zero")
+        """Set these arrays to 0."""
+        _run_on_all("fill_zero", [arrays])
 
 
 class Averaging:
     """Moves many averages towards the latest values, with one launch."""
 
-    def __init__(self) -> None:
-        self._table: PieceTable | None = None
-
     def run(self, averages: Sequence[Array], latest: Sequence[Array], share: Array) -> None:
         """``average += share * (latest - average)`` for each of them; `share` is of shape () and stays on the GPU."""
-        if self._table is None or not self._table.fits(averages, latest):
-            self._table = PieceTable(averages, latest)
-        self._table.run("move_average", share)
+        _run_on_all("move_average", [averages, latest], share)
 
 
 class AdamSteps:
@@ -530,7 +796,8 @@ class AdamSteps:
     """
 
     def __init__(self) -> None:
-        self._table: PieceTable | None = None
+        self._t: Array | None = None
+        self._rate: Array | None = None
         self._counted = -1  # the device's count, as far as the host knows
 
     def run(
@@ -548,15 +815,14 @@ class AdamSteps:
     ) -> None:
         """The update number t, counted from 1; see `minigan.nn.optimizers.Adam` for the rest."""
         xp, dtype = xp_of(*params), params[0].dtype
-        if self._table is None or not self._table.fits(params, grads, m, v):
-            self._table = PieceTable(params, grads, m, v)
+        if self._t is None or self._rate is None or self._rate.dtype != dtype:
             self._t, self._rate = xp.zeros(1, np.int64), xp.empty(1, dtype)
             self._counted = 0
         if self._counted != t - 1:  # a checkpoint was loaded, or replays have counted
             self._t.fill(t - 1)
         decays = map(np.float64, (learning_rate, beta_1, beta_2))
         _kernel(xp, dtype.char, "adam_rate")((1,), (1,), (self._t, self._rate, *decays))
-        self._table.run("adam", self._rate, *map(dtype.type, (beta_1, 1 - beta_1, beta_2, 1 - beta_2, epsilon)))
+        _run_on_all("adam", [params, grads, m, v], self._rate, beta_1, 1 - beta_1, beta_2, 1 - beta_2, epsilon)
         self._counted = t
 
 
@@ -578,9 +844,55 @@ def _by_rows(name: str, rows: int, C: int, *args: Any) -> None:
 
 def _run(name: str, grid: tuple[int, ...], block: tuple[int, ...], *args: Any) -> None:
     """Queue a kernel. Types are not checked: int becomes C's int, float the arrays' type, None a null pointer."""
-    first = args[0]
-    as_c: dict[type, Any] = {int: np.int32, float: first.dtype.type, type(None): lambda _: np.uintp(0)}
-    kernel = _kernel(xp_of(first), first.dtype.char, name)
+    _call(args[0], name, grid, block, args)
+
+
+def _run_tensors(
+    name: str,
+    grid: tuple[int, ...],
+    block: tuple[int, ...],
+    groups: Sequence[Sequence[Array]],
+    sizes: Sequence[tuple[int, int]],
+    *args: Any,
+) -> None:
+    """Queue a kernel that works on at most `MOST_TENSORS` arrays of each group, which belong together by their order.
+
+    Their addresses and sizes are an argument of the kernel, so nothing has to be copied to the GPU first, and the
+    arrays may be others at each call.
+    """
+    table = np.zeros(1, TENSORS)
+    for k, arrays in enumerate(zip(*groups, strict=True)):
+        table["at"][0, k, : len(arrays)] = [address(a) for a in arrays]
+        table["rows"][0, k], table["columns"][0, k] = sizes[k]
+    _call(groups[0][0], name, grid, block, (table, *args))
+
+
+def _run_on_all(name: str, groups: Sequence[Sequence[Array]], *args: Any) -> None:
+    """Queue a kernel over all elements of many arrays.
+
+    Raises
+    ------
+    ValueError
+        If an array is not contiguous.
+    """
+    for a in (a for group in groups for a in group):
+        if not a.flags.c_contiguous:
+            raise ValueError(f"on a GPU, parameters and gradients must be contiguous, got strides {a.strides}")
+    for some in _batches(groups[0]):
+        few = [group[some] for group in groups]
+        sizes = [(1, a.size) for a in few[0]]
+        blocks = min(_blocks(max(a.size for a in few[0]), THREADS), MOST_BLOCKS)
+        _run_tensors(name, (blocks, len(few[0])), (THREADS,), few, sizes, *args)
+
+
+def _batches(arrays: Sequence[Array]) -> list[slice]:
+    return [slice(k, k + MOST_TENSORS) for k in range(0, len(arrays), MOST_TENSORS)]
+
+
+def _call(beside: Array, name: str, grid: tuple[int, ...], block: tuple[int, ...], args: tuple[Any, ...]) -> None:
+    dtype = beside.dtype
+    as_c: dict[type, Any] = {int: np.int32, float: dtype.type, type(None): lambda _: np.uintp(0)}
+    kernel = _kernel(xp_of(beside), dtype.char, name)
     kernel(grid, block, tuple(as_c[type(a)](a) if type(a) in as_c else a for a in args))
 
 
@@ -590,11 +902,12 @@ def _blocks(count: int, per_block: int) -> int:
 
 @functools.cache
 def _kernel(xp: Any, dtype: str, name: str) -> Any:
-    return _module(xp, dtype).get_function(name)
+    return compiled(xp, dtype).get_function(name)
 
 
 @functools.cache
-def _module(xp: Any, dtype: str) -> Any:
+def compiled(xp: Any, dtype: str) -> Any:
+    """The kernels for arrays of a dtype ("f" or "d"), as a module of CuPy's; it is compiled at the first use."""
     source = Path(__file__).with_suffix(".cu").read_text(encoding="utf-8")
     real = {"f": "float", "d": "double"}[dtype]
     return xp.RawModule(code=source, options=("-std=c++14", f"-DREAL={real}"))

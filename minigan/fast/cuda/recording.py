@@ -4,6 +4,9 @@ A graphics card does one of this network's kernels in microseconds, and Python n
 can write down the kernels of a whole step instead, with their arguments, and start them all at once. `Recording` does
 that with any work on arrays; `RecordedStep` does it with a training step (`minigan.gan.step.recorded_step`).
 
+A replay reads and writes the very addresses of the recording. So the memory of a recording is its own, and not a byte
+of it may go back to CUDA while the recording lives, nor while it is being made.
+
 References
 ----------
 NVIDIA, "CUDA C++ programming guide", section "CUDA Graphs". CuPy, "Memory management".
@@ -16,6 +19,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from minigan.nn.backend import Array, xp_of
+
+MEMORY_ALLOCATION = 2
+"""CUDA's number for the error that it has no more memory, cudaErrorMemoryAllocation."""
 
 
 class Counting(Protocol):
@@ -68,6 +74,10 @@ class RecordedStep:
             optimizer.t += count
         return self._recording.result
 
+    def memory_bytes(self) -> int:
+        """Memory that the recording has of its own, beside what CuPy's common pool has taken."""
+        return 0 if self._recording is None else self._recording.memory_bytes()
+
     def _record(self, inputs: Any, moves: Array | None) -> None:
         before = [optimizer.t for optimizer in self._optimizers]
         self._inputs = type(inputs)(*(a.copy() for a in inputs))
@@ -75,6 +85,7 @@ class RecordedStep:
         try:
             self._recording = Recording(lambda: self._step(self._inputs, self._moves), xp_of(*inputs))
         except (RuntimeError, MemoryError) as error:
+            del self._inputs, self._moves
             self._complain(f"--cuda-graph: a step cannot be recorded ({error}); the run goes on without")
         # Recording a step has counted it, but has not done it.
         after = [optimizer.t for optimizer in self._optimizers]
@@ -105,24 +116,56 @@ class Recording:
     Raises
     ------
     RuntimeError, MemoryError
-        If something in the function cannot be recorded; then nothing has been done.
+        If something in the function cannot be recorded, or there is not enough memory for it; then nothing has been
+        done.
     """
 
     def __init__(self, function: Callable[[], Any], xp: Any) -> None:
-        stream = xp.cuda.Stream(non_blocking=True)
-        # A memory pool of its own: memory freed to the common pool would be given to others, and a replay would write
-        # into it.
-        self._pool = xp.cuda.MemoryPool()
-        with xp.cuda.using_allocator(self._pool.malloc), stream:
-            stream.begin_capture()
+        common = xp.get_default_memory_pool()
+        # The step before has left as much memory unused as this one is going to need. Given back, it can be taken here.
+        common.free_all_blocks()
+        self._pool = _pool_for_recording(xp, common)
+        # cuBLAS remembers the stream that it was last used on by its address, so the stream lives as long as we do.
+        self._stream = xp.cuda.Stream(non_blocking=True)
+        with xp.cuda.using_allocator(self._pool.malloc), self._stream:
+            self._stream.begin_capture()
             try:
                 self.result = function()
             except BaseException:
                 with contextlib.suppress(RuntimeError):  # it only says that the recording is not valid
-                    stream.end_capture()
+                    self._stream.end_capture()
                 raise
-            self._graph = stream.end_capture()
+            self._graph = self._stream.end_capture()
+
+    def memory_bytes(self) -> int:
+        """Memory of its own."""
+        return int(self._pool.total_bytes())
 
     def replay(self) -> None:
         """Queue all of it on the current stream."""
         self._graph.launch()
+
+
+def _pool_for_recording(xp: Any, common: Any) -> Any:
+    """A memory pool of which nothing goes back to CUDA, neither when an array is freed nor when memory is short.
+
+    Memory that is freed to the common pool would be given to others, and a replay would write into it. And a pool that
+    gets no more memory from CUDA gives all its unused blocks back before it asks again. Here a block that is unused now
+    is one that kernels recorded before will use in every replay. CuPy's pool does so when it is told of CUDA's own
+    error, so it is told of another one.
+
+    If the user has set a limit by CUPY_GPU_MEMORY_LIMIT, the new pool may take what the common one leaves of it.
+    """
+
+    def allocate(size: int) -> Any:
+        try:
+            return xp.cuda.MemoryPointer(xp.cuda.Memory(size), 0)
+        except xp.cuda.runtime.CUDARuntimeError as error:
+            if error.status != MEMORY_ALLOCATION:
+                raise
+            raise MemoryError(f"the GPU has no {size:,} bytes more: {error}") from None
+
+    pool = xp.cuda.MemoryPool(allocate)
+    if common.get_limit():
+        pool.set_limit(size=max(1, common.get_limit() - common.total_bytes()))
+    return pool

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from device_double import COMPILER, COUNTER, DeviceArray, RawModule
+from device_double import COMPILER, COUNTER, Device, DeviceArray, RawModule
 
 from minigan.fast.cuda import cublas
 from minigan.fast.cuda import kernels as cuda
@@ -56,12 +56,26 @@ GEOMETRIES = {
     "winograd": (3, 8, 12, 16, 20, 4, 2, ((1, 1), (1, 1))),
     "winograd, odd tiles": (2, 6, 10, 17, 16, 4, 2, ((1, 1), (1, 1))),
     "winograd, one output": (1, 2, 2, 16, 16, 4, 2, ((1, 1), (1, 1))),
+    "winograd, more channels than a block": (1, 4, 10, 160, 144, 4, 2, ((1, 1), (1, 1))),
+    "winograd, a row of more tiles than a block": (2, 2, 38, 16, 64, 4, 2, ((1, 1), (1, 1))),
     "edge": (2, 8, 6, 3, 5, 4, 2, ((1, 1), (1, 1))),
     "3x3": (2, 5, 6, 4, 3, 3, 1, ((1, 1), (1, 1))),
+    "3x3 by tiles": (3, 8, 12, 16, 20, 3, 1, ((1, 1), (1, 1))),
+    "3x3 by tiles, not whole": (2, 5, 7, 17, 33, 3, 1, ((1, 1), (1, 1))),
+    "3x3 by tiles, no padding": (2, 6, 9, 16, 16, 3, 1, ((0, 0), (0, 0))),
+    "3x3 by tiles, uneven padding": (2, 5, 6, 16, 18, 3, 1, ((2, 0), (0, 2))),
+    "3x3 by tiles, rows left out": (2, 7, 8, 16, 16, 3, 1, ((1, -1), (0, -2))),
+    "3x3 by tiles, one pixel": (2, 1, 1, 16, 16, 3, 1, ((1, 1), (1, 1))),
+    "3x3, much padding": (1, 4, 3, 16, 16, 3, 1, ((3, 1), (0, 1))),
     "odd side": (2, 7, 9, 16, 17, 4, 2, ((1, 2), (1, 2))),
     "first of the generator": (4, 4, 4, 6, 7, 4, 1, ((0, 0), (0, 0))),
     "one patch that is not all": (4, 5, 4, 6, 7, 4, 1, ((0, 0), (0, 0))),
     "stride 3, rows left out": (2, 9, 8, 3, 4, 5, 3, ((0, -1), (2, 1))),
+    "stride 3, rows that no patch covers": (2, 8, 9, 3, 4, 2, 3, ((0, 0), (0, 0))),
+    "a patch that is all padding": (1, 3, 4, 2, 3, 3, 1, ((3, 3), (4, 3))),
+    "5x5 of many channels": (2, 5, 6, 70, 3, 5, 2, ((2, 2), (1, 2))),
+    "long rows": (1, 2, 150, 2, 3, 4, 2, ((1, 1), (1, 1))),
+    "one pixel of one channel": (3, 1, 1, 1, 1, 1, 1, ((0, 0), (0, 0))),
 }
 
 
@@ -86,6 +100,92 @@ def test_convolutions_are_those_of_the_loops(device, geometry, dtype):
     check(device, cuda.conv_forward(on_x, on_w, stride, pad, device.asarray(b)), y + b, dtype)
     b = numbers(x.shape[-1], dtype=dtype)
     check(device, cuda.conv_input_grad(on_dy, on_w, stride, pad, (H, W), device.asarray(b)), dx + b, dtype)
+    # Both gradients in one walk, of a convolution and of the transposed one.
+    for got, expected in zip(cuda.conv_grads(on_x, on_w, on_dy, stride, pad), (dx, dw), strict=True):
+        check(device, got, expected, dtype)
+    expected = loops.conv_forward(x, w, stride, pad), dw
+    for got, wanted in zip(cuda.conv_transpose_grads(on_dy, on_w, on_x, stride, pad), expected, strict=True):
+        check(device, got, wanted, dtype)
+
+
+@pytest.mark.parametrize("with_bias", [False, True])
+@pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
+def test_leaky_relu_with_the_last_walk_of_a_convolution(device, geometry, with_bias):
+    _, H, W, _, _, _, stride, pad = geometry
+    x, w, y, dy = arrays_for(geometry, np.float64)
+    on_x, on_w, on_dy = map(device.asarray, (x, w, dy))
+    for z, call in (
+        (y, lambda b: cuda.conv_forward(on_x, on_w, stride, pad, b, alpha=0.25)),
+        (
+            loops.conv_input_grad(dy, w, stride, pad, (H, W)),
+            lambda b: cuda.conv_input_grad(on_dy, on_w, stride, pad, (H, W), b, alpha=0.25),
+        ),
+    ):
+        b = numbers(z.shape[-1]) if with_bias else None
+        expected, _ = ops.leaky_relu_forward(z if b is None else z + b, 0.25)
+        check(device, call(None if b is None else device.asarray(b)), expected, np.float64)
+
+
+def test_kernels_prepared_together(device):
+    """Of different sizes, and among them some that Winograd does not suit."""
+    shapes = [(4, 4, 16, 20), (4, 4, 3, 16), (4, 4, 70, 33), (3, 3, 16, 16), (4, 4, 20, 16)]
+    kernels = [numbers(*shape) for shape in shapes]
+    prepared = cuda.prepared_kernels([device.asarray(w) for w in kernels])
+    assert [u is None for u in prepared] == [False, True, False, True, False]
+    for w, u in zip(kernels, prepared, strict=True):
+        if u is None:
+            continue
+        x, pad = numbers(2, 6, 8, w.shape[2]), ((1, 1), (1, 1))
+        y = loops.conv_forward(x, w, 2, pad)
+        dy = numbers(*y.shape)
+        on_x, on_w, on_dy = map(device.asarray, (x, w, dy))
+        check(device, cuda.conv_forward(on_x, on_w, 2, pad, u=u), y, np.float64)
+        dx, dw = loops.conv_input_grad(dy, w, 2, pad, (6, 8)), loops.conv_weight_grad(x, dy, 2, pad, (4, 4))
+        check(device, cuda.conv_input_grad(on_dy, on_w, 2, pad, (6, 8), u=u), dx, np.float64)
+        for got, expected in zip(cuda.conv_grads(on_x, on_w, on_dy, 2, pad, u=u), (dx, dw), strict=True):
+            check(device, got, expected, np.float64)
+        for got, expected in zip(cuda.conv_transpose_grads(on_dy, on_w, on_x, 2, pad, u=u), (y, dw), strict=True):
+            check(device, got, expected, np.float64)
+
+
+def test_kernels_are_prepared_with_one_launch_and_only_if_need_be(kernels):
+    x, w, _, dy = (kernels.asarray(a) for a in arrays_for(GEOMETRIES["winograd"], np.float32))
+    pad = ((1, 1), (1, 1))
+    COUNTER.reset()
+    u, _ = cuda.prepared_kernels([w, w])
+    assert COUNTER.kernels == ["winograd_kernels"]
+    COUNTER.reset()
+    cuda.conv_forward(x, w, 2, pad, u=u)
+    cuda.conv_input_grad(dy, w, 2, pad, x.shape[1:3], u=u)
+    cuda.conv_grads(x, w, dy, 2, pad, u=u)
+    cuda.conv_transpose_grads(dy, w, x, 2, pad, u=u)
+    assert "winograd_kernels" not in COUNTER.kernels
+    assert COUNTER.kernels.count("winograd_output_adjoint") == 3
+    assert COUNTER.kernels.count("winograd_gather") == 3
+
+
+@pytest.mark.parametrize("multiprocessors", [1, 28, 132])
+@pytest.mark.parametrize("N", [1, 3, 32])
+@pytest.mark.parametrize("geometry", [(8, 12, 16, 20, 4, 2), (16, 18, 3, 5, 4, 2)], ids=["winograd", "im2col"])
+def test_a_wide_gpu_gets_the_sums_of_a_weight_gradient_in_parts(kernels, geometry, N, multiprocessors, monkeypatch):
+    H, W, C, O, K, stride = geometry
+    pad = ((1, 1), (1, 1))
+    x, dy = numbers(N, H, W, C), numbers(N, H // 2, W // 2, O)
+    monkeypatch.setattr(Device, "multiprocessors", multiprocessors)
+    monkeypatch.setattr(cuda, "MIN_PART_ROWS", 4)
+    on_x, on_dy = map(kernels.asarray, (x, dy))
+    products = []
+    multiply = cuda._sum_of_products
+    monkeypatch.setattr(
+        cuda, "_sum_of_products", lambda a, b, out, **_: (products.append(out), multiply(a, b, out, **_))
+    )
+    dw = cuda.conv_weight_grad(on_x, on_dy, stride, pad, (K, K))
+    check(kernels, dw, loops.conv_weight_grad(x, dy, stride, pad, (K, K)), np.float64)
+    parts = products[0].shape[1]
+    assert parts == 1 if multiprocessors == 1 else N == 1 or parts > 1
+    monkeypatch.setattr(cuda, "CHUNK_BYTES", 5 * 9 * 4 * C * (H // 4) * (W // 4) * 8)  # the last part has other rows
+    dw = cuda.conv_weight_grad(on_x, on_dy, stride, pad, (K, K))
+    check(kernels, dw, loops.conv_weight_grad(x, dy, stride, pad, (K, K)), np.float64)
 
 
 @pytest.mark.parametrize("geometry", [GEOMETRIES["winograd"], GEOMETRIES["3x3"]], ids=["winograd", "im2col"])
@@ -105,7 +205,7 @@ def test_winograd_is_used_where_it_suits(kernels):
     x, w, _, dy = (kernels.asarray(a) for a in arrays_for(GEOMETRIES["winograd"], np.float32))
     COUNTER.reset()
     cuda.conv_forward(x, w, 2, ((1, 1), (1, 1)))
-    assert COUNTER.kernels == ["winograd_kernel", "winograd_gather", "gemm", "winograd_output"]
+    assert COUNTER.kernels == ["winograd_kernels", "winograd_gather", "gemm", "winograd_output"]
     COUNTER.reset()
     cuda.conv_weight_grad(x, dy, 2, ((1, 1), (1, 1)), (4, 4))
     assert COUNTER.kernels == ["winograd_gather", "winograd_output_adjoint", "gemm", "winograd_kernel_adjoint"]
@@ -230,6 +330,9 @@ def test_batch_norm_with_leaky_relu(device, shape, alpha, dtype, either_order):
     results = cuda.batch_norm_backward(on_dy, on_x, result, stats, on_gamma, alpha)
     for got, wanted in zip(results, gradients, strict=True):
         check(device, got, wanted, dtype)
+    again = cuda.batch_norm_backward(on_dy, on_x, None, stats, on_gamma, alpha, beta=on_beta)
+    for got, wanted in zip(again, results, strict=True):  # the very same: y has the sign of what is computed again
+        np.testing.assert_array_equal(device.to_host(got), device.to_host(wanted))
     results = cuda.batch_norm_backward(on_dy, on_x, result, stats, on_gamma, alpha, input_grad=False)
     assert results[0] is None
     check(device, results[1], gradients[1], dtype)
@@ -385,7 +488,24 @@ def test_adam_counts_on_the_device(device):
 
 def test_arrays_that_are_not_contiguous_are_refused(device):
     with pytest.raises(ValueError, match=r"must be contiguous, got strides \(8, 32\)"):
-        cuda.PieceTable([device.asarray(numbers(3, 4)).T])
+        cuda.Zeroing().run([device.asarray(numbers(3, 4)).T])
+
+
+def test_more_arrays_than_one_launch_can_take(device):
+    arrays = [device.asarray(numbers(3)) for _ in range(cuda.MOST_TENSORS + 1)]
+    cuda.Zeroing().run(arrays)
+    assert not any(device.to_host(a).any() for a in arrays)
+
+
+def test_gradients_may_be_other_arrays_at_each_step_without_any_copy(kernels):
+    p, m, v = ([kernels.asarray(numbers(5))] for _ in range(3))
+    steps = cuda.AdamSteps()
+    settings = {"learning_rate": 0.01, "beta_1": 0.5, "beta_2": 0.999, "epsilon": 1e-7}
+    COUNTER.reset()
+    for t in (1, 2, 3):
+        steps.run(p, [p[0] * 2], m, v, t=t, **settings)
+    assert COUNTER.uploads == 0
+    assert COUNTER.kernels == ["adam_rate", "adam"] * 3
 
 
 # ------------------------------------------------------------------------------------------------------- recorded steps
@@ -422,7 +542,7 @@ def test_the_double_shows_a_missing_barrier(kernels, monkeypatch):
     code = SOURCE.read_text(encoding="utf-8")
     assert barrier in code
     code = code.replace(barrier, barrier.replace("__syncthreads();", ""))
-    monkeypatch.setattr(cuda, "_module", lambda xp, dtype: RawModule(code=code, options=("-DREAL=double",)))
+    monkeypatch.setattr(cuda, "compiled", lambda xp, dtype: RawModule(code=code, options=("-DREAL=double",)))
     cuda._kernel.cache_clear()
     x = numbers(100, 40)
     try:

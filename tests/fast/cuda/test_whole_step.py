@@ -1,13 +1,12 @@
 """The whole training step on the GPU path: right numbers, few launches, no waiting; eager and as a recorded graph."""
 
-import ast
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import device_double
 import numpy as np
 import pytest
+from cupy_names import collect, is_name, names_used_by_minigan
 from device_double import COMPILER, COUNTER, NAMES, DeviceArray, make_backend
 from PIL import Image
 from places import ROOT
@@ -217,8 +216,9 @@ def test_tf32_is_off_unless_asked_for(gpu):
     train_step(host, inputs_for(NUMPY, 0, B=64))
     train_step(on_device, inputs_for(gpu, 0, B=64))
     for name, gradient in host.discriminator.grads().items():
-        got = gpu.to_host(on_device.discriminator.grads()[name])
-        assert np.linalg.norm(got - gradient) <= 1e-4 * np.linalg.norm(gradient) + 1e-7, name
+        if name.endswith(".kernel"):  # from products. A bias before batch normalization has a gradient of 0.
+            got = gpu.to_host(on_device.discriminator.grads()[name])
+            assert np.linalg.norm(got - gradient) <= 1e-4 * np.linalg.norm(gradient), name
 
 
 # ------------------------------------------------------------------------------------------------ from the command line
@@ -288,51 +288,19 @@ def test_tf32_of_numpy_is_refused():
 
 
 # ---------------------------------------------------------------------------------------------------------------- names
-def names_used(path):
-    """Dotted names that a file takes from CuPy: all that follows ``xp.``, ``cupy.`` or a name ending in ``.xp.``."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        chain = []
-        while isinstance(node, ast.Attribute):
-            chain.insert(0, node.attr)
-            node = node.value
-        if isinstance(node, ast.Name):
-            chain.insert(0, node.id)
-        for root in ("xp", "_xp", "cupy"):
-            if root in chain[:-1]:
-                found.add(".".join(chain[chain.index(root) + 1 :]))
-    return found
-
-
-MODULES_AND_TYPES = ("cuda", "cuda.runtime", "lib", "lib.stride_tricks", "ndarray", "uint8", "__version__")
-
-
-def is_documented(name):
-    if name in MODULES_AND_TYPES:
-        return True
-    module, _, rest = name.partition(".")
-    if module == "cuda" and rest:
-        first, _, member = rest.partition(".")
-        if first == "runtime" and member:
-            return member in NAMES["cuda.runtime"]
-        return first in NAMES["cuda"] and (not member or member in NAMES["classes"][first])
-    if name.startswith("lib.stride_tricks."):
-        return name.removeprefix("lib.stride_tricks.") in NAMES["lib.stride_tricks"]
-    return name in NAMES["functions"] or name in NAMES["classes"]
-
-
 def test_every_name_taken_from_cupy_exists():
-    package = Path(minigan.__file__).parent
-    used = {
-        name
-        for path in package.rglob("*.py")
-        if "check" not in path.relative_to(package).parts
-        for name in names_used(path)
-    }
+    used = names_used_by_minigan()
     assert {"empty", "RawModule", "cuda.Stream", "cuda.runtime.getDeviceCount", "maximum"} <= used
-    assert [name for name in sorted(used) if not is_documented(name)] == []
+    assert [name for name in sorted(used) if not is_name(name, NAMES)] == []
     for name in ("begin_capture", "end_capture", "synchronize"):
         assert name in NAMES["classes"]["Stream"]
     assert "launch" in NAMES["classes"]["Graph"]
-    assert "malloc" in NAMES["classes"]["MemoryPool"]
+    assert {"malloc", "free_all_blocks", "get_limit", "set_limit", "total_bytes"} <= set(NAMES["classes"]["MemoryPool"])
     assert "get_function" in NAMES["classes"]["RawModule"]
+
+
+def test_names_are_those_of_the_installed_cupy():
+    """Where CuPy can be imported (no GPU needed), it has all the names that are used."""
+    pytest.importorskip("cupy", reason="CuPy is not installed")
+    real = collect()
+    assert [name for name in sorted(names_used_by_minigan()) if not is_name(name, real)] == []
