@@ -165,8 +165,8 @@ def test_kernels_are_prepared_with_one_launch_and_only_if_need_be(kernels):
 
 
 @pytest.mark.parametrize("multiprocessors", [1, 28, 132])
-@pytest.mark.parametrize("N", [1, 3, 32])
-@pytest.mark.parametrize("geometry", [(8, 12, 16, 20, 4, 2), (16, 18, 3, 5, 4, 2)], ids=["winograd", "im2col"])
+@pytest.mark.parametrize("N", [1, 7, 32])
+@pytest.mark.parametrize("geometry", [(8, 20, 16, 20, 4, 2), (16, 18, 3, 5, 4, 2)], ids=["winograd", "im2col"])
 def test_a_wide_gpu_gets_the_sums_of_a_weight_gradient_in_parts(kernels, geometry, N, multiprocessors, monkeypatch):
     H, W, C, O, K, stride = geometry
     pad = ((1, 1), (1, 1))
@@ -183,7 +183,9 @@ def test_a_wide_gpu_gets_the_sums_of_a_weight_gradient_in_parts(kernels, geometr
     check(kernels, dw, loops.conv_weight_grad(x, dy, stride, pad, (K, K)), np.float64)
     parts = products[0].shape[1]
     assert parts == 1 if multiprocessors == 1 else N == 1 or parts > 1
-    monkeypatch.setattr(cuda, "CHUNK_BYTES", 5 * 9 * 4 * C * (H // 4) * (W // 4) * 8)  # the last part has other rows
+    # Three images at a time; the rows of the last one of seven cannot be cut into as many parts.
+    image = 9 * 2 * 5 * 4 * C if C == 16 else 8 * 9 * 16 * C
+    monkeypatch.setattr(cuda, "CHUNK_BYTES", 3 * image * 8)
     dw = cuda.conv_weight_grad(on_x, on_dy, stride, pad, (K, K))
     check(kernels, dw, loops.conv_weight_grad(x, dy, stride, pad, (K, K)), np.float64)
 
@@ -199,6 +201,16 @@ def test_a_large_batch_goes_in_parts(device, geometry, monkeypatch):
     np.testing.assert_array_equal(device.to_host(cuda.conv_forward(on_x, on_w, stride, pad)), whole)
     check(device, cuda.conv_input_grad(on_dy, on_w, stride, pad, (H, W)), dx, np.float64)
     check(device, cuda.conv_weight_grad(on_x, on_dy, stride, pad, (K, K)), dw, np.float64)
+
+
+def test_images_are_counted_where_patches_leave_most_pixels_out(kernels, monkeypatch):
+    """The kernels' 32-bit indices must be enough for both."""
+    x, w = numbers(4, 9, 9, 2), numbers(1, 1, 2, 3)
+    monkeypatch.setattr(cuda, "CHUNK_BYTES", 2 * x[0].nbytes)
+    COUNTER.reset()
+    y = cuda.conv_forward(kernels.asarray(x), kernels.asarray(w), 4, ((0, 0), (0, 0)))
+    assert COUNTER.kernels.count("im2col") == 2
+    check(kernels, y, loops.conv_forward(x, w, 4, ((0, 0), (0, 0))), np.float64)
 
 
 def test_winograd_is_used_where_it_suits(kernels):
@@ -548,7 +560,7 @@ def test_the_double_shows_a_missing_barrier(kernels, monkeypatch):
     try:
         for reverse in (False, True):
             monkeypatch.setattr(RawModule, "reverse", reverse)
-            total = cuda.channel_sum(kernels.asarray(x))._data
+            total = kernels.to_host(cuda.channel_sum(kernels.asarray(x)))
             if not np.allclose(total, x.sum(axis=0)):
                 return
         pytest.fail("both orders gave the right sum")
