@@ -102,7 +102,6 @@ TESTED_BY_ANOTHER = {
     "data.drawn.": ("data/drawn/test_faces.py", "they draw parts of the faces"),
     "evaluation.nearest_images": ("commands/test_evaluate.py", "it draws evaluation.png"),
     "evaluation.run_facts": ("evaluation/test_run_report.py", "it reads what the report says"),
-    "fast.cuda.loading": ("nn/test_backend.py", "what it says where there is no CuPy or no GPU"),
     "nn.conv_checks": ("nn/test_conv.py", "the functions of nn.conv call them first"),
     "nn.loops": ("nn/test_conv.py", 'it is the kernel called "loops"'),
     "nn.ops.": ("nn/test_ops.py", "`minigan.nn.ops` hands out their functions"),

@@ -6,7 +6,7 @@ without it (``plain=True``).
 """
 
 from minigan.fast.cpu import chunked, cpu_overlay, fast_conv, winograd
-from minigan.fast.cuda import cuda_overlay
+from minigan.fast.cuda import cuda_conv, cuda_overlay
 from minigan.fast.cuda.loading import load_cupy
 from minigan.nn.backend import register_loader
 from minigan.nn.conv import register_fastest, register_kernel
@@ -19,4 +19,4 @@ register_kernel("winograd", winograd, only_on="numpy")
 
 register_loader("cupy", load_cupy)
 register_overlay("cupy", cuda_overlay.overlay)
-register_fastest("cupy", cuda_overlay.Primitives)
+register_fastest("cupy", cuda_conv.Primitives)

@@ -54,8 +54,6 @@ class Backend:
         How many steps lie between two readings of the losses. A reading makes a GPU wait, so there it is rare.
     tf32 : bool
         Whether float32 matrix products may round their factors to 10 bits, which recent GPUs do several times faster.
-    keeps_addresses : bool
-        Whether gradients stay where they are when they are set to zero.
     record : callable, optional
         Makes a function of arrays faster to repeat, by recording its work the second time: ``record(function, ...)``.
     versions : dict of str to str
@@ -71,7 +69,6 @@ class Backend:
     device_name: str
     read_every: int
     tf32: bool = False
-    keeps_addresses: bool = False
     record: Callable[..., Any] | None = None
     versions: dict[str, str] = field(default_factory=dict)
 

@@ -4,15 +4,13 @@ Every `minigan.nn.layers.Layer` has one. It behaves like a dictionary of arrays 
 time nobody reads those zeros: the first gradient of a step is added to them, and 0 + g is g. So an array of zeros is
 made only when it is read. If the first gradient is a new array that nobody else uses, it becomes the sum itself,
 without a copy. A reader cannot tell the difference.
-
-On a GPU the arrays never move, because a recorded step keeps their addresses (`Backend.keeps_addresses`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
 
-from minigan.nn.backend import Array, Shape, backend_of, xp_of
+from minigan.nn.backend import Array, Shape, xp_of
 
 
 class Gradients(MutableMapping[str, Array]):
@@ -62,12 +60,8 @@ class Gradients(MutableMapping[str, Array]):
             total += g.reshape(p.shape)
 
     def zero(self) -> None:
-        """Set all to zero: in place if the backend keeps addresses, else in new arrays: one read before stays."""
-        for name, array in list(self.arrays.items()):
-            if backend_of(array).keeps_addresses:
-                array.fill(0)
-            else:
-                del self.arrays[name]
+        """Set all to zero. What comes next goes into new arrays: one that was read before keeps its numbers."""
+        self.arrays.clear()
 
     def __getitem__(self, name: str) -> Array:
         if name not in self.arrays:

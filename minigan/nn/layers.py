@@ -123,7 +123,7 @@ class Layer:
             self.grads[name] += g
 
     def zero_grads(self) -> None:
-        """Set all gradients to zero. On NumPy they are new arrays: an array that was read before keeps its numbers."""
+        """Set all gradients to zero. An array that was read before keeps its numbers: later ones go into others."""
         if isinstance(self.grads, Gradients):
             self.grads.zero()
         else:
@@ -250,10 +250,8 @@ class Conv2D(_Convolution):
         super().__init__(kernel, filters, strides, padding, ops)
 
     def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
-        self._check(x)
         kernel, bias = self.params["kernel"], self.params["bias"]
-        pad = _simplest(self._pad(x.shape[1:3]))
-        return resolve(self.ops, x).conv2d_forward(x, kernel, bias, stride=self.strides, pad=pad)
+        return resolve(self.ops, x).conv2d_forward(x, kernel, bias, stride=self.strides, pad=self.pad_for(x))
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
         return self._run_backward(resolve(self.ops, dy).conv2d_backward, dy, cache, input_grad, param_grads)
@@ -262,6 +260,11 @@ class Conv2D(_Convolution):
         H, W, _ = input_shape
         kernel = self.params["kernel"]
         return (*output_size((H, W), kernel.shape[:2], self.strides, self._pad((H, W))), kernel.shape[3])
+
+    def pad_for(self, x: Array) -> Any:
+        """The padding for an input: one number if all four sides are equal. Raises ValueError if x does not fit."""
+        self._check(x)
+        return _simplest(self._pad(x.shape[1:3]))
 
     def _pad(self, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
         if self.padding == "valid":

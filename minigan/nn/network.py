@@ -14,7 +14,6 @@ from minigan.nn.backend import Array, Backend, Shape, backend_of
 from minigan.nn.gradients import Gradients
 from minigan.nn.layers import Cache, Layer
 from minigan.nn.ops import LIBRARY, Ops, resolve
-from minigan.nn.ops.table import Made
 from minigan.nn.state import check_state
 
 Caches: TypeAlias = list[tuple[Layer, Cache]]
@@ -31,8 +30,8 @@ class Sequential:
     name : str
         For `summary` and messages.
     ops : Ops
-        For what the network itself calls: `steps`, `in_batches` and `new_zeroing` (`minigan.nn.ops.table`). Each layer
-        has a table of its own.
+        For what the network itself calls: `steps` and `in_batches` (`minigan.nn.ops.table`). Each layer has a table of
+        its own.
     """
 
     def __init__(
@@ -42,7 +41,6 @@ class Sequential:
         self.input_shape = input_shape
         self.name = name
         self.ops = ops
-        self._zero = Made("new_zeroing")
 
     def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Caches]:
         """Output of the last layer, and the caches of all.
@@ -162,8 +160,8 @@ class Sequential:
 
     def zero_grads(self) -> None:
         """Set every gradient to 0. Backward passes add to the gradients, so call this first."""
-        # `new_zeroing` of the table made the function that is called here.
-        self._zero.suited(self.ops, list(self.params().values()))(self.layers)
+        for layer in self.layers:
+            layer.zero_grads()
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Copy saved values into the parameters and buffers.

@@ -76,7 +76,7 @@ CHANGED = {
 }
 """Kernels that read what they write, and how many of the arrays they write they do so with."""
 
-WALKS = {"fill_zero": 1, "move_average": 3, "adam": 7, "winograd_kernels": 16 + 36}
+WALKS = {"move_average": 3, "adam": 7, "winograd_kernels": 16 + 36}
 """How often kernels that are given many tensors read or write a tensor of each: of the last, per (C, O)."""
 
 SANITIZE = bool(os.environ.get("MINIGAN_SANITIZE"))
@@ -99,9 +99,13 @@ FREED = collections.defaultdict(list)
 """Memory that pools have given back to CUDA, by size: the next one who asks for as much gets it."""
 
 
+ERA = 0
+"""Counts the cards. What is left of an earlier one may be collected at any time, and must not touch the present one."""
+
+
 def _start_anew(memory):
-    global TAPE, MEMORY
-    TAPE, MEMORY = None, memory
+    global TAPE, MEMORY, ERA
+    TAPE, MEMORY, ERA = None, memory, ERA + 1
     QUEUES.clear()
     KEPT.clear()
     FREED.clear()
@@ -152,8 +156,10 @@ def _new_memory(size):
     return room[start : start + size]
 
 
-def _free(numbers):
+def _free(numbers, era):
     """`cudaFree`: waits for everything."""
+    if era != ERA:
+        return
     for stream in list(QUEUES):
         _finish(stream)
     FREED[numbers.nbytes].append(numbers)
@@ -164,19 +170,19 @@ class _Storage:
 
     def __init__(self, size):
         self.block = MEMORY.alloc(max(size, 1))
-        self.stream, self.was_captured = _current_stream(), TAPE is not None
+        self.stream, self.was_captured, self.era = _current_stream(), TAPE is not None, ERA
         memory = self.block._memory
         if not hasattr(memory, "numbers"):
             freed = FREED[memory.size]
             memory.numbers = freed.pop() if freed else _new_memory(memory.size)
             KEPT.append(memory.numbers)
             _poison(memory.numbers)
-            weakref.finalize(memory, _free, memory.numbers)
+            weakref.finalize(memory, _free, memory.numbers, ERA)
         self.numbers = memory.numbers[:size]
         self.__array_interface__ = self.numbers.__array_interface__
 
     def __del__(self):
-        if hasattr(self, "numbers"):  # else there was no memory for it
+        if hasattr(self, "numbers") and self.era == ERA:  # without numbers, there was no memory for it
             numbers, graph = self.numbers, TAPE if self.was_captured else None
             if graph is not None and Stream.captured.ptr == self.stream:
                 graph.append(lambda: _poison(numbers))
@@ -707,6 +713,5 @@ def make_backend(read_every=50, kernels=False, tf32=False):
         device_name="strict double",
         read_every=read_every,
         tf32=tf32,
-        keeps_addresses=True,
         record=RecordedStep,
     )

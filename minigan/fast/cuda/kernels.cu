@@ -730,12 +730,6 @@ extern "C" __global__ void step_metrics(
 // ---------------------------------------------------------------------------- all tensors of a network in one launch
 // blockIdx.y is the tensor, with `columns` elements; its blocks go through them together.
 
-extern "C" __global__ void fill_zero(Tensors tensors) {
-    real* a = tensors.at[blockIdx.y][0];
-    const int count = tensors.columns[blockIdx.y];
-    for (int e = blockIdx.x * blockDim.x + threadIdx.x; e < count; e += gridDim.x * blockDim.x) a[e] = 0;
-}
-
 // average += share * (latest - average), where the share lies on the device.
 extern "C" __global__ void move_average(Tensors tensors, const real* share) {
     real* average = tensors.at[blockIdx.y][0];

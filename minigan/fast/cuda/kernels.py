@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from minigan.fast.cuda.cublas import address, matmul
+from minigan.nn import share
 from minigan.nn.backend import Array, backend_of, xp_of
 from minigan.nn.geometry import Pad, Size, output_size
 
@@ -129,17 +130,13 @@ def suits_3x3(x: Array, kernel_size: Size, stride: int, pad: Pad, channels: tupl
     return (*kernel_size, stride) == (3, 3, 1) and small and min(channels) >= MIN_CHANNELS and not backend_of(x).tf32
 
 
-def conv_forward(
-    x: Array, w: Array, stride: int, pad: Pad, b: Array | None = None, *, u: Array | None = None, alpha: float = 1.0
-) -> Array:
+def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = None, *, alpha: float = 1.0) -> Array:
     """See `minigan.nn.loops.conv_forward`.
 
     Parameters
     ----------
     x, w, stride, pad, b
         As there.
-    u : Array, optional
-        What `prepared_kernels` made of w as it is now. Without it, w is transformed here if need be.
     alpha : float
         Slope of a LeakyReLU that is applied to the result; 1 for none.
 
@@ -148,13 +145,13 @@ def conv_forward(
     Array of shape (N, Ho, Wo, O)
     """
     xp = xp_of(x, w)
-    x, w = xp.ascontiguousarray(x), xp.ascontiguousarray(w)
+    parameter, x, w = w, xp.ascontiguousarray(x), xp.ascontiguousarray(w)
     N, H, W, C = x.shape
     Kh, Kw, _, O = w.shape
     Ho, Wo = output_size((H, W), (Kh, Kw), stride, pad)
     y = xp.empty((N, Ho, Wo, O), x.dtype)
     if suits((Kh, Kw), stride, pad, (H, W), (C, O)):
-        u = _prepared(w, u)  # (9, 4C, O)
+        u = _prepared(parameter)  # (9, 4C, O)
         for n in _chunks(N, _tile_bytes(x, Ho, Wo)):
             v = _winograd_gather(x[n])  # (9, tiles, 4C)
             _winograd_output(matmul(v, u), b, alpha, y[n])
@@ -176,17 +173,16 @@ def conv_input_grad(
     size: Size,
     b: Array | None = None,
     *,
-    u: Array | None = None,
     alpha: float = 1.0,
 ) -> Array:
-    """See `minigan.nn.loops.conv_input_grad`; u and alpha as in `conv_forward`."""
+    """See `minigan.nn.loops.conv_input_grad`; alpha as in `conv_forward`."""
     xp = xp_of(dy, w)
-    dy, w = xp.ascontiguousarray(dy), xp.ascontiguousarray(w)
+    parameter, dy, w = w, xp.ascontiguousarray(dy), xp.ascontiguousarray(w)
     N, Ho, Wo, O = dy.shape
     Kh, Kw, C, _ = w.shape
     dx = xp.empty((N, *size, C), dy.dtype)
     if suits((Kh, Kw), stride, pad, size, (C, O)):
-        u = _prepared(w, u)  # (9, 4C, O)
+        u = _prepared(parameter)  # (9, 4C, O)
         for n in _chunks(N, _tile_bytes(dx, Ho, Wo)):
             dm = _winograd_output_adjoint(dy[n])  # (9, tiles, O)
             _winograd_gather_adjoint(matmul(dm, u, transpose_b=True), b, alpha, dx[n])
@@ -225,7 +221,7 @@ def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Si
     return sum_of.result()
 
 
-def conv_grads(x: Array, w: Array, dy: Array, stride: int, pad: Pad, *, u: Array | None = None) -> tuple[Array, Array]:
+def conv_grads(x: Array, w: Array, dy: Array, stride: int, pad: Pad) -> tuple[Array, Array]:
     """`conv_input_grad` and `conv_weight_grad` of one convolution: both need the tiles of dy, made once.
 
     Parameters
@@ -233,7 +229,7 @@ def conv_grads(x: Array, w: Array, dy: Array, stride: int, pad: Pad, *, u: Array
     x : Array of shape (N, H, W, C)
     w : Array of shape (Kh, Kw, C, O)
     dy : Array of shape (N, Ho, Wo, O)
-    stride, pad, u
+    stride, pad
         As in `conv_forward`.
 
     Returns
@@ -246,8 +242,8 @@ def conv_grads(x: Array, w: Array, dy: Array, stride: int, pad: Pad, *, u: Array
         dx = conv_input_grad(dy, w, stride, pad, (H, W))
         return dx, conv_weight_grad(x, dy, stride, pad, w.shape[:2])
     xp = xp_of(x, w, dy)
-    x, w, dy = (xp.ascontiguousarray(a) for a in (x, w, dy))
-    u = _prepared(w, u)
+    u = _prepared(w)
+    x, dy = xp.ascontiguousarray(x), xp.ascontiguousarray(dy)
     dx, sum_of = xp.empty(x.shape, x.dtype), _WeightGrad(w.shape, x)
     for n in _chunks(N, _tile_bytes(x, *dy.shape[1:3])):
         dm = _winograd_output_adjoint(dy[n])
@@ -256,21 +252,19 @@ def conv_grads(x: Array, w: Array, dy: Array, stride: int, pad: Pad, *, u: Array
     return dx, sum_of.result()
 
 
-def conv_transpose_grads(
-    x: Array, w: Array, dy: Array, stride: int, pad: Pad, *, u: Array | None = None
-) -> tuple[Array, Array]:
+def conv_transpose_grads(x: Array, w: Array, dy: Array, stride: int, pad: Pad) -> tuple[Array, Array]:
     """Both gradients of a transposed convolution: `conv_forward` of dy, and `conv_weight_grad` with the roles swapped.
 
     Both need the tiles or patches of dy, made once. Parameters and results as `conv_grads`.
     """
     xp = xp_of(x, w, dy)
-    x, w, dy = (xp.ascontiguousarray(a) for a in (x, w, dy))
+    parameter, x, w, dy = w, *(xp.ascontiguousarray(a) for a in (x, w, dy))
     N, Ho, Wo, O = x.shape
     _, H, W, C = dy.shape
     kernel_size = w.shape[:2]
     dx, sum_of = xp.empty(x.shape, x.dtype), _WeightGrad(w.shape, x)
     if suits(kernel_size, stride, pad, (H, W), (C, O)):
-        u = _prepared(w, u)
+        u = _prepared(parameter)
         for n in _chunks(N, _tile_bytes(dy, Ho, Wo)):
             v = _winograd_gather(dy[n])
             _winograd_output(matmul(v, u), None, 1.0, dx[n])
@@ -289,34 +283,23 @@ def conv_transpose_grads(
     return dx, sum_of.result()
 
 
-def prepared_kernels(kernels: Sequence[Array]) -> list[Array | None]:
-    """What Winograd's products need of many kernels, made with one launch; it is valid until a kernel changes.
+def _prepared(w: Array) -> Array:
+    """A kernel (4, 4, C, O) as Winograd's products need it: (9, 4C, O). A training step makes it once per update.
 
-    Parameters
-    ----------
-    kernels : sequence of Array (Kh, Kw, C, O)
-        One dtype. Those that `suits` would refuse for their size are passed over.
-
-    Returns
-    -------
-    list of Array (9, 4C, O) or None
-        One for each kernel; hand it to the convolutions as u.
+    w must be the parameter itself: a copy would not be known again.
     """
-    fitting = [w.shape[:2] == (4, 4) and min(w.shape[2:]) >= MIN_CHANNELS for w in kernels]
-    w = [xp_of(w).ascontiguousarray(w) for w, fits in zip(kernels, fitting, strict=True) if fits]
-    u = [xp_of(w).empty((9, 4 * w.shape[2], w.shape[3]), w.dtype) for w in w]
-    for some in _batches(w):
-        sizes = [w.shape[2:] for w in w[some]]
-        grid = (max(_blocks(C, LANES) for C, _ in sizes), 4, len(sizes))
-        _run_tensors("winograd_kernels", grid, (CHANNELS, LANES), [w[some], u[some]], sizes)
-    made = iter(u)
-    return [next(made) if fits else None for fits in fitting]
+    _, _, C, O = w.shape
+    shape = 9, 4 * C, O
 
+    def fill(u: Array, part: slice) -> None:
+        """Part is everything: on a GPU there is one process."""
+        grid = (_blocks(C, LANES), 4, 1)
+        _run_tensors("winograd_kernels", grid, (CHANNELS, LANES), [[xp_of(w).ascontiguousarray(w)], [u]], [(C, O)])
 
-def _prepared(w: Array, u: Array | None) -> Array:
+    u = share.prepared(w, shape, fill)
     if u is None:
-        (u,) = prepared_kernels([w])
-    assert u is not None
+        u = xp_of(w).empty(shape, w.dtype)
+        fill(u, slice(None))
     return u
 
 
@@ -772,14 +755,6 @@ def step_metrics(losses: Sequence[Array], z_real: Array, z_fake: Array) -> Array
 
 
 # ------------------------------------------------------------------------------- all tensors of a network in one launch
-class Zeroing:
-    """Sets many arrays to 0 with one launch."""
-
-    def run(self, arrays: Sequence[Array]) -> None:
-        """Set these arrays to 0."""
-        _run_on_all("fill_zero", [arrays])
-
-
 class Averaging:
     """Moves many averages towards the latest values, with one launch."""
 

@@ -82,7 +82,6 @@ def _tried_out(cupy: Any) -> Backend:
         synchronize=lambda: cupy.cuda.get_current_stream().synchronize(),
         device_name=properties["name"].decode(),
         read_every=50,
-        keeps_addresses=True,
         record=RecordedStep,
         versions=_versions(cupy),
     )

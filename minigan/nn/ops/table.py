@@ -101,7 +101,6 @@ class Ops:
     adam_update: Function = updates.adam_update
     new_adam: Function = updates.new_adam
     new_averaging: Function = updates.new_averaging
-    new_zeroing: Function = updates.new_zeroing
     steps: Function = steps
     in_batches: Function = in_batches
     plain: bool = False

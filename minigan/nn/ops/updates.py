@@ -1,14 +1,14 @@
-"""What happens to weights between two passes: Adam's update, the step of an average, and gradients set to zero.
+"""What happens to weights between two passes: Adam's update, and the step of an average.
 
-All three write into arrays in place. Fast versions may need to remember something from one call to the next, such as
-where the arrays lie. So what a table of operations holds is a *factory*: called once by an optimizer, a network or an
-average, it returns the function to use. Here the factories have nothing to remember.
+Both write into arrays in place. Fast versions may need to remember something from one call to the next, such as a count
+on the device. So what a table of operations holds is a *factory*: called once by an optimizer or an average, it returns
+the function to use. Here the factories have nothing to remember.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from minigan.nn.backend import Array, xp_of
@@ -69,13 +69,3 @@ def new_averaging(ops: Any) -> Callable[[Sequence[Array], Sequence[Array], Array
             average += share * (new - average)
 
     return move_all
-
-
-def new_zeroing(ops: Any) -> Callable[[Iterable[Any]], None]:
-    """A function that sets the gradients of some layers to zero."""
-
-    def zero_all(layers: Iterable[Any]) -> None:
-        for layer in layers:
-            layer.zero_grads()
-
-    return zero_all

@@ -15,7 +15,7 @@ from device_double import COMPILER, COUNTER, Device, DeviceArray, RawModule
 from minigan.fast.cuda import cublas
 from minigan.fast.cuda import kernels as cuda
 from minigan.fast.cuda.recording import Recording
-from minigan.nn import backend, im2col, loops, losses, ops
+from minigan.nn import backend, im2col, loops, losses, ops, share
 from minigan.nn.backend import get_backend
 
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no g++ to compile the kernels for the processor")
@@ -126,42 +126,32 @@ def test_leaky_relu_with_the_last_walk_of_a_convolution(device, geometry, with_b
         check(device, call(None if b is None else device.asarray(b)), expected, np.float64)
 
 
-def test_kernels_prepared_together(device):
-    """Of different sizes, and among them some that Winograd does not suit."""
-    shapes = [(4, 4, 16, 20), (4, 4, 3, 16), (4, 4, 70, 33), (3, 3, 16, 16), (4, 4, 20, 16)]
-    kernels = [numbers(*shape) for shape in shapes]
-    prepared = cuda.prepared_kernels([device.asarray(w) for w in kernels])
-    assert [u is None for u in prepared] == [False, True, False, True, False]
-    for w, u in zip(kernels, prepared, strict=True):
-        if u is None:
-            continue
-        x, pad = numbers(2, 6, 8, w.shape[2]), ((1, 1), (1, 1))
-        y = loops.conv_forward(x, w, 2, pad)
-        dy = numbers(*y.shape)
-        on_x, on_w, on_dy = map(device.asarray, (x, w, dy))
-        check(device, cuda.conv_forward(on_x, on_w, 2, pad, u=u), y, np.float64)
-        dx, dw = loops.conv_input_grad(dy, w, 2, pad, (6, 8)), loops.conv_weight_grad(x, dy, 2, pad, (4, 4))
-        check(device, cuda.conv_input_grad(on_dy, on_w, 2, pad, (6, 8), u=u), dx, np.float64)
-        for got, expected in zip(cuda.conv_grads(on_x, on_w, on_dy, 2, pad, u=u), (dx, dw), strict=True):
-            check(device, got, expected, np.float64)
-        for got, expected in zip(cuda.conv_transpose_grads(on_dy, on_w, on_x, 2, pad, u=u), (y, dw), strict=True):
-            check(device, got, expected, np.float64)
-
-
-def test_kernels_are_prepared_with_one_launch_and_only_if_need_be(kernels):
-    x, w, _, dy = (kernels.asarray(a) for a in arrays_for(GEOMETRIES["winograd"], np.float32))
-    pad = ((1, 1), (1, 1))
-    COUNTER.reset()
-    u, _ = cuda.prepared_kernels([w, w])
-    assert COUNTER.kernels == ["winograd_kernels"]
-    COUNTER.reset()
-    cuda.conv_forward(x, w, 2, pad, u=u)
-    cuda.conv_input_grad(dy, w, 2, pad, x.shape[1:3], u=u)
-    cuda.conv_grads(x, w, dy, 2, pad, u=u)
-    cuda.conv_transpose_grads(dy, w, x, 2, pad, u=u)
-    assert "winograd_kernels" not in COUNTER.kernels
-    assert COUNTER.kernels.count("winograd_output_adjoint") == 3
-    assert COUNTER.kernels.count("winograd_gather") == 3
+@pytest.mark.parametrize(("C", "O"), [(16, 20), (70, 33), (20, 16)])
+def test_in_a_training_step_a_kernel_is_prepared_once_until_it_is_updated(device, C, O):
+    w, x, pad = numbers(4, 4, C, O), numbers(2, 6, 8, C), ((1, 1), (1, 1))
+    dy = numbers(2, 3, 4, O)
+    on_w, on_x, on_dy = map(device.asarray, (w, x, dy))
+    whole = share.WholeBatch()
+    for _ in range(3):
+        with share.having(whole):
+            for factor in (1, 2):
+                dx, dw = loops.conv_input_grad(dy, w, 2, pad, (6, 8)), loops.conv_weight_grad(x, dy, 2, pad, (4, 4))
+                y = loops.conv_forward(x, w, 2, pad)
+                COUNTER.reset()
+                check(device, cuda.conv_forward(on_x, on_w, 2, pad), y, np.float64)
+                check(device, cuda.conv_input_grad(on_dy, on_w, 2, pad, (6, 8)), dx, np.float64)
+                for got, expected in zip(cuda.conv_grads(on_x, on_w, on_dy, 2, pad), (dx, dw), strict=True):
+                    check(device, got, expected, np.float64)
+                for got, expected in zip(cuda.conv_transpose_grads(on_dy, on_w, on_x, 2, pad), (y, dw), strict=True):
+                    check(device, got, expected, np.float64)
+                if isinstance(on_w, DeviceArray):
+                    assert COUNTER.kernels.count("winograd_kernels") == 1
+                    assert COUNTER.kernels.count("winograd_output_adjoint") == 3
+                    assert COUNTER.kernels.count("winograd_gather") == 3
+                w *= 2
+                on_w *= 2  # with factor 2 by hand, between two steps
+                if factor == 1:
+                    share.updated([on_w])
 
 
 @pytest.mark.parametrize("multiprocessors", [1, 28, 132])
@@ -450,28 +440,13 @@ def test_step_metrics(device, either_order):
 SHAPES = [(3,), (70, 70), (), (2048,), (2049,)]
 
 
-def test_zeroing(device):
-    arrays = [device.asarray(numbers(*shape)) for shape in SHAPES]
-    others = [device.asarray(numbers(7)), device.asarray(numbers(7))]
-    zeroing = cuda.Zeroing()
-    for _ in range(2):
-        zeroing.run(arrays)
-        for a in arrays:
-            assert not device.to_host(a).any()
-            a.fill(1)
-    assert all(device.to_host(a).all() for a in others)
-    zeroing.run(others[:1])
-    assert not device.to_host(others[0]).any()
-    assert all(device.to_host(a).all() for a in (*arrays, others[1]))
-
-
 def test_averages_move_towards_the_latest_values(device, either_order):
     averages, latest = ([numbers(*shape) for shape in SHAPES] for _ in range(2))
     on_averages, on_latest = ([device.asarray(a) for a in group] for group in (averages, latest))
     averaging = cuda.Averaging()
-    for share in (0.25, 1.0, 0.0):
-        averaging.run(on_averages, on_latest, device.asarray(np.array(share)))
-        averages = [a + share * (b - a) for a, b in zip(averages, latest, strict=True)]
+    for part in (0.25, 1.0, 0.0):
+        averaging.run(on_averages, on_latest, device.asarray(np.array(part)))
+        averages = [a + part * (b - a) for a, b in zip(averages, latest, strict=True)]
         for got, expected in zip(on_averages, averages, strict=True):
             check(device, got, expected, np.float64)
     for got, expected in zip(on_latest, latest, strict=True):
@@ -499,14 +474,16 @@ def test_adam_counts_on_the_device(device):
 
 
 def test_arrays_that_are_not_contiguous_are_refused(device):
+    averages = [device.asarray(numbers(3, 4)).T]
     with pytest.raises(ValueError, match=r"must be contiguous, got strides \(8, 32\)"):
-        cuda.Zeroing().run([device.asarray(numbers(3, 4)).T])
+        cuda.Averaging().run(averages, averages, device.asarray(np.array(0.5)))
 
 
 def test_more_arrays_than_one_launch_can_take(device):
-    arrays = [device.asarray(numbers(3)) for _ in range(cuda.MOST_TENSORS + 1)]
-    cuda.Zeroing().run(arrays)
-    assert not any(device.to_host(a).any() for a in arrays)
+    averages, latest = ([device.asarray(numbers(3)) for _ in range(cuda.MOST_TENSORS + 1)] for _ in range(2))
+    cuda.Averaging().run(averages, latest, device.asarray(np.array(1.0)))
+    for average, new in zip(averages, latest, strict=True):
+        check(device, average, device.to_host(new), np.float64)
 
 
 def test_gradients_may_be_other_arrays_at_each_step_without_any_copy(kernels):
