@@ -106,7 +106,6 @@ TESTED_BY_ANOTHER = {
     "nn.conv_checks": ("nn/test_conv.py", "the functions of nn.conv call them first"),
     "nn.loops": ("nn/test_conv.py", 'it is the kernel called "loops"'),
     "nn.ops.": ("nn/test_ops.py", "`minigan.nn.ops` hands out their functions"),
-    "nn.share": ("ranks/test_ranks.py", "several ranks train as one does"),
     "ranks.": ("ranks/test_ranks.py", "several ranks train as one does"),
     "system.workers": ("fast/cpu/test_pool.py", "the pool divides its work among them"),
     "training.ranks": ("ranks/test_train_on_ranks.py", "runs on ranks"),

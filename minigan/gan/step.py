@@ -70,6 +70,10 @@ class GAN:
     average: GeneratorAverage | None = None
     share: WholeBatch = field(default_factory=WholeBatch)
 
+    def params(self) -> list[Array]:
+        """All arrays that a training step updates."""
+        return [*self.generator.params().values(), *self.discriminator.params().values()]
+
     def painter(self) -> Sequential:
         """The generator to draw faces with: the average if there is one, ready for its present weights."""
         return self.generator if self.average is None else self.average.settle()
@@ -198,7 +202,7 @@ def train_step(gan: GAN, inputs: StepInputs, moves: Array | None = None) -> Step
     StepResult
         Its fakes are as G drew them, not moved.
     """
-    with using_workers(1), share.having(gan.share):
+    with using_workers(1), share.having(gan.share, gan.params()):
         ops = resolve(gan.generator.ops, inputs.noise)
         fakes = gan.generator.predict(inputs.noise, batch_size=len(inputs.noise))
         real, fake, move = inputs.real, fakes, None

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, MutableMapping
-from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -116,6 +115,8 @@ class Layer:
             If there is no such parameter.
         ValueError
             If g has another shape, axes of length 1 aside.
+        TypeError
+            If g is not an array.
         """
         if isinstance(self.grads, Gradients):
             self.grads.add(name, g, fresh=fresh)
@@ -147,18 +148,14 @@ class _WithParameters(Layer):
     def _run_backward(
         self, backward: Callable[..., Any], dy: Array, cache: Cache, input_grad: bool, param_grads: bool
     ) -> Array | None:
-        # A student's function has no switches: it computes all gradients, and what is not wanted is dropped here.
-        switches = {"input_grad": input_grad, "param_grads": param_grads} if _has_switches(backward) else {}
+        own, switches = is_own(backward), {"input_grad": input_grad, "param_grads": param_grads}
+        if not own and not switches.keys() <= inspect.signature(backward).parameters.keys():
+            switches = {}  # a student's function need not know them: it computes all gradients, and some are dropped
         dx, *gradients = backward(dy, cache, **switches)
         if param_grads:
             for name, gradient in zip(self.names, gradients, strict=True):
-                self.add_grad(name, gradient, fresh=is_own(backward))
+                self.add_grad(name, gradient, fresh=own)
         return dx if input_grad else None
-
-
-@lru_cache(maxsize=64)
-def _has_switches(backward: Callable[..., Any]) -> bool:
-    return {"input_grad", "param_grads"} <= set(inspect.signature(backward).parameters)
 
 
 class Dense(_WithParameters):
@@ -450,27 +447,19 @@ class BatchNormalization(_WithParameters):
 
 
 class _Activation(Layer):
-    """A layer without parameters that calls a pair of functions.
+    """A layer without parameters. It calls the pair of functions whose names begin with `pair`."""
 
-    Parameters
-    ----------
-    pair : str
-        What the pair's names in the table have in common, such as "relu".
-    ops : Ops
-    settings
-        Arguments for forward, after x.
-    """
+    pair: str
 
-    def __init__(self, pair: str, ops: Ops, *settings: float) -> None:
+    def __init__(self, *, ops: Ops = LIBRARY) -> None:
         super().__init__()
         self.ops = ops
-        self._pair, self._settings = pair, settings
 
     def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
-        return getattr(resolve(self.ops, x), f"{self._pair}_forward")(x, *self._settings)
+        return getattr(resolve(self.ops, x), f"{self.pair}_forward")(x)
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
-        return getattr(resolve(self.ops, dy), f"{self._pair}_backward")(dy, cache) if input_grad else None
+        return getattr(resolve(self.ops, dy), f"{self.pair}_backward")(dy, cache) if input_grad else None
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
@@ -486,11 +475,16 @@ class LeakyReLU(_Activation):
     ops : Ops
     """
 
+    pair = "leaky_relu"
+
     def __init__(self, alpha: float = 0.2, *, ops: Ops = LIBRARY) -> None:
         if not 0 <= alpha < 1:
             raise ValueError(f"LeakyReLU: alpha must be at least 0 and below 1, got {alpha}")
-        super().__init__("leaky_relu", ops, alpha)
+        super().__init__(ops=ops)
         self.alpha = alpha
+
+    def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
+        return resolve(self.ops, x).leaky_relu_forward(x, self.alpha)
 
     def describe(self) -> str:
         return f"alpha {self.alpha}"
@@ -499,29 +493,25 @@ class LeakyReLU(_Activation):
 class ReLU(_Activation):
     """``max(x, 0)``."""
 
-    def __init__(self, *, ops: Ops = LIBRARY) -> None:
-        super().__init__("relu", ops)
+    pair = "relu"
 
 
 class Tanh(_Activation):
     """Hyperbolic tangent: the generator's last layer, which gives pixels in (-1, 1)."""
 
-    def __init__(self, *, ops: Ops = LIBRARY) -> None:
-        super().__init__("tanh", ops)
+    pair = "tanh"
 
 
 class Sigmoid(_Activation):
     """Logistic function. minigan's networks end in logits and the loss applies it; it is here for your own networks."""
 
-    def __init__(self, *, ops: Ops = LIBRARY) -> None:
-        super().__init__("sigmoid", ops)
+    pair = "sigmoid"
 
 
 class Flatten(_Activation):
     """Every image becomes a vector; element (h, w, c) goes to (h*W + w)*C + c."""
 
-    def __init__(self, *, ops: Ops = LIBRARY) -> None:
-        super().__init__("flatten", ops)
+    pair = "flatten"
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return (int(np.prod(input_shape)),)

@@ -14,7 +14,7 @@ from minigan.nn.backend import Array, Backend, Shape, backend_of
 from minigan.nn.gradients import Gradients
 from minigan.nn.layers import Cache, Layer
 from minigan.nn.ops import LIBRARY, Ops, resolve
-from minigan.nn.ops.table import Made
+from minigan.nn.ops.table import FromFactory
 from minigan.nn.state import check_state
 
 Caches: TypeAlias = list[tuple[Layer, Cache]]
@@ -39,10 +39,13 @@ class Sequential:
         self, layers: Iterable[Layer], *, input_shape: Shape, name: str = "network", ops: Ops = LIBRARY
     ) -> None:
         self.layers = list(layers)
+        owners = [layer for layer in self.layers if layer.params]
+        if len({id(layer) for layer in owners}) < len(owners):
+            raise ValueError(f"{name}: a layer with parameters can stand in it only once: they would be updated twice")
         self.input_shape = input_shape
         self.name = name
         self.ops = ops
-        self._zero = Made("new_zeroing")
+        self._zeroing = FromFactory("new_zeroing")
 
     def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Caches]:
         """Output of the last layer, and the caches of all.
@@ -89,6 +92,8 @@ class Sequential:
         Array of shape (N, *output_shape)
         """
         self._check(x)
+        if batch_size < 1:
+            raise ValueError(f"{self.name}: batch_size must be at least 1, got {batch_size}")
         return resolve(self.ops, x).in_batches(self._infer, x, batch_size)
 
     def _infer(self, x: Array) -> Array:
@@ -162,8 +167,8 @@ class Sequential:
 
     def zero_grads(self) -> None:
         """Set every gradient to 0. Backward passes add to the gradients, so call this first."""
-        # `new_zeroing` of the table made the function that is called here.
-        self._zero.suited(self.ops, list(self.params().values()))(self.layers)
+        zero_all = self._zeroing.function(self.ops, list(self.params().values()))
+        zero_all(self.layers)
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Copy saved values into the parameters and buffers.

@@ -5,8 +5,8 @@ formulas go over all of them: the mean and variance of batch normalization, and 
 mathematics asks this file; a process that has the whole batch, the usual case, gets its own numbers back.
 
 What follows from a parameter alone, such as a kernel transformed for fast convolution, is the same for all who have a
-share, and for all passes of a step until the parameter is updated. `prepared` makes it once. A step says when it has
-updated a network (`updated`).
+share, and for all passes of a step until the parameter is updated. `prepared` makes it once. A step says at its
+beginning which parameters it has (`having`), and later when it has updated some of them (`updated`).
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Share(Protocol):
     def stack(self, x: Array) -> Array:
         """Everybody's x, in order, as an array with one axis more."""
 
-    def begin(self) -> None:
-        """A step begins: somebody may have written to a parameter since the last one."""
+    def begin(self, params: Iterable[Array]) -> None:
+        """A step with these parameters begins: somebody may have written to them since the last one."""
 
     def updated(self, params: Iterable[Array]) -> None:
         """See `updated`."""
@@ -59,9 +59,14 @@ class WholeBatch:
     here = slice(None)
 
     def __init__(self) -> None:
-        self._prepared: dict[_Key, tuple[Array, Array, Fill]] = {}
+        self._params: dict[int, Array] = {}  # by id; while an array is here, no other one gets its id
+        self._prepared: dict[_Key, tuple[Array, Fill]] = {}
         self._asked_for: set[_Key] = set()
         self._stale: set[_Key] = set()
+
+    def __reduce__(self) -> tuple[type[WholeBatch], tuple[()]]:
+        """A copy has prepared nothing yet: it will belong to other parameters."""
+        return WholeBatch, ()
 
     def stack(self, x: Array) -> Array:
         """See `Share`."""
@@ -71,9 +76,11 @@ class WholeBatch:
         """All fakes, from this process's share of them."""
         return fakes
 
-    def begin(self) -> None:
+    def begin(self, params: Iterable[Array]) -> None:
         """See `Share`. What the last step did not ask for is dropped, everything else is made anew."""
-        self._prepared = {key: made for key, made in self._prepared.items() if key in self._asked_for}
+        self._params = {id(p): p for p in params}
+        kept = {key for key in self._asked_for if key[0] in self._params}
+        self._prepared = {key: made for key, made in self._prepared.items() if key in kept}
         self._stale = set(self._prepared)
         self._asked_for = set()
 
@@ -84,18 +91,20 @@ class WholeBatch:
 
     def prepared(self, w: Array, shape: Shape, fill: Fill, what: str) -> Array | None:
         """See `prepared`. If one array has to be made anew, all that have to be are: then processes meet only once."""
+        if id(w) not in self._params:
+            return None
         key = id(w), what, shape
         self._asked_for.add(key)
         if key not in self._prepared:
-            self._prepared[key] = w, self._new(w, shape), fill  # it keeps w, so that no other array gets its id
+            self._prepared[key] = self._new(w, shape), fill
             self._stale.add(key)
         if key in self._stale:
-            for found, (_, array, fill_it) in self._prepared.items():
+            for found, (array, fill_it) in self._prepared.items():
                 if found in self._stale:
                     fill_it(array, self._part(array))
             self._stale.clear()
             self._meet()
-        return self._prepared[key][1]
+        return self._prepared[key][0]
 
     def _new(self, w: Array, shape: Shape) -> Array:
         return xp_of(w).empty(shape, w.dtype)
@@ -112,11 +121,18 @@ _share: ContextVar[Share | None] = ContextVar("share", default=None)
 
 
 @contextmanager
-def having(share: Share) -> Iterator[None]:
-    """Inside a ``with`` block, which is a step of training, every batch is this share of a larger one."""
+def having(share: Share, params: Iterable[Array]) -> Iterator[None]:
+    """Inside a ``with`` block, which is a step of training, every batch is this share of a larger one.
+
+    Parameters
+    ----------
+    share : Share
+    params : iterable of Array
+        All parameters that nobody changes in the block without saying so (`updated`).
+    """
     token = _share.set(share)
     try:
-        share.begin()
+        share.begin(params)
         yield
     finally:
         _share.reset(token)
@@ -166,7 +182,8 @@ def prepared(w: Array, shape: Shape, fill: Fill, what: str = "") -> Array | None
     Returns
     -------
     Array or None
-        None outside of a training step: then a parameter may be written to at any time, and nothing is kept.
+        None outside of a training step, and for an array that is no parameter of the step: it may be written to at any
+        time, so nothing is kept.
     """
     share = _share.get()
     return None if share is None else share.prepared(w, shape, fill, what)

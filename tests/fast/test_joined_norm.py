@@ -71,6 +71,14 @@ def test_a_plain_layer_and_a_layer_of_ones_own_stay_apart():
     assert not any(joined([BatchNormalization(4), MyLeakyReLU()], x))
 
 
+@pytest.mark.parametrize(("index", "method"), [(1, "forward"), (1, "update"), (2, "forward"), (2, "backward")])
+def test_a_layer_with_a_method_of_ones_own_stays_apart(index, method):
+    """Such as one that prints what comes in, and then calls the layer's."""
+    found = layers()
+    setattr(found[index], method, lambda *arguments, **settings: None)
+    assert not any(joined(found, np.ones((2, 3))))
+
+
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("update_stats", [True, False])
 def test_the_same_numbers_as_apart(device, training, update_stats):

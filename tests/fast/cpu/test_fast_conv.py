@@ -51,7 +51,7 @@ def test_inside_a_training_step_a_kernel_is_prepared_once_until_it_is_updated():
     whole.prepared = lambda w, s, fill, what: original(w, s, lambda a, p: (filled.append(1), fill(a, p)), what)
     truth = conv_forward(X, w, stride=2, pad=1)
     for step in range(2):
-        with share.having(whole):
+        with share.having(whole, [w]):
             first, _ = fast_conv.conv2d_forward(X, w, b, 2, 1)
             second, _ = fast_conv.conv2d_forward(X, w, b, 2, 1)
             assert len(filled) == 2 * step + 1

@@ -1,6 +1,8 @@
 """The table of operations: which functions run on which arrays, and what a student's function does to that."""
 
+import copy
 import inspect
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -109,10 +111,20 @@ def test_a_layer_looks_its_functions_up_when_it_is_called(overlaid):
 def test_what_a_factory_made_is_kept_until_the_table_changes(overlaid):
     made = []
     wanted = replace(LIBRARY, new_adam=lambda ops: made.append(ops) or len(made))
-    adam = table.Made("new_adam")
-    assert adam.suited(wanted, [X]) == adam.suited(wanted, [X]) == 1
-    assert adam.suited(wanted, [X.astype(np.float32)]) == 2
-    assert adam.suited(wanted, []) == 3
+    adam = table.FromFactory("new_adam")
+    assert adam.function(wanted, [X]) == adam.function(wanted, [X]) == 1
+    assert adam.function(wanted, [X.astype(np.float32)]) == 2
+    assert adam.function(wanted, []) == 3
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda adam: pickle.loads(pickle.dumps(adam))])
+def test_a_copy_makes_a_function_of_its_own(copied):
+    """The old one may remember where the old arrays lie."""
+    adam = table.FromFactory("new_adam")
+    update = adam.function(PLAIN, [X])
+    other = copied(adam).function(PLAIN, [X])
+    assert other is not update
+    assert other.__qualname__ == update.__qualname__
 
 
 # ---- Students' functions, alone and in pairs, on both tables ----
@@ -243,6 +255,14 @@ def test_ones_own_update_of_adam_is_used(double):
 def test_an_overlay_with_an_unknown_name_is_refused(overlaid):
     register_overlay("numpy", lambda backend, dtype: {"relu_froward": fast_sum})
     with pytest.raises(ValueError, match="overlay for numpy: must have names of Ops only, got relu_froward"):
+        resolve(PLAIN, X)
+
+
+@pytest.mark.parametrize("name", ["relu_forward", "relu_backward"])
+def test_an_overlay_with_half_a_pair_is_refused(overlaid, name):
+    """The other half would be the plain one, and not know the cache."""
+    register_overlay("numpy", lambda backend, dtype: {name: fast_sum})
+    with pytest.raises(ValueError, match="must have both or neither of relu_forward and relu_backward"):
         resolve(PLAIN, X)
 
 
