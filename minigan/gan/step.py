@@ -133,8 +133,9 @@ def build_gan(
 
     Parameters
     ----------
-    image_size, width, seed, init, ops, plain
+    image_size, width, seed, ops, plain
         As `minigan.gan.models.discriminator`.
+    init : "glorot" or "original"
     ema : float
         Decay of the generator's average (`minigan.gan.average`), 0 for none.
     g_learning_rate : float
@@ -290,20 +291,10 @@ def generator_step(
 
 
 def recorded_step(gan: GAN, complain: Callable[[str], object]) -> Callable[..., StepResult]:
-    """`train_step` for one GAN, recorded so that it can be repeated faster, where the backend can record (`Backend`).
+    """`train_step` without its first argument, and faster where the backend can record and repeat it (`Backend`).
 
-    Parameters
-    ----------
-    gan : GAN
-        Changed in place. Its arrays must not be replaced by others.
-    complain : callable
-        Called with one line of text if the step cannot be recorded; then all steps run as usual.
-
-    Returns
-    -------
-    callable
-        To be called as `train_step`, but without its first argument. The numbers are the same. A result may be
-        overwritten by the next step.
+    The numbers are the same. The GAN's arrays must not be replaced by others, and a result may be overwritten by the
+    next step. If the step cannot be recorded, `complain` is called with one line of text, and all steps run as usual.
     """
     step = partial(train_step, gan)
     record = backend_of(*gan.generator.params().values()).record

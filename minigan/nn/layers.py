@@ -186,15 +186,27 @@ class Dense(_WithParameters):
 
 
 class _Convolution(_WithParameters):
-    """The common part of Conv2D and Conv2DTranspose: settings, and the check of the input."""
+    """The common part of Conv2D and Conv2DTranspose: parameters and settings, and the check of the input."""
 
     input_axis: int  # the axis of the kernel that stands for the input's channels
 
-    def __init__(self, kernel: Array, filters: int, strides: int, padding: str, ops: Ops) -> None:
+    def __init__(
+        self,
+        channels: int,
+        filters: int,
+        kernel_size: int,
+        *,
+        strides: int = 1,
+        padding: str = "same",
+        kernel_initializer: Initializer,
+        ops: Ops = LIBRARY,
+    ) -> None:
         if strides < 1:
             raise ValueError(f"{type(self).__name__}: strides must be at least 1, got {strides}")
         if padding not in ("same", "valid"):
             raise ValueError(f'{type(self).__name__}: padding must be "same" or "valid", got {padding!r}')
+        ends = (channels, filters) if self.input_axis == 2 else (filters, channels)
+        kernel = kernel_initializer((kernel_size, kernel_size, *ends))
         super().__init__({"kernel": kernel, "bias": np.zeros(filters, kernel.dtype)})
         self.strides, self.padding, self.ops = strides, padding, ops
 
@@ -231,20 +243,6 @@ class Conv2D(_Convolution):
     """
 
     input_axis = 2
-
-    def __init__(
-        self,
-        channels: int,
-        filters: int,
-        kernel_size: int,
-        *,
-        strides: int = 1,
-        padding: str = "same",
-        kernel_initializer: Initializer,
-        ops: Ops = LIBRARY,
-    ) -> None:
-        kernel = kernel_initializer((kernel_size, kernel_size, channels, filters))
-        super().__init__(kernel, filters, strides, padding, ops)
 
     def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
         self._check(x)
@@ -283,20 +281,6 @@ class Conv2DTranspose(_Convolution):
     """
 
     input_axis = 3
-
-    def __init__(
-        self,
-        channels: int,
-        filters: int,
-        kernel_size: int,
-        *,
-        strides: int = 1,
-        padding: str = "same",
-        kernel_initializer: Initializer,
-        ops: Ops = LIBRARY,
-    ) -> None:
-        kernel = kernel_initializer((kernel_size, kernel_size, filters, channels))
-        super().__init__(kernel, filters, strides, padding, ops)
 
     def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
         self._check(x)

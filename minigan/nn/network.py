@@ -216,39 +216,20 @@ class Sequential:
         shape = self.input_shape
         for i, layer in enumerate(self.layers):
             shape = layer.output_shape(shape)
-            kernel = layer.params.get("kernel")
-            trainable, moving = Sequential([layer], input_shape=()).count()
-            rows.append(
-                (
-                    str(i),
-                    type(layer).__name__,
-                    layer.describe(),
-                    " x ".join(map(str, shape)),
-                    "" if kernel is None else " x ".join(map(str, kernel.shape)),
-                    f"{trainable + moving:,}" if layer.params else "",
-                )
-            )
-        widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
-        lines = []
-        for row in rows:
-            cells = [
-                cell.rjust(w) if c in (0, len(row) - 1) else cell.ljust(w)
-                for c, (cell, w) in enumerate(zip(row, widths, strict=True))
-            ]
-            lines.append("  ".join(cells).rstrip())
+            kernel = layer.params["kernel"].shape if "kernel" in layer.params else ()
+            count = f"{sum(Sequential([layer], input_shape=()).count()):,}" if layer.params else ""
+            rows.append((str(i), type(layer).__name__, layer.describe(), _times(shape), _times(kernel), count))
+        sides = (">", "<", "<", "<", "<", ">")  # of its column, where a cell stands
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)).rstrip()
+            for row in rows
+        ]
         rule = "-" * max(map(len, lines))
-        trainable, moving = self.count()
-        return "\n".join(
-            [
-                f"{self.name}: input {' x '.join(map(str, self.input_shape))}",
-                rule,
-                lines[0],
-                rule,
-                *lines[1:],
-                rule,
-                f"{trainable + moving:,} parameters: {trainable:,} trained, {moving:,} moving statistics",
-            ]
-        )
+        title = f"{self.name}: input {_times(self.input_shape)}"
+        trained, moving = self.count()
+        total = f"{trained + moving:,} parameters: {trained:,} trained, {moving:,} moving statistics"
+        return "\n".join([title, rule, lines[0], rule, *lines[1:], rule, total])
 
     def _check(self, x: Array) -> None:
         if x.shape[1:] != self.input_shape or len(x) == 0:
@@ -256,3 +237,7 @@ class Sequential:
                 f"{self.name}: x must be (N, {', '.join(map(str, self.input_shape))}) with N at least 1, "
                 f"got x.shape={x.shape}"
             )
+
+
+def _times(shape: Shape) -> str:
+    return " x ".join(map(str, shape))
