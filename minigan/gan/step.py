@@ -43,7 +43,7 @@ from minigan.nn.network import Sequential
 from minigan.nn.ops import LIBRARY, Ops, resolve
 from minigan.nn.optimizers import Adam
 from minigan.nn.rng import stream
-from minigan.nn.share import WholeBatch
+from minigan.nn.share import Share
 from minigan.system.workers import using_workers
 
 D_LEARNING_RATE = 2e-4
@@ -68,7 +68,7 @@ class GAN:
     g_optimizer: Adam
     d_optimizer: Adam
     average: GeneratorAverage | None = None
-    share: WholeBatch = field(default_factory=WholeBatch)
+    share: Share = field(default_factory=Share)
 
     def params(self) -> list[Array]:
         """All arrays that a training step updates."""

@@ -34,7 +34,7 @@ def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = No
     Kh, Kw, _, O = w.shape
     Ho, Wo = output_size((H, W), (Kh, Kw), stride, pad)
     y = xp.empty((N, Ho, Wo, O), x.dtype)
-    for n in _few_images(N, Ho * Wo * Kh * Kw * C * x.itemsize):
+    for n in _few_images(N, Ho * Wo * Kh * Kw * C * x.dtype.itemsize):
         cols = im2col(x[n], (Kh, Kw), stride, pad)  # (n*Ho*Wo, Kh*Kw*C)
         y[n] = (cols @ w.reshape(-1, O)).reshape(-1, Ho, Wo, O)
     return y if b is None else y + b
@@ -46,7 +46,7 @@ def conv_input_grad(dy: Array, w: Array, stride: int, pad: Pad, size: Size, b: A
     N, Ho, Wo, O = dy.shape
     Kh, Kw, C, _ = w.shape
     dx = xp.empty((N, *size, C), dy.dtype)
-    for n in _few_images(N, Ho * Wo * Kh * Kw * C * dy.itemsize):
+    for n in _few_images(N, Ho * Wo * Kh * Kw * C * dy.dtype.itemsize):
         cols = dy[n].reshape(-1, O) @ w.reshape(-1, O).T  # (n*Ho*Wo, Kh*Kw*C)
         dx[n] = col2im(cols.reshape(-1, Ho, Wo, Kh, Kw, C), stride, pad, size)
     return dx if b is None else dx + b
@@ -59,7 +59,7 @@ def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Si
     _, Ho, Wo, O = dy.shape
     Kh, Kw = kernel_size
     dw = xp.zeros((Kh * Kw * C, O), x.dtype)
-    for n in _few_images(N, Ho * Wo * Kh * Kw * C * x.itemsize):
+    for n in _few_images(N, Ho * Wo * Kh * Kw * C * x.dtype.itemsize):
         cols = im2col(x[n], kernel_size, stride, pad)  # (n*Ho*Wo, Kh*Kw*C)
         dw += cols.T @ dy[n].reshape(-1, O)
     return dw.reshape(Kh, Kw, C, O)

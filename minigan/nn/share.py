@@ -14,38 +14,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from minigan.nn.backend import Array, Shape, xp_of
 
 Fill: TypeAlias = Callable[[Array, slice], None]
 
-
-_Key: TypeAlias = tuple[int, str, Shape]  # of a parameter, what is made of it, and its shape
-
-
-class Share(Protocol):
-    """A part of a batch, and those who have the others."""
-
-    @property
-    def weight(self) -> float:
-        """Images here divided by images in the whole batch."""
-
-    def stack(self, x: Array) -> Array:
-        """Everybody's x, in order, as an array with one axis more."""
-
-    def begin(self, params: Iterable[Array]) -> None:
-        """A step with these parameters begins: somebody may have written to them since the last one."""
-
-    def updated(self, params: Iterable[Array]) -> None:
-        """See `updated`."""
-
-    def prepared(self, w: Array, shape: Shape, fill: Fill, what: str) -> Array | None:
-        """See `prepared`."""
+_Key: TypeAlias = tuple[int, str, Shape]  # id of a parameter, what is made of it, and the shape of that
 
 
-class WholeBatch:
-    """The share of a process that has all images of a batch.
+class Share:
+    """Which images of every batch a process has: here all of them, in `minigan.ranks.batch_share` a part.
 
     Attributes
     ----------
@@ -64,12 +43,12 @@ class WholeBatch:
         self._asked_for: set[_Key] = set()
         self._stale: set[_Key] = set()
 
-    def __reduce__(self) -> tuple[type[WholeBatch], tuple[()]]:
+    def __reduce__(self) -> tuple[type[Share], tuple[()]]:
         """A copy has prepared nothing yet: it will belong to other parameters."""
-        return WholeBatch, ()
+        return Share, ()
 
     def stack(self, x: Array) -> Array:
-        """See `Share`."""
+        """See `stack`."""
         return x[None]
 
     def gather_fakes(self, fakes: Array) -> Array:
@@ -77,7 +56,10 @@ class WholeBatch:
         return fakes
 
     def begin(self, params: Iterable[Array]) -> None:
-        """See `Share`. What the last step did not ask for is dropped, everything else is made anew."""
+        """A step begins. Somebody may have written to its parameters since the last one, so all is made anew.
+
+        What the last step did not ask for is dropped.
+        """
         self._params = {id(p): p for p in params}
         kept = {key for key in self._asked_for if key[0] in self._params}
         self._prepared = {key: made for key, made in self._prepared.items() if key in kept}
@@ -117,7 +99,8 @@ class WholeBatch:
         """Wait until all processes have made their parts."""
 
 
-_share: ContextVar[Share | None] = ContextVar("share", default=None)
+_outside_of_a_step = Share()  # it has no parameters, so nothing is kept
+_share: ContextVar[Share] = ContextVar("share", default=_outside_of_a_step)
 
 
 @contextmanager
@@ -138,15 +121,14 @@ def having(share: Share, params: Iterable[Array]) -> Iterator[None]:
         _share.reset(token)
 
 
+def weight() -> float:
+    """The part of the batch that is here: 1.0 for a whole one."""
+    return _share.get().weight
+
+
 def is_shared() -> bool:
     """Whether this process has only a part of the batch."""
     return weight() < 1
-
-
-def weight() -> float:
-    """The part of the batch that is here: 1.0 for a whole one."""
-    share = _share.get()
-    return 1.0 if share is None else share.weight
 
 
 def whole(count: int) -> int:
@@ -156,8 +138,7 @@ def whole(count: int) -> int:
 
 def stack(x: Array) -> Array:
     """Everybody's x, in order: shape (R, *x.shape); (1, *x.shape) for a whole batch."""
-    share = _share.get()
-    return x[None] if share is None else share.stack(x)
+    return _share.get().stack(x)
 
 
 def total(x: Array) -> Array:
@@ -185,12 +166,9 @@ def prepared(w: Array, shape: Shape, fill: Fill, what: str = "") -> Array | None
         None outside of a training step, and for an array that is no parameter of the step: it may be written to at any
         time, so nothing is kept.
     """
-    share = _share.get()
-    return None if share is None else share.prepared(w, shape, fill, what)
+    return _share.get().prepared(w, shape, fill, what)
 
 
 def updated(params: Iterable[Array]) -> None:
     """Say that these parameters have changed: what was prepared from them is made anew when it is next asked for."""
-    share = _share.get()
-    if share is not None:
-        share.updated(params)
+    _share.get().updated(params)

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from minigan.nn.backend import Array, Shape
-from minigan.nn.share import Fill, WholeBatch
+from minigan.nn.share import Fill, Share
 from minigan.ranks.interface import Ranks
 
 
-class BatchShare(WholeBatch):
-    """A rank's share of batches of one size (`minigan.nn.share.Share`).
+class BatchShare(Share):
+    """A rank's share of batches of one size.
 
     Parameters
     ----------

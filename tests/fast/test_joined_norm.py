@@ -102,6 +102,19 @@ def test_the_same_numbers_as_apart(device, training, update_stats):
         np.testing.assert_allclose(array, results[1][name], rtol=0, atol=1e-9, err_msg=name)
 
 
+def test_with_a_students_moving_average_they_are_joined_and_it_is_called(device):
+    called = []
+
+    def mine(moving, biased, t, value, momentum=0.5):
+        called.append(momentum)
+        return LIBRARY.moving_average(moving, biased, t, value, momentum)
+
+    network = Sequential(layers(replace(LIBRARY, moving_average=mine)), input_shape=(3,)).to(device)
+    _, caches = network.forward(device.asarray(np.ones((2, 3))), training=True)
+    assert len(caches) == 3
+    assert called == [0.5, 0.5]  # for the mean and for the variance
+
+
 def test_a_batch_of_one_value_per_channel_is_refused(device):
     network = Sequential(layers(), input_shape=(3,)).to(device)
     with pytest.raises(ValueError, match="batch_norm: training needs at least 2 values per channel"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minigan.nn import share
-from minigan.nn.share import WholeBatch
+from minigan.nn.share import Share
 
 FOR_ALL = slice(0, 3)
 
@@ -30,20 +30,20 @@ def doubled(w, what="", *, filled=None):
 
 def test_outside_of_a_step_nothing_is_kept(w):
     assert doubled(w) is None
-    with share.having(WholeBatch(), [w]):
+    with share.having(Share(), [w]):
         assert doubled(w) is not None
     assert doubled(w) is None
 
 
 def test_an_array_that_is_no_parameter_of_the_step_is_not_kept(w):
     """A layer of one's own may write to it whenever it likes."""
-    with share.having(WholeBatch(), [w.copy()]):
+    with share.having(Share(), [w.copy()]):
         assert doubled(w) is None
 
 
 def test_it_is_made_once_until_somebody_says_that_the_parameter_is_updated(w):
     filled, other = [], np.ones(3)
-    with share.having(WholeBatch(), [w, other]):
+    with share.having(Share(), [w, other]):
         for _ in range(2):
             np.testing.assert_array_equal(doubled(w, filled=filled), 2 * w)
         share.updated([other])
@@ -58,7 +58,7 @@ def test_it_is_made_once_until_somebody_says_that_the_parameter_is_updated(w):
 def test_all_that_has_to_be_made_is_made_when_one_is_asked_for(w):
     """Then processes that make it together meet only once."""
     filled, other = [], np.ones(3)
-    whole = WholeBatch()
+    whole = Share()
     meetings = []
     whole._meet = lambda: meetings.append(len(filled))
     with share.having(whole, [w, other]):
@@ -71,7 +71,7 @@ def test_all_that_has_to_be_made_is_made_when_one_is_asked_for(w):
 
 
 def test_several_arrays_of_one_parameter_have_names_and_shapes(w):
-    with share.having(WholeBatch(), [w]):
+    with share.having(Share(), [w]):
         kept = share.prepared(w, (3,), lambda array, part: array.fill(1), "ones")
         assert doubled(w, "twice") is not kept
         assert share.prepared(w, (2, 3), lambda array, part: array.fill(2), "ones").shape == (2, 3)
@@ -80,7 +80,7 @@ def test_several_arrays_of_one_parameter_have_names_and_shapes(w):
 
 def test_a_new_step_trusts_nothing(w):
     """Between two steps a user may write to a parameter, or put another array in its place."""
-    whole, filled = WholeBatch(), []
+    whole, filled = Share(), []
     with share.having(whole, [w]):
         doubled(w, filled=filled)
     w += 1
@@ -93,7 +93,7 @@ def test_a_new_step_trusts_nothing(w):
 
 
 def test_what_a_step_did_not_ask_for_is_dropped(w):
-    whole, filled, other = WholeBatch(), [], np.ones(3)
+    whole, filled, other = Share(), [], np.ones(3)
     with share.having(whole, [w, other]):
         doubled(w, filled=filled)
         doubled(other)
@@ -104,7 +104,7 @@ def test_what_a_step_did_not_ask_for_is_dropped(w):
 
 
 def test_after_an_error_in_a_step_there_is_no_share_and_the_next_step_is_right(w):
-    whole = WholeBatch()
+    whole = Share()
 
     def fail():
         with share.having(whole, [w]):
@@ -121,8 +121,8 @@ def test_after_an_error_in_a_step_there_is_no_share_and_the_next_step_is_right(w
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda whole: pickle.loads(pickle.dumps(whole))])
 def test_a_copy_has_prepared_nothing(w, copied):
-    whole = WholeBatch()
+    whole = Share()
     with share.having(whole, [w]):
         doubled(w)
-        assert type(copied(whole)) is WholeBatch
+        assert type(copied(whole)) is Share
         assert not copied(whole)._prepared

@@ -46,7 +46,7 @@ def test_a_kernel_is_transformed_once_for_the_way_forward_and_back(transforms):
 
 def test_inside_a_training_step_a_kernel_is_prepared_once_until_it_is_updated():
     w, b, filled = W.copy(), np.zeros(16), []
-    whole = share.WholeBatch()
+    whole = share.Share()
     original = whole.prepared
     whole.prepared = lambda w, s, fill, what: original(w, s, lambda a, p: (filled.append(1), fill(a, p)), what)
     truth = conv_forward(X, w, stride=2, pad=1)
