@@ -148,13 +148,13 @@ class _WithParameters(Layer):
     def _run_backward(
         self, backward: Callable[..., Any], dy: Array, cache: Cache, input_grad: bool, param_grads: bool
     ) -> Array | None:
-        own, switches = is_own(backward), {"input_grad": input_grad, "param_grads": param_grads}
-        if not own and not switches.keys() <= inspect.signature(backward).parameters.keys():
-            switches = {}  # a student's function need not know them: it computes all gradients, and some are dropped
+        switches = {"input_grad": input_grad, "param_grads": param_grads}
+        if not switches.keys() <= inspect.signature(backward).parameters.keys():
+            switches = {}  # a function without switches computes all gradients; what is not wanted is dropped here
         dx, *gradients = backward(dy, cache, **switches)
         if param_grads:
             for name, gradient in zip(self.names, gradients, strict=True):
-                self.add_grad(name, gradient, fresh=own)
+                self.add_grad(name, gradient, fresh=is_own(backward))
         return dx if input_grad else None
 
 
