@@ -202,6 +202,11 @@ def train_step(gan: GAN, inputs: StepInputs, moves: Array | None = None) -> Step
     -------
     StepResult
         Its fakes are as G drew them, not moved.
+
+    Raises
+    ------
+    RuntimeError
+        If another step of this GAN is running: in another thread, or around this one.
     """
     with using_workers(1), share.having(gan.share, gan.params()):
         ops = resolve(gan.generator.ops, inputs.noise)
@@ -293,8 +298,9 @@ def generator_step(
 def recorded_step(gan: GAN, complain: Callable[[str], object]) -> Callable[..., StepResult]:
     """`train_step` without its first argument, and faster where the backend can record and repeat it (`Backend`).
 
-    The numbers are the same. The GAN's arrays must not be replaced by others, and a result may be overwritten by the
-    next step. If the step cannot be recorded, `complain` is called with one line of text, and all steps run as usual.
+    The numbers are the same. Arrays and settings of the GAN, such as a learning rate, must not be replaced by others,
+    and a result may be overwritten by the next step. If the step cannot be recorded, `complain` is called with one line
+    of text, and all steps run as usual.
     """
     step = partial(train_step, gan)
     record = backend_of(*gan.generator.params().values()).record

@@ -42,6 +42,7 @@ class Share:
         self._prepared: dict[_Key, tuple[Array, Fill]] = {}
         self._asked_for: set[_Key] = set()
         self._stale: set[_Key] = set()
+        self._in_step = False
 
     def __reduce__(self) -> tuple[type[Share], tuple[()]]:
         """A copy has prepared nothing yet: it will belong to other parameters."""
@@ -59,12 +60,24 @@ class Share:
         """A step begins. Somebody may have written to its parameters since the last one, so all is made anew.
 
         What the last step did not ask for is dropped.
+
+        Raises
+        ------
+        RuntimeError
+            If a step with this share has begun and not ended: two at a time would spoil each other's weights.
         """
+        if self._in_step:
+            raise RuntimeError("a training step of this GAN is running already, in another thread or around this one")
+        self._in_step = True
         self._params = {id(p): p for p in params}
         kept = {key for key in self._asked_for if key[0] in self._params}
         self._prepared = {key: made for key, made in self._prepared.items() if key in kept}
         self._stale = set(self._prepared)
         self._asked_for = set()
+
+    def end(self) -> None:
+        """The step ends, perhaps with an error."""
+        self._in_step = False
 
     def updated(self, params: Iterable[Array]) -> None:
         """See `updated`."""
@@ -112,13 +125,19 @@ def having(share: Share, params: Iterable[Array]) -> Iterator[None]:
     share : Share
     params : iterable of Array
         All parameters that nobody changes in the block without saying so (`updated`).
+
+    Raises
+    ------
+    RuntimeError
+        If there is a step with this share already.
     """
+    share.begin(params)
     token = _share.set(share)
     try:
-        share.begin(params)
         yield
     finally:
         _share.reset(token)
+        share.end()
 
 
 def weight() -> float:

@@ -280,6 +280,38 @@ def test_two_gans_in_two_threads_are_two_gans():
     assert_same(state_of(gans[1]), state_of(trained(range(3), seed=2)))
 
 
+@pytest.mark.parametrize("in_a_thread", [False, True])
+def test_two_steps_of_one_gan_at_a_time_are_refused(in_a_thread):
+    """The first one is not disturbed."""
+    gan, errors = build_gan(**SMALL), []
+
+    def try_to_train():
+        try:
+            train_step(gan, inputs_of(1))
+        except RuntimeError as error:
+            errors.append(str(error))
+
+    def dense_backward(dy, cache):
+        if in_a_thread:
+            thread = threading.Thread(target=try_to_train)
+            thread.start()
+            thread.join()
+        else:
+            try_to_train()
+        return LIBRARY.dense_backward(dy, cache)
+
+    last = gan.discriminator.layers[-1]
+    last.ops = replace(LIBRARY, dense_backward=dense_backward)
+    train_step(gan, inputs_of(0))
+    assert errors == 3 * ["a training step of this GAN is running already, in another thread or around this one"]
+    last.ops = LIBRARY
+    twin = build_gan(**SMALL)
+    twin.discriminator.layers[-1].ops = replace(LIBRARY, dense_backward=lambda *given: LIBRARY.dense_backward(*given))
+    train_step(twin, inputs_of(0))
+    twin.discriminator.layers[-1].ops = LIBRARY
+    assert_same(state_of(trained([1], gan)), state_of(trained([1], twin)))
+
+
 # ---- Between two steps, and steps that fail ----
 
 

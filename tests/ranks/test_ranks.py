@@ -134,6 +134,9 @@ def test_a_thread_beside_a_share_has_whole_batches():
         def begin(self, params):
             pass
 
+        def end(self):
+            pass
+
     found = []
     with share.having(Half(), []):
         thread = threading.Thread(target=lambda: found.append((share.weight(), share.total(np.ones(1))[0])))
