@@ -31,8 +31,13 @@ class Sequential:
     name : str
         For `summary` and messages.
     ops : Ops
-        For what the network itself calls: `steps`, `in_batches` and `new_zeroing` (`minigan.nn.ops.table`). Each layer
-        has a table of its own.
+        For what the network itself calls: `steps`, `in_batches` and `new_zeroing` (`minigan.nn.ops.table`); a training
+        step takes the loss from it. Each layer has a table of its own.
+
+    Raises
+    ------
+    ValueError
+        If a layer with parameters is there twice: an optimizer would update it twice.
     """
 
     def __init__(
@@ -41,7 +46,7 @@ class Sequential:
         self.layers = list(layers)
         owners = [layer for layer in self.layers if layer.params]
         if len({id(layer) for layer in owners}) < len(owners):
-            raise ValueError(f"{name}: a layer with parameters can stand in it only once: they would be updated twice")
+            raise ValueError(f"{name}: layers must have every layer with parameters only once")
         self.input_shape = input_shape
         self.name = name
         self.ops = ops
@@ -191,6 +196,7 @@ class Sequential:
     def to(self, backend: Backend) -> Sequential:
         """Move all parameters, gradients and buffers to a backend, in place; returns the network itself."""
         for layer in self.layers:
+            # Gradients that are not among `arrays` are zero, and will be made where the parameters are.
             grads = layer.grads.arrays if isinstance(layer.grads, Gradients) else layer.grads
             for arrays in (layer.params, grads, layer.buffers):
                 for name, array in arrays.items():

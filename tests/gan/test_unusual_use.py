@@ -368,7 +368,7 @@ def test_to_a_device_and_back_between_steps(double):
 
 def test_a_layer_with_parameters_stands_in_a_network_once():
     D = build_gan(**SMALL).discriminator
-    with pytest.raises(ValueError, match="twice: a layer with parameters can stand in it only once"):
+    with pytest.raises(ValueError, match="twice: layers must have every layer with parameters only once"):
         type(D)([*D.layers, D.layers[0]], input_shape=D.input_shape, name="twice")
 
 
