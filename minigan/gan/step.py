@@ -206,7 +206,7 @@ def train_step(gan: GAN, inputs: StepInputs, moves: Array | None = None) -> Step
     Raises
     ------
     RuntimeError
-        If another step of this GAN is running: in another thread, or around this one.
+        If another step of this GAN is running, beside this one or around it.
     """
     with using_workers(1), share.having(gan.share, gan.params()):
         ops = resolve(gan.generator.ops, inputs.noise)

@@ -67,7 +67,7 @@ class Share:
             If a step with this share has begun and not ended: two at a time would spoil each other's weights.
         """
         if self._in_step:
-            raise RuntimeError("a training step of this GAN is running already, in another thread or around this one")
+            raise RuntimeError("a training step of this GAN is running already, beside this one or around it")
         self._in_step = True
         self._params = {id(p): p for p in params}
         kept = {key for key in self._asked_for if key[0] in self._params}

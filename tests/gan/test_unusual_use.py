@@ -303,7 +303,7 @@ def test_two_steps_of_one_gan_at_a_time_are_refused(in_a_thread):
     last = gan.discriminator.layers[-1]
     last.ops = replace(LIBRARY, dense_backward=dense_backward)
     train_step(gan, inputs_of(0))
-    assert errors == 3 * ["a training step of this GAN is running already, in another thread or around this one"]
+    assert errors == 3 * ["a training step of this GAN is running already, beside this one or around it"]
     last.ops = LIBRARY
     twin = build_gan(**SMALL)
     twin.discriminator.layers[-1].ops = replace(LIBRARY, dense_backward=lambda *given: LIBRARY.dense_backward(*given))
