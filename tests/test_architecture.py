@@ -175,6 +175,13 @@ def test_every_room_has_a_contract():
     assert set(CONTRACTS["seam"]["source_modules"]) == {f"minigan.{room}" for room in ROOMS - {"fast"}}
 
 
+@pytest.mark.parametrize("room", ["nn", "gan"])
+def test_what_is_computed_names_no_machinery(room):
+    """How it is made fast is the matter of fast, and where it runs that of ranks and system."""
+    for path in (ROOT / "minigan" / room).rglob("*.py"):
+        assert not re.findall("cuda|thread|winograd", path.read_text(encoding="utf-8"), re.IGNORECASE), path
+
+
 def test_the_page_has_the_table_of_the_contracts():
     rows = dict(re.findall(r"^\| (\w+) \| ([^|]+) \|$", PAGE, re.M))
     for room in ROOMS:
