@@ -105,7 +105,6 @@ TESTED_BY_ANOTHER = {
     "nn.conv_checks": ("nn/test_conv.py", "the functions of nn.conv call them first"),
     "nn.loops": ("nn/test_conv.py", 'it is the kernel called "loops"'),
     "nn.ops.": ("nn/test_ops.py", "`minigan.nn.ops` hands out their functions"),
-    "nn.share": ("ranks/test_ranks.py", "several ranks train as one does"),
     "ranks.": ("ranks/test_ranks.py", "several ranks train as one does"),
     "system.workers": ("fast/cpu/test_pool.py", "the pool divides its work among them"),
     "training.ranks": ("ranks/test_train_on_ranks.py", "runs on ranks"),
@@ -173,6 +172,13 @@ def allowed_by_contracts(room):
 def test_every_room_has_a_contract():
     assert set(CONTRACTS) == ROOMS | {"seam", "lessons", "circles"}
     assert set(CONTRACTS["seam"]["source_modules"]) == {f"minigan.{room}" for room in ROOMS - {"fast"}}
+
+
+@pytest.mark.parametrize("room", ["nn", "gan"])
+def test_what_is_computed_names_no_machinery(room):
+    """How it is made fast is the matter of fast, and where it runs that of ranks and system."""
+    for path in (ROOT / "minigan" / room).rglob("*.py"):
+        assert not re.findall("cuda|thread|winograd", path.read_text(encoding="utf-8"), re.IGNORECASE), path
 
 
 def test_the_page_has_the_table_of_the_contracts():

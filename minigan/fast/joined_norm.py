@@ -123,11 +123,13 @@ def _suits(norm: Layer, activation: Layer) -> bool:
     return (
         type(norm) is BatchNormalization
         and type(activation) is LeakyReLU
-        and _all_own(norm.ops)
-        and _all_own(activation.ops)
+        and _nothing_replaced(norm)
+        and _nothing_replaced(activation)
     )
 
 
-def _all_own(ops: Any) -> bool:
+def _nothing_replaced(layer: BatchNormalization | LeakyReLU) -> bool:
+    """Whether neither a function in the layer's table nor a method of this one layer is somebody else's."""
     families = ("batch_norm", "batch_norm_inference", "leaky_relu")
-    return not ops.plain and has_own(ops, *families)
+    own_methods = not any(hasattr(type(layer), name) for name in vars(layer))
+    return own_methods and not layer.ops.plain and has_own(layer.ops, *families)

@@ -24,7 +24,7 @@ from minigan.gan.models import NOISE_SIZE
 from minigan.nn.backend import Array, Backend, backend_of, xp_of
 from minigan.nn.layers import BatchNormalization
 from minigan.nn.network import Sequential
-from minigan.nn.ops.table import Made
+from minigan.nn.ops.table import FromFactory
 from minigan.nn.rng import stream
 from minigan.nn.state import check_state
 
@@ -75,7 +75,7 @@ class GeneratorAverage:
         self._updates = xp_of(some).zeros((), some.dtype)
         noise = stream(0, "average").standard_normal((SETTLING_BATCHES, SETTLING_BATCH, 1, 1, NOISE_SIZE))
         self._noise = backend_of(some).asarray(noise.astype(some.dtype))
-        self._move_all = Made("new_averaging")
+        self._averaging = FromFactory("new_averaging")
 
     def update(self, generator: Sequential) -> None:
         """Update the average with the generator's present weights.
@@ -88,7 +88,8 @@ class GeneratorAverage:
         xp, t = xp_of(self._updates), self._updates
         share = 1 - xp.minimum((1 + t) / (10 + t), self.decay)
         averages, latest = (list(network.params().values()) for network in (self.network, generator))
-        self._move_all.suited(self.network.ops, averages)(averages, latest, share)
+        move_all = self._averaging.function(self.network.ops, averages)
+        move_all(averages, latest, share)
         t += 1
 
     def settle(self) -> Sequential:

@@ -14,7 +14,8 @@ import numpy as np
 from minigan.gan.step import GAN
 from minigan.nn.backend import Array
 from minigan.nn.layers import BatchNormalization
-from minigan.nn.ops import has_own
+from minigan.nn.ops import PLAIN, has_own
+from minigan.nn.optimizers import Adam
 from minigan.ranks.adam import DividedAdam, Flat, move_params
 from minigan.ranks.batch_share import BatchShare
 from minigan.ranks.interface import Ranks
@@ -54,10 +55,10 @@ def divide(gan: GAN, ranks: Ranks, batch_size: int) -> GAN:
     Raises
     ------
     ValueError
-        If its batch normalization or its loss is not minigan's own (`why_not_divided`).
+        If its batch normalization, its loss or an optimizer is not minigan's own (`why_not_divided`).
     """
     if reason := why_not_divided(gan):
-        raise ValueError(f"divide: {reason}, and knows nothing of the images of other ranks; train on one rank")
+        raise ValueError(f"divide: {reason}, and knows nothing of other ranks; train on one rank")
     for state in _states(gan):
         for a in state.values():
             ranks.broadcast(a)
@@ -75,17 +76,20 @@ def divide(gan: GAN, ranks: Ranks, batch_size: int) -> GAN:
         move_params(network, params, place)
         optimizers.append(DividedAdam(adam, ranks, place, params, gradients))
     gan.g_optimizer, gan.d_optimizer = optimizers
-    networks = gan.generator, gan.discriminator
-    gan.share.parameters = frozenset(id(p) for network in networks for p in network.params().values())
+    gan.share.shared_params = gan.params()
     _divided.append(weakref.ref(gan, _divided.remove))
     return gan
 
 
 def why_not_divided(gan: GAN) -> str | None:
-    """What `divide` would refuse, in words: functions that go over the whole batch and are not minigan's own.
+    """What `divide` would refuse, in words: what goes over the whole batch or all parameters, and is not minigan's own.
 
-    They know nothing of the images of other ranks: a mean would be that of this rank's images.
+    It knows nothing of other ranks: a mean would be that of this rank's images. A function `adam_update` of one's own
+    is no such thing; it is called with parts of parameters.
     """
+    for network, adam in ((gan.generator, gan.g_optimizer), (gan.discriminator, gan.d_optimizer)):
+        if type(adam) is not Adam or adam.ops.new_adam is not PLAIN.new_adam:
+            return f"the optimizer of the {network.name} is not minigan's own"
     for network in (gan.generator, gan.discriminator):
         for i, layer in enumerate(network.layers):
             if isinstance(layer, BatchNormalization) and not has_own(layer.ops, "batch_norm"):

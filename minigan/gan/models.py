@@ -14,7 +14,6 @@ adversarial networks", arXiv:1511.06434.
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -52,45 +51,12 @@ def channels_at(side: int, *, image_size: int, width: int) -> int:
     return min(8 * width, width * image_size // (2 * side))
 
 
-def parameter_counts(*, image_size: int, width: int) -> dict[str, int]:
-    """Numbers of trained parameters of both networks, computed without building them.
-
-    Parameters
-    ----------
-    image_size, width : int
-
-    Returns
-    -------
-    dict of str to int
-        By the networks' names.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
-
-    Examples
-    --------
-    >>> parameter_counts(image_size=64, width=64)
-    {'generator': 3614723, 'discriminator': 2766529}
-    """
-    _check_size(image_size, width)
-    maps = [channels_at(side, image_size=image_size, width=width) for side in (4, 8, 16, 32, 64) if side < image_size]
-    kernels = sum(4 * 4 * a * b for a, b in pairwise(maps))
-    last, edge = maps[-1], 4 * 4 * maps[-1] * 3  # channels of the largest map, and the kernel between it and the image
-    # Beside the kernels: bias, gamma and beta of every map; in the discriminator, no gamma and beta next to the image.
-    return {
-        "generator": 4 * 4 * NOISE_SIZE * maps[0] + kernels + 3 * 3 * last**2 + edge + 3 * (sum(maps) + last) + 3,
-        "discriminator": edge + kernels + 3 * sum(maps) - 2 * last + 4 * 4 * maps[0] + 1,
-    }
-
-
 def discriminator(
     *,
     image_size: int = 64,
     width: int = 64,
     seed: int = 1337,
-    init: str = "glorot",
+    init: str | Initializer = "glorot",
     dtype: Any = np.float32,
     ops: Ops = LIBRARY,
     plain: bool = False,
@@ -105,8 +71,9 @@ def discriminator(
         Channels of the largest feature map, 1 to 512; 64 is the article's.
     seed : int
         For the kernels, 0 to 4,294,967,295.
-    init : "glorot" or "original"
-        "original" gives exactly the weights of the original program, whatever the seed; for 64/64 and float32 only.
+    init : "glorot", "original" or a callable
+        "original" gives exactly the weights of the original program, whatever the seed; for 64/64 and float32 only. A
+        function of your own turns the shape of each kernel into its first value.
     dtype : dtype
         float32 to train, float64 to check gradients.
     ops : Ops
@@ -146,7 +113,7 @@ def generator(
     image_size: int = 64,
     width: int = 64,
     seed: int = 1337,
-    init: str = "glorot",
+    init: str | Initializer = "glorot",
     dtype: Any = np.float32,
     ops: Ops = LIBRARY,
     plain: bool = False,
@@ -172,7 +139,7 @@ def generator(
         ops = replace(ops, plain=True)
     layers: list[Layer] = []
     side, channels = 1, NOISE_SIZE
-    while side < image_size // 2:
+    while side < image_size // 2:  # from 1x1 to 4x4, and then twice as large each time
         strides, padding = (1, "valid") if side == 1 else (2, "same")
         side = 4 if side == 1 else 2 * side
         filters = channels_at(side, image_size=image_size, width=width)
@@ -194,8 +161,15 @@ def generator(
     return Sequential(layers, input_shape=(1, 1, NOISE_SIZE), name="generator", ops=ops)
 
 
-def _initializer(init: str, image_size: int, width: int, seed: int, dtype: Any, *, is_generator: bool) -> Initializer:
-    _check_size(image_size, width)
+def _initializer(
+    init: str | Initializer, image_size: int, width: int, seed: int, dtype: Any, *, is_generator: bool
+) -> Initializer:
+    if image_size not in IMAGE_SIZES:
+        raise ValueError(f"image_size must be one of {', '.join(map(str, IMAGE_SIZES))}, got {image_size}")
+    if not 1 <= width <= MAX_WIDTH:
+        raise ValueError(f"width must be between 1 and {MAX_WIDTH}, got {width}")
+    if not isinstance(init, str):
+        return init
     if init not in INITS:
         raise ValueError(f"init must be one of {', '.join(INITS)}, got {init!r}")
     if init == "original":
@@ -206,10 +180,3 @@ def _initializer(init: str, image_size: int, width: int, seed: int, dtype: Any, 
             )
         return OriginalGlorotUniform(skip=5 if is_generator else 0)
     return GlorotUniform(seed, first=_GENERATOR_STREAM if is_generator else 0, dtype=dtype)
-
-
-def _check_size(image_size: int, width: int) -> None:
-    if image_size not in IMAGE_SIZES:
-        raise ValueError(f"image_size must be one of {', '.join(map(str, IMAGE_SIZES))}, got {image_size}")
-    if not 1 <= width <= MAX_WIDTH:
-        raise ValueError(f"width must be between 1 and {MAX_WIDTH}, got {width}")

@@ -43,7 +43,7 @@ from minigan.nn.network import Sequential
 from minigan.nn.ops import LIBRARY, Ops, resolve
 from minigan.nn.optimizers import Adam
 from minigan.nn.rng import stream
-from minigan.nn.share import WholeBatch
+from minigan.nn.share import Share
 from minigan.system.workers import using_workers
 
 D_LEARNING_RATE = 2e-4
@@ -68,7 +68,11 @@ class GAN:
     g_optimizer: Adam
     d_optimizer: Adam
     average: GeneratorAverage | None = None
-    share: WholeBatch = field(default_factory=WholeBatch)
+    share: Share = field(default_factory=Share)
+
+    def params(self) -> list[Array]:
+        """All arrays that a training step updates."""
+        return [*self.generator.params().values(), *self.discriminator.params().values()]
 
     def painter(self) -> Sequential:
         """The generator to draw faces with: the average if there is one, ready for its present weights."""
@@ -129,8 +133,9 @@ def build_gan(
 
     Parameters
     ----------
-    image_size, width, seed, init, ops, plain
+    image_size, width, seed, ops, plain
         As `minigan.gan.models.discriminator`.
+    init : "glorot" or "original"
     ema : float
         Decay of the generator's average (`minigan.gan.average`), 0 for none.
     g_learning_rate : float
@@ -197,8 +202,13 @@ def train_step(gan: GAN, inputs: StepInputs, moves: Array | None = None) -> Step
     -------
     StepResult
         Its fakes are as G drew them, not moved.
+
+    Raises
+    ------
+    RuntimeError
+        If another step of this GAN is running, beside this one or around it.
     """
-    with using_workers(1), share.having(gan.share):
+    with using_workers(1), share.having(gan.share, gan.params()):
         ops = resolve(gan.generator.ops, inputs.noise)
         fakes = gan.generator.predict(inputs.noise, batch_size=len(inputs.noise))
         real, fake, move = inputs.real, fakes, None
@@ -286,20 +296,11 @@ def generator_step(
 
 
 def recorded_step(gan: GAN, complain: Callable[[str], object]) -> Callable[..., StepResult]:
-    """`train_step` for one GAN, recorded so that it can be repeated faster, where the backend can record (`Backend`).
+    """`train_step` without its first argument, and faster where the backend can record and repeat it (`Backend`).
 
-    Parameters
-    ----------
-    gan : GAN
-        Changed in place. Its arrays must not be replaced by others.
-    complain : callable
-        Called with one line of text if the step cannot be recorded; then all steps run as usual.
-
-    Returns
-    -------
-    callable
-        To be called as `train_step`, but without its first argument. The numbers are the same. A result may be
-        overwritten by the next step.
+    The numbers are the same. Arrays and settings of the GAN, such as a learning rate, must not be replaced by others,
+    and a result may be overwritten by the next step. If the step cannot be recorded, `complain` is called with one line
+    of text, and all steps run as usual.
     """
     step = partial(train_step, gan)
     record = backend_of(*gan.generator.params().values()).record

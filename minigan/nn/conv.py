@@ -34,33 +34,6 @@ from minigan.nn.backend import Array, backend_of
 from minigan.nn.conv_checks import check_forward, check_input_grad, check_weight_grad
 from minigan.nn.geometry import Pad, Size
 
-KERNELS: dict[str, Any] = {"loops": loops, "im2col": im2col}
-"""The algorithms by name: modules with three functions, as `minigan.nn.loops` has them."""
-
-_only_on: dict[str, str | None] = {}
-_fastest: dict[str, Any] = {}
-
-
-def register_kernel(name: str, module: Any, *, only_on: str | None = None) -> None:
-    """Make an algorithm known to the functions below.
-
-    Parameters
-    ----------
-    name : str
-        For their argument ``kernel``.
-    module
-        With `conv_forward`, `conv_input_grad` and `conv_weight_grad`, called like those of `minigan.nn.loops`. They
-        raise ValueError where they cannot do what they are asked for.
-    only_on : str, optional
-        The name of the one backend that it is for.
-    """
-    KERNELS[name], _only_on[name] = module, only_on
-
-
-def register_fastest(backend_name: str, module: Any) -> None:
-    """Set what "auto" means for the arrays of a backend: a module with the same functions, which can do everything."""
-    _fastest[backend_name] = module
-
 
 def conv_forward(
     x: Array,
@@ -169,6 +142,14 @@ def conv_weight_grad(
     return _algorithm(kernel, x).conv_weight_grad(x, dy, stride, pad, kernel_size)
 
 
+# ------------------------------------------------------------------------------------------- the algorithms by name
+KERNELS: dict[str, Any] = {"loops": loops, "im2col": im2col}
+"""Modules with three functions, as `minigan.nn.loops` has them. Others are added by `register_kernel`."""
+
+_only_on: dict[str, str | None] = {}  # the one backend that an algorithm is for
+_fastest: dict[str, Any] = {}  # what "auto" means, by backend
+
+
 def _algorithm(name: str, x: Array) -> Any:
     if name == "auto":
         return _fastest.get(backend_of(x).name, im2col)
@@ -178,3 +159,24 @@ def _algorithm(name: str, x: Array) -> Any:
     if needed not in (None, here):
         raise ValueError(f"kernel {name!r} needs {needed} arrays, got {here}; 'im2col' takes both")
     return KERNELS[name]
+
+
+def register_kernel(name: str, module: Any, *, only_on: str | None = None) -> None:
+    """Make an algorithm known to the functions above.
+
+    Parameters
+    ----------
+    name : str
+        For their argument ``kernel``.
+    module
+        With `conv_forward`, `conv_input_grad` and `conv_weight_grad`, called like those of `minigan.nn.loops`. They
+        raise ValueError where they cannot do what they are asked for.
+    only_on : str, optional
+        The name of the one backend that it is for.
+    """
+    KERNELS[name], _only_on[name] = module, only_on
+
+
+def register_fastest(backend_name: str, module: Any) -> None:
+    """Set what "auto" means for the arrays of a backend: a module with the same functions, which can do everything."""
+    _fastest[backend_name] = module

@@ -32,28 +32,14 @@ class Gradients(MutableMapping[str, Array]):
         self.arrays: dict[str, Array] = {}
 
     def add(self, name: str, g: Array, *, fresh: bool = False) -> None:
-        """``self[name] += g``.
-
-        Parameters
-        ----------
-        name : str
-            Of a parameter.
-        g : Array
-            Of the parameter's shape, apart from axes of length 1.
-        fresh : bool
-            Whether g is a new array that nobody else uses. It may then become the gradient itself.
-
-        Raises
-        ------
-        KeyError
-            If there is no such parameter.
-        ValueError
-            If g has another shape, axes of length 1 aside.
-        """
+        """``self[name] += g``; see `minigan.nn.layers.Layer.add_grad`. A fresh g may become the gradient itself."""
         p = self._params[name]
+        if not hasattr(g, "shape"):
+            raise TypeError(f"gradient of {name!r}: must be an array, got {type(g).__name__}")
         if _long_axes(g.shape) != _long_axes(p.shape):
             raise ValueError(f"gradient of {name!r}: must have the parameter's shape {p.shape}, got {g.shape}")
-        if fresh and name not in self.arrays and (g.shape, g.dtype) == (p.shape, p.dtype) and g.flags.c_contiguous:
+        alike = (type(g), g.shape, g.dtype) == (type(p), p.shape, p.dtype)  # NumPy's sum of all is no array: float64
+        if fresh and name not in self.arrays and alike and g.flags.c_contiguous:
             self.arrays[name] = g
         else:
             total = self[name]

@@ -30,11 +30,11 @@ CHUNK_BYTES = 8 << 20
 def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = None) -> Array:
     """See `minigan.nn.loops.conv_forward`; the same results, up to rounding."""
     xp = xp_of(x, w)
-    N, H, W, _ = x.shape
+    N, H, W, C = x.shape
     Kh, Kw, _, O = w.shape
     Ho, Wo = output_size((H, W), (Kh, Kw), stride, pad)
     y = xp.empty((N, Ho, Wo, O), x.dtype)
-    for n in _few_images(N, Ho * Wo * w[..., 0].nbytes):
+    for n in _few_images(N, Ho * Wo * Kh * Kw * C * x.dtype.itemsize):
         cols = im2col(x[n], (Kh, Kw), stride, pad)  # (n*Ho*Wo, Kh*Kw*C)
         y[n] = (cols @ w.reshape(-1, O)).reshape(-1, Ho, Wo, O)
     return y if b is None else y + b
@@ -46,7 +46,7 @@ def conv_input_grad(dy: Array, w: Array, stride: int, pad: Pad, size: Size, b: A
     N, Ho, Wo, O = dy.shape
     Kh, Kw, C, _ = w.shape
     dx = xp.empty((N, *size, C), dy.dtype)
-    for n in _few_images(N, Ho * Wo * w[..., 0].nbytes):
+    for n in _few_images(N, Ho * Wo * Kh * Kw * C * dy.dtype.itemsize):
         cols = dy[n].reshape(-1, O) @ w.reshape(-1, O).T  # (n*Ho*Wo, Kh*Kw*C)
         dx[n] = col2im(cols.reshape(-1, Ho, Wo, Kh, Kw, C), stride, pad, size)
     return dx if b is None else dx + b
@@ -59,7 +59,7 @@ def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Si
     _, Ho, Wo, O = dy.shape
     Kh, Kw = kernel_size
     dw = xp.zeros((Kh * Kw * C, O), x.dtype)
-    for n in _few_images(N, Ho * Wo * dw[:, 0].nbytes):
+    for n in _few_images(N, Ho * Wo * Kh * Kw * C * x.dtype.itemsize):
         cols = im2col(x[n], kernel_size, stride, pad)  # (n*Ho*Wo, Kh*Kw*C)
         dw += cols.T @ dy[n].reshape(-1, O)
     return dw.reshape(Kh, Kw, C, O)
@@ -131,6 +131,6 @@ def _padded(x: Array, pad: Pad) -> Array:
 
 
 def _few_images(N: int, bytes_per_image: int) -> list[slice]:
-    """Cut the batch into parts whose patch matrices take about CHUNK_BYTES each."""
+    """Cut the batch into parts whose patch matrices take about CHUNK_BYTES each; an image's takes `bytes_per_image`."""
     n = max(1, CHUNK_BYTES // bytes_per_image)
     return [slice(a, a + n) for a in range(0, N, n)]

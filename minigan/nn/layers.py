@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, MutableMapping
-from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -116,6 +115,8 @@ class Layer:
             If there is no such parameter.
         ValueError
             If g has another shape, axes of length 1 aside.
+        TypeError
+            If g is not an array.
         """
         if isinstance(self.grads, Gradients):
             self.grads.add(name, g, fresh=fresh)
@@ -147,18 +148,14 @@ class _WithParameters(Layer):
     def _run_backward(
         self, backward: Callable[..., Any], dy: Array, cache: Cache, input_grad: bool, param_grads: bool
     ) -> Array | None:
-        # A student's function has no switches: it computes all gradients, and what is not wanted is dropped here.
-        switches = {"input_grad": input_grad, "param_grads": param_grads} if _has_switches(backward) else {}
+        switches = {"input_grad": input_grad, "param_grads": param_grads}
+        if not switches.keys() <= inspect.signature(backward).parameters.keys():
+            switches = {}  # a function without switches computes all gradients; what is not wanted is dropped here
         dx, *gradients = backward(dy, cache, **switches)
         if param_grads:
             for name, gradient in zip(self.names, gradients, strict=True):
                 self.add_grad(name, gradient, fresh=is_own(backward))
         return dx if input_grad else None
-
-
-@lru_cache(maxsize=64)
-def _has_switches(backward: Callable[..., Any]) -> bool:
-    return {"input_grad", "param_grads"} <= set(inspect.signature(backward).parameters)
 
 
 class Dense(_WithParameters):
@@ -189,15 +186,27 @@ class Dense(_WithParameters):
 
 
 class _Convolution(_WithParameters):
-    """The common part of Conv2D and Conv2DTranspose: settings, and the check of the input."""
+    """The common part of Conv2D and Conv2DTranspose: parameters and settings, and the check of the input."""
 
     input_axis: int  # the axis of the kernel that stands for the input's channels
 
-    def __init__(self, kernel: Array, filters: int, strides: int, padding: str, ops: Ops) -> None:
+    def __init__(
+        self,
+        channels: int,
+        filters: int,
+        kernel_size: int,
+        *,
+        strides: int = 1,
+        padding: str = "same",
+        kernel_initializer: Initializer,
+        ops: Ops = LIBRARY,
+    ) -> None:
         if strides < 1:
             raise ValueError(f"{type(self).__name__}: strides must be at least 1, got {strides}")
         if padding not in ("same", "valid"):
             raise ValueError(f'{type(self).__name__}: padding must be "same" or "valid", got {padding!r}')
+        ends = (channels, filters) if self.input_axis == 2 else (filters, channels)
+        kernel = kernel_initializer((kernel_size, kernel_size, *ends))
         super().__init__({"kernel": kernel, "bias": np.zeros(filters, kernel.dtype)})
         self.strides, self.padding, self.ops = strides, padding, ops
 
@@ -234,20 +243,6 @@ class Conv2D(_Convolution):
     """
 
     input_axis = 2
-
-    def __init__(
-        self,
-        channels: int,
-        filters: int,
-        kernel_size: int,
-        *,
-        strides: int = 1,
-        padding: str = "same",
-        kernel_initializer: Initializer,
-        ops: Ops = LIBRARY,
-    ) -> None:
-        kernel = kernel_initializer((kernel_size, kernel_size, channels, filters))
-        super().__init__(kernel, filters, strides, padding, ops)
 
     def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
         kernel, bias = self.params["kernel"], self.params["bias"]
@@ -289,20 +284,6 @@ class Conv2DTranspose(_Convolution):
     """
 
     input_axis = 3
-
-    def __init__(
-        self,
-        channels: int,
-        filters: int,
-        kernel_size: int,
-        *,
-        strides: int = 1,
-        padding: str = "same",
-        kernel_initializer: Initializer,
-        ops: Ops = LIBRARY,
-    ) -> None:
-        kernel = kernel_initializer((kernel_size, kernel_size, filters, channels))
-        super().__init__(kernel, filters, strides, padding, ops)
 
     def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
         self._check(x)
@@ -453,27 +434,19 @@ class BatchNormalization(_WithParameters):
 
 
 class _Activation(Layer):
-    """A layer without parameters that calls a pair of functions.
+    """A layer without parameters. It calls the pair of functions whose names begin with `pair`."""
 
-    Parameters
-    ----------
-    pair : str
-        What the pair's names in the table have in common, such as "relu".
-    ops : Ops
-    settings
-        Arguments for forward, after x.
-    """
+    pair: str
 
-    def __init__(self, pair: str, ops: Ops, *settings: float) -> None:
+    def __init__(self, *, ops: Ops = LIBRARY) -> None:
         super().__init__()
         self.ops = ops
-        self._pair, self._settings = pair, settings
 
     def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
-        return getattr(resolve(self.ops, x), f"{self._pair}_forward")(x, *self._settings)
+        return getattr(resolve(self.ops, x), f"{self.pair}_forward")(x)
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
-        return getattr(resolve(self.ops, dy), f"{self._pair}_backward")(dy, cache) if input_grad else None
+        return getattr(resolve(self.ops, dy), f"{self.pair}_backward")(dy, cache) if input_grad else None
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
@@ -489,11 +462,16 @@ class LeakyReLU(_Activation):
     ops : Ops
     """
 
+    pair = "leaky_relu"
+
     def __init__(self, alpha: float = 0.2, *, ops: Ops = LIBRARY) -> None:
         if not 0 <= alpha < 1:
             raise ValueError(f"LeakyReLU: alpha must be at least 0 and below 1, got {alpha}")
-        super().__init__("leaky_relu", ops, alpha)
+        super().__init__(ops=ops)
         self.alpha = alpha
+
+    def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Cache]:
+        return resolve(self.ops, x).leaky_relu_forward(x, self.alpha)
 
     def describe(self) -> str:
         return f"alpha {self.alpha}"
@@ -502,29 +480,25 @@ class LeakyReLU(_Activation):
 class ReLU(_Activation):
     """``max(x, 0)``."""
 
-    def __init__(self, *, ops: Ops = LIBRARY) -> None:
-        super().__init__("relu", ops)
+    pair = "relu"
 
 
 class Tanh(_Activation):
     """Hyperbolic tangent: the generator's last layer, which gives pixels in (-1, 1)."""
 
-    def __init__(self, *, ops: Ops = LIBRARY) -> None:
-        super().__init__("tanh", ops)
+    pair = "tanh"
 
 
 class Sigmoid(_Activation):
     """Logistic function. minigan's networks end in logits and the loss applies it; it is here for your own networks."""
 
-    def __init__(self, *, ops: Ops = LIBRARY) -> None:
-        super().__init__("sigmoid", ops)
+    pair = "sigmoid"
 
 
 class Flatten(_Activation):
     """Every image becomes a vector; element (h, w, c) goes to (h*W + w)*C + c."""
 
-    def __init__(self, *, ops: Ops = LIBRARY) -> None:
-        super().__init__("flatten", ops)
+    pair = "flatten"
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return (int(np.prod(input_shape)),)

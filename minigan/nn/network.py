@@ -30,14 +30,22 @@ class Sequential:
     name : str
         For `summary` and messages.
     ops : Ops
-        For what the network itself calls: `steps` and `in_batches` (`minigan.nn.ops.table`). Each layer has a table of
-        its own.
+        For what the network itself calls: `steps` and `in_batches` (`minigan.nn.ops.table`); a training step takes the
+        loss from it. Each layer has a table of its own.
+
+    Raises
+    ------
+    ValueError
+        If a layer with parameters is there twice: an optimizer would update it twice.
     """
 
     def __init__(
         self, layers: Iterable[Layer], *, input_shape: Shape, name: str = "network", ops: Ops = LIBRARY
     ) -> None:
         self.layers = list(layers)
+        owners = [layer for layer in self.layers if layer.params]
+        if len({id(layer) for layer in owners}) < len(owners):
+            raise ValueError(f"{name}: layers must have every layer with parameters only once")
         self.input_shape = input_shape
         self.name = name
         self.ops = ops
@@ -87,6 +95,8 @@ class Sequential:
         Array of shape (N, *output_shape)
         """
         self._check(x)
+        if batch_size < 1:
+            raise ValueError(f"{self.name}: batch_size must be at least 1, got {batch_size}")
         return resolve(self.ops, x).in_batches(self._infer, x, batch_size)
 
     def _infer(self, x: Array) -> Array:
@@ -184,6 +194,7 @@ class Sequential:
     def to(self, backend: Backend) -> Sequential:
         """Move all parameters, gradients and buffers to a backend, in place; returns the network itself."""
         for layer in self.layers:
+            # Gradients that are not among `arrays` are zero, and will be made where the parameters are.
             grads = layer.grads.arrays if isinstance(layer.grads, Gradients) else layer.grads
             for arrays in (layer.params, grads, layer.buffers):
                 for name, array in arrays.items():
@@ -209,39 +220,20 @@ class Sequential:
         shape = self.input_shape
         for i, layer in enumerate(self.layers):
             shape = layer.output_shape(shape)
-            kernel = layer.params.get("kernel")
-            trainable, moving = Sequential([layer], input_shape=()).count()
-            rows.append(
-                (
-                    str(i),
-                    type(layer).__name__,
-                    layer.describe(),
-                    " x ".join(map(str, shape)),
-                    "" if kernel is None else " x ".join(map(str, kernel.shape)),
-                    f"{trainable + moving:,}" if layer.params else "",
-                )
-            )
-        widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
-        lines = []
-        for row in rows:
-            cells = [
-                cell.rjust(w) if c in (0, len(row) - 1) else cell.ljust(w)
-                for c, (cell, w) in enumerate(zip(row, widths, strict=True))
-            ]
-            lines.append("  ".join(cells).rstrip())
+            kernel = layer.params["kernel"].shape if "kernel" in layer.params else ()
+            count = f"{sum(Sequential([layer], input_shape=()).count()):,}" if layer.params else ""
+            rows.append((str(i), type(layer).__name__, layer.describe(), _times(shape), _times(kernel), count))
+        sides = (">", "<", "<", "<", "<", ">")  # of its column, where a cell stands
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)).rstrip()
+            for row in rows
+        ]
         rule = "-" * max(map(len, lines))
-        trainable, moving = self.count()
-        return "\n".join(
-            [
-                f"{self.name}: input {' x '.join(map(str, self.input_shape))}",
-                rule,
-                lines[0],
-                rule,
-                *lines[1:],
-                rule,
-                f"{trainable + moving:,} parameters: {trainable:,} trained, {moving:,} moving statistics",
-            ]
-        )
+        title = f"{self.name}: input {_times(self.input_shape)}"
+        trained, moving = self.count()
+        total = f"{trained + moving:,} parameters: {trained:,} trained, {moving:,} moving statistics"
+        return "\n".join([title, rule, lines[0], rule, *lines[1:], rule, total])
 
     def _check(self, x: Array) -> None:
         if x.shape[1:] != self.input_shape or len(x) == 0:
@@ -249,3 +241,7 @@ class Sequential:
                 f"{self.name}: x must be (N, {', '.join(map(str, self.input_shape))}) with N at least 1, "
                 f"got x.shape={x.shape}"
             )
+
+
+def _times(shape: Shape) -> str:
+    return " x ".join(map(str, shape))

@@ -13,7 +13,7 @@ from typing import Any
 
 from minigan.nn.backend import Array, Backend, backend_of, xp_of
 from minigan.nn.ops import LIBRARY, Ops
-from minigan.nn.ops.table import Made
+from minigan.nn.ops.table import FromFactory
 from minigan.nn.state import check_state
 
 
@@ -73,7 +73,7 @@ class Adam:
         self.m = {name: xp_of(p).zeros_like(p) for name, p in self.params.items()}
         self.v = {name: xp_of(p).zeros_like(p) for name, p in self.params.items()}
         self.ops = ops
-        self._update_all = Made("new_adam")
+        self._updating = FromFactory("new_adam")
 
     def step(self, grads: Mapping[str, Array]) -> None:
         """Update every parameter once.
@@ -92,7 +92,8 @@ class Adam:
         self.t += 1
         p = list(self.params.values())
         g, m, v = ([arrays[name] for name in self.params] for arrays in (grads, self.m, self.v))
-        self._update_all.suited(self.ops, p)(  # the function that `new_adam` of the table has made
+        update_all = self._updating.function(self.ops, p)
+        update_all(
             p,
             g,
             m,

@@ -5,8 +5,8 @@ formulas go over all of them: the mean and variance of batch normalization, and 
 mathematics asks this file; a process that has the whole batch, the usual case, gets its own numbers back.
 
 What follows from a parameter alone, such as a kernel transformed for fast convolution, is the same for all who have a
-share, and for all passes of a step until the parameter is updated. `prepared` makes it once. A step says when it has
-updated a network (`updated`).
+share, and for all passes of a step until the parameter is updated. `prepared` makes it once. A step says at its
+beginning which parameters it has (`having`), and later when it has updated some of them (`updated`).
 """
 
 from __future__ import annotations
@@ -14,38 +14,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from minigan.nn.backend import Array, Shape, xp_of
 
 Fill: TypeAlias = Callable[[Array, slice], None]
 
-
-_Key: TypeAlias = tuple[int, str, Shape]  # of a parameter, what is made of it, and its shape
-
-
-class Share(Protocol):
-    """A part of a batch, and those who have the others."""
-
-    @property
-    def weight(self) -> float:
-        """Images here divided by images in the whole batch."""
-
-    def stack(self, x: Array) -> Array:
-        """Everybody's x, in order, as an array with one axis more."""
-
-    def begin(self) -> None:
-        """A step begins: somebody may have written to a parameter since the last one."""
-
-    def updated(self, params: Iterable[Array]) -> None:
-        """See `updated`."""
-
-    def prepared(self, w: Array, shape: Shape, fill: Fill, what: str) -> Array | None:
-        """See `prepared`."""
+_Key: TypeAlias = tuple[int, str, Shape]  # id of a parameter, what is made of it, and the shape of that
 
 
-class WholeBatch:
-    """The share of a process that has all images of a batch.
+class Share:
+    """Which images of every batch a process has: here all of them, in `minigan.ranks.batch_share` a part.
 
     Attributes
     ----------
@@ -59,23 +38,46 @@ class WholeBatch:
     here = slice(None)
 
     def __init__(self) -> None:
-        self._prepared: dict[_Key, tuple[Array, Array, Fill]] = {}
+        self._params: dict[int, Array] = {}  # by id; while an array is here, no other one gets its id
+        self._prepared: dict[_Key, tuple[Array, Fill]] = {}
         self._asked_for: set[_Key] = set()
         self._stale: set[_Key] = set()
+        self._in_step = False
+
+    def __reduce__(self) -> tuple[type[Share], tuple[()]]:
+        """A copy has prepared nothing yet: it will belong to other parameters."""
+        return Share, ()
 
     def stack(self, x: Array) -> Array:
-        """See `Share`."""
+        """See `stack`."""
         return x[None]
 
     def gather_fakes(self, fakes: Array) -> Array:
         """All fakes, from this process's share of them."""
         return fakes
 
-    def begin(self) -> None:
-        """See `Share`. What the last step did not ask for is dropped, everything else is made anew."""
-        self._prepared = {key: made for key, made in self._prepared.items() if key in self._asked_for}
+    def begin(self, params: Iterable[Array]) -> None:
+        """A step begins. Somebody may have written to its parameters since the last one, so all is made anew.
+
+        What the last step did not ask for is dropped.
+
+        Raises
+        ------
+        RuntimeError
+            If a step with this share has begun and not ended: two at a time would spoil each other's weights.
+        """
+        if self._in_step:
+            raise RuntimeError("a training step of this GAN is running already, beside this one or around it")
+        self._in_step = True
+        self._params = {id(p): p for p in params}
+        kept = {key for key in self._asked_for if key[0] in self._params}
+        self._prepared = {key: made for key, made in self._prepared.items() if key in kept}
         self._stale = set(self._prepared)
         self._asked_for = set()
+
+    def end(self) -> None:
+        """The step ends, perhaps with an error."""
+        self._in_step = False
 
     def updated(self, params: Iterable[Array]) -> None:
         """See `updated`."""
@@ -84,18 +86,20 @@ class WholeBatch:
 
     def prepared(self, w: Array, shape: Shape, fill: Fill, what: str) -> Array | None:
         """See `prepared`. If one array has to be made anew, all that have to be are: then processes meet only once."""
+        if id(w) not in self._params:
+            return None
         key = id(w), what, shape
         self._asked_for.add(key)
         if key not in self._prepared:
-            self._prepared[key] = w, self._new(w, shape), fill  # it keeps w, so that no other array gets its id
+            self._prepared[key] = self._new(w, shape), fill
             self._stale.add(key)
         if key in self._stale:
-            for found, (_, array, fill_it) in self._prepared.items():
+            for found, (array, fill_it) in self._prepared.items():
                 if found in self._stale:
                     fill_it(array, self._part(array))
             self._stale.clear()
             self._meet()
-        return self._prepared[key][1]
+        return self._prepared[key][0]
 
     def _new(self, w: Array, shape: Shape) -> Array:
         return xp_of(w).empty(shape, w.dtype)
@@ -108,29 +112,42 @@ class WholeBatch:
         """Wait until all processes have made their parts."""
 
 
-_share: ContextVar[Share | None] = ContextVar("share", default=None)
+_outside_of_a_step = Share()  # it has no parameters, so nothing is kept
+_share: ContextVar[Share] = ContextVar("share", default=_outside_of_a_step)
 
 
 @contextmanager
-def having(share: Share) -> Iterator[None]:
-    """Inside a ``with`` block, which is a step of training, every batch is this share of a larger one."""
+def having(share: Share, params: Iterable[Array]) -> Iterator[None]:
+    """Inside a ``with`` block, which is a step of training, every batch is this share of a larger one.
+
+    Parameters
+    ----------
+    share : Share
+    params : iterable of Array
+        All parameters that nobody changes in the block without saying so (`updated`).
+
+    Raises
+    ------
+    RuntimeError
+        If there is a step with this share already.
+    """
+    share.begin(params)
     token = _share.set(share)
     try:
-        share.begin()
         yield
     finally:
         _share.reset(token)
+        share.end()
+
+
+def weight() -> float:
+    """The part of the batch that is here: 1.0 for a whole one."""
+    return _share.get().weight
 
 
 def is_shared() -> bool:
     """Whether this process has only a part of the batch."""
     return weight() < 1
-
-
-def weight() -> float:
-    """The part of the batch that is here: 1.0 for a whole one."""
-    share = _share.get()
-    return 1.0 if share is None else share.weight
 
 
 def whole(count: int) -> int:
@@ -140,8 +157,7 @@ def whole(count: int) -> int:
 
 def stack(x: Array) -> Array:
     """Everybody's x, in order: shape (R, *x.shape); (1, *x.shape) for a whole batch."""
-    share = _share.get()
-    return x[None] if share is None else share.stack(x)
+    return _share.get().stack(x)
 
 
 def total(x: Array) -> Array:
@@ -166,14 +182,12 @@ def prepared(w: Array, shape: Shape, fill: Fill, what: str = "") -> Array | None
     Returns
     -------
     Array or None
-        None outside of a training step: then a parameter may be written to at any time, and nothing is kept.
+        None outside of a training step, and for an array that is no parameter of the step: it may be written to at any
+        time, so nothing is kept.
     """
-    share = _share.get()
-    return None if share is None else share.prepared(w, shape, fill, what)
+    return _share.get().prepared(w, shape, fill, what)
 
 
 def updated(params: Iterable[Array]) -> None:
     """Say that these parameters have changed: what was prepared from them is made anew when it is next asked for."""
-    share = _share.get()
-    if share is not None:
-        share.updated(params)
+    _share.get().updated(params)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from minigan.nn.backend import Array, Shape
-from minigan.nn.share import Fill, WholeBatch
+from minigan.nn.share import Fill, Share
 from minigan.ranks.interface import Ranks
 
 
-class BatchShare(WholeBatch):
-    """A rank's share of batches of one size (`minigan.nn.share.Share`).
+class BatchShare(Share):
+    """A rank's share of batches of one size.
 
     Parameters
     ----------
@@ -23,8 +24,8 @@ class BatchShare(WholeBatch):
 
     Attributes
     ----------
-    parameters : set of int
-        The ids of the parameters from which something may be prepared.
+    shared_params : list of Array
+        The parameters from which something may be prepared: there is memory for what follows from these.
     """
 
     def __init__(self, ranks: Ranks, batch_size: int, image_shape: Shape, dtype: Any) -> None:
@@ -32,8 +33,16 @@ class BatchShare(WholeBatch):
         self.ranks, self.batch_size = ranks, batch_size
         self.here = ranks.share(batch_size)
         self.weight = (self.here.stop - self.here.start) / batch_size
-        self.parameters: frozenset[int] = frozenset()
+        self.shared_params: list[Array] = []
         self._fakes = ranks.own((-(-batch_size // ranks.size), *image_shape), dtype)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a GAN that is divided among ranks cannot be copied")
+
+    def begin(self, params: Iterable[Array]) -> None:
+        """See `minigan.nn.share.Share`."""
+        ids = {id(p) for p in self.shared_params}
+        super().begin(p for p in params if id(p) in ids)
 
     def stack(self, x: Array) -> Array:
         """See `minigan.nn.share.Share`."""
@@ -43,11 +52,10 @@ class BatchShare(WholeBatch):
         """See `minigan.nn.share.prepared`. Collective.
 
         Nothing is shared where memory is not, nor where ranks have different numbers of images: they might then choose
-        different algorithms, and wait for each other in vain. Nor is anything made of an array that is no parameter,
-        because there is memory for those only.
+        different algorithms, and wait for each other in vain.
         """
         even = self.ranks.shares_memory and self.batch_size % self.ranks.size == 0
-        return super().prepared(w, shape, fill, what) if even and id(w) in self.parameters else None
+        return super().prepared(w, shape, fill, what) if even else None
 
     def _new(self, w: Array, shape: Shape) -> Array:
         return self.ranks.shared(shape, w.dtype)

@@ -17,13 +17,13 @@ import errno
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import safetensors.numpy
 
-from minigan.gan.models import discriminator, generator, parameter_counts
+from minigan.gan.models import discriminator, generator
 from minigan.gan.step import GAN
 from minigan.nn.backend import Array, backend_of
 from minigan.nn.network import Sequential
@@ -207,12 +207,12 @@ def load_network(path: Path) -> tuple[Sequential, int]:
         As `load_tensors`.
     """
     metadata = read_metadata(path)
-    build = {"generator": generator, "discriminator": discriminator}.get(metadata.get("network", ""))
+    build = _BUILDERS.get(metadata.get("network", ""))
     if build is None:
         raise DamagedFileError(f"{path.name} holds no network (network is {metadata.get('network', '')[:20]!r})")
     try:
         size, width = _count(metadata, "image_size"), _count(metadata, "width")
-        _check_length(path, parameter_counts(image_size=size, width=width)[metadata["network"]])
+        _check_length(path, _trained_numbers(build, size, width))
         tensors, metadata = load_tensors(path)
         network = build(image_size=size, width=width)
         network.load_state(tensors)
@@ -308,7 +308,8 @@ def check_checkpoint(path: Path, *, image_size: int, width: int) -> int:
         if path.name != checkpoint_path(path.parent, step).name:
             raise ValueError(f"its contents are those of step {step}")
         # For each parameter there are three numbers: itself, and Adam's two moments.
-        _check_length(path, 3 * sum(parameter_counts(image_size=saved_size, width=saved_width).values()))
+        numbers = sum(_trained_numbers(build, saved_size, saved_width) for build in _BUILDERS.values())
+        _check_length(path, 3 * numbers)
     except DamagedFileError:
         raise
     except (KeyError, ValueError) as error:
@@ -405,6 +406,15 @@ def _insist_on_numbers(arrays: Mapping[str, Array]) -> None:
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise NotFiniteError(f"{name} holds a number that is not finite")
+
+
+_BUILDERS = {"generator": generator, "discriminator": discriminator}
+
+
+def _trained_numbers(build: Callable[..., Sequential], image_size: int, width: int) -> int:
+    """How many numbers a network trains. Its kernels are one number, seen at every place: they take no memory."""
+    network = build(image_size=image_size, width=width, init=lambda shape: np.broadcast_to(np.float32(0), shape))
+    return network.count()[0]
 
 
 def _check_length(path: Path, numbers: int) -> None:

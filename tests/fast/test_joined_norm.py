@@ -71,6 +71,14 @@ def test_a_plain_layer_and_a_layer_of_ones_own_stay_apart():
     assert not any(joined([BatchNormalization(4), MyLeakyReLU()], x))
 
 
+@pytest.mark.parametrize(("index", "method"), [(1, "forward"), (1, "update"), (2, "forward"), (2, "backward")])
+def test_a_layer_with_a_method_of_ones_own_stays_apart(index, method):
+    """Such as one that prints what comes in, and then calls the layer's."""
+    found = layers()
+    setattr(found[index], method, lambda *arguments, **settings: None)
+    assert not any(joined(found, np.ones((2, 3))))
+
+
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("update_stats", [True, False])
 def test_the_same_numbers_as_apart(device, training, update_stats):
@@ -78,9 +86,11 @@ def test_the_same_numbers_as_apart(device, training, update_stats):
     x, dy = rng.standard_normal((6, 3)), rng.standard_normal((6, 2))
     results = []
     for ops in (LIBRARY, replace(LIBRARY, plain=True)):
-        network = Sequential(layers(), input_shape=(3,), ops=ops).to(device)
+        network = Sequential(layers(ops, ops), input_shape=(3,), ops=ops).to(device)
         for p in network.params().values():
             p += device.asarray(0.1 * np.random.default_rng(p.size).standard_normal(p.shape))
+        for p in network.layers[1].params.values():
+            p[1] = 0  # then this channel is 0 everywhere, where the slope of LeakyReLU changes
         for b in network.layers[1].buffers.values():
             b += device.asarray(np.ones(b.shape))
         y, caches = network.forward(device.asarray(x), training=training, update_stats=update_stats)
@@ -92,6 +102,19 @@ def test_the_same_numbers_as_apart(device, training, update_stats):
         results.append({name: np.array(device.to_host(a)) for name, a in state.items()})
     for name, array in results[0].items():
         np.testing.assert_allclose(array, results[1][name], rtol=0, atol=1e-9, err_msg=name)
+
+
+def test_with_a_students_moving_average_they_are_joined_and_it_is_called(device):
+    called = []
+
+    def mine(moving, biased, t, value, momentum=0.5):
+        called.append(momentum)
+        return LIBRARY.moving_average(moving, biased, t, value, momentum)
+
+    network = Sequential(layers(replace(LIBRARY, moving_average=mine)), input_shape=(3,)).to(device)
+    _, caches = network.forward(device.asarray(np.ones((2, 3))), training=True)
+    assert len(caches) == 3
+    assert called == [0.5, 0.5]  # for the mean and for the variance
 
 
 def test_a_batch_of_one_value_per_channel_is_refused(device):

@@ -14,6 +14,15 @@ def test_parameter_counts_are_the_articles():
     assert generator().count() == (3_614_723, 2_048)
 
 
+@pytest.mark.parametrize("build", [discriminator, generator])
+def test_first_weights_of_ones_own(build):
+    shapes = []
+    network = build(image_size=32, width=2, init=lambda shape: shapes.append(shape) or np.full(shape, len(shapes)))
+    kernels = [p for path, p in network.params().items() if path.endswith("kernel")]
+    assert [k.shape for k in kernels] == shapes
+    assert [k.flat[0] for k in kernels] == list(range(1, len(kernels) + 1))
+
+
 def test_rows_of_the_topology_tables():
     counts = [Sequential([layer], input_shape=()).count() for layer in discriminator().layers if layer.params]
     assert [a + b for a, b in counts] == [3136, 131_200, 512, 524_544, 1024, 2_097_664, 2048, 8193]

@@ -136,6 +136,16 @@ def test_a_fresh_array_does_not_change_shape_or_dtype():
     assert (layer.grads["gamma"].shape, layer.grads["gamma"].dtype) == ((2,), np.float32)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gradients_of_a_single_number_add_up(dtype):
+    """NumPy's sum of all numbers is no array: what is added to it makes a new number, and the sum would be lost."""
+    layer = Layer({"slope": np.array(0.25, dtype)})
+    for _ in range(3):
+        layer.add_grad("slope", np.ones(2, dtype).sum(), fresh=True)
+    assert layer.grads["slope"] == 6
+    assert (type(layer.grads["slope"]), layer.grads["slope"].dtype) == (np.ndarray, dtype)
+
+
 @pytest.mark.parametrize("fresh", [False, True])
 @pytest.mark.parametrize("view", [np.transpose, np.asarray])
 def test_gradients_may_have_any_order_in_memory(fresh, view):
@@ -172,6 +182,8 @@ def test_a_layer_may_have_a_dictionary_of_its_own():
     [
         (lambda layer: layer.add_grad("kernel", np.ones((2, 3))), ValueError, r"'kernel'.*\(3, 2\), got \(2, 3\)"),
         (lambda layer: layer.add_grad("gamma", np.ones(2)), KeyError, "gamma"),
+        (lambda layer: layer.add_grad("bias", [1, 2]), TypeError, "'bias': must be an array, got list"),
+        (lambda layer: layer.add_grad("bias", None), TypeError, "'bias': must be an array, got NoneType"),
         (lambda layer: layer.grads["gamma"], KeyError, "gamma"),
         (lambda layer: layer.grads.update(gamma=np.ones(2)), KeyError, "gamma"),
         (lambda layer: layer.grads.pop("bias"), TypeError, "'bias': cannot be deleted"),

@@ -44,6 +44,12 @@ def test_predict_in_batches_equals_predict_at_once():
     np.testing.assert_allclose(G.predict(noise, batch_size=3), G.predict(noise), atol=1e-6)
 
 
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_predict_in_batches_of_nothing_is_refused(batch_size):
+    with pytest.raises(ValueError, match=f"generator: batch_size must be at least 1, got {batch_size}"):
+        generator(image_size=32, width=1).predict(np.zeros((2, 1, 1, 100), np.float32), batch_size=batch_size)
+
+
 def test_backward_empties_caches_that_are_not_kept():
     D = discriminator(image_size=32, width=2)
     x = np.random.default_rng(0).standard_normal((4, 32, 32, 3)).astype(np.float32)

@@ -16,6 +16,7 @@ from rank_programs import exchanges, failing, waiting
 from minigan.gan.division import divide, why_not_divided
 from minigan.gan.step import build_gan
 from minigan.nn.ops import LIBRARY
+from minigan.nn.optimizers import Adam
 from minigan.ranks import local
 from minigan.ranks.interface import ALONE, RankError
 from minigan.ranks.waiting import AwakeClock, wait_until
@@ -268,7 +269,23 @@ def test_a_function_of_the_whole_batch_that_is_not_minigans_own_is_refused(name,
         divide(gan, ALONE, 8)
 
 
+def test_an_optimizer_that_is_not_minigans_own_is_refused():
+    """It would be replaced by minigan's Adam, and nobody would know."""
+
+    class Momentum(Adam):
+        """Another rule."""
+
+    clipped = build_gan(image_size=32, width=1, ops=replace(LIBRARY, new_adam=lambda ops: LIBRARY.new_adam(ops)))
+    assert why_not_divided(clipped) == "the optimizer of the generator is not minigan's own"
+    gan = build_gan(image_size=32, width=1)
+    gan.d_optimizer = Momentum(gan.discriminator.params(), learning_rate=1)
+    told = "the optimizer of the discriminator is not minigan's own"
+    assert why_not_divided(gan) == told
+    with pytest.raises(ValueError, match=f"^divide: {told}, and knows nothing of other ranks; train on one rank"):
+        divide(gan, ALONE, 8)
+
+
 def test_plain_networks_and_others_functions_can_be_divided():
-    theirs = replace(LIBRARY, relu_forward=lambda x: None)
+    theirs = replace(LIBRARY, relu_forward=lambda x: None, adam_update=lambda *arguments: None)
     for options in ({}, {"plain": True}, {"ops": theirs}):
         assert why_not_divided(build_gan(image_size=32, width=1, **options)) is None

@@ -131,11 +131,14 @@ def test_a_thread_beside_a_share_has_whole_batches():
         def stack(self, x):
             return np.stack([x, x])
 
-        def begin(self):
+        def begin(self, params):
+            pass
+
+        def end(self):
             pass
 
     found = []
-    with share.having(Half()):
+    with share.having(Half(), []):
         thread = threading.Thread(target=lambda: found.append((share.weight(), share.total(np.ones(1))[0])))
         thread.start()
         thread.join()

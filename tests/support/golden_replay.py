@@ -1,7 +1,5 @@
 """Three steps of the original program, phase by phase, on any number of ranks (`tests/gan/test_golden.py`)."""
 
-import contextlib
-
 import numpy as np
 
 from minigan.gan.division import divide
@@ -48,7 +46,7 @@ def replay(ranks):
     with using_workers(1):
         for k, whole in enumerate(golden_inputs()):
             inputs = StepInputs(*(a[here] for a in whole))
-            with share.having(gan.share) if gan.share is not None else contextlib.nullcontext():
+            with share.having(gan.share, gan.params()):
                 fakes = G.predict(inputs.noise)
                 real = discriminator_step(D, gan.d_optimizer, inputs.real, inputs.real_labels)
                 record[f"s{k}.real"] = snapshot(D)
@@ -57,7 +55,7 @@ def replay(ranks):
                 g = generator_step(G, D, gan.g_optimizer, inputs.generator_noise, inputs.real_labels)
                 record[f"s{k}.gan"] = snapshot(G)
             record["losses"][k] = _total(ranks, np.array([real.loss, fake.loss, g.loss]))
-            record["fakes"].append(fakes if gan.share is None else gan.share.gather_fakes(fakes))
+            record["fakes"].append(gan.share.gather_fakes(fakes))
             record["pred_real"].append(record_of_reals(D, whole.real))
     return record
 

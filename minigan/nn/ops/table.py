@@ -116,10 +116,11 @@ NAMES = tuple(field.name for field in fields(Ops) if field.name != "plain")
 """The names of all functions in a table."""
 
 Overlay: TypeAlias = Callable[[Backend, Any], Mapping[str, Function]]
-"""Backend and dtype to the fast versions for its arrays, by name. Of a pair, it has both functions or neither."""
+"""Backend and dtype to the fast versions for its arrays, by name: functions with the arguments of the plain ones, and
+with what `is_own` says of their results. Of a pair, it has both or neither."""
 
 _overlays: dict[str, Overlay] = {}
-_own: set[Function] = {getattr(PLAIN, name) for name in NAMES}
+_own: dict[int, Function] = {id(getattr(PLAIN, name)): getattr(PLAIN, name) for name in NAMES}
 
 
 def register_overlay(backend_name: str, overlay: Overlay) -> None:
@@ -152,7 +153,11 @@ def _resolved(wanted: Ops, backend: Backend, dtype: Any) -> Ops:
     overlay = _overlays[backend.name](backend, dtype)
     if unknown := overlay.keys() - set(NAMES):
         raise ValueError(f"overlay for {backend.name}: must have names of Ops only, got {', '.join(sorted(unknown))}")
-    _own.update(overlay.values())
+    for name in NAMES:
+        partner = name.replace("_forward", "_backward")
+        if (name in overlay) != (partner in overlay):
+            raise ValueError(f"overlay for {backend.name}: must have both or neither of {name} and {partner}")
+    _own.update({id(fast): fast for fast in overlay.values()})
     usable: dict[str, Any] = {name: fast for name, fast in overlay.items() if has_own(wanted, family(name))}
     return replace(wanted, **usable)
 
@@ -175,18 +180,19 @@ def has_own(ops: Ops, *families: str) -> bool:
 
 def is_own(function: Function) -> bool:
     """Whether a function is minigan's own, plain or fast: each returns every gradient as a new array and keeps none."""
-    return function in _own
+    return id(function) in _own
 
 
-class Made:
-    """The function that a factory of a table has made for one owner: for an optimizer, a network or an average.
+class FromFactory:
+    """What an optimizer, a network or an average keeps of a factory of its table: the function that it has made.
 
-    It is made when it is first asked for, and made anew when the owner gets another table, as after a move to a GPU.
+    The function is made when it is first asked for, and made anew when another table is to be used, as after a move to
+    a GPU.
 
     Parameters
     ----------
     factory : str
-        Name of the factory, such as "new_adam".
+        Its name in the table, such as "new_adam".
     """
 
     def __init__(self, factory: str) -> None:
@@ -194,9 +200,13 @@ class Made:
         self._table: Ops | None = None
         self._function: Any = None
 
-    def suited(self, wanted: Ops, arrays: Sequence[Array]) -> Any:
+    def function(self, wanted: Ops, arrays: Sequence[Array]) -> Any:
         """The function to use on arrays like these; `wanted` as in `resolve`."""
         table = resolve(wanted, arrays[0]) if arrays else wanted
         if table is not self._table:
             self._table, self._function = table, getattr(table, self._factory)(table)
         return self._function
+
+    def __reduce__(self) -> tuple[type[FromFactory], tuple[str]]:
+        """A copy makes a function of its own: what the old one remembers belongs to the old arrays."""
+        return FromFactory, (self._factory,)

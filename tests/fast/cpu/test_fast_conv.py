@@ -46,12 +46,12 @@ def test_a_kernel_is_transformed_once_for_the_way_forward_and_back(transforms):
 
 def test_inside_a_training_step_a_kernel_is_prepared_once_until_it_is_updated():
     w, b, filled = W.copy(), np.zeros(16), []
-    whole = share.WholeBatch()
+    whole = share.Share()
     original = whole.prepared
     whole.prepared = lambda w, s, fill, what: original(w, s, lambda a, p: (filled.append(1), fill(a, p)), what)
     truth = conv_forward(X, w, stride=2, pad=1)
     for step in range(2):
-        with share.having(whole):
+        with share.having(whole, [w]):
             first, _ = fast_conv.conv2d_forward(X, w, b, 2, 1)
             second, _ = fast_conv.conv2d_forward(X, w, b, 2, 1)
             assert len(filled) == 2 * step + 1
@@ -64,6 +64,24 @@ def test_inside_a_training_step_a_kernel_is_prepared_once_until_it_is_updated():
         np.testing.assert_allclose(third, 2 * truth)
         truth = 4 * truth
         w *= 2  # by hand, between two steps, and nobody is told
+
+
+def test_inside_a_training_step_a_turned_kernel_is_prepared_once_as_well():
+    """The way back of stride 1 is a convolution with the kernel turned around: a view of the same parameter."""
+    w, b, dy = RNG.standard_normal((3, 3, 16, 16)), np.zeros(16), RNG.standard_normal((40, 8, 8, 16))
+    whole, filled = share.Share(), []
+    prepared = whole.prepared
+    whole.prepared = lambda w, s, fill, what: prepared(w, s, lambda a, p: (filled.append(what), fill(a, p)), what)
+    with share.having(whole, [w]):
+        for _ in range(2):
+            _, cache = fast_conv.conv2d_forward(X, w, b, 1, 1)
+            dx = fast_conv.conv2d_backward(dy, cache)[0]
+            np.testing.assert_allclose(dx, conv_input_grad(dy, w, pad=1, size=(8, 8), kernel="im2col"), atol=1e-9)
+            w *= 2
+            share.updated([w])
+            filled.append("updated")
+    # When one is asked for after an update, the other is made with it.
+    assert filled == ["", "turned", "updated", "", "turned", "updated"]
 
 
 def test_outside_a_training_step_nothing_is_kept():

@@ -1,6 +1,8 @@
 """The table of operations: which functions run on which arrays, and what a student's function does to that."""
 
+import copy
 import inspect
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -109,10 +111,20 @@ def test_a_layer_looks_its_functions_up_when_it_is_called(overlaid):
 def test_what_a_factory_made_is_kept_until_the_table_changes(overlaid):
     made = []
     wanted = replace(LIBRARY, new_adam=lambda ops: made.append(ops) or len(made))
-    adam = table.Made("new_adam")
-    assert adam.suited(wanted, [X]) == adam.suited(wanted, [X]) == 1
-    assert adam.suited(wanted, [X.astype(np.float32)]) == 2
-    assert adam.suited(wanted, []) == 3
+    adam = table.FromFactory("new_adam")
+    assert adam.function(wanted, [X]) == adam.function(wanted, [X]) == 1
+    assert adam.function(wanted, [X.astype(np.float32)]) == 2
+    assert adam.function(wanted, []) == 3
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda adam: pickle.loads(pickle.dumps(adam))])
+def test_a_copy_makes_a_function_of_its_own(copied):
+    """The old one may remember where the old arrays lie."""
+    adam = table.FromFactory("new_adam")
+    update = adam.function(PLAIN, [X])
+    other = copied(adam).function(PLAIN, [X])
+    assert other is not update
+    assert other.__qualname__ == update.__qualname__
 
 
 # ---- Students' functions, alone and in pairs, on both tables ----
@@ -225,24 +237,33 @@ def test_students_functions_give_right_gradients_on_both_tables(mine, plain):
         )
 
 
-def test_ones_own_update_of_adam_is_used(double):
+@pytest.mark.parametrize("kind", ["numpy", "double", "kernels"])
+def test_ones_own_update_of_adam_is_used(kind, request):
     """By the factory of the same table: on the processor in pieces, on a device for each parameter."""
+    device = backend.NUMPY if kind == "numpy" else request.getfixturevalue(kind)
     seen = []
 
     def mine(p, g, m, v, rate, beta_1, beta_2, epsilon):
         seen.append(p.size)
         p -= g
 
-    for device in (backend.NUMPY, double):
-        p, g = {"w": device.asarray(np.ones(5))}, {"w": device.asarray(np.full(5, 0.25))}
-        Adam(p, learning_rate=1, ops=replace(LIBRARY, adam_update=mine)).step(g)
-        np.testing.assert_array_equal(device.to_host(p["w"]), np.full(5, 0.75))
-    assert seen == [5, 5]
+    p, g = {"w": device.asarray(np.ones(5))}, {"w": device.asarray(np.full(5, 0.25))}
+    Adam(p, learning_rate=1, ops=replace(LIBRARY, adam_update=mine)).step(g)
+    np.testing.assert_array_equal(device.to_host(p["w"]), np.full(5, 0.75))
+    assert seen == [5]
 
 
 def test_an_overlay_with_an_unknown_name_is_refused(overlaid):
     register_overlay("numpy", lambda backend, dtype: {"relu_froward": fast_sum})
     with pytest.raises(ValueError, match="overlay for numpy: must have names of Ops only, got relu_froward"):
+        resolve(PLAIN, X)
+
+
+@pytest.mark.parametrize("name", ["relu_forward", "relu_backward"])
+def test_an_overlay_with_half_a_pair_is_refused(overlaid, name):
+    """The other half would be the plain one, and not know the cache."""
+    register_overlay("numpy", lambda backend, dtype: {name: fast_sum})
+    with pytest.raises(ValueError, match="must have both or neither of relu_forward and relu_backward"):
         resolve(PLAIN, X)
 
 

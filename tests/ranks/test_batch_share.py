@@ -1,0 +1,69 @@
+"""A rank's share of every batch, seen from one rank: what it makes of a parameter, and when it makes nothing."""
+
+import copy
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from minigan.nn import share
+from minigan.ranks.batch_share import BatchShare
+from minigan.ranks.interface import ALONE
+
+
+class FirstOfTwo(type(ALONE)):
+    """Rank 0, which waits for nobody and counts when it would."""
+
+    rank, size, shares_memory = 0, 2, True
+
+    def __init__(self):
+        self.meetings = 0
+
+    def own(self, shape, dtype):
+        return np.zeros(shape, dtype)
+
+    shared = own
+
+    def barrier(self):
+        self.meetings += 1
+
+
+@pytest.fixture
+def ranks():
+    return FirstOfTwo()
+
+
+def kept(ranks, *, batch_size=4, params=True):
+    """What `share.prepared` returns inside of a step, and the parts that were made."""
+    found, w = BatchShare(ranks, batch_size, (2, 2, 3), np.float32), np.arange(6.0)
+    found.shared_params = [w] if params else []
+    parts = []
+    with share.having(found, [w]):
+        array = share.prepared(w, (3, 6), lambda array, part: parts.append(part))
+    return array, parts
+
+
+def test_each_rank_makes_its_part_and_they_meet_once(ranks):
+    array, parts = kept(ranks)
+    assert array.shape == (3, 6)
+    assert parts == [slice(0, 3)]
+    assert ranks.meetings == 1
+
+
+def test_where_not_all_can_make_the_same_nothing_is_shared(ranks):
+    assert kept(ranks, batch_size=5) == (None, [])
+    assert kept(ranks, params=False) == (None, [])
+    ranks.shares_memory = False
+    assert kept(ranks) == (None, [])
+    assert ranks.meetings == 0
+
+
+def test_its_part_of_a_batch(ranks):
+    found = BatchShare(ranks, 5, (2, 2, 3), np.float32)
+    assert (found.here, found.weight) == (slice(0, 2), 0.4)
+
+
+def test_a_divided_gan_is_not_copied(ranks):
+    found = BatchShare(ranks, 4, (2, 2, 3), np.float32)
+    with pytest.raises(TypeError, match="a GAN that is divided among ranks cannot be copied"):
+        copy.deepcopy(SimpleNamespace(share=found))
