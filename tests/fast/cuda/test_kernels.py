@@ -131,9 +131,9 @@ def test_in_a_training_step_a_kernel_is_prepared_once_until_it_is_updated(device
     w, x, pad = numbers(4, 4, C, O), numbers(2, 6, 8, C), ((1, 1), (1, 1))
     dy = numbers(2, 3, 4, O)
     on_w, on_x, on_dy = map(device.asarray, (w, x, dy))
-    whole = share.WholeBatch()
+    whole = share.Share()
     for _ in range(3):
-        with share.having(whole):
+        with share.having(whole, [on_w]):
             for factor in (1, 2):
                 dx, dw = loops.conv_input_grad(dy, w, 2, pad, (6, 8)), loops.conv_weight_grad(x, dy, 2, pad, (4, 4))
                 y = loops.conv_forward(x, w, 2, pad)
