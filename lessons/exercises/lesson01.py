@@ -2,17 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dis
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
-from lessons.judging import Exercise, Mistake, Verdict
+from lessons.judging import Exercise, Mistake, Verdict, blame, explanation
 from lessons.judging import judge as judge_on_cases
 from minigan.nn.backend import NUMPY, Array, register, xp_of
+
+# ------------------------------------------------------------------------------------------------------------- no loops
+_LOOPING = {"vectorize", "apply_along_axis", "apply_over_axes", "fromiter", "frompyfunc", "map", "nditer", "ndindex"}
+
+
+def has_loop(function: Callable[..., Any]) -> bool:
+    """Whether a function goes through its numbers one by one: `for`, `while`, a comprehension, or `np.vectorize`."""
+    code = getattr(function, "__code__", None)
+    return code is not None and any(map(_loops, _all_code(code)))
+
+
+def _all_code(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _all_code(constant)
+
+
+def _loops(code: CodeType) -> bool:
+    if not _LOOPING.isdisjoint(code.co_names):
+        return True
+    return any(
+        instruction.opname == "FOR_ITER"
+        or (isinstance(instruction.argval, int) and "JUMP_BACKWARD" in instruction.opname)
+        for instruction in dis.get_instructions(code)
+    )
+
+
+def without_loops(exercise: Exercise) -> Exercise:
+    """An exercise that passes with a loop, but says that it can be done without."""
+
+    def judge(function: Any, seed: int = 0) -> Verdict:
+        verdict = exercise.judge(function) if exercise.judge else judge_on_cases(exercise, [function], seed=seed)
+        if verdict.passed and has_loop(function):
+            return Verdict.ok(f"{verdict.said}; and now without a loop?")
+        return verdict
+
+    return replace(exercise, judge=judge, cases=None) if exercise.judge is None else replace(exercise, judge=judge)
 
 
 # ---------------------------------------------------------------------------------------------------------------- rings
@@ -55,6 +94,7 @@ RINGS = Exercise(
         "An array of shape (H, 1) and one of shape (W,) add up to shape (H, W). `v[:, None]` makes a column of v.",
         "i = np.arange(H) - (H - 1) / 2;  j = np.arange(W) - (W - 1) / 2;  return i[:, None] ** 2 + j ** 2",
     ),
+    asks_dtype=True,
     doc="Squared distance of every cell from the middle of the board.",
 )
 
@@ -120,28 +160,44 @@ _WALKS = {
 }
 
 
+_STRIDE_MISTAKES = (
+    ([tuple(v // 4 for v in value) for value in STRIDES.values()], "NumPy counts bytes, not numbers: a float32 has 4."),
+    ([tuple(2 * v for v in value) for value in STRIDES.values()], "a float32 has 4 bytes; 8 would be a float64."),
+    ([value[::-1] for value in STRIDES.values()], "the axes are exchanged: axis 0, down, comes first."),
+)
+"""What a mistake gives for all six, and what to tell."""
+
+
+def _stride_tuple(given: Any) -> tuple[int, ...] | None:
+    """Strides as a tuple of whole numbers; None if they are anything else."""
+    array = np.atleast_1d(np.asarray(given))
+    return tuple(array.tolist()) if array.ndim == 1 and array.dtype.kind in "iu" else None
+
+
 def judge_strides(strides: Mapping[str, Any], copies: Any) -> Verdict:
     """Compare the strides, and which expressions are copies."""
     if not isinstance(strides, Mapping) or set(strides) != set(STRIDES):
         return Verdict.wrong("strides must be a dict with the keys " + ", ".join(map(repr, STRIDES)))
     if any(value is None for value in strides.values()):
         return Verdict.not_yet("not answered yet")
-    right = sum(tuple(np.atleast_1d(strides[key])) == value for key, value in STRIDES.items())
+    given = {key: _stride_tuple(strides[key]) for key in STRIDES}
+    right = sum(given[key] == value for key, value in STRIDES.items())
     for key, value in STRIDES.items():
-        yours = tuple(np.atleast_1d(strides[key]).tolist())
+        yours = given[key]
         if yours == value:
             continue
-        cause = _WALKS[key] + "; how many bytes is that?"
-        if len(yours) == len(value) and yours == tuple(v // 4 for v in value):
-            cause = "this counts numbers, and NumPy counts bytes: a float32 has 4."
-        elif len(yours) == len(value) and yours == tuple(2 * v for v in value):
-            cause = "a float32 has 4 bytes; 8 would be a float64."
-        elif len(yours) == len(value) == 2 and yours == value[::-1]:
-            cause = "the two axes are exchanged: axis 0, down, comes first."
-        elif len(yours) != len(value):
+        if yours is None:
+            return Verdict.wrong(f"the strides of {key} are whole numbers, got {strides[key]!r}", code="E12")
+        told = [f"yours {yours}", f"right so far: {right} of 6", f"{_WALKS[key]}; how many bytes is that?"]
+        cause = explanation([given[k] for k in STRIDES], _STRIDE_MISTAKES)
+        if len(yours) != len(value):
             cause = f"it has {len(value)} {'axis' if len(value) == 1 else 'axes'}, and each has one stride."
-        return Verdict.wrong(f"the strides of {key}", f"yours {yours}", f"right so far: {right} of 6", cause=cause)
-    if isinstance(copies, str) or not set(copies) <= COPIES | VIEWS:
+        elif not cause and key == "x.T" and yours == (16, 4):
+            cause = "these are the strides of x itself. What has become of its two axes in x.T?"
+        return Verdict.wrong(f"the strides of {key}", *told, cause=cause)
+    if isinstance(copies, str) or not isinstance(copies, set | frozenset | list | tuple):
+        return Verdict.wrong(f"copies must be a set of expressions, got {copies!r}")
+    if not all(isinstance(one, str) for one in copies) or not set(copies) <= COPIES | VIEWS:
         return Verdict.wrong("copies must be a set of expressions from the list above")
     for key in sorted(COPIES | VIEWS):
         if (key in set(copies)) != (key in COPIES):
@@ -194,6 +250,10 @@ def _strided(x: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> Arra
     return as_strided(base, shape, strides)
 
 
+def _places(x: Array, K: int) -> tuple[int, int]:
+    return x.shape[0] - K + 1, x.shape[1] - K + 1
+
+
 def _as_if_contiguous(x: Array, K: int) -> Array:
     # What its shape alone says of an array's strides: right for a fresh one, and not for a transpose.
     H, W = x.shape
@@ -226,6 +286,17 @@ _PATCHES = Exercise(
         Mistake(
             lambda x, K: _strided(x, (x.shape[0] - K + 1, x.shape[1] - K + 1, K, K), (*x.strides[::-1], *x.strides)),
             "the first two strides are exchanged: i goes down, and one row on is x.strides[0].",
+        ),
+        *(
+            Mistake(
+                in_numbers,
+                "NumPy counts strides in bytes, and these are counted in numbers: a float64 has 8 bytes. So windows "
+                "begin in the middle of numbers, and what is read there makes no sense.",
+            )
+            for in_numbers in (
+                lambda x, K: as_strided(x, (*_places(x, K), K, K), tuple(s // x.itemsize for s in 2 * x.strides)),
+                lambda x, K: as_strided(x, (*_places(x, K), K, K), (x.shape[1], 1, x.shape[1], 1)),
+            )
         ),
         Mistake(
             _as_if_contiguous,
@@ -309,6 +380,13 @@ WEIGH = Exercise(
 
 
 # ------------------------------------------------------------------------------------------------------------ unit_rows
+class ForeignArrayError(TypeError):
+    """NumPy's functions were given an array of another library, or the arrays of two libraries were mixed."""
+
+
+_MIXED = "arrays of two libraries cannot be used in one calculation"
+
+
 class PretendArray:
     """An array of a graphics card, as far as a program can tell: only its own library computes with it.
 
@@ -317,16 +395,19 @@ class PretendArray:
     values : Array
     """
 
-    __array_ufunc__ = None  # np.sqrt(x) is refused, as CuPy's arrays refuse it
-
     def __init__(self, values: Any) -> None:
         self._values = values
 
     def __array__(self, *arguments: Any, **settings: Any) -> Any:
-        raise TypeError("Implicit conversion to a NumPy array is not allowed.")
+        raise ForeignArrayError("NumPy cannot make one of its own arrays of another library's")
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
+        if any(isinstance(one, np.ndarray) for one in inputs):  # an operator, such as numpy_array * x
+            raise ForeignArrayError(_MIXED)
+        raise ForeignArrayError(f"np.{ufunc.__name__} was given an array of another library")
 
     def __array_function__(self, function: Any, *arguments: Any) -> Any:
-        raise TypeError(f"np.{function.__name__} got an array that is not NumPy's")
+        raise ForeignArrayError(f"np.{function.__name__} was given an array of another library")
 
     def __getattr__(self, name: str) -> Any:
         return _on_device(getattr(self._values, name))
@@ -341,7 +422,7 @@ class PretendArray:
 def _operator(name: str) -> Any:
     def apply(self: PretendArray, *others: Any) -> Any:
         if any(isinstance(other, np.ndarray) for other in others):
-            raise TypeError("Unsupported type <class 'numpy.ndarray'>: the two libraries' arrays do not mix")
+            raise ForeignArrayError(_MIXED)
         return _on_device(getattr(self._values, name)(*map(_off_device, others)))
 
     return apply
@@ -361,7 +442,7 @@ def _on_device(value: Any) -> Any:
 
         def call(*arguments: Any, **settings: Any) -> Any:
             if any(isinstance(one, np.ndarray) for one in arguments):
-                raise TypeError("Unsupported type <class 'numpy.ndarray'>: the two libraries' arrays do not mix")
+                raise ForeignArrayError(_MIXED)
             settings = {key: _off_device(one) for key, one in settings.items()}
             return _on_device(value(*map(_off_device, arguments), **settings))
 
@@ -377,8 +458,23 @@ class _PretendModule(ModuleType):
     """NumPy's functions for `PretendArray`."""
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(np, name)
-        return found if isinstance(found, type) else _on_device(found)
+        return _pretending(getattr(np, name))
+
+
+class _PretendPart:
+    """A part of NumPy, such as ``np.linalg``, for `PretendArray`."""
+
+    def __init__(self, part: ModuleType) -> None:
+        self._part = part
+
+    def __getattr__(self, name: str) -> Any:
+        return _pretending(getattr(self._part, name))
+
+
+def _pretending(found: Any) -> Any:
+    if isinstance(found, ModuleType):
+        return _PretendPart(found)
+    return found if isinstance(found, type) else _on_device(found)
 
 
 PRETEND = replace(
@@ -440,11 +536,14 @@ def judge_unit_rows(function: Any) -> Verdict:
     x = np.array([[3.0, 4.0], [0.0, -2.0], [1.0, 1.0]], np.float32)
     try:
         y = function(PretendArray(x))
-    except TypeError as error:
+    except ForeignArrayError as error:
+        finding = blame(error, [function])
         return Verdict.wrong(
             "unit_rows is right for NumPy's arrays, and fails for another library's",
+            *(finding.evidence if finding else ()),
             str(error),
             cause="np.something is NumPy's alone. Ask the array for its library, xp = xp_of(x), and use xp.something.",
+            code="E10",
         )
     if not isinstance(y, PretendArray):
         return Verdict.wrong(
@@ -586,7 +685,8 @@ def one_hot(labels: Array, C: int) -> Array:
 
 
 def _label_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
-    return [(rng.integers(C, size=N), C) for N, C in ((5, 3), (3, 4), (4, 4), (2, 6))]
+    drawn = [(rng.integers(C, size=N), C) for N, C in ((5, 3), (3, 4), (4, 4), (2, 6))]
+    return [(np.array([0, 1, 1]), 4), *drawn, (np.array([3, 1]), 4)]  # the first lacks the last labels
 
 
 ONE_HOT = Exercise(
@@ -628,6 +728,10 @@ COUNTS = Exercise(
         Mistake(
             lambda labels, C: np.unique(labels, return_counts=True)[1],
             "labels that never come are left out; their count is 0.",
+        ),
+        Mistake(
+            lambda labels, C: np.bincount(labels),
+            "np.bincount ends at the largest label that comes: give it minlength=C.",
         ),
         Mistake(lambda labels, C: np.sort(counts(labels, C))[::-1], "sorted: place c should count the label c."),
     ),
@@ -681,9 +785,19 @@ NEAREST = Exercise(
     1,
     nearest,
     lambda rng: [
-        (rng.standard_normal((N, D)), rng.standard_normal((M, D))) for N, M, D in ((4, 3, 2), (2, 6, 3), (5, 5, 1))
+        *((rng.standard_normal((N, D)), rng.standard_normal((M, D))) for N, M, D in ((4, 3, 2), (2, 6, 3), (5, 5, 1))),
+        # from (0, 0) the first is nearest, the second by |x| + |y|, and the third by the larger of the two
+        (np.array([[0.0, 0.0], [9.0, 9.0]]), np.array([[3.6, 1.6], [0.0, 4.5], [3.1, 3.1]])),
     ],
     (
+        Mistake(
+            lambda a, b: np.abs(a[:, None] - b).sum(axis=2).argmin(axis=1),
+            "this adds up the distances along the axes; the square of a distance is the sum of their *squares*.",
+        ),
+        Mistake(
+            lambda a, b: np.abs(a[:, None] - b).max(axis=2).argmin(axis=1),
+            "this looks at the axis with the largest difference alone; all of them count, by their squares.",
+        ),
         Mistake(
             lambda a, b: ((a[:, None] - b) ** 2).sum(axis=2).argmin(axis=0),
             "for every row of b the nearest of a: the axis of b has to disappear, axis 1.",
@@ -706,7 +820,8 @@ NEAREST = Exercise(
 )
 
 EXERCISES = (
-    *(RINGS, CENTRE_ROWS, STRIDES_EXERCISE, PATCHES, WEIGH, UNIT_ROWS),
-    *(TRAP, FRAMED),
-    *(STEPS, ONE_HOT, COUNTS, HALVE, NEAREST),
+    *(without_loops(RINGS), without_loops(CENTRE_ROWS), STRIDES_EXERCISE),
+    *(without_loops(PATCHES), without_loops(WEIGH), without_loops(UNIT_ROWS)),
+    *(TRAP, without_loops(FRAMED)),
+    *map(without_loops, (STEPS, ONE_HOT, COUNTS, HALVE, NEAREST)),
 )

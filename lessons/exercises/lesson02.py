@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons.judging import Exercise, Mistake, Verdict, blame, judge
+from lessons.judging import Exercise, Mistake, Verdict, blame, is_sequence, judge
 from minigan.nn.backend import Array
 
 Check = Callable[..., bool]
@@ -615,6 +615,11 @@ DIRECTIONAL_SLOPE = Exercise(
             "v was made a unit vector. Leave it as it is: the slope is to equal sum(dx * v)",
         ),
         Mistake(_along(v=np.ones_like), "v is not used: all entries of x were moved alike"),
+        Mistake(
+            lambda f, x, dy, v, h=1e-5: float(np.sum(numeric_gradient(f, x, dy, h) * v)),
+            "this measures every entry by itself, with 2n evaluations, and adds the slopes up. A probe moves all "
+            "entries at once, by h*v: two evaluations. (With a step as long as here the two differ: truncation.)",
+        ),
     ),
     hints=(
         "It is the numeric gradient without its loop: x moves along v instead of along one axis.",
@@ -725,7 +730,7 @@ def _judge_trust(*given: Any) -> Verdict:
             answer = function(f, x, dy, v)
         except NotImplementedError:
             return Verdict.not_yet()
-        if not (isinstance(answer, tuple) and len(answer) == 2):
+        if not (is_sequence(answer) and len(answer) == 2):
             return Verdict.wrong("it is to return two things, slope and trusted", f"it returned {answer!r}")
         if not all(np.array_equal(a, b) for a, b in zip(before, (x, dy, v), strict=True)):
             return Verdict.wrong("it changes x, dy or v", f"on {told}")
@@ -786,10 +791,13 @@ def _judge_killers(*given: Any) -> Verdict:
     killed = len(MUTANTS) - len(survivors)
     if not survivors and not accused:
         return Verdict.ok(f"all {len(MUTANTS)} mutants killed, none of {len(SUBJECTS)} right ones accused")
+    thrown_away = [t for t in survivors if t.mutant is not None and t.mutant.subject is LEAKY and t.passed < t.seeds]
     evidence = [f"survives: {_told(t)}" for t in survivors[:8]]
     evidence += [f"... and {len(survivors) - 8} more"] if len(survivors) > 8 else []
     evidence += [f"accused: {_told(t)}" for t in accused]
-    habits = Counter(t.mutant.needs for t in survivors if t.mutant is not None)
+    if thrown_away:
+        evidence.append(_THROWN_AWAY)
+    habits = Counter(t.mutant.needs for t in survivors if t.mutant is not None and t not in thrown_away)
     for needs, count in habits.most_common(2):
         whom = next(t.name for t in survivors if t.mutant is not None and t.mutant.needs == needs)
         if count > 1:
@@ -800,6 +808,10 @@ def _judge_killers(*given: Any) -> Verdict:
     return Verdict.wrong(title, *evidence)
 
 
+_THROWN_AWAY = (
+    "About LeakyReLU, which survives on some draws only: where a measurement crosses the kink, it is thrown away. Does "
+    "your check then draw another direction, until it has one to trust? If all are thrown away, nothing is compared."
+)
 _ACCUSED = {
     LEAKY.name: "About LeakyReLU: a step of yours crosses the kink. Where h and h/2 disagree, draw another direction.",
     SHIFTED.name: "About the bias: its slope is 0, so what you measure is rounding, about 1e-11 here. No share of it "

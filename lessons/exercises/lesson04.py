@@ -7,12 +7,12 @@ typed as it stands; students look for logits at which it gives infinity, NaN, or
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from lessons.judging import Exercise, Mistake, Verdict, judge, name_faults
+from lessons.judging import Exercise, Mistake, Verdict, is_sequence, judge, name_faults
 from minigan.nn.backend import Array
 from minigan.nn.ops import sigmoid_forward
 
@@ -56,21 +56,42 @@ def _judge_hand(answer: Any) -> Verdict:
         return Verdict.wrong(f"a dict with the keys {', '.join(map(repr, right))} is wanted", code="E11")
     if any(value is None for value in answer.values()):
         return Verdict.not_yet("not answered yet")
+    for name in right:
+        if isinstance(answer[name], bool) or not isinstance(answer[name], int | float | np.number):
+            return Verdict.wrong(f"{name}: one number is wanted, got {answer[name]!r}", code="E12")
+    # A wrong base, or no logarithm at all, shows in all losses; one number alone may be anything.
+    losses = [name for name in right if name.startswith("loss")]
+    taken = {name: _inside(name) for name in losses}
+    known = [
+        (
+            {name: right[name] / math.log(2) for name in losses},
+            "the logarithm is np.log, the natural one, not to base 2.",
+        ),
+        (
+            {name: right[name] / math.log(10) for name in losses},
+            "the logarithm is np.log, the natural one, not to base 10.",
+        ),
+        (taken, "these are the probabilities that were given to what happened; the loss is minus their logarithm."),
+    ]
+    given = [float(answer[name]) for name in losses]
+    cause = next((why for wrong, why in known if _near(given, [wrong[name] for name in losses])), "")
     for name, value in right.items():
-        got = answer[name]
-        if isinstance(got, bool) or not isinstance(got, int | float | np.number):
-            return Verdict.wrong(f"{name}: one number is wanted, got {got!r}", code="E12")
-        if not abs(got - value) < 0.006:
-            return Verdict.wrong(f"{name} is not {got:g}", cause=_hand_cause(name, float(got), value), code="E30")
+        got = float(answer[name])
+        if not _near([got], [value]):
+            if name in losses and _near([got], [-value]):
+                cause = "the sign: a logarithm of a probability is below 0, and the loss is minus that."
+            return Verdict.wrong(f"{name} is not {got:g}", _HAND_REASONS[name], cause=cause, code="E30")
     return Verdict.ok(f"{len(right)} numbers")
 
 
-def _hand_cause(name: str, got: float, value: float) -> str:
-    if abs(got + value) < 0.006:
-        return "the sign: a logarithm of a probability is below 0, and the loss is minus that."
-    if abs(got - value / math.log(2)) < 0.006 or abs(got - value / math.log(10)) < 0.006:
-        return "the logarithm is the natural one (np.log), not that to base 2 or 10."
-    return _HAND_REASONS[name]
+def _near(given: Sequence[float], wanted: Sequence[float]) -> bool:
+    """Whether numbers agree to two decimals."""
+    return all(abs(g - w) <= 0.005 for g, w in zip(given, wanted, strict=True))
+
+
+def _inside(name: str) -> float:
+    """The probability that was given to what happened, in a question about a loss."""
+    return {"loss at z = ln 9, t = 1": 0.9, "loss at z = ln 9, t = 0": 0.1}.get(name, 0.5)
 
 
 # ------------------------------------------------------------------------------------------------------------ break it
@@ -82,9 +103,12 @@ def _judge_breaking(answer: Any) -> Verdict:
         return Verdict.not_yet("not answered yet")
     for key in keys:
         pair = answer[key]
-        if not isinstance(pair, tuple | list) or len(pair) != 2:
+        if not is_sequence(pair) or len(pair) != 2:
             return Verdict.wrong(f"{key!r}: a pair (z, t) is wanted, got {pair!r}", code="E11")
-        z, t = np.float32(pair[0]), np.float32(pair[1])
+        try:
+            z, t = np.float32(pair[0]), np.float32(pair[1])
+        except (TypeError, ValueError):
+            return Verdict.wrong(f"{key!r}: z and t are numbers, got {pair!r}", code="E12")
         if not np.isfinite(z) or not 0 <= t <= 1:
             return Verdict.wrong(f"{key!r}: z must be finite and t between 0 and 1, got {pair!r}", code="E12")
         got, right = float(naive_bce(z, t)), float(stable_bce(np.float64(z), np.float64(t)))
@@ -260,7 +284,7 @@ EXERCISES = (
         4,
         judge=_judge_breaking,
         hints=(
-            "Call lesson04.naive_bce(np.float32(z), np.float32(t)) for z = 5, 10, 15, 20 and t = 0.",
+            "Call textbook(np.float32(z), np.float32(t)) for z = 5, 10, 15, 20 and t = 0, and then for t = 1.",
             "p is exactly 1 in float32 from about z = 16.7 on. What is then (1 - t)*log(1 - p), for t = 0 and t = 1?",
             '{"infinite": (20, 0), "not a number": (20, 1), "wrong": (16.6, 0)}',
         ),

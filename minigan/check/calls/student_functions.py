@@ -9,7 +9,6 @@ finding, and the check ends with it (`Stop`).
 from __future__ import annotations
 
 import inspect
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ from minigan.check.calls.contract import (
     not_an_array,
     wrong_structure,
 )
+from minigan.check.calls.own_lines import own_lines
 from minigan.check.exercise_table import Case, Exercise, from_student, student_shape, to_student
 from minigan.check.outcomes import Finding, NotYet, Stop
 from minigan.nn.backend import Array
@@ -38,6 +38,7 @@ class Subject:
     functions: Mapping[str, Callable[..., Any] | None]
     layout: str = "NHWC"
     passed: list[str] = field(default_factory=list)
+    note: str = ""
 
     def call(self, name: str, *arguments: Any, **settings: Any) -> Any:
         """Call one function; an exception becomes a finding, and one that is missing raises `NotYet`."""
@@ -76,7 +77,7 @@ class Subject:
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
-            raise Stop(_raised(name, error)) from None
+            raise Stop(_raised(name, function, error)) from None
 
 
 @dataclass
@@ -227,11 +228,9 @@ _RAISED = {
 """What is probably behind an exception, and a hint, by parts of the function's name and of the message."""
 
 
-def _raised(name: str, error: BaseException) -> Finding:
+def _raised(name: str, function: Callable[..., Any], error: BaseException) -> Finding:
     """Finding E10: a function raises an exception."""
-    frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if not _is_library(frame.filename)] or frames
-    line = f"line {theirs[-1].lineno}: {theirs[-1].line}" if theirs else ""
+    _, lines = own_lines(error, (name, getattr(function, "__name__", name)), _is_library)
     what = "calls sys.exit" if isinstance(error, SystemExit) else f"raises {type(error).__name__}"
     text = " ".join(str(error).split())[:300]
     cause, hint = next((told for (who, said), told in _RAISED.items() if who in name and said in text), ("", _LOOK))
@@ -239,7 +238,7 @@ def _raised(name: str, error: BaseException) -> Finding:
         "E10",
         "contract",
         f"{name} {what}" + (f": {text}" if text else ""),
-        tuple(filter(None, (line,))),
+        lines,
         cause,
         hints=(hint,),
         where=name,

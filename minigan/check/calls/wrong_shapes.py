@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from minigan.check.exercise_table import Case, Exercise
 from minigan.check.outcomes import Finding
 
@@ -33,7 +35,9 @@ def explain_shape(
     Finding
     """
     cause = ""
-    if 0 in got and case.settings.get("pad") == 0:
+    if name == "dx" and got == _shape_of_y(exercise, case):
+        cause = "dx has the shape of dy; it needs that of x."
+    elif 0 in got and case.settings.get("pad") == 0:
         cause = "for pad = 0 the slice pad:-pad is 0:0, which is empty: write pad:pad + H."
     elif sorted(got) == sorted(expected):
         cause = "the right sizes in the wrong order: an array is transposed, or a reshape took the axes wrongly."
@@ -54,6 +58,11 @@ def explain_shape(
         ("Write the shape of every intermediate array beside its line.",),
         where=f"{function}: {name}",
     )
+
+
+def _shape_of_y(exercise: Exercise, case: Case) -> tuple[int, ...]:
+    y = np.shape(exercise.oracle(**case.arrays, **case.settings))
+    return y if y != case.arrays["x"].shape else ()
 
 
 def _shape_of_other_geometry(exercise: Exercise, case: Case, got: tuple[int, ...], layout: str) -> str:
