@@ -50,12 +50,15 @@ class Verdict:
         What is wrong, if failed.
     right : tuple of str
         Parts that are right although the whole is not.
+    lesson : int
+        That teaches what is wrong or missing, if it is not the exercise's own; else 0.
     """
 
     status: str
     said: str = ""
     finding: Finding | None = None
     right: tuple[str, ...] = ()
+    lesson: int = 0
 
     @property
     def passed(self) -> bool:
@@ -266,7 +269,7 @@ def judge_layer(name: str, given: tuple[Any, ...], *, layout: str = "NHWC", seed
     said = ", ".join([*outcome.passed, *filter(None, [outcome.note])])
     if status == NOT_IMPLEMENTED:
         said = "not implemented yet" + (f" (but right so far: {said})" if said else "")
-    return Verdict(status, said, outcome.finding, tuple(outcome.passed))
+    return Verdict(status, said, outcome.finding, tuple(outcome.passed), outcome.lesson)
 
 
 def hints_of_method(name: str, layout: str, method: str) -> Method | None:
@@ -513,7 +516,8 @@ def difference(yours: Any, right: Any, tolerance: float, label: str = "the resul
     if isinstance(right, tuple | list):
         if not is_sequence(yours) or len(yours) != len(right):
             return Difference(f"{label} must be a {_kind(right)}, got {_kind(yours)}", "E11")
-        labels = [f"{label.removeprefix('the ')}, {_ordinal(k)} of {len(right)}" for k in range(1, len(right) + 1)]
+        name = "result" if label == "the result" else f"{label}, entry"
+        labels = [f"{name} {k} of {len(right)}" for k in range(1, len(right) + 1)]
         found = (difference(y, r, tolerance, text) for y, r, text in zip(yours, right, labels, strict=True))
         return next((one for one in found if one is not None), None)
     if isinstance(right, Mapping):
@@ -546,6 +550,8 @@ def _array_difference(yours: Any, right: np.ndarray[Any, Any], tolerance: float,
         return Difference(f"{label} has dtype {yours.dtype}, expected {right.dtype}", "E14")
     if right.dtype.kind not in "fiub":
         return None if np.array_equal(yours, right) else Difference(f"{label} is wrong", "E30", values=True)
+    if right.dtype == np.float32:  # rounded by itself
+        tolerance = max(tolerance, 1e-5)
     with np.errstate(all="ignore"):
         a, b = yours.astype(float), right.astype(float)
         scale = max(float(np.abs(b[np.isfinite(b)]).max(initial=0)), 1e-3)
@@ -579,10 +585,6 @@ def as_array(value: Any) -> np.ndarray[Any, Any] | None:
     except ValueError:  # rows of different lengths
         return None
     return array if array.dtype.kind in "biuf" else None
-
-
-def _ordinal(k: int) -> str:
-    return {1: "the first", 2: "the second", 3: "the third"}.get(k, f"number {k}")
 
 
 def _both_bool(a: Any, b: Any) -> bool:

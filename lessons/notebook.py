@@ -82,7 +82,7 @@ def _judged(name: str, given: tuple[Any, ...], hint: int | None, settings: dict[
     if name in EXERCISES:
         verdict = judge_layer(name, given, **settings)
         told = {key: settings[key] for key in ("layout", "method") if key in settings}
-        return verdict, _told(name, verdict, EXERCISES[name].lesson, _layer_hints(name, verdict, **told), hint)
+        return verdict, _told(name, verdict, verdict.lesson, _layer_hints(name, verdict, **told), hint)
     exercise = exercises.find(name)
     if exercise is None:
         known = [*EXERCISES, *exercises.every()]
@@ -201,8 +201,8 @@ def yours(
     reference : callable
         With the same arguments.
     alike : bool
-        Call both, and use the reference's result where the student's has not the same form: the same number of
-        results, of the same shapes. Not for functions that change their arguments, such as a training step.
+        Call both, and use the reference's result where the student's has another form: another number of results,
+        or other shapes. Not for functions that change their arguments, such as a training step.
 
     Returns
     -------
@@ -230,19 +230,25 @@ def yours(
             return instead(f"runs ({type(error).__name__})", *arguments, **settings)
         if result is None:
             return instead("returns something", *arguments, **settings)
-        if alike and _form(result) != _form(right := reference(*arguments, **settings)):
-            return instead(f"returns {_told_form(right)}", *arguments, **settings)
+        if alike:
+            right = reference(*arguments, **settings)
+            if not _alike(result, right):
+                return instead(f"returns {_told_form(right)}", *arguments, **settings)
         return result
 
     return either
 
 
-def _form(result: Any) -> Any:
-    """Shapes of arrays and numbers, in the structure in which they are returned; caches are left out."""
-    if isinstance(result, tuple | list):
-        return [_form(one) for one in result]
-    shape = getattr(result, "shape", ())
-    return tuple(shape) if isinstance(result, int | float) or hasattr(result, "shape") else ...
+def _alike(result: Any, right: Any) -> bool:
+    """Whether a result has the right one's form: as many results, and arrays of the same shapes; caches may differ."""
+    if type(right) in (tuple, list):
+        return (
+            type(result) in (tuple, list)
+            and len(result) == len(right)
+            and all(type(b) in (tuple, list) or _alike(a, b) for a, b in zip(result, right, strict=True))
+        )
+    shape = getattr(right, "shape", () if isinstance(right, int | float) else None)
+    return shape is None or getattr(result, "shape", () if isinstance(result, int | float) else None) == shape
 
 
 def _told_form(result: Any) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from lessons.judging import Exercise, Mistake, Verdict, is_sequence, judge, name_faults
+from lessons.judging import Exercise, Mistake, Verdict, is_sequence, judge, judge_layer, name_faults
+from minigan.nn import losses
 from minigan.nn.backend import Array
 from minigan.nn.ops import sigmoid_forward
 
@@ -27,6 +28,14 @@ def naive_bce(z: Array, target: Array) -> Array:
 def stable_bce(z: Array, target: Array) -> Array:
     """Cross-entropy of each element, right for every z."""
     return softplus(z) - target * z
+
+
+def pair(forward: Callable[..., Any], backward: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The student's loss both ways if it passes its check, minigan's otherwise: each backward reads its own cache."""
+    if judge_layer("bce_with_logits", (forward, backward)).passed:
+        return forward, backward
+    print("bce_with_logits: minigan's own is used until yours passes")
+    return losses.bce_with_logits_forward, losses.bce_with_logits_backward
 
 
 # ------------------------------------------------------------------------------------------------------------- by hand

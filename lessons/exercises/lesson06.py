@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lessons import fast, plane_gan
-from lessons.judging import Exercise, Mistake, Verdict, name_faults
+from lessons.judging import Exercise, Mistake, Verdict, is_sequence, name_faults
 from minigan.nn.backend import Array
 from minigan.nn.losses import bce_with_logits_backward, bce_with_logits_forward
 
@@ -222,7 +222,7 @@ def _told_calls(calls: list[tuple[Any, ...]]) -> str:
 def _judge_round(function: Round) -> Verdict:
     for d_steps, g_steps in ((1, 1), (3, 1), (1, 2)):
         calls, result = _watched(function, d_steps, g_steps)
-        if not isinstance(result, tuple) or len(result) != 3:
+        if not is_sequence(result) or len(result) != 3 or any(np.shape(loss) != () for loss in result):
             return Verdict.wrong(
                 f"gan_round must return three losses, d_real, d_fake and g, got {result!r}", code="E11"
             )
@@ -298,6 +298,11 @@ def _trouble(calls: list[tuple[Any, ...]], d_steps: int, g_steps: int) -> tuple[
             f"and should take {d_steps} of each",
             "d_steps says how often D learns in a round, on both kinds.",
         )
+    if [kind for kind in kinds if kind.startswith("D ")] != ["D real", "D fakes"] * d_steps:
+        return (
+            "D's two steps come in another order",
+            "each of the d_steps is one step on real points, and then one on fakes.",
+        )
     if kinds.count("G noise") != g_steps:
         return f"G takes {kinds.count('G noise')} steps, and should take {g_steps}", "g_steps says how often."
     used = [c[1] for c in calls if c[0] != "D"]
@@ -333,28 +338,45 @@ def _judge_rescue(settings: Any, seed: int = 0) -> Verdict:
         low, high = _KNOBS[name]
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
             return Verdict.wrong(f"{name} must be a number from {low:g} to {high:g}, got {value!r}", code="E12")
-    if settings.get("g_learning_rate", 1.0) < 1e-5:
-        return Verdict.wrong("G hardly moves: that is no rescue", code="E81")
-    counts = []
+    counts, spreads = [], []
     for k in fast((1, 2, 3), (1,)):
         run = plane_gan.play(gan_round, seed=seed + k, frames=2, **RESCUE, **settings)
-        counts.append(count_modes(run.frames[-1].fakes, plane_gan.ring_centres(), 3 * plane_gan.SIGMA, 0.02))
+        last = run.frames[-1].fakes
+        counts.append(count_modes(last, plane_gan.ring_centres(), 3 * plane_gan.SIGMA, 0.02))
+        spreads.append(float(np.median(np.linalg.norm(last - last.mean(axis=0), axis=1))))
     told = f"modes covered after {RESCUE['rounds']} rounds: {', '.join(map(str, counts))}"
     if sum(count == plane_gan.MODES for count in counts) * 3 >= 2 * len(counts):
         return Verdict.ok(told)
-    return Verdict.wrong(
-        "not all eight modes are covered in two runs of three",
-        told,
-        cause=(
-            "nothing collapses any more, but not all modes are found in time: G's steps are short. Make D quicker."
-            if min(counts) >= 5
-            else "better than without, but G still runs ahead of D at times: further in the same direction."
-            if sum(counts) > 2.5 * len(counts)
-            else "G's ten steps still take it all the way to where D is highest, before D can answer. What decides is "
-            "how far G gets in a round, compared with how far D does."
-        ),
-        code="E80",
-    )
+    code, evidence, cause = _why_not_rescued(settings, counts, spreads)
+    return Verdict.wrong("not all eight modes are covered in two runs of three", told, evidence, cause=cause, code=code)
+
+
+def _why_not_rescued(settings: Mapping[str, Any], counts: list[int], spreads: list[float]) -> tuple[str, str, str]:
+    """Code, what was measured, and why: from the rates, the modes covered, and how far G's points are spread."""
+    ring = plane_gan.RADIUS
+    rates = {who: settings.get(f"{who.lower()}_learning_rate", plane_gan.LEARNING_RATE) for who in "DG"}
+    steps = {"D": 2 * settings.get("d_steps", 1) * RESCUE["rounds"], "G": RESCUE["g_steps"] * RESCUE["rounds"]}
+    for who, rate in rates.items():
+        way = rate * steps[who]
+        if rate >= 0.05:
+            told = (
+                f"one step of Adam moves each of {who}'s weights by about {rate:g}, and they are that small or smaller"
+            )
+            return "E80", told, f"{who} throws away in every step what it has learned: its learning rate is too large."
+        if way < 0.3:
+            told = f"in all its {steps[who]:,.0f} steps a weight of {who} moves by about {way:.2g}"
+            return "E81", told, f"{who} hardly learns: its steps are too short for the rounds that there are."
+    if max(spreads) < 0.4 * ring:
+        return (
+            "E80",
+            f"half of G's points lie within {max(spreads):.2g} of their middle: one clump",
+            "G's ten steps still take all of it to where D is highest, before D can answer. What decides is how far G "
+            "gets in a round, compared with how far D does.",
+        )
+    told = f"G's points are in no single clump: half of them lie more than {min(spreads):.2g} from their middle"
+    if min(counts) >= 5:
+        return "E80", told, "nothing collapses any more, but not all modes are found in time."
+    return "E80", told, ""
 
 
 # ------------------------------------------------------------------------------------------------------------ patients

@@ -127,9 +127,10 @@ _CHANNELS_FIRST = _with(order="cpq")
 
 def _conv_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     normal = rng.standard_normal
-    return [
+    cases = [
         (normal((N, H, W, C)), normal((K, K, C, O)), normal(O), stride, pad) for N, H, W, C, O, K, stride, pad in SIZES
     ]
+    return [*cases[:-1], tuple(a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in cases[-1])]
 
 
 _LOOPS = Exercise(
@@ -157,8 +158,9 @@ _LOOPS = Exercise(
         Mistake(_ONE_SIDED, "All the zeros are below and on the right; `pad` of them belong on each side."),
         Mistake(_EDGES, "The padding repeats the border; it should be zeros."),
     ),
+    asks_dtype=True,
     hints=(
-        "Pad first; then no window can hang over the edge, and no `if` is needed.",
+        "Which pixel of the padded image does tap (p, q) meet at place (i, j)? Write it down, with the stride in it.",
         "Four loops: i, j over places and p, q over taps. A product over the channels is left: (N, C) @ (C, O).",
         "y[:, i, j] += padded[:, stride*i + p, stride*j + q] @ w[p, q], and b once at the end.",
     ),
@@ -204,7 +206,9 @@ def _one_sided_patches(x: Any, K: int, stride: int = 1, pad: int = 0) -> Any:
 
 
 def _picture_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
-    return [(rng.standard_normal((N, H, W, C)), K, stride, pad) for N, H, W, C, _, K, stride, pad in SIZES]
+    cases = [(rng.standard_normal((N, H, W, C)), K, stride, pad) for N, H, W, C, _, K, stride, pad in SIZES]
+    x, *rest = cases[-1]
+    return [*cases[:-1], (x.astype(np.float32), *rest)]
 
 
 _IM2COL = Exercise(
@@ -231,6 +235,7 @@ _IM2COL = Exercise(
         Mistake(_no_stride, "The windows lie next to each other whatever the stride."),
         Mistake(_one_sided_patches, "All the zeros are below and on the right; `pad` of them belong on each side."),
     ),
+    asks_dtype=True,
     hints=(
         "Make room first: an array of shape (N, Ho, Wo, K, K, C). Fill it, and reshape at the very end.",
         "Two loops are enough, over the taps. Which pixels does tap (p, q) meet, at all places at once? "

@@ -106,10 +106,18 @@ def _averaged(cols: Any, shape: tuple[int, ...], K: int, stride: int, pad: int) 
 
 def _cols_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     cases = []
-    for N, H, W, C, _, K, S, P in SIZES:
+    # the last one leaves a row and a column over, without padding that could hide it
+    for N, H, W, C, _, K, S, P in (*SIZES, (2, 6, 8, 1, 2, 3, 2, 0)):
         rows = N * output_size(H, K, S, P) * output_size(W, K, S, P)
         cases.append((rng.standard_normal((rows, K * K * C)), (N, H, W, C), K, S, P))
     return cases
+
+
+def _as_large_as_reached(cols: Any, shape: tuple[int, ...], K: int, stride: int, pad: int) -> Any:
+    N, H, W, C = shape
+    Ho, Wo = output_size(H, K, stride, pad), output_size(W, K, stride, pad)
+    reached = (N, stride * (Ho - 1) + K, stride * (Wo - 1) + K, C)
+    return _scattered(cols, reached, K, stride, 0)[:, pad : pad + H, pad : pad + W]
 
 
 _COL2IM = Exercise(
@@ -118,6 +126,11 @@ _COL2IM = Exercise(
     reference=col2im,
     cases=_cols_cases,
     mistakes=(
+        Mistake(
+            lambda cols, shape, K, stride, pad: _as_large_as_reached(cols, shape, K, stride, pad),
+            "The array to add into is as large as the windows reach, stride*(Ho - 1) + K, and not as the padded image, "
+            "H + 2*pad. Where the stride leaves rows over, that is too small.",
+        ),
         Mistake(
             _col2im_with(add=False),
             "Patches that overlap overwrite each other: = where += belongs. A pixel that was copied into several rows "
@@ -203,6 +216,10 @@ def _wrong_rows(dy: Any, w: Any, K: int, shape: tuple[int, ...], stride: int, pa
 _WRONG_BACKWARDS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("is twice as large", lambda dy, w, K, s, S, P: 2 * _scattered(_dcols(dy, w), s, K, S, P)),
     (
+        "is too large by one part in a thousand",
+        lambda dy, w, K, s, S, P: 1.001 * _scattered(_dcols(dy, w), s, K, S, P),
+    ),
+    (
         "with overlapping patches overwritten",
         lambda dy, w, K, s, S, P: _scattered(_dcols(dy, w), s, K, S, P, add=False),
     ),
@@ -263,6 +280,8 @@ def _cause_of_passing(fault: str, size: float) -> str:
             "The numbers are small here, and so is the difference: a fixed allowance lets everything pass. "
             "Allow an error in proportion to the size of the numbers."
         )
+    if "thousand" in fault:
+        return "The two sides agree to some 14 digits where backward is right: allow far less than a thousandth."
     return "Is dx, the first of backward's results, in the test at all?"
 
 

@@ -110,6 +110,16 @@ _EVEN = Exercise(
         Mistake(lambda K, stride: stride <= K, "With K >= stride there are no gaps, but K = 3 and stride 2 is uneven."),
         Mistake(lambda K, stride: stride == K, "K = stride is even: stamps side by side. But it is not the only way."),
         Mistake(lambda K, stride: stride % K == 0, "The other way round: which has to go into which?"),
+        Mistake(
+            lambda K, stride: 2 * stride == K, "K = 2S is enough, but not necessary: think of K = S, and of K = 3S."
+        ),
+        Mistake(
+            lambda K, stride: stride < K and K % stride == 0,
+            "K = S is even too: stamps side by side, one on each pixel.",
+        ),
+        Mistake(
+            lambda K, stride: (K - stride) % 2 == 0, "Only for stride 2 is this right; count the taps for stride 3."
+        ),
         Mistake(lambda K, stride: K % stride != 0, "Just the opposite."),
     ),
     hints=(

@@ -7,13 +7,13 @@ backward passes of which four lack something.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 import minigan
-from lessons.judging import Exercise, Mistake, Verdict
+from lessons.judging import Exercise, Mistake, Verdict, is_sequence
 from minigan.data.drawn.faces import draw_face
 from minigan.nn.backend import Array
 from minigan.nn.ops import moving_average as moving_average  # the reference of the lesson's pictures
@@ -224,7 +224,7 @@ def _judge_blind_probes(function: Callable[[Array], Any]) -> Verdict:
         answer = function(given)
         if not np.array_equal(given, x):
             return Verdict.wrong("it modifies x", "make new arrays")
-        if not isinstance(answer, Sequence) or len(answer) != 2:
+        if not is_sequence(answer) or len(answer) != 2:
             kind = "None" if answer is None else f"one {type(answer).__name__}"
             return Verdict.wrong("two arrays are asked for", f"it returns {kind}; write `return first, second`")
         probes = [np.asarray(dy, float) for dy in answer]

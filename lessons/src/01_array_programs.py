@@ -381,7 +381,10 @@ from minigan.data.drawn.faces import draw_face
 face = draw_face(3)[0].mean(axis=2) / 255  # grey, 0 to 1: which axis has disappeared?
 kernels = np.stack([[[-1.0, 0, 1]] * 3, np.transpose([[-1.0, 0, 1]] * 3)], axis=2)  # (3, 3, 2)
 
-my_patches, my_weigh = notebook.yours(patches, lesson01.patches), notebook.yours(weigh, lesson01.weigh)
+my_patches, my_weigh = (
+    notebook.yours(patches, lesson01.patches, alike=True),
+    notebook.yours(weigh, lesson01.weigh, alike=True),
+)
 notebook.show(
     figures.arrays.edges(face, my_weigh(my_patches(face, 3), kernels), ("lighter to the right", "lighter downwards")),
     "A drawn face in grey, and the answers of two kernels: one draws the upright edges of hair, eyes and chin, the other "
@@ -428,7 +431,7 @@ check("unit_rows", unit_rows)
 # %% tags=["picture"]
 points = np.random.default_rng(5).standard_normal((14, 2))
 notebook.show(
-    figures.arrays.circle(points, notebook.yours(unit_rows, lesson01.unit_rows)(points)),
+    figures.arrays.circle(points, notebook.yours(unit_rows, lesson01.unit_rows, alike=True)(points)),
     "Fourteen points of the plane, each joined by a dotted line to the place on the circle of radius 1 where its "
     "direction points.",
 )

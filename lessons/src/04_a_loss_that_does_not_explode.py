@@ -34,7 +34,6 @@ import numpy as np
 from lessons import figures, notebook
 from lessons.exercises import lesson04
 from lessons.notebook import check
-from minigan.nn import losses
 from minigan.nn.ops import sigmoid_forward
 
 # %% [markdown]
@@ -216,7 +215,7 @@ check("softplus", softplus)
 
 # %% tags=["picture"]
 notebook.show(
-    figures.loss.softplus_parts(notebook.yours(softplus, lesson04.softplus)),
+    figures.loss.softplus_parts(notebook.yours(softplus, lesson04.softplus, alike=True)),
     "Left: softplus follows max(z, 0) and differs from it only around 0, where the corner is round. Right: the difference, a small "
     "peak of height ln 2 at z = 0 that dies away on both sides.",
 )
@@ -290,8 +289,7 @@ def textbook_gradient(z, t):
         return (p - t) / (p * (1 - p)) * (p * (1 - p))
 
 
-forward = notebook.yours(bce_with_logits_forward, losses.bce_with_logits_forward)
-backward = notebook.yours(bce_with_logits_backward, losses.bce_with_logits_backward)
+forward, backward = lesson04.pair(bce_with_logits_forward, bce_with_logits_backward)
 
 
 def my_loss(z, t):
@@ -377,7 +375,7 @@ check("generator_gradients", generator_gradients)
 
 # %% tags=["picture"]
 notebook.show(
-    figures.loss.generator_losses(notebook.yours(generator_gradients, lesson04.generator_gradients)),
+    figures.loss.generator_losses(notebook.yours(generator_gradients, lesson04.generator_gradients, alike=True)),
     "Left: both losses against D(G(z)): ln(1 - D) is flat near 0, -ln D is steep there. Right, on a logarithmic axis against the "
     "logit: the saturating gradient is tiny for very negative logits and the non-saturating one is 1 there; for positive logits "
     "it is the other way round.",

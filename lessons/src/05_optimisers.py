@@ -79,7 +79,7 @@ check("sgd", sgd_step)  # stuck? check("sgd", sgd_step, hint=1), then hint=2, hi
 notebook.keep("sgd", sgd_step)
 
 # %% tags=["picture"]
-my_sgd = notebook.yours(sgd_step, lesson05.reference("sgd"))
+my_sgd = notebook.yours(sgd_step, lesson05.reference("sgd"), alike=True)
 notebook.show(
     figures.optimisers.paths(
         {f"sgd, lr {lr}": lesson05.descend(lesson05.sgd(my_sgd, lr), steps=20) for lr in (0.004, 0.018, 0.0205)}
@@ -281,8 +281,8 @@ notebook.keep("adam", adam_step)
 # The three in the valley, each with a rate that suits it:
 
 # %%
-my_momentum = notebook.yours(momentum_step, lesson05.reference("momentum"))
-my_adam = notebook.yours(adam_step, lesson05.reference("adam"))
+my_momentum = notebook.yours(momentum_step, lesson05.reference("momentum"), alike=True)
+my_adam = notebook.yours(adam_step, lesson05.reference("adam"), alike=True)
 runs = {
     "sgd, lr 0.018": lesson05.descend(lesson05.sgd(my_sgd, 0.018)),
     "momentum, lr 0.018": lesson05.descend(lesson05.momentum(my_momentum, 0.018, beta=0.8)),

@@ -190,7 +190,7 @@ def mixture_log_density(x, centres, sigma):
 check("mixture_log_density", mixture_log_density)  # stuck? check(..., hint=1), then hint=2, hint=3
 
 # %% tags=["picture"]
-log_density = notebook.yours(mixture_log_density, lesson06.mixture_log_density)
+log_density = notebook.yours(mixture_log_density, lesson06.mixture_log_density, alike=True)
 notebook.show(
     figures.plane_maps.density(lambda x: log_density(x, plane_gan.ring_centres(), plane_gan.SIGMA)),
     "Left: the density of the real points, eight small dark spots on a ring. Right: its logarithm, a landscape that slopes "
@@ -218,7 +218,7 @@ def count_modes(points, centres, radius, least):
 check("count_modes", count_modes)
 
 # %% tags=["picture"]
-counter = notebook.yours(count_modes, lesson06.count_modes)
+counter = notebook.yours(count_modes, lesson06.count_modes, alike=True)
 
 
 def modes(points):

@@ -253,7 +253,7 @@ check("col2im", col2im)
 # the number of patches that contain the pixel.
 
 # %% tags=["picture"]
-scatter = notebook.yours(col2im, lesson08.col2im)
+scatter = notebook.yours(col2im, lesson08.col2im, alike=True)
 ones = np.ones((1, 8, 8, 1))
 geometries = ((3, 1, 1), (4, 2, 1), (3, 2, 1), (2, 3, 0))
 maps = [scatter(im2col(ones, K, S, P), ones.shape, K, S, P)[0, :, :, 0] for K, S, P in geometries]
@@ -303,7 +303,7 @@ notebook.keep("conv2d", conv2d_forward, conv2d_backward)
 face = draw_face(11)[0] / 127.5 - 1
 g = np.array([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 12
 w = np.repeat(g[:, :, None, None], 3, axis=2)  # (3, 3, 3, 1)
-back = notebook.yours(conv2d_backward, lesson08.conv2d_backward)
+back = notebook.yours(conv2d_backward, lesson08.conv2d_backward, alike=True)
 y, cache = conv2d_forward(face[None], w, np.zeros(1), 1, 1)
 single, several = np.zeros_like(y), np.zeros_like(y)
 single[0, 20, 20], several[0, [12, 20, 30, 41, 50], [20, 44, 12, 31, 50]] = 1, 1
@@ -422,7 +422,7 @@ def broken_backward(dy, cache):
     db = dy2.sum(axis=0)
     dw = (im2col(x, K, stride, pad).T @ dy2).reshape(w.shape) / len(x)
     dcols = dy2 @ w[::-1, ::-1].reshape(K * K * C, O).T
-    dx = notebook.yours(col2im, lesson08.col2im)(dcols, x.shape, K, stride, pad)
+    dx = notebook.yours(col2im, lesson08.col2im, alike=True)(dcols, x.shape, K, stride, pad)
     return dx, dw, db
 
 

@@ -447,9 +447,9 @@ def test_a_known_mistake_is_named_also_by_its_shape(ask):
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda x, k: centre(x, k).tolist(), r"the result must be an array of shape \(4, 5\), got list of 4"),
+        (lambda x, k: {"y": x}, r"the result must be an array of shape \(4, 5\), got a dict"),
         (lambda x, k: None, r"the result must be an array of shape \(4, 5\), got None"),
-        (lambda x, k: centre(x, k).astype(np.float32), "the result has dtype float32, expected float64"),
+        (lambda x, k: centre(x, k) > 0, "the result has dtype bool, expected float64"),
         (lambda x, k: centre(x, k) * np.nan, "yours nan, expected"),
         (lambda x: x, "cannot be called with the exercise's arguments"),
         (3, "a function is wanted, got 3"),
@@ -467,8 +467,22 @@ def test_an_exception_is_told_with_the_students_line(ask):
 
     _, told = ask(CENTRE, mine)
     assert "E10   mine raises AxisError: axis 7 is out of bounds" in told
-    assert re.search(r"line \d+: return x - x.mean\(axis=7\)", told)
+    assert re.search(r"line \d+ of mine: return x - x.mean\(axis=7\)", told)
     assert "called with x (4, 5), k = 0.5" in told
+
+
+def test_the_right_numbers_are_right_in_any_form(ask):
+    for form in (lambda y: y.tolist(), lambda y: tuple(map(tuple, y)), lambda y: y.astype(np.float32)):
+        assert ask(CENTRE, lambda x, k, form=form: form(centre(x, k)))[0].passed
+    assert "float32" in ask(CENTRE, lambda x, k: centre(x, k).astype(np.float32))[1]
+    assert "float32" not in ask(CENTRE, centre)[1]
+    nearly = ask(CENTRE, lambda x, k: centre(x, k) * (1 + 1e-7))
+    assert not nearly[0].passed
+
+
+def test_a_cause_explains_the_cases_that_pass_too(ask):
+    """The mean over everything, but for k = 1 only."""
+    assert "Probably" not in ask(CENTRE, lambda x, k: over_all(x, k) if k == 1 else centre(x, k))[1]
 
 
 def test_a_changed_input_is_told(ask):
@@ -493,7 +507,9 @@ def test_other_kinds_of_results(ask):
         (lambda x: (float(x.sum()), {"n": 5}, "sum", True), r"result 2 of 4\['n'\] is wrong"),
         (lambda x: (float(x.sum()), {"n": 4}, "Sum", True), "yours 'Sum', expected 'sum'"),
         (lambda x: (float(x.sum()), {"n": 4}, "sum", 1), "result 4 of 4 must be True, got 1"),
+        (lambda x: {1, 2}, "must be a tuple of 4, got a set"),
     ]
+    assert ask(exercise, lambda x: list(statistics(x)))[0].passed
     for function, message in wrong:
         verdict, told = ask(exercise, function)
         assert not verdict.passed
@@ -606,6 +622,116 @@ def test_yours_falls_back_and_says_so_once(capsys):
     assert [either(2), either(-3), either(-4)] == [2, 3, 4]
     assert capsys.readouterr().out == "mine: drawn with minigan's own until yours is written\n"
     assert notebook.yours(None, abs)(-1) == 1
+
+
+@pytest.mark.parametrize(
+    ("mine", "said"),
+    [
+        (lambda x: 1 / 0, "runs (ZeroDivisionError)"),
+        (lambda x: None, "returns something"),
+        (lambda x: x[:1], "returns an array of shape (3,)"),
+        (lambda x: (x, x), "returns an array of shape (3,)"),
+        (lambda x: list(x), "returns an array of shape (3,)"),
+    ],
+)
+def test_a_picture_survives_a_wrong_answer(mine, said, capsys):
+    either = notebook.yours(mine, np.abs, alike=True)
+    assert either(np.array([-1, 2, -3])).tolist() == [1, 2, 3]
+    assert capsys.readouterr().out == f"<lambda>: drawn with minigan's own until yours {said}\n"
+
+
+def test_a_wrong_answer_of_the_right_form_is_drawn(capsys):
+    assert notebook.yours(lambda x: -x, np.abs, alike=True)(np.array([1, 2])).tolist() == [-1, -2]
+    pair = notebook.yours(lambda x: (2 * x, "a cache"), lambda x: (x, (x, 1)), alike=True)
+    assert pair(np.ones(2))[1] == "a cache"
+    assert capsys.readouterr().out == ""
+
+
+def test_keep_does_not_repeat_what_check_has_just_said(capsys):
+    def relu_forward(x):
+        return -x, None
+
+    for _ in range(2):
+        notebook.check("relu", relu_forward, lambda dy, cache: dy)
+        assert "FAIL" in capsys.readouterr().out
+        notebook.keep("relu", relu_forward, lambda dy, cache: dy)
+        assert capsys.readouterr().out.count("\n") == 1
+    notebook.check("tanh", np.tanh)
+    capsys.readouterr()
+    notebook.keep("relu", relu_forward, lambda dy, cache: dy)
+    assert "FAIL" in capsys.readouterr().out
+
+
+def test_hints_after_an_exception_or_a_wrong_shape_begin_with_what_to_do(capsys):
+    notebook.check("rings", lambda H, W: 1 / 0, hint=3)
+    told = capsys.readouterr().out
+    assert "Hint 1 of 3: Call it by hand" in told
+    assert "Hint 3 of 3: i = np.arange(H)" in told
+    notebook.check("rings", lambda H, W: np.zeros(3), hint=1)
+    assert "Hint 1 of 3: Write the shape" in capsys.readouterr().out
+
+
+def test_hints_for_a_backward_that_is_not_written_are_about_all_gradients(capsys):
+    def dense_backward(dy, cache):
+        raise NotImplementedError
+
+    notebook.check("dense", lambda x, w, b: (x @ w + b, None), dense_backward, hint=3)
+    told = capsys.readouterr().out
+    assert all(line in told for line in ("dx = dy @ w.T", "dw = x.T @ dy", "db = dy.sum(axis=0)"))
+
+
+@pytest.mark.parametrize(
+    ("exercise", "last"),
+    [
+        ("conv2d", "im2col(x, K, stride, pad) @ w.reshape"),
+        ("conv2d_transpose", "x.reshape(-1, C) @ w.reshape(K*K*O"),
+    ],
+)
+def test_lessons_speak_of_their_own_way(exercise, last, capsys):
+    notebook.check(exercise, lambda x, w, b, stride=1, pad=0: (x, None), hint=3)
+    told = capsys.readouterr().out
+    assert last in " ".join(told.split())
+    assert "tensordot" not in told
+    assert "einsum" not in told
+
+
+def test_the_graph_is_not_spared_by_a_formula(capsys):
+    from lessons.exercises import lesson10
+
+    def wrong(dy, cache):
+        return dy, dy.sum(), dy.sum()
+
+    for backward in (wrong, lambda dy, cache: (lesson10.three_paths(dy, *cache)[0], *norm_sums(dy, cache))):
+        notebook.check("batch_norm", lesson10.batch_norm_forward, backward, hint=3, method="graph")
+        told = " ".join(capsys.readouterr().out.split())
+        assert "mean(dy * xhat)" not in told
+    assert "dc = dc + 2 * c * dq" in told
+    with pytest.raises(ValueError, match="method"):
+        notebook.check("batch_norm", lesson10.batch_norm_forward, method="guess")
+
+
+def norm_sums(dy, cache):
+    axes = tuple(range(dy.ndim - 1))
+    return (dy * cache[0]).sum(axis=axes), dy.sum(axis=axes)
+
+
+def test_the_lesson_that_is_named_is_the_one_that_teaches_it(capsys):
+    notebook.check("conv2d", lambda x, w, b, stride=1, pad=0: (x, None))
+    assert "Lesson 7." in capsys.readouterr().out
+
+
+def test_an_exception_in_a_given_function_shows_the_students_line(capsys):
+    space = {}
+    given = "def col2im(cols, shape):\n    return cols.reshape(shape)\n"
+    mine = "def conv2d_transpose_forward(x, w, b, stride=1, pad=0):\n    return col2im(x, (1, 2)), None\n"
+    for name, text in (("given.py", given), ("mine.py", mine)):
+        linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+        exec(compile(text, name, "exec"), space)
+    notebook.check("conv2d_transpose", space["conv2d_transpose_forward"])
+    told = capsys.readouterr().out
+    assert "conv2d_transpose_forward raises ValueError" in told
+    assert "line 2 of conv2d_transpose_forward: return col2im(x, (1, 2)), None" in told
+    assert "from there, line 2 of col2im: return cols.reshape(shape)" in told
 
 
 def test_fast(monkeypatch):
