@@ -85,6 +85,18 @@ RINGS = Exercise(
             "this is the distance; the squared distance was asked for.",
         ),
         Mistake(
+            lambda H, W: np.maximum((np.arange(H) - (H - 1) / 2)[:, None] ** 2, (np.arange(W) - (W - 1) / 2) ** 2),
+            "this is the larger of the two squares; their sum was asked for.",
+        ),
+        Mistake(
+            lambda H, W: (np.arange(H) - (H - 1) / 2)[:, None] ** 2 * (np.arange(W) - (W - 1) / 2) ** 2,
+            "the squares are multiplied; a plus belongs there.",
+        ),
+        Mistake(
+            lambda H, W: np.arange(float(H))[:, None] ** 2 + np.arange(float(W)) ** 2,
+            "these are the distances from the upper left corner, not from the middle.",
+        ),
+        Mistake(
             lambda H, W: (np.arange(H) - (H - 1) // 2)[:, None] ** 2.0 + (np.arange(W) - (W - 1) // 2) ** 2.0,
             "// throws the half away: an even number of cells has its middle between two of them.",
         ),
@@ -122,6 +134,12 @@ CENTRE_ROWS = Exercise(
         Mistake(
             lambda x: x.mean(axis=1, keepdims=True), "these are the means themselves; they have to be taken from x."
         ),
+        Mistake(
+            lambda x: x - np.median(x, axis=1, keepdims=True),
+            "this is the median of every row; the mean was asked for.",
+        ),
+        Mistake(lambda x: x - x.sum(axis=1, keepdims=True), "the sum of every row is taken off, not its mean."),
+        Mistake(lambda x: x + x.mean(axis=1, keepdims=True), "the mean is added; it was to be taken off."),
         Mistake(
             lambda x: (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True),
             "the rows are divided by their standard deviation as well; only the mean was to go.",
@@ -280,6 +298,10 @@ _PATCHES = Exercise(
             "the last row and column of windows are missing: there are H - K + 1 of them, not H - K.",
         ),
         Mistake(
+            lambda x, K: _strided(x, (*_places(x, K), K, K), (*x.strides[::-1], *x.strides[::-1])),
+            "both pairs of strides are exchanged: x.strides[0] is the step down.",
+        ),
+        Mistake(
             lambda x, K: sliding_window_view(x, (K, K))[::K, ::K],
             "these windows do not overlap; the next one starts one pixel on, not K.",
         ),
@@ -364,6 +386,10 @@ WEIGH = Exercise(
         Mistake(
             lambda patches, kernels: np.einsum("ijkl,klo->ijl", patches, kernels),
             "l is kept and o is summed: what stands behind the arrow is what is kept.",
+        ),
+        Mistake(
+            lambda patches, kernels: (patches[..., None] * kernels).max(axis=(2, 3)),
+            "this is the largest of the products; their sum was asked for.",
         ),
         Mistake(
             lambda patches, kernels: np.einsum("ijkl,klo->ijo", patches, kernels[..., :1] + 0 * kernels),
@@ -514,6 +540,21 @@ _UNIT_ROWS = Exercise(
         ),
         Mistake(lambda x: x / x.sum(axis=1, keepdims=True), "the length is the root of the sum of *squares*."),
         Mistake(
+            lambda x: x / np.abs(x).sum(axis=1, keepdims=True),
+            "absolute values are added; the length is the root of the sum of *squares*.",
+        ),
+        Mistake(
+            lambda x: x / np.abs(x).max(axis=1, keepdims=True),
+            "this divides by the largest entry; the length is the root of the sum of squares.",
+        ),
+        Mistake(
+            lambda x: x * np.sqrt((x * x).sum(axis=1, keepdims=True)),
+            "the rows are multiplied by their length: divide.",
+        ),
+        Mistake(
+            lambda x: 0 * x + np.sqrt((x * x).sum(axis=1, keepdims=True)), "these are the lengths: divide x by them."
+        ),
+        Mistake(
             lambda x: x / np.sqrt((x * x).mean(axis=1, keepdims=True)),
             "a mean where the sum belongs: the length grows with the number of columns.",
         ),
@@ -642,6 +683,13 @@ FRAMED = Exercise(
         Mistake(lambda x: _partly_framed(x, [], [0, -1]), "the first and the last row are missing."),
         Mistake(lambda x: _partly_framed(x, [0], [0]), "the last row and the last column are missing: index -1."),
         Mistake(lambda x: np.pad(x[1:-1, 1:-1], 1, mode="edge"), "the border repeats its neighbours; it should be 0."),
+        Mistake(lambda x: np.pad(x[1:-1, 1:-1], 1, constant_values=1), "the border is 1; it should be 0."),
+        Mistake(lambda x: _partly_framed(x, ([0, 0, -1, -1], [0, -1, 0, -1]), []), "only the four corners are 0."),
+        Mistake(
+            lambda x: _partly_framed(x, (slice(1, -1), slice(1, -1)), []),
+            "inside and border are exchanged: the border becomes 0, and the inside stays.",
+        ),
+        Mistake(lambda x: x[1:-1, 1:-1].copy(), "this cuts the border off; it is to become 0, and the shape stays."),
         Mistake(lambda x: np.pad(x, 1), "this puts a border around x; its own border was to become 0."),
     ),
     hints=(
@@ -669,6 +717,8 @@ STEPS = Exercise(
         Mistake(lambda x: x[1:] - x[:-1], "these are the steps from one row to the next; axis 1 was asked for."),
         Mistake(lambda x: np.diff(x, axis=1, prepend=0), "the first column has no column to its left: W - 1 steps."),
         Mistake(lambda x: np.abs(x[:, 1:] - x[:, :-1]), "a step down is negative; no absolute value."),
+        Mistake(lambda x: x[:, 1:] / x[:, :-1], "these are quotients; how much it rises is a difference."),
+        Mistake(lambda x: x - np.roll(x, 1, axis=1), "np.roll goes round the corner: the first column minus the last."),
     ),
     hints=(
         "All columns but the first, and all columns but the last, have the same shape.",
@@ -699,6 +749,10 @@ ONE_HOT = Exercise(
         Mistake(lambda labels, C: labels[:, None] == np.arange(C), "True and False; .astype(float) makes 1.0 and 0.0."),
         Mistake(lambda labels, C: one_hot(labels - 1, C), "labels count from 0, np.arange(C) does, too."),
         Mistake(lambda labels, C: 1 - one_hot(labels, C), "ones and zeros are exchanged."),
+        Mistake(
+            lambda labels, C: (labels[:, None] >= np.arange(C)).astype(float),
+            "there are ones in all columns up to the label: ==, not >=.",
+        ),
     ),
     hints=(
         "Compare a column with a row: == broadcasts like +.",
@@ -733,6 +787,10 @@ COUNTS = Exercise(
             lambda labels, C: np.bincount(labels),
             "np.bincount ends at the largest label that comes: give it minlength=C.",
         ),
+        Mistake(
+            lambda labels, C: (labels[:, None] <= np.arange(C)).sum(axis=0),
+            "place c counts the labels up to c: they are cumulated.",
+        ),
         Mistake(lambda labels, C: np.sort(counts(labels, C))[::-1], "sorted: place c should count the label c."),
     ),
     hints=(
@@ -764,6 +822,10 @@ HALVE = Exercise(
         Mistake(lambda x: x[:, ::2, ::2], "every second pixel, and the others are thrown away: no mean."),
         Mistake(_halve_across, "the axis of the 2 has to stand *behind* the one that counts blocks: (H//2, 2)."),
         Mistake(lambda x: 4 * halve(x), "the sum of each block; the mean was asked for."),
+        Mistake(
+            lambda x: x.reshape(len(x), x.shape[1] // 2, 2, x.shape[2] // 2, 2, -1).max(axis=(2, 4)),
+            "the largest of each block; the mean was asked for.",
+        ),
         Mistake(lambda x: halve(x).mean(axis=3, keepdims=True), "the colours are averaged, too; C was to stay."),
     ),
     hints=(
@@ -790,6 +852,13 @@ NEAREST = Exercise(
         (np.array([[0.0, 0.0], [9.0, 9.0]]), np.array([[3.6, 1.6], [0.0, 4.5], [3.1, 3.1]])),
     ],
     (
+        Mistake(
+            lambda a, b: (a @ b.T).argmax(axis=1),
+            "this takes the largest product a @ b.T: it prefers long rows. The distance is |a|^2 - 2 a b + |b|^2.",
+        ),
+        Mistake(
+            lambda a, b: ((a[:, None] - b) ** 2)[:, :, 0].argmin(axis=1), "only the first axis counts: sum over all D."
+        ),
         Mistake(
             lambda a, b: np.abs(a[:, None] - b).sum(axis=2).argmin(axis=1),
             "this adds up the distances along the axes; the square of a distance is the sum of their *squares*.",

@@ -259,6 +259,22 @@ _SOFTPLUS = Exercise(
     mistakes=(
         Mistake(lambda z: np.log(1 + np.exp(z)), "exp(1000) is infinite: take the large part out first."),
         Mistake(lambda z: np.log1p(np.exp(z)), "exp(1000) is infinite: take the large part out first."),
+        Mistake(
+            lambda z: np.maximum(z, 0) + np.log1p(np.exp(np.abs(z))),
+            "the exponent is -|z|: the minus is missing, and the exponential is large again.",
+        ),
+        Mistake(lambda z: np.minimum(z, 0) + np.log1p(np.exp(-np.abs(z))), "max(z, 0) is taken out, not min(z, 0)."),
+        Mistake(
+            lambda z: np.maximum(z, 0) + np.log1p(np.exp(-z)),
+            "the exponent is -|z|, not -z: for z below 0 the large part is not taken out twice.",
+        ),
+        Mistake(lambda z: softplus(-z), "this is softplus(-z): max(z, 0), not max(-z, 0)."),
+        Mistake(lambda z: sigmoid_forward(z)[0], "this is the sigmoid, softplus's derivative."),
+        Mistake(
+            lambda z: np.log1p(np.exp(np.clip(z, -30, 30))),
+            "z is clipped to 30: beyond that softplus goes on to grow.",
+        ),
+        Mistake(lambda z: softplus(z) / math.log(2), "the logarithm is the natural one, np.log1p, not that to base 2."),
         Mistake(lambda z: np.maximum(z, 0), "that is the large part alone; what is left, log1p(...), is missing."),
         Mistake(
             lambda z: np.log1p(np.exp(-np.abs(z))), "the large part, max(z, 0), is missing: right for z <= 0 only."
@@ -325,6 +341,29 @@ EXERCISES = (
             Mistake(
                 lambda z: (-sigmoid_forward(-z)[0], -sigmoid_forward(-z)[0]),
                 "ln(1 - sigmoid(z)) is -softplus(z), and softplus has the derivative sigmoid(z).",
+            ),
+            Mistake(
+                lambda z: (-sigmoid_forward(z)[0], -sigmoid_forward(z)[0]),
+                "the first is right; the second is sigmoid(z) - 1.",
+            ),
+            Mistake(
+                lambda z: (-sigmoid_forward(z)[0], sigmoid_forward(-z)[0]),
+                "the sign of the second: -ln(sigmoid(z)) falls when z grows.",
+            ),
+            Mistake(
+                lambda z: tuple(g / z.size for g in generator_gradients(z)),
+                "they are divided by the number of logits; each loss here is that of one logit.",
+            ),
+            *(
+                Mistake(wrong, "these are the two losses; their derivatives for z were asked for.")
+                for wrong in (
+                    lambda z: (np.log(1 - sigmoid_forward(z)[0]), -np.log(sigmoid_forward(z)[0])),
+                    lambda z: (-softplus(z), softplus(-z)),
+                )
+            ),
+            Mistake(
+                lambda z: 2 * (-sigmoid_forward(z)[0] * (1 - sigmoid_forward(z)[0]),),
+                "D*(1 - D) is the derivative of D; the logarithm's, -1/(1 - D) and -1/D, is missing.",
             ),
             *(Mistake(_over_d(d, inner=False), _FOR_D) for d in _PROBABILITIES),
             *(Mistake(_over_d(d, inner=True), _CANCELS) for d in _PROBABILITIES),

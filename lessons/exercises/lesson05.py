@@ -224,6 +224,17 @@ EXERCISES = (
         _turn_cases,
         mistakes=(
             Mistake(_turn_at_zero, "at m = 0 it has stopped, but not turned: below 0 is asked for (beta = 0.5)."),
+            Mistake(
+                lambda beta: steps_to_turn(beta) + 1, "one too many: the first step with the new gradient is step 1."
+            ),
+            Mistake(
+                lambda beta: 1,
+                "this is always 1. From m = 1 one step leads to 2*beta - 1, which is below 0 for beta < 1/2 only.",
+            ),
+            Mistake(
+                lambda beta: math.log(0.5) / math.log(beta) if beta else 1.0,
+                "steps are whole: the first whole number after log(1/2) / log(beta).",
+            ),
             Mistake(_turn_from_zero, "one too few: count the step in which m gets below 0, too."),
             Mistake(
                 _half_remembered, "1/(1 - beta) is how many gradients m remembers; how long it takes to turn is less."

@@ -22,9 +22,13 @@ from minigan.nn.losses import bce_with_logits_backward, bce_with_logits_forward
 # --------------------------------------------------------------------------------------------- a mixture's log density
 def mixture_log_density(x: Array, centres: Array, sigma: float) -> Array:
     """Logarithm of the density of equal round Gaussians around `centres` (M, 2), at the places x (N, 2): (N,)."""
-    e = _exponents(x, centres, sigma)
+    return _from_exponents(_exponents(x, centres, sigma), sigma)
+
+
+def _from_exponents(e: Array, sigma: float) -> Array:
     top = e.max(axis=1)
-    return top + np.log(np.exp(e - top[:, None]).mean(axis=1)) - math.log(2 * math.pi * sigma**2)
+    result: Array = top + np.log(np.exp(e - top[:, None]).mean(axis=1)) - math.log(2 * math.pi * sigma**2)
+    return result
 
 
 def _exponents(x: Array, centres: Array, sigma: float) -> Array:
@@ -90,7 +94,9 @@ def _count_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     edge = np.repeat(centres[:2], [1, 3], axis=0)  # a quarter and three quarters
     outside = np.concatenate([0.6 * centres, centres[:1]])
     just_outside = np.concatenate([0.73 * centres, centres[1:3]])  # the squares of these distances are below the radius
+    far = np.concatenate([centres[:4] * 1.15, 0.5 * centres[4:]])  # four at two thirds of the radius, four far out
     return [
+        (far, centres, 0.45, 0.1),
         (spread, centres, 0.45, 0.02),
         (one, centres, 0.45, 0.02),
         (stray, centres, 0.45, 0.02),
@@ -117,6 +123,16 @@ def _squared_distance(points: Array, centres: Array, radius: float, least: float
 def _nearest_only(points: Array, centres: Array, radius: float, least: float) -> int:
     nearest = np.linalg.norm(points[:, None] - centres, axis=2).argmin(axis=1)
     return int((np.bincount(nearest, minlength=len(centres)) / len(points) >= least).sum())
+
+
+def _outside(points: Array, centres: Array, radius: float, least: float) -> int:
+    distance = np.linalg.norm(points[:, None] - centres, axis=2)
+    return int(((distance > radius).mean(axis=0) >= least).sum())
+
+
+def _by_axis(points: Array, centres: Array, radius: float, least: float) -> int:
+    distance = np.abs(points[:, None] - centres).max(axis=2)
+    return int(((distance <= radius).mean(axis=0) >= least).sum())
 
 
 def _more_than(points: Array, centres: Array, radius: float, least: float) -> int:
@@ -447,6 +463,24 @@ EXERCISES = (
             ),
             Mistake(_without_half, "the exponent is -d**2/(2*sigma**2): the 2 is missing."),
             Mistake(_without_square, "the exponent has sigma squared below, not sigma."),
+            Mistake(
+                lambda x, centres, sigma: _exponents(x, centres, sigma).max(axis=1) - math.log(2 * math.pi * sigma**2),
+                "this is the largest of the M terms alone; the logarithm of their mean is wanted.",
+            ),
+            Mistake(
+                lambda x, centres, sigma: mixture_log_density(x, centres, sigma) + 2 * math.log(2 * math.pi * sigma**2),
+                "the factor 1/(2*pi*sigma**2) stands below: its logarithm is taken off, not added.",
+            ),
+            Mistake(
+                lambda x, centres, sigma: _from_exponents(-_exponents(x, centres, sigma), sigma),
+                "the exponent is *minus* the squared distance: as it is, the density grows with the distance.",
+            ),
+            Mistake(
+                lambda x, centres, sigma: _from_exponents(
+                    -np.linalg.norm(x[:, None] - centres, axis=2) / (2 * sigma**2), sigma
+                ),
+                "the exponent has the *squared* distance in it.",
+            ),
             Mistake(_not_the_logarithm, "this is the density; its logarithm is wanted, from beginning to end."),
         ),
         hints=(
@@ -469,6 +503,16 @@ EXERCISES = (
             Mistake(
                 _nearest_only, "the nearest mode gets a point however far away it is; only within the radius it counts."
             ),
+            Mistake(
+                lambda points, centres, radius, least: count_modes(points, centres, radius / 2, least),
+                "only points within half the radius count: the radius goes from the centre to the edge.",
+            ),
+            Mistake(_outside, "this counts modes by the points *outside* their radius."),
+            Mistake(
+                lambda *given: count_modes(*given) / len(given[1]),
+                "this is the share of the modes; their number was asked for.",
+            ),
+            Mistake(_by_axis, "the distance is that of both axes together, not the larger one of the two."),
             Mistake(_more_than, "'at least' includes equality: >=, not >."),
         ),
         hints=(

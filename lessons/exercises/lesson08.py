@@ -48,6 +48,30 @@ _TOUCHES = Exercise(
             "There are places in the answer that do not exist: i ends at Ho - 1.",
         ),
         Mistake(
+            lambda r, K, stride, pad, Ho: [
+                (i, r + pad - stride * i) for i in range(Ho) if 0 <= r + pad - stride * i <= K
+            ],
+            "There is a tap K in the answer: the taps are 0 to K - 1.",
+        ),
+        Mistake(
+            lambda r, K, stride, pad, Ho: [
+                (i, r + pad - stride * i) for i in range(Ho) if 0 < r + pad - stride * i < K
+            ],
+            "Tap 0 is left out: the taps are 0 to K - 1.",
+        ),
+        Mistake(
+            lambda r, K, stride, pad, Ho: touches(r, K, 1, pad, Ho),
+            "The stride is forgotten: place i begins at pixel stride*i of the padded row.",
+        ),
+        Mistake(
+            lambda r, K, stride, pad, Ho: touches(r, K, stride, -pad, Ho),
+            "The sign of the padding: pixel r of the image is pixel r + pad of the padded row.",
+        ),
+        Mistake(
+            lambda r, K, stride, pad, Ho: [i for i, _ in touches(r, K, stride, pad, Ho)],
+            "These are the places alone; a pair (place, tap) is asked for.",
+        ),
+        Mistake(
             lambda r, K, stride, pad, Ho: touches(r, K, stride, pad, Ho)[::-1],
             "The right pairs; by rising i, please.",
         ),
@@ -120,6 +144,11 @@ def _as_large_as_reached(cols: Any, shape: tuple[int, ...], K: int, stride: int,
     return _scattered(cols, reached, K, stride, 0)[:, pad : pad + H, pad : pad + W]
 
 
+def _upside_down(cols: Any, shape: tuple[int, ...], K: int, stride: int, pad: int) -> Any:
+    turned = cols.reshape(len(cols), K, K, -1)[:, ::-1, ::-1].reshape(cols.shape)
+    return _scattered(turned, shape, K, stride, pad)
+
+
 _COL2IM = Exercise(
     name="col2im",
     lesson=8,
@@ -155,6 +184,14 @@ _COL2IM = Exercise(
         Mistake(
             _col2im_with(axes=(0, 1, 2, 4, 3, 5)),
             "p and q are exchanged.",
+        ),
+        Mistake(
+            _col2im_with(axes=(0, 2, 1, 3, 4, 5)),
+            "The rows are read down the columns of places; im2col has written them across first, then down.",
+        ),
+        Mistake(
+            _upside_down,
+            "The taps are turned upside down and left to right: the row's first number goes to tap (0, 0).",
         ),
     ),
     hints=(
@@ -246,7 +283,7 @@ def _judge_adjoint(test: Any) -> Verdict:
                 return Verdict.wrong(
                     "your test refuses a right backward",
                     where,
-                    cause=_cause_of_refusal(size),
+                    cause=_cause_of_refusal(size, test),
                 )
             for fault, dx in _WRONG_BACKWARDS:
                 if K % S:
@@ -260,15 +297,19 @@ def _judge_adjoint(test: Any) -> Verdict:
     return Verdict.ok(f"right ones pass, {len(_WRONG_BACKWARDS)} wrong ones do not, for large and small numbers")
 
 
-def _cause_of_refusal(size: float) -> str:
+def _cause_of_refusal(size: float, test: Any) -> str:
     if size > 1:
         return (
             "The two sides are sums of large numbers, and agree to some 15 digits, not to 15 places after the point: "
             "allow an error in proportion to the size of the numbers."
         )
+    # Zeros are right for every test that gives forward a bias of 0, however strict it is.
+    zeros = np.zeros((1, 3, 3, 1)), np.zeros((2, 2, 1, 1))
+    if test(_forward, conv2d_backward, *zeros, 1, 0):
+        return "The two sides agree up to rounding only: == is too strict, and so is a tolerance that is 0 in effect."
     return (
-        "Is the bias 0? With a bias, forward is not linear, and the identity does not hold. And the two sides agree up "
-        "to rounding only, so == is too strict."
+        "It refuses even where x and w are 0, and dx with them. Is the bias 0? With a bias, forward is not linear, and "
+        "the identity does not hold."
     )
 
 

@@ -121,6 +121,8 @@ _EVEN = Exercise(
             lambda K, stride: (K - stride) % 2 == 0, "Only for stride 2 is this right; count the taps for stride 3."
         ),
         Mistake(lambda K, stride: K % stride != 0, "Just the opposite."),
+        Mistake(lambda K, stride: True, "K = 3 and stride 2 is uneven: 2, 1, 2, 1, ... stamps."),
+        Mistake(lambda K, stride: False, "K = stride is even: stamps side by side."),
     ),
     hints=(
         "One dimension, stride 2, K = 3 and K = 4: count the taps with p = 0, 2, ... and those with p = 1, 3, ...",

@@ -198,6 +198,14 @@ THREE_PATHS = Exercise(
             "the means run over the batch axis only; of images they run over rows and columns as well",
         ),
         Mistake(
+            _paths_with(lambda p, dy, xhat, gamma, s: (p[0] / s, p[1] / s, p[2] / s)),
+            "all three are divided by s twice: the front factor is gamma / s",
+        ),
+        Mistake(
+            _paths_with(lambda p, dy, xhat, gamma, s: (p[0], p[1], -gamma / s * xhat * dy.mean(axis=_axes(dy)))),
+            "the variance's share takes the mean of dy; it is the mean of dy * xhat",
+        ),
+        Mistake(
             _paths_with(lambda p, *_: (p[0], p[2], p[1])),
             "the second and the third are exchanged: first the mean's share",
         ),

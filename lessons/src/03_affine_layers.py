@@ -138,6 +138,9 @@ notebook.show(
 #   will need.
 # * `dense_backward(dy, cache)` returns `dx`, `dw`, `db`.
 #
+# Every array that you return has the dtype of those that you were given. Networks train in float32, and a single float64
+# array makes everything behind it float64.
+#
 # Work the two samples from above on paper first, if you have not.
 #
 # **Predict before you write**: which of `x`, `w` and `b` does each of the three gradients depend on? So what has to be in

@@ -26,7 +26,8 @@ _NOT_FINITE = {
         "Look for a division by something that can be 0.",
     ),
     "adam": (
-        "v is not made of squares, so it can be below 0 and has no root; or the corrections count t from 0.",
+        "is v made of squares, g*g? If not it can be below 0, where there is no root. Do the corrections count t from "
+        "1?",
         "Print v and both corrections, at t = 1.",
     ),
 }
@@ -58,7 +59,8 @@ def insist_on_array(
                 "contract",
                 f"{function}: {name} has dtype {raw.dtype} where the inputs have {np.dtype(dtype)}",
                 cause=(
-                    "np.zeros(...) without dtype, or a NumPy scalar such as np.sqrt(2.0), makes float64."
+                    "something new in it is float64: np.zeros(shape) is, without a dtype, and so are a mask times 1.0, "
+                    "np.where(x > 0, 1, 0.2), and a NumPy scalar such as np.sqrt(2.0)."
                     if raw.dtype == np.float64
                     else "this is the mask itself, not yet multiplied by dy."
                     if raw.dtype == np.bool_
@@ -79,6 +81,8 @@ def insist_on_array(
         cause, hint = _NOT_FINITE.get(exercise.name, ("", _DIVISION))
         if exercise.name == "adam" and case.arrays["t"] > 1:  # right at t = 1, but not at t = 2
             cause, hint = POWER
+        if exercise.name == "moving_average" and case.arrays["t"] > 0:
+            cause = "a correction is 0; it is 1 - momentum**t, to the power of t, not 1 - momentum*t."
         raise Stop(
             Finding(
                 "E15",

@@ -32,6 +32,7 @@ from minigan.check.calls.student_functions import (
     student_arguments,
     student_dy,
 )
+from minigan.check.calls.wrong_shapes import other_geometry
 from minigan.check.engine import gan_steps, precision
 from minigan.check.engine.hygiene import (
     arrays_in,
@@ -146,9 +147,10 @@ def _climb_pair(subject: Subject, rng: np.random.Generator) -> None:
     for case in cases:
         try:
             tried.append(_check_forward(subject, case))
-        except Stop:
+        except Stop as stop:
             if all(t.passes for t in tried):
-                raise  # otherwise a wrong value is reported before a failure on a later case
+                raise _with_geometry(stop, subject, cases) from None
+            # a wrong value is reported before a failure on a later case
     if not all(t.passes for t in tried):
         if len(tried) < len(cases) or not _forward_is_rounded(subject, tried, rng):
             raise Stop(explain_forward(exercise, tried, exercise.functions[0], subject.layout))
@@ -176,6 +178,21 @@ def _climb_pair(subject: Subject, rng: np.random.Generator) -> None:
     for case in exercise.extremes():
         check_large_gradients(subject, case)
     subject.passed.extend(exercise.gradients)
+
+
+def _with_geometry(stop: Stop, subject: Subject, cases: list[Case]) -> Stop:
+    """The same; a wrong size of the output gets its cause, if one formula explains the sizes in all cases."""
+    if stop.finding.code != "E13" or stop.finding.cause:
+        return stop
+    shapes = []
+    for case in cases:
+        try:
+            given = student_arguments(subject, case, np.float64)
+            raw = subject.call(subject.exercise.functions[0], *given.values(), **case.settings)[0]
+        except (Stop, NotYet, TypeError):
+            continue
+        shapes.append((case, np.shape(raw)))
+    return Stop(replace(stop.finding, cause=other_geometry(subject.exercise, shapes, subject.layout)))
 
 
 def _forward_is_rounded(subject: Subject, tried: list[Tried], rng: np.random.Generator) -> bool:
@@ -224,7 +241,7 @@ def _check_forward(subject: Subject, case: Case) -> Tried:
     if not exercise.scalar and not exercise.may_view:
         for argument, array in forward.given.items():
             if isinstance(forward.raw, np.ndarray) and np.may_share_memory(forward.raw, array):
-                raise Stop(shared_memory(name, "y", argument))
+                raise Stop(shared_memory(name, "y", argument, same=forward.raw is array))
     again = call_forward(subject, case)
     if not np.allclose(again.y, forward.y, rtol=1e-9, atol=1e-12):
         raise Stop(unsteady_result(name))
@@ -252,9 +269,10 @@ def _check_backward(subject: Subject, forward: Forward, dy: Array) -> list[Array
         cached = list(arrays_in(forward.cache))
         for (array, _), gradient in zip(raw, exercise.gradients, strict=True):
             if isinstance(given_dy, np.ndarray) and np.may_share_memory(array, given_dy):
-                raise Stop(shared_memory(name, gradient, "dy"))
+                raise Stop(shared_memory(name, gradient, "dy", same=array is given_dy))
             if any(np.may_share_memory(array, other) for other in cached):
-                raise Stop(shared_memory(name, gradient, "the cache"))
+                same_array = any(array is other for other in cached)
+                raise Stop(shared_memory(name, gradient, "an array of the cache", same=same_array))
     return [from_student(array, role, subject.layout).copy() for array, role in raw]
 
 
@@ -288,7 +306,7 @@ def _climb_rule(subject: Subject, rng: np.random.Generator) -> None:
         for label, raw in zip(exercise.results, results, strict=True):
             for argument, array in given.items():
                 if isinstance(raw, np.ndarray) and isinstance(array, np.ndarray) and np.may_share_memory(raw, array):
-                    raise Stop(shared_memory(name, label, argument))
+                    raise Stop(shared_memory(name, label, argument, same=raw is array))
     if any(any(t.wrong) for t in tried):
         if not _rule_is_rounded(subject, tried, rng):
             raise Stop(explain_rule(exercise, tried, name, subject.layout))

@@ -193,6 +193,14 @@ def _bce(e: Evidence) -> Wrongs:
             Idea("E57", "it is divided by the batch size; the mean runs over all elements."),
             dloss * right * N / z.shape[0],
         )
+    yield (
+        Idea("E57", "the mean over the batch is taken: every sample gets one and the same gradient."),
+        dloss * np.full_like(z, (p - target).mean()),
+    )
+    yield (
+        Idea("E57", "the mean over the batch is taken: every sample gets one and the same gradient, a share of it."),
+        dloss * np.full_like(z, (p - target).mean() / N),
+    )
     yield Idea("E56", "dloss is ignored."), right
     yield Idea("E56", "dloss is ignored, and the division by the number of elements is missing."), right * N
     for scale, more in ((1.0, ""), (float(N), ", and the division by the number of elements is missing")):

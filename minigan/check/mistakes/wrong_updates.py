@@ -124,6 +124,7 @@ def _sgd_variants(p: Array, g: Array, lr: float) -> Iterator[tuple[Idea, tuple[A
     yield Idea("E70", "the sign of the gradient is used, not its size."), (p - lr * np.sign(g),)
     yield Idea("E70", "the parameter itself shrinks: p is multiplied."), ((1 - lr) * p - lr * g,)
     yield Idea("E76", "the gradient is squared."), (p - lr * g * g,)
+    yield Idea("E70", "all entries move by the mean of the gradient; each has its own."), (p - lr * g.mean(),)
 
 
 _UPHILL = Idea("E71", "the parameter moves along the gradient; downhill is against it.", ("The sign.",))
