@@ -199,8 +199,8 @@ for r in range(8):
 # called `dcols`.
 #
 # **Copy patches.** This is the new step. `im2col` computes nothing, it copies: every entry of X is one pixel of
-# $\bar x$. So we may write it as a matrix too, $\operatorname{vec} X = A \operatorname{vec} \bar x$, where A is full of zeros
-# and has a single 1 in each row, which says *which pixel is copied here*. Then, as for every matrix,
+# $\bar x$. So we may write it as a matrix too, $\operatorname{vec} X = A \operatorname{vec} \bar x$ (vec writes all numbers of an
+# array below each other, as one long column), where A is full of zeros and has a single 1 in each row, which says *which pixel is copied here*. Then, as for every matrix,
 #
 # $$ \operatorname{vec} d\bar x \;=\; A^{\mathsf T} \operatorname{vec} dX. $$
 #
@@ -269,8 +269,8 @@ notebook.show(
 #
 # ### Exercise 8.3: conv2d_backward   *(15 minutes)*
 #
-# Everything is there. From dy and the cache of `conv2d_forward` to dx, dw, db, in the shapes of x, w, b. Five lines are
-# enough: one `reshape` of dy, three formulas, one `col2im`.
+# Everything is there. From dy and the cache of `conv2d_forward` to dx, dw, db, in the shapes of x, w, b: one `reshape` of
+# dy, three formulas, one `col2im`.
 
 
 # %% tags=["exercise"]
@@ -344,8 +344,8 @@ notebook.show(
 #
 # * with a bias, forward is not linear: what must b be?
 # * which dy would look right for too many wrong backwards?
-# * a difference of 0.000001 is nothing between numbers of a thousand million, and everything between numbers of a thousand-
-#   millionth. What should it be compared with?
+# * a difference of 0.000001 is nothing between numbers around $10^9$, and everything between numbers around $10^{-9}$. What
+#   should it be compared with?
 #
 # check() tries your test on right and on wrong backwards. A test that cannot fail is no test.
 

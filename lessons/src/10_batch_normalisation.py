@@ -294,7 +294,7 @@ check("batch_norm", batch_norm_forward, batch_norm_backward_graph, method="graph
 # %% [markdown]
 # ### In one line
 #
-# Twelve lines of code for one layer. With a pencil they become one. Start from lines 3 and 7, which together give
+# A line of code for every node. With a pencil they become one. Start from lines 3 and 7, which together give
 #
 # $$dc_i = \frac{d\hat x_i}{s} + \frac{2 c_i}{N}\, dv. \tag{a}$$
 #
@@ -567,7 +567,7 @@ notebook.show(
 # %% [markdown]
 # One oddity for those who compare numbers with the original program: the variance that minigan puts into the record
 # is $v \cdot \frac{N}{N-1} \cdot \frac{N}{N-1.001}$. TensorFlow 1.8 corrects the biased variance once, and Keras
-# 2.2.4 corrects it once more. With 64 images of 4 x 4 pixels, $N = 1024$, the factor is 1.00195. It is in
+# 2.2.4 corrects it once more. With 64 images of 4 x 4 pixels, $N = 1024$, the factor is 1.00196. It is in
 # `BatchNormalization.update`, not in your function.
 
 # %% [markdown]

@@ -264,7 +264,11 @@ def test_a_puzzle_shows_the_difference_and_leaves_its_arguments_alone():
     assert texts == ["not written yet"]
 
 
-def test_visits_count_the_order():
+def test_visits_draw_the_walk_through_memory():
     figure = figures.arrays.visits(X, {"x.T": X.T, "twice": np.broadcast_to(X[0], (2, 4))})
-    assert [t.get_text() for t in figure.axes[0].texts][:5] == ["0", "3", "6", "9", "1"]
-    assert [t.get_text() for t in figure.axes[1].texts][:5] == ["0, 4", "1, 5", "2, 6", "3, 7", ""]
+    for axes, places in zip(figure.axes, ([0, 4, 8, 1, 5], [0, 1, 2, 3, 0]), strict=True):
+        values = [t for t in axes.texts if t.get_text()]
+        arrows = [t for t in axes.texts if not t.get_text()]
+        assert [t.get_text() for t in values] == [str(n) for n in range(12)]
+        assert [int(arrow.xyann[0]) for arrow in arrows[:4]] == places[:-1]
+        assert [int(arrow.xy[0]) for arrow in arrows[:4]] == places[1:]

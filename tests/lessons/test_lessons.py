@@ -1225,3 +1225,66 @@ def test_the_map_names_every_lesson():
     for source in SOURCES:
         assert f"({source.stem}.ipynb)" in text
         assert f"(solutions/{source.stem}.ipynb)" in text
+
+
+# ---------------------------------------------------------------------------------------------------------- the words
+def glossary_terms():
+    lines = (LESSONS / "glossary.md").read_text(encoding="utf-8").partition("|---|---|---|\n")[2].splitlines()
+    return [line.split("|")[1].strip() for line in lines]
+
+
+def test_the_glossary_is_alphabetical_and_has_the_cast():
+    terms = glossary_terms()
+    plain = ["".join(c for c in term.lower() if c.isalnum() or c == " ") for term in terms]
+    assert plain == sorted(plain)
+    assert len(set(terms)) == len(terms)
+    for term in ("GAN", "DCGAN", "generator, G", "discriminator, D", "noise, z", "cache (of a layer)"):
+        assert term in terms
+
+
+def test_lesson_1_introduces_the_cast():
+    text = (LESSONS / "src" / "01_array_programs.py").read_text(encoding="utf-8")
+    for word in ("**GAN**", "**DCGAN**", "**generator**, G", "**discriminator**, D", "the noise", "**cache**"):
+        assert word in text.partition("## What you will do")[0]
+
+
+def test_what_soft_labels_do_to_the_slope_of_the_best_d():
+    """The numbers of question 1 of lesson 6."""
+
+    def pull(real, fake, x=2.0, h=1e-4):
+        def log_density(x, mean, sigma):
+            return -0.5 * ((x - mean) / sigma) ** 2 - np.log(sigma)
+
+        def minus_ln_d(x):
+            p, q = np.exp(log_density(x, 0, 0.3)), np.exp(log_density(x, 2, 0.5))
+            return -np.log((real * p + fake * q) / (p + q))
+
+        return abs(minus_ln_d(x + h) - minus_ln_d(x - h)) / (2 * h)
+
+    assert pull(1, 0) == pytest.approx(22.2, abs=0.05)
+    assert pull(0.9, 0) == pytest.approx(22.2, abs=0.05)
+    assert pull(0.9, 0.1) < 1e-6
+
+
+def test_how_the_game_of_two_adams_ends():
+    """Lesson 5: both end on a circle, the one about an eighth as large."""
+    from lessons.exercises import lesson05
+
+    adam = lesson05.reference("adam")
+    ends = []
+    for beta1 in (0.9, 0.5):
+        path = lesson05.play_game(lambda beta1=beta1: lesson05.adam(adam, 0.02, beta1=beta1), steps=6000)
+        ends.append(np.hypot(*path[3000:].T).mean())
+    assert 6 < ends[0] / ends[1] < 10
+    assert ends[1] > 0.1
+
+
+def test_the_longest_step_of_adam():
+    from lessons.exercises import lesson05
+
+    for beta1, times in ((0.5, 15.8), (0.9, 3.2)):
+        p, m, v = (np.zeros(1) for _ in range(3))
+        for t in range(1, 6001):
+            p, m, v = lesson05.reference("adam")(p, np.array([1e-3]), m, v, t, 1.0, beta1, 0.999, 0.0)
+        moved = lesson05.reference("adam")(p, np.ones(1), m, v, 6001, 1.0, beta1, 0.999, 0.0)[0] - p
+        assert abs(moved[0]) == pytest.approx(times, abs=0.06)
