@@ -266,7 +266,7 @@ _SOFTPLUS = Exercise(
         Mistake(lambda z: np.minimum(z, 0) + np.log1p(np.exp(-np.abs(z))), "max(z, 0) is taken out, not min(z, 0)."),
         Mistake(
             lambda z: np.maximum(z, 0) + np.log1p(np.exp(-z)),
-            "the exponent is -|z|, not -z: for z below 0 the large part is not taken out twice.",
+            "the exponent is -|z|, not -z: below 0, exp(-z) is the large one.",
         ),
         Mistake(lambda z: softplus(-z), "this is softplus(-z): max(z, 0), not max(-z, 0)."),
         Mistake(lambda z: sigmoid_forward(z)[0], "this is the sigmoid, softplus's derivative."),

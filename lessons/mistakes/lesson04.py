@@ -30,7 +30,7 @@ ROWS: tuple[Row, ...] = (
     Wrong("softplus", "log of 1 plus", "return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))", "return np.maximum(z, 0) + np.log(1 + np.exp(-np.abs(z)))", "the digits are lost in the sum: 1 + e**-40 is rounded to 1,"),
     Wrong("softplus", "sign of the exponent", "return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))", "return np.maximum(z, 0) + np.log1p(np.exp(np.abs(z)))", "the exponent is -|z|: the minus is missing, and the"),
     Wrong("softplus", "minimum", "return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))", "return np.minimum(z, 0) + np.log1p(np.exp(-np.abs(z)))", "max(z, 0) is taken out, not min(z, 0)."),
-    Wrong("softplus", "no absolute value", "return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))", "return np.maximum(z, 0) + np.log1p(np.exp(-z))", "the exponent is -|z|, not -z: for z below 0 the large part"),
+    Wrong("softplus", "no absolute value", "return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))", "return np.maximum(z, 0) + np.log1p(np.exp(-z))", "the exponent is -|z|, not -z: below 0, exp(-z) is the large"),
     Wrong("softplus", "of -z", "return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))", "return np.maximum(-z, 0) + np.log1p(np.exp(-np.abs(z)))", "this is softplus(-z): max(z, 0), not max(-z, 0)."),
     Wrong("softplus", "the sigmoid", "return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))", "return 0.5 * np.tanh(0.5 * z) + 0.5", "this is the sigmoid, softplus's derivative."),
     Wrong("softplus", "clipped", "return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))", "return np.log1p(np.exp(np.clip(z, -30, 30)))", "z is clipped to 30: beyond that softplus goes on to grow."),

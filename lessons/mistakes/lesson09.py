@@ -6,7 +6,7 @@ from lessons.mistakes import Right, Row, Wrong
 ROWS: tuple[Row, ...] = (
     Wrong("stamps_by_hand", "overwritten", "[1, 0, 7, 6, 7]", "[1, 0, 3, 6, 3]", "2 of 25 numbers are wrong"),
     Wrong("stamps_by_hand", "one number", "[1, 0, 7, 6, 7]", "[1, 0, 6, 6, 7]", "1 of 25 numbers is wrong"),
-    Wrong("stamps_by_hand", "four rows", "    [0, 0, 3, 0, 6],\n", "", "With stride 1 the map would be 4 x 4, and without any"),
+    Wrong("stamps_by_hand", "four rows", "    [0, 0, 3, 0, 6],\n", "", "your map has the shape (4, 5)"),
     Wrong("stamps_by_hand", "flipped", "[1, 2, 3, 4, 2],\n    [0, 1, 0, 2, 0],\n    [1, 0, 7, 6, 7],\n    [0, 0, 0, 3, 0],\n    [0, 0, 3, 0, 6],", "[2, 0, 5, 0, 2],\n    [0, 1, 0, 2, 0],\n    [1, 2, 9, 4, 5],\n    [0, 0, 0, 3, 0],\n    [0, 0, 3, 6, 3],", "The kernel is upside down. It is stamped as it is: tap (0,"),
     Wrong("stamps_by_hand", "words", "by_hand = [", "by_hand = ['no', ", "five rows of five numbers are wanted"),
     Wrong("covers_evenly", "even kernels", "K % stride == 0", "K % 2 == 0", "An even K is right for stride 2 only. Where is the stride?"),

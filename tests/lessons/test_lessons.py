@@ -1288,3 +1288,45 @@ def test_the_longest_step_of_adam():
             p, m, v = lesson05.reference("adam")(p, np.array([1e-3]), m, v, t, 1.0, beta1, 0.999, 0.0)
         moved = lesson05.reference("adam")(p, np.ones(1), m, v, 6001, 1.0, beta1, 0.999, 0.0)[0] - p
         assert abs(moved[0]) == pytest.approx(times, abs=0.06)
+
+
+# ------------------------------------------------------------------------------------------------------------- hints
+def raises(*arguments, **settings):
+    raise IndexError("index 7 is out of bounds")
+
+
+def wrong_form(*arguments, **settings):
+    return np.zeros((7, 11, 13)), None
+
+
+OF_FUNCTIONS = [name for name, exercise in exercises.every().items() if exercise.lesson <= 10 and exercise.mistakes]
+
+
+@pytest.mark.parametrize("function", [raises, wrong_form])
+@pytest.mark.parametrize("name", [*EXERCISES, *OF_FUNCTIONS])
+def test_three_hints_after_an_exception_and_a_wrong_form(name, function, capsys):
+    verdict = notebook.check(name, function, hint=3)
+    told = " ".join(capsys.readouterr().out.split())
+    assert verdict.finding is not None
+    assert all(f"Hint {k} of 3: " in told for k in (1, 2, 3))
+    if function is raises:
+        assert f"line {raises.__code__.co_firstlineno + 1} of raises: raise IndexError" in told
+
+
+@pytest.mark.parametrize("name", [n for n, e in exercises.every().items() if e.lesson <= 10])
+def test_the_three_hints_of_an_exercise_differ(name):
+    hints = exercises.every()[name].hints
+    assert all(hints)
+    assert len(set(hints)) == 3
+
+
+@pytest.mark.parametrize("name", [name for name, exercise in EXERCISES.items() if len(exercise.functions) == 2])
+def test_three_hints_after_an_exception_in_backward(name, capsys):
+    from minigan.nn import losses, ops
+
+    forward = getattr(losses if name == "bce_with_logits" else ops, f"{name}_forward")
+    verdict = notebook.check(name, forward, raises, hint=3)
+    told = " ".join(capsys.readouterr().out.split())
+    assert verdict.right == ("forward",)
+    assert all(f"Hint {k} of 3: " in told for k in (1, 2, 3))
+    assert f"line {raises.__code__.co_firstlineno + 1} of raises" in told

@@ -17,12 +17,12 @@ from minigan.nn.backend import Array
 
 _DIVISION = "Look for a division by something that can be 0, and for np.empty that is not filled everywhere."
 POWER = (
-    "a correction is 0 or below; it is 1 - beta**t, to the power of t, not 1 - beta*t.",
+    "a correction is 0 or below. Is it 1 - beta*t? It has to be 1 - beta**t, to the power of t.",
     "With beta = 0.9 and t = 2: what is 1 - beta*t, what 1 - beta**t, and what is the root of each?",
 )
 _NOT_FINITE = {
     "moving_average": (
-        "at t = 0 the correction 1 - momentum**t is 0: t must be increased first.",
+        "at t = 0 a correction is 0. Is t increased before 1 - momentum**t is computed?",
         "Look for a division by something that can be 0.",
     ),
     "adam": (
@@ -82,7 +82,7 @@ def insist_on_array(
         if exercise.name == "adam" and case.arrays["t"] > 1:  # right at t = 1, but not at t = 2
             cause, hint = POWER
         if exercise.name == "moving_average" and case.arrays["t"] > 0:
-            cause = "a correction is 0; it is 1 - momentum**t, to the power of t, not 1 - momentum*t."
+            cause = "a correction is 0. Is it 1 - momentum*t? It has to be 1 - momentum**t, to the power of t."
         raise Stop(
             Finding(
                 "E15",

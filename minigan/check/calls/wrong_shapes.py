@@ -39,7 +39,7 @@ def explain_shape(
     if name == "dx" and got == _shape_of_y(exercise, case):
         cause = "dx has the shape of dy; it needs that of x."
     elif 0 in got and case.settings.get("pad") == 0:
-        cause = "for pad = 0 the slice pad:-pad is 0:0, which is empty: write pad:pad + H."
+        cause = "is there a slice pad:-pad? For pad = 0 it is 0:0, which is empty: write pad:pad + H."
     elif sorted(got) == sorted(expected):
         cause = (
             "the right sizes in another order: is an array transposed, or did a reshape take the axes in another order?"

@@ -591,9 +591,9 @@ def batch_norm_residual(evidence: list[Evidence]) -> Idea | None:
         size_a, size_b = np.abs(a).max() / scale, np.abs(b).max() / scale
         parts.add("mean" if size_b < 1e-3 else "variance" if size_a < 1e-3 else "both")
     if parts == {"mean"}:
-        return Idea("E58", "the error is one constant for each channel: the path through the batch mean is wrong.")
+        return Idea("E58", "the error is one constant for each channel: look at the path through the batch mean.")
     if parts == {"variance"}:
         return Idea(
-            "E59", "the error is proportional to xhat in each channel: the path through the batch variance is wrong."
+            "E59", "the error is proportional to xhat in each channel: look at the path through the batch variance."
         )
-    return Idea("E58", "the error is a_c + b_c * xhat in each channel: both paths through the statistics are wrong.")
+    return Idea("E58", "the error is a_c + b_c * xhat in each channel: look at both paths through the statistics.")

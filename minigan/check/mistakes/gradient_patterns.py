@@ -18,7 +18,7 @@ from minigan.check.mistakes.hypotheses import MEASURED, PLAIN, Idea, same
 def zeros(evidence: list[Evidence]) -> Idea | None:
     """Every element is 0."""
     if all(not e.yours.any() for e in evidence):
-        return Idea("E52", "all of it is 0: the array is made, but nothing is written into it.")
+        return Idea("E52", "all of it is 0. Is anything written into the array after it is made?")
     return None
 
 
