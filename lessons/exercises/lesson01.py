@@ -849,7 +849,7 @@ NEAREST = Exercise(
     lambda rng: [
         *((rng.standard_normal((N, D)), rng.standard_normal((M, D))) for N, M, D in ((4, 3, 2), (2, 6, 3), (5, 5, 1))),
         # from (0, 0) the first is nearest, the second by |x| + |y|, and the third by the larger of the two
-        (np.array([[0.0, 0.0], [9.0, 9.0]]), np.array([[3.6, 1.6], [0.0, 4.5], [3.1, 3.1]])),
+        (np.array([[0.0, 0.0], [9.0, 9.0]]), np.array([[3.6, 1.6], [0.0, 4.5], [2.95, 2.95]])),
     ],
     (
         Mistake(

@@ -776,6 +776,16 @@ def _judge_trust(*given: Any) -> Verdict:
         room = 1e-6 * max(abs(fine), 1e-12) + 1e-14 * float(np.sum(np.abs(f(x) * dy))) / 1e-5
         if wanted and not (np.ndim(slope) == 0 and abs(float(slope) - fine) <= room):
             return Verdict.wrong(f"the slope is wrong for {told}", f"yours {slope!r}; {measured}")
+    x, dy, v, h = np.array([0.7, -1.1]), np.array([1.0, 2.0]), np.array([1.0, 0.5]), 0.2
+    slope, _ = function(cube, x, dy, v, h)  # a step so long that one can tell which one was taken
+    of = {step: directional_slope(cube, x, dy, v, step) for step in (h / 2, h, 2 * h)}
+    if abs(float(slope) - of[h / 2]) > 1e-9:
+        told = next((f"it is that of a step of {k:g}" for k, s in of.items() if abs(float(slope) - s) < 1e-9), "")
+        return Verdict.wrong(
+            "the slope is not the one from h / 2",
+            f"with h = {h:g} yours {slope:.6g}, that from h / 2 {of[h / 2]:.6g}",
+            *filter(None, [told]),
+        )
     return Verdict.ok("smooth functions trusted, kinks noticed")
 
 

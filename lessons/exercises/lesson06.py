@@ -97,6 +97,7 @@ def _count_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     far = np.concatenate([centres[:4] * 1.15, 0.5 * centres[4:]])  # four at two thirds of the radius, four far out
     return [
         (far, centres, 0.45, 0.1),
+        (centres[:2], centres[:3], 0.45, 0.1),  # no centre lies opposite to another
         (spread, centres, 0.45, 0.02),
         (one, centres, 0.45, 0.02),
         (stray, centres, 0.45, 0.02),

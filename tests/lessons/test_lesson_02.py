@@ -330,3 +330,15 @@ def test_a_sum_of_measured_entries_is_no_probe():
         return float(np.sum(lesson02.numeric_gradient(f, x, dy, h) * v))
 
     assert "moves all entries at once" in judge(lesson02.DIRECTIONAL_SLOPE, [slope]).finding.cause
+
+
+@pytest.mark.parametrize(
+    ("factor", "said"), [(1, "a step of 0.2"), (2, "a step of 0.4"), (0.25, "not the one from h / 2")]
+)
+def test_the_slope_is_that_of_half_the_step(factor, said):
+    def trusted_slope(f, x, dy, v, h=1e-5):
+        _, trusted = lesson02.trusted_slope(f, x, dy, v, h)
+        return lesson02.directional_slope(f, x, dy, v, factor * h), trusted
+
+    finding = judge(lesson02.TRUSTED_SLOPE, [trusted_slope]).finding
+    assert said in " ".join([finding.title, *finding.evidence])

@@ -30,6 +30,17 @@ def test_an_unknown_mistake_is_caught(capsys):
     assert not notebook.check("mixture_log_density", wrong_density_radius).passed
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda points, centres, radius, least: lesson06.count_modes(points, -centres, radius, least),
+        lambda points, centres, radius, least: lesson06.count_modes(points, centres, radius / 2, least),
+    ],
+)
+def test_wrong_counts_do_not_pass_by_the_ring_s_symmetry(wrong, capsys):
+    assert not notebook.check("count_modes", wrong).passed
+
+
 def test_the_density_integrates_to_one():
     ticks = np.linspace(-4, 4, 401)
     places = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)

@@ -25,11 +25,6 @@ _NOT_FINITE = {
         "at t = 0 a correction is 0. Is t increased before 1 - momentum**t is computed?",
         "Look for a division by something that can be 0.",
     ),
-    "adam": (
-        "is v made of squares, g*g? If not it can be below 0, where there is no root. Do the corrections count t from "
-        "1?",
-        "Print v and both corrections, at t = 1.",
-    ),
 }
 """What is probably behind a value that is not finite, and a hint."""
 
@@ -79,8 +74,6 @@ def insist_on_array(
     if not np.isfinite(raw).all():
         bad = int(np.size(raw) - np.count_nonzero(np.isfinite(raw)))
         cause, hint = _NOT_FINITE.get(exercise.name, ("", _DIVISION))
-        if exercise.name == "adam" and case.arrays["t"] > 1:  # right at t = 1, but not at t = 2
-            cause, hint = POWER
         if exercise.name == "moving_average" and case.arrays["t"] > 0:
             cause = "a correction is 0. Is it 1 - momentum*t? It has to be 1 - momentum**t, to the power of t."
         raise Stop(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -201,8 +201,26 @@ def call_rule(subject: Subject, case: Case, given: dict[str, Any], dtype: Any) -
                 raise Stop(not_an_array(name, label, raw, "a number"))
             continue
         shape = student_shape(np.shape(right), exercise.roles.get(label), subject.layout)
-        insist_on_array(name, label, raw, shape, dtype, exercise, case, subject.layout)
+        try:
+            insist_on_array(name, label, raw, shape, dtype, exercise, case, subject.layout)
+        except Stop as stop:
+            if exercise.name == "adam" and (label, stop.finding.code) == ("p", "E15"):
+                raise Stop(_adam_not_finite(stop.finding, *result[1:])) from None
+            raise
     return tuple(result)
+
+
+def _adam_not_finite(finding: Finding, m: Any, v: Any) -> Finding:
+    """Why Adam's new p is not finite: by the moments that came back with it."""
+    m, v = (np.asarray(a, np.float64) if isinstance(a, np.ndarray) else np.array(np.nan) for a in (m, v))
+    if (v < 0).any():
+        cause, hint = "v is below 0 in places, and has no root there. It is made of squares, g*g.", "Print v."
+    elif not (np.isfinite(m).all() and np.isfinite(v).all()):
+        return finding
+    else:
+        cause = "m and v are fine. Is it a correction? Each is 1 - beta**t, to the power of t, and t is 1 at first."
+        hint = POWER[1]
+    return replace(finding, cause=cause, hints=(hint,))
 
 
 def plain_numbers(case: Case) -> dict[str, Any]:

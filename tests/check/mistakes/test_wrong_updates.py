@@ -45,6 +45,21 @@ def test_the_root_of_a_v_without_squares_is_no_matter_of_the_power():
     assert "squares" in finding.cause
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.parametrize("seed", range(5))
+def test_a_v_below_0_is_not_called_a_wrong_correction(seed):
+    """Right at t = 1, where v begins at 0; later v minus the squares is below 0."""
+
+    def adam_step(p, g, m, v, t, lr, beta1, beta2, eps):
+        m, v = beta1 * m + (1 - beta1) * g, abs(beta2 * v - (1 - beta2) * g * g) * (1 if t == 1 else -1)
+        return p - lr * math.sqrt(1 - beta2**t) / (1 - beta1**t) * m / (np.sqrt(v) + eps), m, v
+
+    finding = run_exercise("adam", {"adam_step": adam_step}, seed=seed).finding
+    assert finding.code == "E15"
+    assert finding.cause.startswith("v is below 0")
+    assert "correction" not in finding.cause
+
+
 def tried(name, wrong):
     """Every case with the results of a wrong rule."""
     exercise = EXERCISES[name]
