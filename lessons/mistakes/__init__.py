@@ -2,7 +2,7 @@
 
 A specimen is a patch: `Wrong` or `Right`, an exercise, a name, and ``old -> new`` on the text of the exercise's
 solution in ``lessons/src``. So it stays one row, and it is noticed when it no longer fits its lesson: `old` has to
-occur exactly once. Each module ``lessonNN`` has the rows of one lesson; `lessons.mistakes.sweep` tries them, and
+occur exactly once. Each module ``answersNN`` has the rows of one lesson; `lessons.mistakes.sweep` tries them, and
 
     python -m lessons.mistakes            prints the score,
     python -m lessons.mistakes --write    puts it into lessons/README.md.
@@ -55,5 +55,5 @@ Row = Wrong | Right
 
 def rows() -> dict[int, tuple[Row, ...]]:
     """All rows, by lesson."""
-    modules = sorted(path.stem for path in Path(__file__).parent.glob("lesson[0-9][0-9].py"))
+    modules = sorted(path.stem for path in Path(__file__).parent.glob("answers[0-9][0-9].py"))
     return {int(name[-2:]): importlib.import_module(f"lessons.mistakes.{name}").ROWS for name in modules}

@@ -27,7 +27,8 @@ def exchanged(evidence: list[Evidence]) -> Idea | None:
     for other in evidence[0].names:
         if other != evidence[0].name and all(e.fits(e.numeric_for(other)) for e in evidence):
             return Idea(
-                "E67", f"what comes back as {evidence[0].name} is {other}: check the order of the return statement."
+                "E67",
+                f"what comes back as {evidence[0].name} is {other}. Does the return statement have the right order?",
             )
     return None
 
