@@ -4,20 +4,27 @@ The exercises of `minigan.check` are layers, whose gradients it measures: `judge
 lessons ask for more than layers: a puzzle of indices, a number read off a curve, the name of a fault. For each of
 these, `lessons.exercises` has an `Exercise`, which says how an answer is tried: on cases, against a reference, with a
 list of known mistakes, or by a function of its own. Either way the result is a `Verdict`; `lessons.notebook` prints it.
+
+A cause is named only if it explains everything that the student gave, right and wrong (`explanation`). Numbers count,
+not how they are kept: a list, a tuple and an array of the right numbers are all right.
 """
 
 from __future__ import annotations
 
 import copy
 import inspect
-import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lessons.methods import METHODS
+from minigan.check.calls.own_lines import own_lines
+from minigan.check.engine import precision
+from minigan.check.mistakes.hints import Method
+from minigan.check.mistakes.hypotheses import Guess, Idea, common
 from minigan.check.outcomes import FAILED, NOT_IMPLEMENTED, PASSED, Finding
 from minigan.system.errors import UserError
 
@@ -43,12 +50,15 @@ class Verdict:
         What is wrong, if failed.
     right : tuple of str
         Parts that are right although the whole is not.
+    lesson : int
+        That teaches what is wrong or missing, if it is not the exercise's own; else 0.
     """
 
     status: str
     said: str = ""
     finding: Finding | None = None
     right: tuple[str, ...] = ()
+    lesson: int = 0
 
     @property
     def passed(self) -> bool:
@@ -142,11 +152,13 @@ class Exercise:
     cases : callable, optional
         Random generator to a list of tuples of arguments.
     mistakes : sequence of Mistake
-        The student is told the first one that gives the same wrong results.
+        The student is told the first one that gives the same results in every case, right and wrong.
     hints : tuple of str
         Three, from a nudge to the way out.
     tolerance : float
         Largest error that still counts as right, as a share of the largest expected value.
+    asks_dtype : bool
+        Whether the text asks for the dtype of the result.
     judge : callable, optional
         In place of reference and cases: takes what `check` was given, returns a `Verdict`.
     doc : str
@@ -160,12 +172,23 @@ class Exercise:
     mistakes: Sequence[Mistake] = ()
     hints: tuple[str, str, str] = ("", "", "")
     tolerance: float = 1e-9
+    asks_dtype: bool = False
     judge: Callable[..., Verdict] | None = None
     doc: str = ""
 
     def __post_init__(self) -> None:
         if (self.judge is None) == (self.reference is None or self.cases is None):
             raise ValueError(f"{self.name}: an exercise has either reference and cases, or judge")
+
+    def difference(self, yours: Any, right: Any) -> Difference | None:
+        """How a result differs from the right one, also in its dtype if the text asks for that."""
+        found = difference(yours, right, self.tolerance)
+        if found is None and self.asks_dtype and isinstance(right, np.ndarray):
+            dtype = getattr(yours, "dtype", None)
+            if dtype != right.dtype:
+                got = f"has dtype {dtype}" if dtype is not None else f"is a {type(yours).__name__}"
+                return Difference(f"the result {got}, asked for is {right.dtype}", "E14")
+        return found
 
 
 def judge(exercise: Exercise, given: Sequence[Any], *, seed: int = 0, **settings: Any) -> Verdict:
@@ -208,7 +231,7 @@ def judge(exercise: Exercise, given: Sequence[Any], *, seed: int = 0, **settings
         return Verdict(FAILED, finding=finding)
 
 
-def judge_layer(name: str, given: tuple[Any, ...], *, layout: str = "NHWC", seed: int = 0) -> Verdict:
+def judge_layer(name: str, given: tuple[Any, ...], *, layout: str = "NHWC", seed: int = 0, method: str = "") -> Verdict:
     """Judge an exercise of `minigan.check`, without printing.
 
     Parameters
@@ -218,6 +241,8 @@ def judge_layer(name: str, given: tuple[Any, ...], *, layout: str = "NHWC", seed
         Forward and backward, or the single function; forward alone passes when it is right.
     layout : "NHWC" or "NCHW"
     seed : int
+    method : str
+        The lesson's way to write it, of which the hints speak (`lessons.methods`).
 
     Returns
     -------
@@ -236,14 +261,24 @@ def judge_layer(name: str, given: tuple[Any, ...], *, layout: str = "NHWC", seed
         raise ValueError(f"check: {name} is {' and '.join(functions)}, got {len(given)} functions")
     if layout not in ("NHWC", "NCHW"):
         raise ValueError(f'check: layout must be "NHWC" or "NCHW", got {layout!r}')
-    outcome = run_exercise(name, dict(zip(functions, given, strict=False)), layout=layout, seed=seed)
+    own = hints_of_method(name, layout, method)
+    outcome = run_exercise(name, dict(zip(functions, given, strict=False)), layout=layout, seed=seed, method=own)
     status = outcome.status
     if status == NOT_IMPLEMENTED and len(given) == 1 and outcome.passed:
         status = PASSED  # a lesson may ask for forward first
-    said = ", ".join(outcome.passed)
+    said = ", ".join([*outcome.passed, *filter(None, [outcome.note])])
     if status == NOT_IMPLEMENTED:
         said = "not implemented yet" + (f" (but right so far: {said})" if said else "")
-    return Verdict(status, said, outcome.finding, tuple(outcome.passed))
+    return Verdict(status, said, outcome.finding, tuple(outcome.passed), outcome.lesson)
+
+
+def hints_of_method(name: str, layout: str, method: str) -> Method | None:
+    """Hints for an exercise of `minigan.check` in a lesson's own way; None if it has none, or for another layout."""
+    if layout != "NHWC":
+        return None
+    if method and (name, method) not in METHODS:
+        raise ValueError(f"check: {name} has no hints for the method {method!r}")
+    return METHODS.get((name, method))
 
 
 def blame(error: Exception, given: Sequence[Any]) -> Finding | None:
@@ -259,14 +294,12 @@ def blame(error: Exception, given: Sequence[Any]) -> Finding | None:
     -------
     Finding or None
     """
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not _is_library(f.filename)]
     names = [getattr(one, "__name__", "") for one in given if callable(one)]
     text = " ".join(str(error).split())[:300]
-    if frames:
-        line = (f"line {frames[-1].lineno}: {frames[-1].line}",)
-        where = next((frame.name for frame in reversed(frames) if frame.name in names), frames[0].name)
+    where, lines = own_lines(error, names, _is_library)
+    if lines:
         title = f"{where} raises {type(error).__name__}" + (f": {text}" if text else "")
-        return Finding("E10", "contract", title, line, where=where)
+        return Finding("E10", "contract", title, lines, where=where)
     called = next((name for name in names if name and f"{name}()" in text), None)
     if isinstance(error, TypeError) and called:
         title = f"{called} cannot be called with the exercise's arguments"
@@ -285,11 +318,13 @@ def _is_library(filename: str) -> bool:
 
 # ------------------------------------------------------------------------------------------------------------- on cases
 @dataclass(frozen=True)
-class _Failure:
+class _Tried:
+    """One case that was tried, and how the student's result differs from the right one there."""
+
     arguments: tuple[Any, ...]
     yours: Any
     right: Any
-    difference: Difference
+    difference: Difference | None
 
     @property
     def size(self) -> int:
@@ -313,7 +348,7 @@ def _on_cases(exercise: Exercise, function: Any, seed: int) -> Verdict:
     if not callable(function):
         return Verdict.wrong(f"a function is wanted, got {_brief(function)}", code="E12")
     cases = exercise.cases(np.random.default_rng([seed, *exercise.name.encode()]))
-    failures: list[_Failure] = []
+    tried: list[_Tried] = []
     for case in cases:
         arguments = copy.deepcopy(case)
         problem = _cannot_take(function, name, arguments)
@@ -324,8 +359,8 @@ def _on_cases(exercise: Exercise, function: Any, seed: int) -> Verdict:
         except NotImplementedError:
             raise
         except Exception as error:
-            if failures:
-                break  # a wrong result is told before a failure on a later case
+            if any(t.difference for t in tried):
+                continue  # a wrong result is told before a failure on a later case
             finding = blame(error, [function])
             if finding is None:
                 raise
@@ -341,17 +376,20 @@ def _on_cases(exercise: Exercise, function: Any, seed: int) -> Verdict:
                     where=name,
                 )
         right = exercise.reference(*copy.deepcopy(case))
-        found = difference(yours, right, exercise.tolerance)
-        if found is not None:
-            failures.append(_Failure(case, yours, right, found))
-    if not failures:
+        tried.append(_Tried(case, yours, right, exercise.difference(yours, right)))
+    if not any(t.difference for t in tried):
         return Verdict.ok(f"{len(cases)} cases")
-    return _wrong(exercise, name, failures, len(cases))
+    if len(tried) == len(cases) and _is_rounded(exercise, function, tried):
+        return Verdict.ok(f"{len(cases)} cases; {precision.NOTE}")
+    return _wrong(exercise, name, tried, len(cases))
 
 
-def _wrong(exercise: Exercise, name: str, failures: list[_Failure], count: int) -> Verdict:
-    worst = next((f for f in failures if not f.difference.values), None) or min(failures, key=lambda f: f.size)
+def _wrong(exercise: Exercise, name: str, tried: list[_Tried], count: int) -> Verdict:
+    failures = [t for t in tried if t.difference is not None]
+    by_form = (t for t in failures if t.difference is not None and not t.difference.values)
+    worst = next(by_form, None) or min(failures, key=lambda t: t.size)
     found = worst.difference
+    assert found is not None
     which = "in every case" if len(failures) == count else f"in {len(failures)} of {count} cases"
     evidence = [*found.evidence, f"{which}, such as {told_case(exercise, worst.arguments)}"]
     if _is_small(worst.right) and (_is_small(worst.yours) or not found.values):
@@ -361,18 +399,71 @@ def _wrong(exercise: Exercise, name: str, failures: list[_Failure], count: int) 
             if isinstance(value, np.ndarray) and _is_small(value)
         ]
         evidence += [f"yours = {_brief(worst.yours)}", f"expected = {_brief(worst.right)}"]
-    cause = next((m.why for m in exercise.mistakes if _is_this(m, failures, exercise.tolerance)), "")
+    results = [(_results(m, tried), m.why) for m in exercise.mistakes]
+    cause = explanation([t.yours for t in tried], results, exercise.tolerance)
     return Verdict.wrong(f"{name}: {found.title}", *evidence, cause=cause, code=found.code, where=name)
 
 
-def _is_this(mistake: Mistake, failures: list[_Failure], tolerance: float) -> bool:
-    """Whether a known mistake gives what the student gave, wherever that was wrong."""
-    for failure in failures:
+def _results(mistake: Mistake, tried: list[_Tried]) -> Iterator[Any]:
+    """What a known mistake gives in each case; `_RAISED` where it raises an exception."""
+    for t in tried:
         try:
-            result = mistake.function(*copy.deepcopy(failure.arguments))
+            yield mistake.function(*copy.deepcopy(t.arguments))
         except Exception:
+            yield _RAISED
+
+
+_RAISED = object()
+
+
+def explanation(yours: Sequence[Any], hypotheses: Iterable[tuple[Iterable[Any], str]], tolerance: float = 1e-9) -> str:
+    """The first known mistake that explains everything a student gave, right and wrong.
+
+    Parameters
+    ----------
+    yours : sequence
+        The student's results, one for each case or question.
+    hypotheses : iterable of (results, why)
+        What a mistake gives for each of them, and what to tell.
+    tolerance : float
+        That by which a right result has to agree, too.
+
+    Returns
+    -------
+    str
+        "" if no mistake explains all of them.
+    """
+    mistakes = [(list(results), why) for results, why in hypotheses]
+    cases = [
+        ([Guess(Idea("", why), difference(y, results[k], tolerance) is None) for results, why in mistakes], False)
+        for k, y in enumerate(yours)
+    ]
+    found = common(cases)
+    return found.cause if found is not None else ""
+
+
+def _is_rounded(exercise: Exercise, function: Callable[..., Any], tried: list[_Tried]) -> bool:
+    """Whether the results are right but for rounding to float32, which nobody asked for."""
+    assert exercise.reference is not None
+    rng = np.random.default_rng(0)
+    for t in tried:
+        if t.difference is None:
+            continue
+        places = [k for k, a in enumerate(t.arguments) if isinstance(a, np.ndarray) and a.dtype == np.float64]
+        if not places or difference(t.yours, t.right, precision.SINGLE) is not None:
             return False
-        if difference(failure.yours, result, tolerance) is not None:
+
+        def results(arrays: Sequence[Any], t: _Tried = t, places: list[int] = places) -> list[Any]:
+            arguments = list(copy.deepcopy(t.arguments))
+            for k, array in zip(places, arrays, strict=True):
+                arguments[k] = array
+            result = function(*arguments)
+            return list(result) if isinstance(result, tuple | list) else [result]
+
+        try:
+            if not precision.moves_in_steps(results, [t.arguments[k] for k in places], rng):
+                return False
+        except (TypeError, ValueError):  # no numbers
             return False
     return True
 
@@ -423,9 +514,10 @@ def difference(yours: Any, right: Any, tolerance: float, label: str = "the resul
     Difference or None
     """
     if isinstance(right, tuple | list):
-        if not isinstance(yours, type(right)) or len(yours) != len(right):
+        if not is_sequence(yours) or len(yours) != len(right):
             return Difference(f"{label} must be a {_kind(right)}, got {_kind(yours)}", "E11")
-        labels = [f"{label.removeprefix('the ')} {k} of {len(right)}" for k in range(1, len(right) + 1)]
+        name = "result" if label == "the result" else f"{label}, entry"
+        labels = [f"{name} {k} of {len(right)}" for k in range(1, len(right) + 1)]
         found = (difference(y, r, tolerance, text) for y, r, text in zip(yours, right, labels, strict=True))
         return next((one for one in found if one is not None), None)
     if isinstance(right, Mapping):
@@ -447,16 +539,19 @@ def difference(yours: Any, right: Any, tolerance: float, label: str = "the resul
 
 
 def _array_difference(yours: Any, right: np.ndarray[Any, Any], tolerance: float, label: str) -> Difference | None:
-    if isinstance(yours, np.generic | int | float) and right.shape == ():
-        yours = np.asarray(yours)
-    if not isinstance(yours, np.ndarray):
+    array = as_array(yours)
+    if array is None or (isinstance(yours, np.generic | int | float) and right.shape != ()):
         return Difference(f"{label} must be an array of shape {right.shape}, got {_kind(yours)}", "E12")
+    yours = array
     if yours.shape != right.shape:
         return Difference(f"{label} has shape {yours.shape}, expected {right.shape}", "E13")
-    if yours.dtype != right.dtype and not {yours.dtype.kind, right.dtype.kind} <= set("iu"):
+    # float64 for float32 is right, and whole numbers for floats; truth values are no numbers, fractions not whole ones
+    if yours.dtype.kind not in {"f": "fiu", "i": "iu", "u": "iu"}.get(right.dtype.kind, right.dtype.kind):
         return Difference(f"{label} has dtype {yours.dtype}, expected {right.dtype}", "E14")
     if right.dtype.kind not in "fiub":
         return None if np.array_equal(yours, right) else Difference(f"{label} is wrong", "E30", values=True)
+    if right.dtype == np.float32:  # rounded by itself
+        tolerance = max(tolerance, 1e-5)
     with np.errstate(all="ignore"):
         a, b = yours.astype(float), right.astype(float)
         scale = max(float(np.abs(b[np.isfinite(b)]).max(initial=0)), 1e-3)
@@ -472,6 +567,24 @@ def _array_difference(yours: Any, right: np.ndarray[Any, Any], tolerance: float,
     place = ", ".join(str(int(k)) for k in at)
     title = f"{int(bad.sum())} of {bad.size} values of {label} are wrong" if bad.size > 1 else f"{label} is wrong"
     return Difference(title, "E30", (f"worst at ({place}): {numbers}",), values=True)
+
+
+def is_sequence(value: Any) -> bool:
+    """Whether a value is a list, a tuple or an array with at least one axis."""
+    return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
+def as_array(value: Any) -> np.ndarray[Any, Any] | None:
+    """An array, or a number or nested sequence of numbers as one; None if it is neither."""
+    if isinstance(value, np.ndarray):
+        return value
+    if not isinstance(value, np.generic | bool | int | float | list | tuple):
+        return None
+    try:
+        array = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        return None
+    return array if array.dtype.kind in "biuf" else None
 
 
 def _both_bool(a: Any, b: Any) -> bool:

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lessons import exercises, fast
-from lessons.judging import Verdict, judge, judge_layer
+from lessons.judging import Verdict, hints_of_method, judge, judge_layer
 from lessons.kept_layers import keep_functions, my, my_ops
 from minigan.check.exercise_table import EXERCISES
-from minigan.check.mistakes.hints import gradient_hints, result_hints
+from minigan.check.mistakes.hints import part_hints
 from minigan.check.outcomes import FAILED, Outcome
 from minigan.check.reports.text_report import render_finding
 
@@ -52,7 +52,7 @@ def check(name: str, *given: Any, hint: int | None = None, **settings: Any) -> V
     hint : int, optional
         How many hints to print, 0 to 3. By default one when something is wrong, and none before there is anything.
     **settings
-        ``seed`` for other random cases; for images ``layout="NCHW"``.
+        ``seed`` for other random cases; for images ``layout="NCHW"``; ``method`` for hints in another way.
 
     Returns
     -------
@@ -68,16 +68,21 @@ def check(name: str, *given: Any, hint: int | None = None, **settings: Any) -> V
         raise ValueError(f"check: hint must be 0, 1, 2 or 3, got {hint!r}")
     verdict, told = _judged(name, given, hint, settings)
     print(told)
+    _last_told.clear()
+    _last_told[name] = told
     _record("check", name, verdict)
     return verdict
 
 
-def _judged(name: str, given: tuple[Any, ...], hint: int | None, settings: dict[str, Any]) -> tuple[Verdict, str]:
-    from minigan.check.exercise_table import EXERCISES
+_last_told: dict[str, str] = {}
+"""What the last check said, by its exercise: `keep` does not say it again."""
 
+
+def _judged(name: str, given: tuple[Any, ...], hint: int | None, settings: dict[str, Any]) -> tuple[Verdict, str]:
     if name in EXERCISES:
         verdict = judge_layer(name, given, **settings)
-        return verdict, _told(name, verdict, EXERCISES[name].lesson, _layer_hints(name, verdict), hint)
+        told = {key: settings[key] for key in ("layout", "method") if key in settings}
+        return verdict, _told(name, verdict, verdict.lesson, _layer_hints(name, verdict, **told), hint)
     exercise = exercises.find(name)
     if exercise is None:
         known = [*EXERCISES, *exercises.every()]
@@ -89,11 +94,10 @@ def _judged(name: str, given: tuple[Any, ...], hint: int | None, settings: dict[
     return verdict, _told(name, verdict, exercise.lesson, exercise.hints, hint)
 
 
-def _layer_hints(name: str, verdict: Verdict) -> tuple[str, ...]:
-    if "forward" in verdict.right:
-        first = next(iter(EXERCISES[name].gradients), "")
-        return gradient_hints(name, first, "NHWC") or ()
-    return result_hints(name, "NHWC") or ()
+def _layer_hints(name: str, verdict: Verdict, layout: str = "NHWC", method: str = "") -> tuple[str, ...]:
+    """The hints for what is not written yet."""
+    part = "backward" if "forward" in verdict.right else "y"
+    return part_hints(EXERCISES[name], part, layout, hints_of_method(name, layout, method))
 
 
 def _told(name: str, verdict: Verdict, lesson: int, hints: tuple[str, ...], hint: int | None) -> str:
@@ -105,12 +109,20 @@ def _told(name: str, verdict: Verdict, lesson: int, hints: tuple[str, ...], hint
     finding = verdict.finding
     shown = 1 if hint is None else hint
     if not finding.hints:
-        finding = replace(finding, hints=tuple(filter(None, hints)))
+        advice = _ADVICE.get(finding.code, "")
+        finding = replace(finding, hints=(" ".join(filter(None, [advice, hints[0]])), *hints[1:]) if hints else ())
         # A cause found for this answer says more than a general hint.
         shown = 0 if hint is None and finding.cause else shown
     status = FAILED if verdict.status == FAILED else verdict.status
     outcome = Outcome(name, status, finding, list(verdict.right), lesson)
     return render_finding(outcome, "", hint=shown)
+
+
+_ADVICE = {
+    "E10": "Call it by hand with the arguments above, and print the shapes just before that line.",
+    "E13": "Write the shape of every array beside its line.",
+}
+"""What is to be done about an exception or a wrong shape, whatever the exercise."""
 
 
 def _record(kind: str, name: str, verdict: Verdict) -> None:
@@ -177,15 +189,20 @@ def _close(figure: Figure) -> None:
         sys.modules["matplotlib.pyplot"].close(figure)
 
 
-def yours(function: Callable[..., Any], reference: Callable[..., Any]) -> Callable[..., Any]:
-    """The student's function if it is written, the reference otherwise.
+def yours(
+    function: Callable[..., Any] | None, reference: Callable[..., Any], *, alike: bool = False
+) -> Callable[..., Any]:
+    """The student's function if it is written and runs, the reference otherwise, so that a picture can be drawn.
 
     Parameters
     ----------
     function : callable
-        May raise NotImplementedError.
+        May raise anything, and return anything.
     reference : callable
         With the same arguments.
+    alike : bool
+        Call both, and use the reference's result where the student's has another form: another number of results,
+        or other shapes. Not for functions that change their arguments, such as a training step.
 
     Returns
     -------
@@ -193,20 +210,51 @@ def yours(function: Callable[..., Any], reference: Callable[..., Any]) -> Callab
         Says once if it has to use the reference.
     """
     told: list[bool] = []
+    name = getattr(function, "__name__", "this")
+
+    def instead(why: str, *arguments: Any, **settings: Any) -> Any:
+        if not told:
+            told.append(True)
+            print(f"{name}: drawn with minigan's own until yours {why}")
+        return reference(*arguments, **settings)
 
     @functools.wraps(reference)
     def either(*arguments: Any, **settings: Any) -> Any:
+        if function is None:
+            return instead("is written", *arguments, **settings)
         try:
-            if function is not None:
-                return function(*arguments, **settings)
+            result = function(*arguments, **settings)
         except NotImplementedError:
-            pass
-        if not told:
-            told.append(True)
-            print(f"{getattr(function, '__name__', 'this')}: drawn with minigan's own until yours is written")
-        return reference(*arguments, **settings)
+            return instead("is written", *arguments, **settings)
+        except Exception as error:  # a student's function may raise anything; `check` has reported it
+            return instead(f"runs ({type(error).__name__})", *arguments, **settings)
+        if result is None:
+            return instead("returns something", *arguments, **settings)
+        if alike:
+            right = reference(*arguments, **settings)
+            if not _alike(result, right):
+                return instead(f"returns {_told_form(right)}", *arguments, **settings)
+        return result
 
     return either
+
+
+def _alike(result: Any, right: Any) -> bool:
+    """Whether a result has the right one's form: as many results, and arrays of the same shapes; caches may differ."""
+    if type(right) in (tuple, list):
+        return (
+            type(result) in (tuple, list)
+            and len(result) == len(right)
+            and all(type(b) in (tuple, list) or _alike(a, b) for a, b in zip(result, right, strict=True))
+        )
+    shape = getattr(right, "shape", () if isinstance(right, int | float) else None)
+    return shape is None or getattr(result, "shape", () if isinstance(result, int | float) else None) == shape
+
+
+def _told_form(result: Any) -> str:
+    if isinstance(result, tuple | list):
+        return f"{len(result)} results like its"
+    return f"an array of shape {result.shape}" if getattr(result, "shape", ()) else "one number"
 
 
 # ----------------------------------------------------------------------------------------------------------------- keep
@@ -247,6 +295,8 @@ def keep(name: str, *functions: Callable[..., Any]) -> Verdict:
     elif verdict.finding is None:
         print(f"{name}   {verdict.said}: nothing kept")
     else:
-        print(f"{told}\n{name}   not kept: wrong layers would only confuse the lessons to come")
+        if _last_told.get(name) != told:
+            print(told)
+        print(f"{name}   not kept: wrong layers would only confuse the lessons to come")
     _record("keep", name, verdict)
     return verdict

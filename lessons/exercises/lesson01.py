@@ -2,17 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dis
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
-from lessons.judging import Exercise, Mistake, Verdict
+from lessons.judging import Exercise, Mistake, Verdict, blame, explanation
 from lessons.judging import judge as judge_on_cases
 from minigan.nn.backend import NUMPY, Array, register, xp_of
+
+# ------------------------------------------------------------------------------------------------------------- no loops
+_LOOPING = {"vectorize", "apply_along_axis", "apply_over_axes", "fromiter", "frompyfunc", "map", "nditer", "ndindex"}
+
+
+def has_loop(function: Callable[..., Any]) -> bool:
+    """Whether a function goes through its numbers one by one: `for`, `while`, a comprehension, or `np.vectorize`."""
+    code = getattr(function, "__code__", None)
+    return code is not None and any(map(_loops, _all_code(code)))
+
+
+def _all_code(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _all_code(constant)
+
+
+def _loops(code: CodeType) -> bool:
+    if not _LOOPING.isdisjoint(code.co_names):
+        return True
+    return any(
+        instruction.opname == "FOR_ITER"
+        or (isinstance(instruction.argval, int) and "JUMP_BACKWARD" in instruction.opname)
+        for instruction in dis.get_instructions(code)
+    )
+
+
+def without_loops(exercise: Exercise) -> Exercise:
+    """An exercise that passes with a loop, but says that it can be done without."""
+
+    def judge(function: Any, seed: int = 0) -> Verdict:
+        verdict = exercise.judge(function) if exercise.judge else judge_on_cases(exercise, [function], seed=seed)
+        if verdict.passed and has_loop(function):
+            return Verdict.ok(f"{verdict.said}; and now without a loop?")
+        return verdict
+
+    return replace(exercise, judge=judge, cases=None) if exercise.judge is None else replace(exercise, judge=judge)
 
 
 # ---------------------------------------------------------------------------------------------------------------- rings
@@ -46,6 +85,18 @@ RINGS = Exercise(
             "this is the distance; the squared distance was asked for.",
         ),
         Mistake(
+            lambda H, W: np.maximum((np.arange(H) - (H - 1) / 2)[:, None] ** 2, (np.arange(W) - (W - 1) / 2) ** 2),
+            "this is the larger of the two squares; their sum was asked for.",
+        ),
+        Mistake(
+            lambda H, W: (np.arange(H) - (H - 1) / 2)[:, None] ** 2 * (np.arange(W) - (W - 1) / 2) ** 2,
+            "the squares are multiplied; a plus belongs there.",
+        ),
+        Mistake(
+            lambda H, W: np.arange(float(H))[:, None] ** 2 + np.arange(float(W)) ** 2,
+            "these are the distances from the upper left corner, not from the middle.",
+        ),
+        Mistake(
             lambda H, W: (np.arange(H) - (H - 1) // 2)[:, None] ** 2.0 + (np.arange(W) - (W - 1) // 2) ** 2.0,
             "// throws the half away: an even number of cells has its middle between two of them.",
         ),
@@ -55,6 +106,7 @@ RINGS = Exercise(
         "An array of shape (H, 1) and one of shape (W,) add up to shape (H, W). `v[:, None]` makes a column of v.",
         "i = np.arange(H) - (H - 1) / 2;  j = np.arange(W) - (W - 1) / 2;  return i[:, None] ** 2 + j ** 2",
     ),
+    asks_dtype=True,
     doc="Squared distance of every cell from the middle of the board.",
 )
 
@@ -82,6 +134,12 @@ CENTRE_ROWS = Exercise(
         Mistake(
             lambda x: x.mean(axis=1, keepdims=True), "these are the means themselves; they have to be taken from x."
         ),
+        Mistake(
+            lambda x: x - np.median(x, axis=1, keepdims=True),
+            "this is the median of every row; the mean was asked for.",
+        ),
+        Mistake(lambda x: x - x.sum(axis=1, keepdims=True), "the sum of every row is taken off, not its mean."),
+        Mistake(lambda x: x + x.mean(axis=1, keepdims=True), "the mean is added; it was to be taken off."),
         Mistake(
             lambda x: (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True),
             "the rows are divided by their standard deviation as well; only the mean was to go.",
@@ -120,28 +178,44 @@ _WALKS = {
 }
 
 
+_STRIDE_MISTAKES = (
+    ([tuple(v // 4 for v in value) for value in STRIDES.values()], "NumPy counts bytes, not numbers: a float32 has 4."),
+    ([tuple(2 * v for v in value) for value in STRIDES.values()], "a float32 has 4 bytes; 8 would be a float64."),
+    ([value[::-1] for value in STRIDES.values()], "the axes are exchanged: axis 0, down, comes first."),
+)
+"""What a mistake gives for all six, and what to tell."""
+
+
+def _stride_tuple(given: Any) -> tuple[int, ...] | None:
+    """Strides as a tuple of whole numbers; None if they are anything else."""
+    array = np.atleast_1d(np.asarray(given))
+    return tuple(array.tolist()) if array.ndim == 1 and array.dtype.kind in "iu" else None
+
+
 def judge_strides(strides: Mapping[str, Any], copies: Any) -> Verdict:
     """Compare the strides, and which expressions are copies."""
     if not isinstance(strides, Mapping) or set(strides) != set(STRIDES):
         return Verdict.wrong("strides must be a dict with the keys " + ", ".join(map(repr, STRIDES)))
     if any(value is None for value in strides.values()):
         return Verdict.not_yet("not answered yet")
-    right = sum(tuple(np.atleast_1d(strides[key])) == value for key, value in STRIDES.items())
+    given = {key: _stride_tuple(strides[key]) for key in STRIDES}
+    right = sum(given[key] == value for key, value in STRIDES.items())
     for key, value in STRIDES.items():
-        yours = tuple(np.atleast_1d(strides[key]).tolist())
+        yours = given[key]
         if yours == value:
             continue
-        cause = _WALKS[key] + "; how many bytes is that?"
-        if len(yours) == len(value) and yours == tuple(v // 4 for v in value):
-            cause = "this counts numbers, and NumPy counts bytes: a float32 has 4."
-        elif len(yours) == len(value) and yours == tuple(2 * v for v in value):
-            cause = "a float32 has 4 bytes; 8 would be a float64."
-        elif len(yours) == len(value) == 2 and yours == value[::-1]:
-            cause = "the two axes are exchanged: axis 0, down, comes first."
-        elif len(yours) != len(value):
+        if yours is None:
+            return Verdict.wrong(f"the strides of {key} are whole numbers, got {strides[key]!r}", code="E12")
+        told = [f"yours {yours}", f"right so far: {right} of 6", f"{_WALKS[key]}; how many bytes is that?"]
+        cause = explanation([given[k] for k in STRIDES], _STRIDE_MISTAKES)
+        if len(yours) != len(value):
             cause = f"it has {len(value)} {'axis' if len(value) == 1 else 'axes'}, and each has one stride."
-        return Verdict.wrong(f"the strides of {key}", f"yours {yours}", f"right so far: {right} of 6", cause=cause)
-    if isinstance(copies, str) or not set(copies) <= COPIES | VIEWS:
+        elif not cause and key == "x.T" and yours == (16, 4):
+            cause = "these are the strides of x itself. What has become of its two axes in x.T?"
+        return Verdict.wrong(f"the strides of {key}", *told, cause=cause)
+    if isinstance(copies, str) or not isinstance(copies, set | frozenset | list | tuple):
+        return Verdict.wrong(f"copies must be a set of expressions, got {copies!r}")
+    if not all(isinstance(one, str) for one in copies) or not set(copies) <= COPIES | VIEWS:
         return Verdict.wrong("copies must be a set of expressions from the list above")
     for key in sorted(COPIES | VIEWS):
         if (key in set(copies)) != (key in COPIES):
@@ -194,6 +268,10 @@ def _strided(x: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> Arra
     return as_strided(base, shape, strides)
 
 
+def _places(x: Array, K: int) -> tuple[int, int]:
+    return x.shape[0] - K + 1, x.shape[1] - K + 1
+
+
 def _as_if_contiguous(x: Array, K: int) -> Array:
     # What its shape alone says of an array's strides: right for a fresh one, and not for a transpose.
     H, W = x.shape
@@ -220,12 +298,27 @@ _PATCHES = Exercise(
             "the last row and column of windows are missing: there are H - K + 1 of them, not H - K.",
         ),
         Mistake(
+            lambda x, K: _strided(x, (*_places(x, K), K, K), (*x.strides[::-1], *x.strides[::-1])),
+            "both pairs of strides are exchanged: x.strides[0] is the step down.",
+        ),
+        Mistake(
             lambda x, K: sliding_window_view(x, (K, K))[::K, ::K],
             "these windows do not overlap; the next one starts one pixel on, not K.",
         ),
         Mistake(
             lambda x, K: _strided(x, (x.shape[0] - K + 1, x.shape[1] - K + 1, K, K), (*x.strides[::-1], *x.strides)),
             "the first two strides are exchanged: i goes down, and one row on is x.strides[0].",
+        ),
+        *(
+            Mistake(
+                in_numbers,
+                "NumPy counts strides in bytes, and these are counted in numbers: a float64 has 8 bytes. So windows "
+                "begin in the middle of numbers, and what is read there makes no sense.",
+            )
+            for in_numbers in (
+                lambda x, K: as_strided(x, (*_places(x, K), K, K), tuple(s // x.itemsize for s in 2 * x.strides)),
+                lambda x, K: as_strided(x, (*_places(x, K), K, K), (x.shape[1], 1, x.shape[1], 1)),
+            )
         ),
         Mistake(
             _as_if_contiguous,
@@ -295,6 +388,10 @@ WEIGH = Exercise(
             "l is kept and o is summed: what stands behind the arrow is what is kept.",
         ),
         Mistake(
+            lambda patches, kernels: (patches[..., None] * kernels).max(axis=(2, 3)),
+            "this is the largest of the products; their sum was asked for.",
+        ),
+        Mistake(
             lambda patches, kernels: np.einsum("ijkl,klo->ijo", patches, kernels[..., :1] + 0 * kernels),
             "all channels use the first kernel.",
         ),
@@ -309,6 +406,13 @@ WEIGH = Exercise(
 
 
 # ------------------------------------------------------------------------------------------------------------ unit_rows
+class ForeignArrayError(TypeError):
+    """NumPy's functions were given an array of another library, or the arrays of two libraries were mixed."""
+
+
+_MIXED = "arrays of two libraries cannot be used in one calculation"
+
+
 class PretendArray:
     """An array of a graphics card, as far as a program can tell: only its own library computes with it.
 
@@ -317,16 +421,19 @@ class PretendArray:
     values : Array
     """
 
-    __array_ufunc__ = None  # np.sqrt(x) is refused, as CuPy's arrays refuse it
-
     def __init__(self, values: Any) -> None:
         self._values = values
 
     def __array__(self, *arguments: Any, **settings: Any) -> Any:
-        raise TypeError("Implicit conversion to a NumPy array is not allowed.")
+        raise ForeignArrayError("NumPy cannot make one of its own arrays of another library's")
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
+        if any(isinstance(one, np.ndarray) for one in inputs):  # an operator, such as numpy_array * x
+            raise ForeignArrayError(_MIXED)
+        raise ForeignArrayError(f"np.{ufunc.__name__} was given an array of another library")
 
     def __array_function__(self, function: Any, *arguments: Any) -> Any:
-        raise TypeError(f"np.{function.__name__} got an array that is not NumPy's")
+        raise ForeignArrayError(f"np.{function.__name__} was given an array of another library")
 
     def __getattr__(self, name: str) -> Any:
         return _on_device(getattr(self._values, name))
@@ -341,7 +448,7 @@ class PretendArray:
 def _operator(name: str) -> Any:
     def apply(self: PretendArray, *others: Any) -> Any:
         if any(isinstance(other, np.ndarray) for other in others):
-            raise TypeError("Unsupported type <class 'numpy.ndarray'>: the two libraries' arrays do not mix")
+            raise ForeignArrayError(_MIXED)
         return _on_device(getattr(self._values, name)(*map(_off_device, others)))
 
     return apply
@@ -361,7 +468,7 @@ def _on_device(value: Any) -> Any:
 
         def call(*arguments: Any, **settings: Any) -> Any:
             if any(isinstance(one, np.ndarray) for one in arguments):
-                raise TypeError("Unsupported type <class 'numpy.ndarray'>: the two libraries' arrays do not mix")
+                raise ForeignArrayError(_MIXED)
             settings = {key: _off_device(one) for key, one in settings.items()}
             return _on_device(value(*map(_off_device, arguments), **settings))
 
@@ -377,8 +484,23 @@ class _PretendModule(ModuleType):
     """NumPy's functions for `PretendArray`."""
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(np, name)
-        return found if isinstance(found, type) else _on_device(found)
+        return _pretending(getattr(np, name))
+
+
+class _PretendPart:
+    """A part of NumPy, such as ``np.linalg``, for `PretendArray`."""
+
+    def __init__(self, part: ModuleType) -> None:
+        self._part = part
+
+    def __getattr__(self, name: str) -> Any:
+        return _pretending(getattr(self._part, name))
+
+
+def _pretending(found: Any) -> Any:
+    if isinstance(found, ModuleType):
+        return _PretendPart(found)
+    return found if isinstance(found, type) else _on_device(found)
 
 
 PRETEND = replace(
@@ -418,6 +540,21 @@ _UNIT_ROWS = Exercise(
         ),
         Mistake(lambda x: x / x.sum(axis=1, keepdims=True), "the length is the root of the sum of *squares*."),
         Mistake(
+            lambda x: x / np.abs(x).sum(axis=1, keepdims=True),
+            "absolute values are added; the length is the root of the sum of *squares*.",
+        ),
+        Mistake(
+            lambda x: x / np.abs(x).max(axis=1, keepdims=True),
+            "this divides by the largest entry; the length is the root of the sum of squares.",
+        ),
+        Mistake(
+            lambda x: x * np.sqrt((x * x).sum(axis=1, keepdims=True)),
+            "the rows are multiplied by their length: divide.",
+        ),
+        Mistake(
+            lambda x: 0 * x + np.sqrt((x * x).sum(axis=1, keepdims=True)), "these are the lengths: divide x by them."
+        ),
+        Mistake(
             lambda x: x / np.sqrt((x * x).mean(axis=1, keepdims=True)),
             "a mean where the sum belongs: the length grows with the number of columns.",
         ),
@@ -440,11 +577,14 @@ def judge_unit_rows(function: Any) -> Verdict:
     x = np.array([[3.0, 4.0], [0.0, -2.0], [1.0, 1.0]], np.float32)
     try:
         y = function(PretendArray(x))
-    except TypeError as error:
+    except ForeignArrayError as error:
+        finding = blame(error, [function])
         return Verdict.wrong(
             "unit_rows is right for NumPy's arrays, and fails for another library's",
+            *(finding.evidence if finding else ()),
             str(error),
             cause="np.something is NumPy's alone. Ask the array for its library, xp = xp_of(x), and use xp.something.",
+            code="E10",
         )
     if not isinstance(y, PretendArray):
         return Verdict.wrong(
@@ -543,6 +683,13 @@ FRAMED = Exercise(
         Mistake(lambda x: _partly_framed(x, [], [0, -1]), "the first and the last row are missing."),
         Mistake(lambda x: _partly_framed(x, [0], [0]), "the last row and the last column are missing: index -1."),
         Mistake(lambda x: np.pad(x[1:-1, 1:-1], 1, mode="edge"), "the border repeats its neighbours; it should be 0."),
+        Mistake(lambda x: np.pad(x[1:-1, 1:-1], 1, constant_values=1), "the border is 1; it should be 0."),
+        Mistake(lambda x: _partly_framed(x, ([0, 0, -1, -1], [0, -1, 0, -1]), []), "only the four corners are 0."),
+        Mistake(
+            lambda x: _partly_framed(x, (slice(1, -1), slice(1, -1)), []),
+            "inside and border are exchanged: the border becomes 0, and the inside stays.",
+        ),
+        Mistake(lambda x: x[1:-1, 1:-1].copy(), "this cuts the border off; it is to become 0, and the shape stays."),
         Mistake(lambda x: np.pad(x, 1), "this puts a border around x; its own border was to become 0."),
     ),
     hints=(
@@ -570,6 +717,8 @@ STEPS = Exercise(
         Mistake(lambda x: x[1:] - x[:-1], "these are the steps from one row to the next; axis 1 was asked for."),
         Mistake(lambda x: np.diff(x, axis=1, prepend=0), "the first column has no column to its left: W - 1 steps."),
         Mistake(lambda x: np.abs(x[:, 1:] - x[:, :-1]), "a step down is negative; no absolute value."),
+        Mistake(lambda x: x[:, 1:] / x[:, :-1], "these are quotients; how much it rises is a difference."),
+        Mistake(lambda x: x - np.roll(x, 1, axis=1), "np.roll goes round the corner: the first column minus the last."),
     ),
     hints=(
         "All columns but the first, and all columns but the last, have the same shape.",
@@ -586,7 +735,8 @@ def one_hot(labels: Array, C: int) -> Array:
 
 
 def _label_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
-    return [(rng.integers(C, size=N), C) for N, C in ((5, 3), (3, 4), (4, 4), (2, 6))]
+    drawn = [(rng.integers(C, size=N), C) for N, C in ((5, 3), (3, 4), (4, 4), (2, 6))]
+    return [(np.array([0, 1, 1]), 4), *drawn, (np.array([3, 1]), 4)]  # the first lacks the last labels
 
 
 ONE_HOT = Exercise(
@@ -599,6 +749,10 @@ ONE_HOT = Exercise(
         Mistake(lambda labels, C: labels[:, None] == np.arange(C), "True and False; .astype(float) makes 1.0 and 0.0."),
         Mistake(lambda labels, C: one_hot(labels - 1, C), "labels count from 0, np.arange(C) does, too."),
         Mistake(lambda labels, C: 1 - one_hot(labels, C), "ones and zeros are exchanged."),
+        Mistake(
+            lambda labels, C: (labels[:, None] >= np.arange(C)).astype(float),
+            "there are ones in all columns up to the label: ==, not >=.",
+        ),
     ),
     hints=(
         "Compare a column with a row: == broadcasts like +.",
@@ -628,6 +782,14 @@ COUNTS = Exercise(
         Mistake(
             lambda labels, C: np.unique(labels, return_counts=True)[1],
             "labels that never come are left out; their count is 0.",
+        ),
+        Mistake(
+            lambda labels, C: np.bincount(labels),
+            "np.bincount ends at the largest label that comes: give it minlength=C.",
+        ),
+        Mistake(
+            lambda labels, C: (labels[:, None] <= np.arange(C)).sum(axis=0),
+            "place c counts the labels up to c: they are cumulated.",
         ),
         Mistake(lambda labels, C: np.sort(counts(labels, C))[::-1], "sorted: place c should count the label c."),
     ),
@@ -660,6 +822,10 @@ HALVE = Exercise(
         Mistake(lambda x: x[:, ::2, ::2], "every second pixel, and the others are thrown away: no mean."),
         Mistake(_halve_across, "the axis of the 2 has to stand *behind* the one that counts blocks: (H//2, 2)."),
         Mistake(lambda x: 4 * halve(x), "the sum of each block; the mean was asked for."),
+        Mistake(
+            lambda x: x.reshape(len(x), x.shape[1] // 2, 2, x.shape[2] // 2, 2, -1).max(axis=(2, 4)),
+            "the largest of each block; the mean was asked for.",
+        ),
         Mistake(lambda x: halve(x).mean(axis=3, keepdims=True), "the colours are averaged, too; C was to stay."),
     ),
     hints=(
@@ -681,9 +847,26 @@ NEAREST = Exercise(
     1,
     nearest,
     lambda rng: [
-        (rng.standard_normal((N, D)), rng.standard_normal((M, D))) for N, M, D in ((4, 3, 2), (2, 6, 3), (5, 5, 1))
+        *((rng.standard_normal((N, D)), rng.standard_normal((M, D))) for N, M, D in ((4, 3, 2), (2, 6, 3), (5, 5, 1))),
+        # from (0, 0) the first is nearest, the second by |x| + |y|, and the third by the larger of the two
+        (np.array([[0.0, 0.0], [9.0, 9.0]]), np.array([[3.6, 1.6], [0.0, 4.5], [2.95, 2.95]])),
     ],
     (
+        Mistake(
+            lambda a, b: (a @ b.T).argmax(axis=1),
+            "this takes the largest product a @ b.T: it prefers long rows. The distance is |a|^2 - 2 a b + |b|^2.",
+        ),
+        Mistake(
+            lambda a, b: ((a[:, None] - b) ** 2)[:, :, 0].argmin(axis=1), "only the first axis counts: sum over all D."
+        ),
+        Mistake(
+            lambda a, b: np.abs(a[:, None] - b).sum(axis=2).argmin(axis=1),
+            "this adds up the distances along the axes; the square of a distance is the sum of their *squares*.",
+        ),
+        Mistake(
+            lambda a, b: np.abs(a[:, None] - b).max(axis=2).argmin(axis=1),
+            "this looks at the axis with the largest difference alone; all of them count, by their squares.",
+        ),
         Mistake(
             lambda a, b: ((a[:, None] - b) ** 2).sum(axis=2).argmin(axis=0),
             "for every row of b the nearest of a: the axis of b has to disappear, axis 1.",
@@ -706,7 +889,8 @@ NEAREST = Exercise(
 )
 
 EXERCISES = (
-    *(RINGS, CENTRE_ROWS, STRIDES_EXERCISE, PATCHES, WEIGH, UNIT_ROWS),
-    *(TRAP, FRAMED),
-    *(STEPS, ONE_HOT, COUNTS, HALVE, NEAREST),
+    *(without_loops(RINGS), without_loops(CENTRE_ROWS), STRIDES_EXERCISE),
+    *(without_loops(PATCHES), without_loops(WEIGH), without_loops(UNIT_ROWS)),
+    *(TRAP, without_loops(FRAMED)),
+    *map(without_loops, (STEPS, ONE_HOT, COUNTS, HALVE, NEAREST)),
 )

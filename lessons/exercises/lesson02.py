@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons.judging import Exercise, Mistake, Verdict, blame, judge
+from lessons.judging import Exercise, Mistake, Verdict, blame, is_sequence, judge
 from minigan.nn.backend import Array
 
 Check = Callable[..., bool]
@@ -586,6 +586,17 @@ NUMERIC_GRADIENT = Exercise(
         Mistake(_reference_with(scale=lambda h: 2.0), "it is twice the slope: from x - h to x + h is a way of 2h"),
         Mistake(_reference_with(scale=lambda h: 2 * h), "the difference is not divided by the way, 2h"),
         Mistake(_reference_with(dy=np.ones_like), "dy is not used: every output counts as much as dy says"),
+        Mistake(_reference_with(scale=lambda h: -1.0), "the sign is wrong: f(x + step) comes first"),
+        Mistake(
+            _reference_with(scale=lambda h: 0.5), "it is half the slope: from x - h to x + h is a way of 2h, not 4h"
+        ),
+        Mistake(_reference_with(scale=lambda h: 1 / h), "it is divided by h once too often; the way is 2h"),
+        Mistake(_reference_with(scale=lambda h: h), "it is divided by 2, and not by the way, 2h"),
+        Mistake(
+            lambda f, x, dy, h=1e-5: numeric_gradient(f, x, dy, h) / dy.size,
+            "it is a mean over the outputs; the slope of sum(f(x) * dy) was asked for",
+        ),
+        Mistake(lambda f, x, dy, h=1e-5: numeric_gradient(f, x, dy), "the step is 1e-5 whatever h is"),
         Mistake(
             _in_place,
             "x is moved in place, and this f returns a view of x, so that both values are one array. Move a copy",
@@ -615,6 +626,21 @@ DIRECTIONAL_SLOPE = Exercise(
             "v was made a unit vector. Leave it as it is: the slope is to equal sum(dx * v)",
         ),
         Mistake(_along(v=np.ones_like), "v is not used: all entries of x were moved alike"),
+        Mistake(_along(scale=lambda h: -1.0), "the sign is wrong: f(x + h*v) comes first"),
+        Mistake(_along(scale=lambda h: 0.5), "it is half the slope: from -h*v to h*v is a way of 2h, not 4h"),
+        Mistake(
+            lambda f, x, dy, v, h=1e-5: directional_slope(f, x, dy, v, h) / float(np.linalg.norm(v)),
+            "it is divided by the length of v. Leave that out: the slope is to equal sum(dx * v)",
+        ),
+        Mistake(
+            lambda f, x, dy, v, h=1e-5: directional_slope(f, x, dy, v, h) * float(np.sum(v)),
+            "v is multiplied in once more: it has moved x already",
+        ),
+        Mistake(
+            lambda f, x, dy, v, h=1e-5: float(np.sum(numeric_gradient(f, x, dy, h) * v)),
+            "this measures every entry by itself, with 2n evaluations, and adds the slopes up. A probe moves all "
+            "entries at once, by h*v: two evaluations. (With a step as long as here the two differ: truncation.)",
+        ),
     ),
     hints=(
         "It is the numeric gradient without its loop: x moves along v instead of along one axis.",
@@ -710,6 +736,14 @@ def _trust_cases() -> list[tuple[str, Any, Array, Array, Array, bool]]:
         ("a smooth function", np.tanh, far, dy, v, True),
         ("a smooth function with large values", lambda x: 1e4 * np.exp(x), far, dy, v, True),
         ("a smooth function with tiny values", lambda x: 1e-6 * np.sin(x), far, dy, v, True),
+        (
+            "a function that does not change along v",
+            lambda x: 1e3 * (x - x.mean()) / x.std(),
+            far,
+            dy,
+            np.ones(3),
+            True,
+        ),
         ("a kink far away", _bent, far, dy, v, True),
         ("a kink within the step", _bent, near, dy, v, False),
         ("a kink within the step, tiny values", lambda x: 1e-9 * _bent(x), near, dy, v, False),
@@ -725,7 +759,7 @@ def _judge_trust(*given: Any) -> Verdict:
             answer = function(f, x, dy, v)
         except NotImplementedError:
             return Verdict.not_yet()
-        if not (isinstance(answer, tuple) and len(answer) == 2):
+        if not (is_sequence(answer) and len(answer) == 2):
             return Verdict.wrong("it is to return two things, slope and trusted", f"it returned {answer!r}")
         if not all(np.array_equal(a, b) for a, b in zip(before, (x, dy, v), strict=True)):
             return Verdict.wrong("it changes x, dy or v", f"on {told}")
@@ -739,9 +773,19 @@ def _judge_trust(*given: Any) -> Verdict:
             why = f"they are {apart:.1e} apart, {apart / max(abs(fine), 1e-300):.0e} of the slope"
             said = "trusts" if trusted else "does not trust"
             return Verdict.wrong(f"it {said} the slope of {told}", f"{measured}; {why}")
-        scale = max(abs(fine), 1e-12)
-        if wanted and not (np.ndim(slope) == 0 and abs(float(slope) - fine) <= 1e-6 * scale):
+        room = 1e-6 * max(abs(fine), 1e-12) + 1e-14 * float(np.sum(np.abs(f(x) * dy))) / 1e-5
+        if wanted and not (np.ndim(slope) == 0 and abs(float(slope) - fine) <= room):
             return Verdict.wrong(f"the slope is wrong for {told}", f"yours {slope!r}; {measured}")
+    x, dy, v, h = np.array([0.7, -1.1]), np.array([1.0, 2.0]), np.array([1.0, 0.5]), 0.2
+    slope, _ = function(cube, x, dy, v, h)  # a step so long that one can tell which one was taken
+    of = {step: directional_slope(cube, x, dy, v, step) for step in (h / 2, h, 2 * h)}
+    if abs(float(slope) - of[h / 2]) > 1e-9:
+        told = next((f"it is that of a step of {k:g}" for k, s in of.items() if abs(float(slope) - s) < 1e-9), "")
+        return Verdict.wrong(
+            "the slope is not the one from h / 2",
+            f"with h = {h:g} yours {slope:.6g}, that from h / 2 {of[h / 2]:.6g}",
+            *filter(None, [told]),
+        )
     return Verdict.ok("smooth functions trusted, kinks noticed")
 
 
@@ -786,10 +830,14 @@ def _judge_killers(*given: Any) -> Verdict:
     killed = len(MUTANTS) - len(survivors)
     if not survivors and not accused:
         return Verdict.ok(f"all {len(MUTANTS)} mutants killed, none of {len(SUBJECTS)} right ones accused")
+    thrown_away = [t for t in survivors if t.mutant is not None and t.mutant.subject is LEAKY and t.passed < t.seeds]
     evidence = [f"survives: {_told(t)}" for t in survivors[:8]]
     evidence += [f"... and {len(survivors) - 8} more"] if len(survivors) > 8 else []
     evidence += [f"accused: {_told(t)}" for t in accused]
-    habits = Counter(t.mutant.needs for t in survivors if t.mutant is not None)
+    thrown_away = thrown_away if len(thrown_away) == len(survivors) else []  # otherwise it does not explain them all
+    if thrown_away:
+        evidence.append(_THROWN_AWAY)
+    habits = Counter(t.mutant.needs for t in survivors if t.mutant is not None and t not in thrown_away)
     for needs, count in habits.most_common(2):
         whom = next(t.name for t in survivors if t.mutant is not None and t.mutant.needs == needs)
         if count > 1:
@@ -800,6 +848,10 @@ def _judge_killers(*given: Any) -> Verdict:
     return Verdict.wrong(title, *evidence)
 
 
+_THROWN_AWAY = (
+    "About LeakyReLU, which survives on some draws only: where a measurement crosses the kink, it is thrown away. Does "
+    "your check then draw another direction, until it has one to trust? If all are thrown away, nothing is compared."
+)
 _ACCUSED = {
     LEAKY.name: "About LeakyReLU: a step of yours crosses the kink. Where h and h/2 disagree, draw another direction.",
     SHIFTED.name: "About the bias: its slope is 0, so what you measure is rounding, about 1e-11 here. No share of it "

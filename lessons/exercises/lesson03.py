@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons.judging import Exercise, Verdict, difference, judge, judge_layer
+from lessons.judging import Exercise, Verdict, difference, explanation, judge, judge_layer
 from minigan.nn import ops
 from minigan.nn.backend import Array
 
@@ -98,6 +98,34 @@ MISTAKES: tuple[tuple[Backward, str], ...] = (
 )  # fmt: skip
 
 
+def _without_leaky_relu(x: Array, w1: Array, b1: Array, w2: Array, b2: Array) -> Array:
+    return np.tanh((x @ w1 + b1) @ w2 + b2)
+
+
+def _without_tanh(x: Array, w1: Array, b1: Array, w2: Array, b2: Array) -> Array:
+    return ops.leaky_relu_forward(x @ w1 + b1)[0] @ w2 + b2
+
+
+FORWARD_MISTAKES: tuple[tuple[Callable[..., Array], str], ...] = (
+    (_without_leaky_relu, "LeakyReLU is left out"),
+    (_without_tanh, "tanh at the end is left out"),
+    (lambda *given: np.tanh(_without_leaky_relu(*given)), "tanh stands twice, and LeakyReLU is left out"),
+    (
+        lambda x, w1, b1, w2, b2: np.tanh(np.maximum(x @ w1 + b1, 0) @ w2 + b2),
+        "the first activation is ReLU; LeakyReLU was asked for",
+    ),
+    (
+        lambda x, w1, b1, w2, b2: np.tanh(np.tanh(x @ w1 + b1) @ w2 + b2),
+        "tanh stands in both places; between the layers it is LeakyReLU",
+    ),
+    (
+        lambda *given: ops.leaky_relu_forward(_without_tanh(*given))[0],
+        "LeakyReLU stands in both places; at the end it is tanh",
+    ),
+)
+"""Wrong results y of the network, and why."""
+
+
 def _cases(rng: np.random.Generator) -> list[tuple[Array, ...]]:
     normal = rng.standard_normal
     sizes = ((5, 2, 7, 1), (1, 3, 4, 2), (4, 1, 2, 3))  # N, C, hidden, O: all different
@@ -107,68 +135,50 @@ def _cases(rng: np.random.Generator) -> list[tuple[Array, ...]]:
 def _judge_net(forward: Any, backward: Any = None, *, seed: int = 0) -> Verdict:
     rng = np.random.default_rng(seed)
     cases = _cases(rng)
-    kept = []
+    results, caches = [], []
     for case in cases:
         before = [a.copy() for a in case]
         result = forward(*case)
-        if not (isinstance(result, tuple) and len(result) == 2):
+        if not (isinstance(result, tuple | list) and len(result) == 2):
             return Verdict.wrong("net_forward returns two things, y and a cache", code="E11", where="net_forward")
-        found = difference(result[0], net_forward(*case)[0], 1e-9, "y")
+        if any(not np.array_equal(a, b) for a, b in zip(before, case, strict=True)):
+            return Verdict.wrong("net_forward modifies one of its inputs", _told(case), code="E20")
+        results.append(result[0])
+        caches.append(result[1])
+    for case, y in zip(cases, results, strict=True):
+        found = difference(y, net_forward(*case)[0], 1e-9, "y")
         if found is not None:
-            without = case[0] @ case[1] + case[2]
-            linear = np.tanh(without @ case[3] + case[4])
-            straight = np.shape(result[0]) == linear.shape and np.allclose(result[0], linear)
-            cause = "LeakyReLU is left out" if straight else _forward_cause(result[0], case)
+            cause = explanation(results, [([wrong(*c) for c in cases], why) for wrong, why in FORWARD_MISTAKES])
             return Verdict.wrong(
                 f"net_forward: {found.title}", *found.evidence, _told(case), cause=cause, code=found.code
             )
-        if any(not np.array_equal(a, b) for a, b in zip(before, case, strict=True)):
-            return Verdict.wrong("net_forward modifies one of its inputs", _told(case), code="E20")
-        kept.append(result[1])
     if backward is None:
         return Verdict.ok("forward")
     # All forwards first, then all backwards: each backward has only its own forward's cache.
-    given, right, wrong_in = [], [], []
-    for case, cache in zip(cases, kept, strict=True):
-        dy = rng.standard_normal((len(case[0]), case[3].shape[1]))
-        gradients = backward(dy.copy(), cache)
+    dys, given, wrong_in = [], [], []
+    for case, cache in zip(cases, caches, strict=True):
+        dys.append(rng.standard_normal((len(case[0]), case[3].shape[1])))
+        gradients = backward(dys[-1].copy(), cache)
         if not (isinstance(gradients, tuple | list) and len(gradients) == 5):
             return Verdict.wrong(
                 "net_backward returns five gradients: dx, dw1, db1, dw2, db2", code="E11", where="net_backward"
             )
-        given.append((dy, gradients))
-        right.append(net_backward(dy, net_forward(*case)[1]))
-        wrong_in.append([difference(g, r, 1e-9, n) for g, r, n in zip(gradients, right[-1], NAMES, strict=True)])
+        given.append(gradients)
+        right = net_backward(dys[-1], net_forward(*case)[1])
+        wrong_in.append([difference(g, r, 1e-9, n) for g, r, n in zip(gradients, right, NAMES, strict=True)])
     bad = [name for k, name in enumerate(NAMES) if any(row[k] is not None for row in wrong_in)]
     if not bad:
         return Verdict.ok("forward, " + ", ".join(NAMES))
     first = next(f for row in wrong_in for f in row if f is not None)
     good = [name for name in NAMES if name not in bad]
     evidence = [*first.evidence, f"wrong: {', '.join(bad)}" + (f"; right: {', '.join(good)}" if good else "")]
-    return Verdict.wrong(
-        f"net_backward: {first.title}", *evidence, _told(cases[0]), cause=_cause(cases, given), code=first.code
+    known = (
+        ([wrong(dy, net_forward(*case)[1]) for case, dy in zip(cases, dys, strict=True)], why)
+        for wrong, why in MISTAKES
     )
-
-
-def _forward_cause(y: Any, case: tuple[Array, ...]) -> str:
-    x, w1, b1, w2, b2 = case
-    a = ops.leaky_relu_forward(x @ w1 + b1)[0]
-    if np.shape(y) == (len(x), w2.shape[1]) and np.allclose(y, a @ w2 + b2):
-        return "tanh at the end is left out"
-    return ""
-
-
-def _cause(cases: list[tuple[Array, ...]], given: list[tuple[Array, Any]]) -> str:
-    """The known mistake that gives these gradients on every case."""
-    for wrong, why in MISTAKES:
-        results = [wrong(dy, net_forward(*case)[1]) for case, (dy, _) in zip(cases, given, strict=True)]
-        if all(_same(a, b) for (_, a), b in zip(given, results, strict=True)):
-            return why
-    return ""
-
-
-def _same(a: Any, b: Any) -> bool:
-    return all(np.shape(p) == np.shape(q) and np.allclose(p, q) for p, q in zip(a, b, strict=True))
+    return Verdict.wrong(
+        f"net_backward: {first.title}", *evidence, _told(cases[0]), cause=explanation(given, known), code=first.code
+    )
 
 
 def _told(case: tuple[Array, ...]) -> str:
@@ -288,7 +298,9 @@ def _judge_witness(given: Any) -> Verdict:
             evidence.append(f"{name}: not answered yet")
             continue
         wanted = f"{name}: the answer is a tuple of arrays, ({', '.join(arguments)}{',' * (len(arguments) == 1)})"
-        if not isinstance(answer, tuple) or len(answer) != len(arguments):
+        if isinstance(answer, np.ndarray) and len(arguments) == 1:
+            answer = (answer,)
+        if not isinstance(answer, tuple | list) or len(answer) != len(arguments):
             evidence.append(wanted)
             continue
         try:
@@ -304,8 +316,11 @@ def _judge_witness(given: Any) -> Verdict:
             evidence.append(f"C: x has the shape (N, H, W, C), got {arrays[0].shape}")
         else:
             wrong, expected = broken(*arrays), right(*arrays)
-            if np.allclose(wrong, expected, rtol=1e-6, atol=1e-12):
+            differs = ~np.isclose(wrong, expected, rtol=1e-6, atol=1e-12)
+            if not differs.any():
                 evidence.append(f"{name}: on this input it is right. Why? {hidden[0].upper()}{hidden[1:]}")
+            elif len(arrays) == 2 and not differs[arrays[0] != 0].any():
+                evidence.append(f"{name}: at x = 0 any slope between the two sides is defensible. Show it elsewhere")
             else:
                 solved += 1
     if evidence:

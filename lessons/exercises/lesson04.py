@@ -7,12 +7,13 @@ typed as it stands; students look for logits at which it gives infinity, NaN, or
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from lessons.judging import Exercise, Mistake, Verdict, judge, name_faults
+from lessons.judging import Exercise, Mistake, Verdict, is_sequence, judge, judge_layer, name_faults
+from minigan.nn import losses
 from minigan.nn.backend import Array
 from minigan.nn.ops import sigmoid_forward
 
@@ -27,6 +28,14 @@ def naive_bce(z: Array, target: Array) -> Array:
 def stable_bce(z: Array, target: Array) -> Array:
     """Cross-entropy of each element, right for every z."""
     return softplus(z) - target * z
+
+
+def pair(forward: Callable[..., Any], backward: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The student's loss both ways if it passes its check, minigan's otherwise: each backward reads its own cache."""
+    if judge_layer("bce_with_logits", (forward, backward)).passed:
+        return forward, backward
+    print("bce_with_logits: minigan's own is used until yours passes")
+    return losses.bce_with_logits_forward, losses.bce_with_logits_backward
 
 
 # ------------------------------------------------------------------------------------------------------------- by hand
@@ -56,21 +65,42 @@ def _judge_hand(answer: Any) -> Verdict:
         return Verdict.wrong(f"a dict with the keys {', '.join(map(repr, right))} is wanted", code="E11")
     if any(value is None for value in answer.values()):
         return Verdict.not_yet("not answered yet")
+    for name in right:
+        if isinstance(answer[name], bool) or not isinstance(answer[name], int | float | np.number):
+            return Verdict.wrong(f"{name}: one number is wanted, got {answer[name]!r}", code="E12")
+    # A wrong base, or no logarithm at all, shows in all losses; one number alone may be anything.
+    losses = [name for name in right if name.startswith("loss")]
+    taken = {name: _inside(name) for name in losses}
+    known = [
+        (
+            {name: right[name] / math.log(2) for name in losses},
+            "the logarithm is np.log, the natural one, not to base 2.",
+        ),
+        (
+            {name: right[name] / math.log(10) for name in losses},
+            "the logarithm is np.log, the natural one, not to base 10.",
+        ),
+        (taken, "these are the probabilities that were given to what happened; the loss is minus their logarithm."),
+    ]
+    given = [float(answer[name]) for name in losses]
+    cause = next((why for wrong, why in known if _near(given, [wrong[name] for name in losses])), "")
     for name, value in right.items():
-        got = answer[name]
-        if isinstance(got, bool) or not isinstance(got, int | float | np.number):
-            return Verdict.wrong(f"{name}: one number is wanted, got {got!r}", code="E12")
-        if not abs(got - value) < 0.006:
-            return Verdict.wrong(f"{name} is not {got:g}", cause=_hand_cause(name, float(got), value), code="E30")
+        got = float(answer[name])
+        if not _near([got], [value]):
+            if name in losses and _near([got], [-value]):
+                cause = "the sign: a logarithm of a probability is below 0, and the loss is minus that."
+            return Verdict.wrong(f"{name} is not {got:g}", _HAND_REASONS[name], cause=cause, code="E30")
     return Verdict.ok(f"{len(right)} numbers")
 
 
-def _hand_cause(name: str, got: float, value: float) -> str:
-    if abs(got + value) < 0.006:
-        return "the sign: a logarithm of a probability is below 0, and the loss is minus that."
-    if abs(got - value / math.log(2)) < 0.006 or abs(got - value / math.log(10)) < 0.006:
-        return "the logarithm is the natural one (np.log), not that to base 2 or 10."
-    return _HAND_REASONS[name]
+def _near(given: Sequence[float], wanted: Sequence[float]) -> bool:
+    """Whether numbers agree to two decimals."""
+    return all(abs(g - w) <= 0.005 for g, w in zip(given, wanted, strict=True))
+
+
+def _inside(name: str) -> float:
+    """The probability that was given to what happened, in a question about a loss."""
+    return {"loss at z = ln 9, t = 1": 0.9, "loss at z = ln 9, t = 0": 0.1}.get(name, 0.5)
 
 
 # ------------------------------------------------------------------------------------------------------------ break it
@@ -82,9 +112,12 @@ def _judge_breaking(answer: Any) -> Verdict:
         return Verdict.not_yet("not answered yet")
     for key in keys:
         pair = answer[key]
-        if not isinstance(pair, tuple | list) or len(pair) != 2:
+        if not is_sequence(pair) or len(pair) != 2:
             return Verdict.wrong(f"{key!r}: a pair (z, t) is wanted, got {pair!r}", code="E11")
-        z, t = np.float32(pair[0]), np.float32(pair[1])
+        try:
+            z, t = np.float32(pair[0]), np.float32(pair[1])
+        except (TypeError, ValueError):
+            return Verdict.wrong(f"{key!r}: z and t are numbers, got {pair!r}", code="E12")
         if not np.isfinite(z) or not 0 <= t <= 1:
             return Verdict.wrong(f"{key!r}: z must be finite and t between 0 and 1, got {pair!r}", code="E12")
         got, right = float(naive_bce(z, t)), float(stable_bce(np.float64(z), np.float64(t)))
@@ -226,6 +259,22 @@ _SOFTPLUS = Exercise(
     mistakes=(
         Mistake(lambda z: np.log(1 + np.exp(z)), "exp(1000) is infinite: take the large part out first."),
         Mistake(lambda z: np.log1p(np.exp(z)), "exp(1000) is infinite: take the large part out first."),
+        Mistake(
+            lambda z: np.maximum(z, 0) + np.log1p(np.exp(np.abs(z))),
+            "the exponent is -|z|: the minus is missing, and the exponential is large again.",
+        ),
+        Mistake(lambda z: np.minimum(z, 0) + np.log1p(np.exp(-np.abs(z))), "max(z, 0) is taken out, not min(z, 0)."),
+        Mistake(
+            lambda z: np.maximum(z, 0) + np.log1p(np.exp(-z)),
+            "the exponent is -|z|, not -z: below 0, exp(-z) is the large one.",
+        ),
+        Mistake(lambda z: softplus(-z), "this is softplus(-z): max(z, 0), not max(-z, 0)."),
+        Mistake(lambda z: sigmoid_forward(z)[0], "this is the sigmoid, softplus's derivative."),
+        Mistake(
+            lambda z: np.log1p(np.exp(np.clip(z, -30, 30))),
+            "z is clipped to 30: beyond that softplus goes on to grow.",
+        ),
+        Mistake(lambda z: softplus(z) / math.log(2), "the logarithm is the natural one, np.log1p, not that to base 2."),
         Mistake(lambda z: np.maximum(z, 0), "that is the large part alone; what is left, log1p(...), is missing."),
         Mistake(
             lambda z: np.log1p(np.exp(-np.abs(z))), "the large part, max(z, 0), is missing: right for z <= 0 only."
@@ -260,7 +309,7 @@ EXERCISES = (
         4,
         judge=_judge_breaking,
         hints=(
-            "Call lesson04.naive_bce(np.float32(z), np.float32(t)) for z = 5, 10, 15, 20 and t = 0.",
+            "Call textbook(np.float32(z), np.float32(t)) for z = 5, 10, 15, 20 and t = 0, and then for t = 1.",
             "p is exactly 1 in float32 from about z = 16.7 on. What is then (1 - t)*log(1 - p), for t = 0 and t = 1?",
             '{"infinite": (20, 0), "not a number": (20, 1), "wrong": (16.6, 0)}',
         ),
@@ -292,6 +341,29 @@ EXERCISES = (
             Mistake(
                 lambda z: (-sigmoid_forward(-z)[0], -sigmoid_forward(-z)[0]),
                 "ln(1 - sigmoid(z)) is -softplus(z), and softplus has the derivative sigmoid(z).",
+            ),
+            Mistake(
+                lambda z: (-sigmoid_forward(z)[0], -sigmoid_forward(z)[0]),
+                "the first is right; the second is sigmoid(z) - 1.",
+            ),
+            Mistake(
+                lambda z: (-sigmoid_forward(z)[0], sigmoid_forward(-z)[0]),
+                "the sign of the second: -ln(sigmoid(z)) falls when z grows.",
+            ),
+            Mistake(
+                lambda z: tuple(g / z.size for g in generator_gradients(z)),
+                "they are divided by the number of logits; each loss here is that of one logit.",
+            ),
+            *(
+                Mistake(wrong, "these are the two losses; their derivatives for z were asked for.")
+                for wrong in (
+                    lambda z: (np.log(1 - sigmoid_forward(z)[0]), -np.log(sigmoid_forward(z)[0])),
+                    lambda z: (-softplus(z), softplus(-z)),
+                )
+            ),
+            Mistake(
+                lambda z: 2 * (-sigmoid_forward(z)[0] * (1 - sigmoid_forward(z)[0]),),
+                "D*(1 - D) is the derivative of D; the logarithm's, -1/(1 - D) and -1/D, is missing.",
             ),
             *(Mistake(_over_d(d, inner=False), _FOR_D) for d in _PROBABILITIES),
             *(Mistake(_over_d(d, inner=True), _CANCELS) for d in _PROBABILITIES),

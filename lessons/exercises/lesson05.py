@@ -102,8 +102,10 @@ def _judge_hand(answer: Any) -> Verdict:
         got = answer[name]
         if isinstance(got, bool) or not isinstance(got, int | float | np.number):
             return Verdict.wrong(f"{name}: one number is wanted, got {got!r}", code="E12")
-        if not abs(abs(got) - value) < 0.002 * max(1.0, value):
-            return Verdict.wrong(f"{name} is not {got:g}", cause=_hand_cause(name, float(got)), code="E30")
+        size = abs(got) if name.startswith("step") else got  # a step may be told with its sign
+        if not abs(size - value) < 0.002 * max(1.0, value):
+            cause = _hand_cause(name, float(got))
+            return Verdict.wrong(f"{name} is not {got:g}", _HAND_REASONS[name], cause=cause, code="E30")
     return Verdict.ok(f"{len(right)} numbers")
 
 
@@ -119,11 +121,17 @@ def _hand_cause(name: str, got: float) -> str:
         return "v averages the squares: 3 squared is 9."
     if name in ("m after 1", "v after 1") and abs(got - (3.0 if name.startswith("m") else 9.0)) < 0.01:
         return "m and v start at 0: the first gradient counts with 1 - beta only."
-    if name == "m after 1":
-        return "m = 0.5 * 0 + (1 - 0.5) * 3."
-    if name == "v after 1":
-        return "v = 0.9 * 0 + (1 - 0.9) * 3**2."
-    return "after the correction m is 3 and v is 9, in both steps; the step is lr * m / sqrt(v)."
+    return ""
+
+
+_STEP = "after the correction m is 3 and v is 9, in both steps; the step is lr * m / sqrt(v)."
+_HAND_REASONS = {
+    "m after 1": "m = 0.5 * 0 + (1 - 0.5) * 3.",
+    "v after 1": "v = 0.9 * 0 + (1 - 0.9) * 3**2.",
+    "step 1": _STEP,
+    "step 2": _STEP,
+    "step 1, loss times 1000": "m and the root of v are a thousand times as large, both of them.",
+}
 
 
 # --------------------------------------------------------------------------------------------------------- turn around
@@ -216,6 +224,17 @@ EXERCISES = (
         _turn_cases,
         mistakes=(
             Mistake(_turn_at_zero, "at m = 0 it has stopped, but not turned: below 0 is asked for (beta = 0.5)."),
+            Mistake(
+                lambda beta: steps_to_turn(beta) + 1, "one too many: the first step with the new gradient is step 1."
+            ),
+            Mistake(
+                lambda beta: 1,
+                "this is always 1. From m = 1 one step leads to 2*beta - 1, which is below 0 for beta < 1/2 only.",
+            ),
+            Mistake(
+                lambda beta: math.log(0.5) / math.log(beta) if beta else 1.0,
+                "steps are whole: the first whole number after log(1/2) / log(beta).",
+            ),
             Mistake(_turn_from_zero, "one too few: count the step in which m gets below 0, too."),
             Mistake(
                 _half_remembered, "1/(1 - beta) is how many gradients m remembers; how long it takes to turn is less."

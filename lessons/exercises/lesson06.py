@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lessons import fast, plane_gan
-from lessons.judging import Exercise, Mistake, Verdict, name_faults
+from lessons.judging import Exercise, Mistake, Verdict, is_sequence, name_faults
 from minigan.nn.backend import Array
 from minigan.nn.losses import bce_with_logits_backward, bce_with_logits_forward
 
@@ -22,9 +22,13 @@ from minigan.nn.losses import bce_with_logits_backward, bce_with_logits_forward
 # --------------------------------------------------------------------------------------------- a mixture's log density
 def mixture_log_density(x: Array, centres: Array, sigma: float) -> Array:
     """Logarithm of the density of equal round Gaussians around `centres` (M, 2), at the places x (N, 2): (N,)."""
-    e = _exponents(x, centres, sigma)
+    return _from_exponents(_exponents(x, centres, sigma), sigma)
+
+
+def _from_exponents(e: Array, sigma: float) -> Array:
     top = e.max(axis=1)
-    return top + np.log(np.exp(e - top[:, None]).mean(axis=1)) - math.log(2 * math.pi * sigma**2)
+    result: Array = top + np.log(np.exp(e - top[:, None]).mean(axis=1)) - math.log(2 * math.pi * sigma**2)
+    return result
 
 
 def _exponents(x: Array, centres: Array, sigma: float) -> Array:
@@ -90,7 +94,10 @@ def _count_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     edge = np.repeat(centres[:2], [1, 3], axis=0)  # a quarter and three quarters
     outside = np.concatenate([0.6 * centres, centres[:1]])
     just_outside = np.concatenate([0.73 * centres, centres[1:3]])  # the squares of these distances are below the radius
+    far = np.concatenate([centres[:4] * 1.15, 0.5 * centres[4:]])  # four at two thirds of the radius, four far out
     return [
+        (far, centres, 0.45, 0.1),
+        (centres[:2], centres[:3], 0.45, 0.1),  # no centre lies opposite to another
         (spread, centres, 0.45, 0.02),
         (one, centres, 0.45, 0.02),
         (stray, centres, 0.45, 0.02),
@@ -117,6 +124,16 @@ def _squared_distance(points: Array, centres: Array, radius: float, least: float
 def _nearest_only(points: Array, centres: Array, radius: float, least: float) -> int:
     nearest = np.linalg.norm(points[:, None] - centres, axis=2).argmin(axis=1)
     return int((np.bincount(nearest, minlength=len(centres)) / len(points) >= least).sum())
+
+
+def _outside(points: Array, centres: Array, radius: float, least: float) -> int:
+    distance = np.linalg.norm(points[:, None] - centres, axis=2)
+    return int(((distance > radius).mean(axis=0) >= least).sum())
+
+
+def _by_axis(points: Array, centres: Array, radius: float, least: float) -> int:
+    distance = np.abs(points[:, None] - centres).max(axis=2)
+    return int(((distance <= radius).mean(axis=0) >= least).sum())
 
 
 def _more_than(points: Array, centres: Array, radius: float, least: float) -> int:
@@ -222,7 +239,7 @@ def _told_calls(calls: list[tuple[Any, ...]]) -> str:
 def _judge_round(function: Round) -> Verdict:
     for d_steps, g_steps in ((1, 1), (3, 1), (1, 2)):
         calls, result = _watched(function, d_steps, g_steps)
-        if not isinstance(result, tuple) or len(result) != 3:
+        if not is_sequence(result) or len(result) != 3 or any(np.shape(loss) != () for loss in result):
             return Verdict.wrong(
                 f"gan_round must return three losses, d_real, d_fake and g, got {result!r}", code="E11"
             )
@@ -298,6 +315,11 @@ def _trouble(calls: list[tuple[Any, ...]], d_steps: int, g_steps: int) -> tuple[
             f"and should take {d_steps} of each",
             "d_steps says how often D learns in a round, on both kinds.",
         )
+    if [kind for kind in kinds if kind.startswith("D ")] != ["D real", "D fakes"] * d_steps:
+        return (
+            "D's two steps come in another order",
+            "each of the d_steps is one step on real points, and then one on fakes.",
+        )
     if kinds.count("G noise") != g_steps:
         return f"G takes {kinds.count('G noise')} steps, and should take {g_steps}", "g_steps says how often."
     used = [c[1] for c in calls if c[0] != "D"]
@@ -333,28 +355,45 @@ def _judge_rescue(settings: Any, seed: int = 0) -> Verdict:
         low, high = _KNOBS[name]
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
             return Verdict.wrong(f"{name} must be a number from {low:g} to {high:g}, got {value!r}", code="E12")
-    if settings.get("g_learning_rate", 1.0) < 1e-5:
-        return Verdict.wrong("G hardly moves: that is no rescue", code="E81")
-    counts = []
+    counts, spreads = [], []
     for k in fast((1, 2, 3), (1,)):
         run = plane_gan.play(gan_round, seed=seed + k, frames=2, **RESCUE, **settings)
-        counts.append(count_modes(run.frames[-1].fakes, plane_gan.ring_centres(), 3 * plane_gan.SIGMA, 0.02))
+        last = run.frames[-1].fakes
+        counts.append(count_modes(last, plane_gan.ring_centres(), 3 * plane_gan.SIGMA, 0.02))
+        spreads.append(float(np.median(np.linalg.norm(last - last.mean(axis=0), axis=1))))
     told = f"modes covered after {RESCUE['rounds']} rounds: {', '.join(map(str, counts))}"
     if sum(count == plane_gan.MODES for count in counts) * 3 >= 2 * len(counts):
         return Verdict.ok(told)
-    return Verdict.wrong(
-        "not all eight modes are covered in two runs of three",
-        told,
-        cause=(
-            "nothing collapses any more, but not all modes are found in time: G's steps are short. Make D quicker."
-            if min(counts) >= 5
-            else "better than without, but G still runs ahead of D at times: further in the same direction."
-            if sum(counts) > 2.5 * len(counts)
-            else "G's ten steps still take it all the way to where D is highest, before D can answer. What decides is "
-            "how far G gets in a round, compared with how far D does."
-        ),
-        code="E80",
-    )
+    code, evidence, cause = _why_not_rescued(settings, counts, spreads)
+    return Verdict.wrong("not all eight modes are covered in two runs of three", told, evidence, cause=cause, code=code)
+
+
+def _why_not_rescued(settings: Mapping[str, Any], counts: list[int], spreads: list[float]) -> tuple[str, str, str]:
+    """Code, what was measured, and why: from the rates, the modes covered, and how far G's points are spread."""
+    ring = plane_gan.RADIUS
+    rates = {who: settings.get(f"{who.lower()}_learning_rate", plane_gan.LEARNING_RATE) for who in "DG"}
+    steps = {"D": 2 * settings.get("d_steps", 1) * RESCUE["rounds"], "G": RESCUE["g_steps"] * RESCUE["rounds"]}
+    for who, rate in rates.items():
+        way = rate * steps[who]
+        if rate >= 0.05:
+            told = (
+                f"one step of Adam moves each of {who}'s weights by about {rate:g}, and they are that small or smaller"
+            )
+            return "E80", told, f"{who} throws away in every step what it has learned: its learning rate is too large."
+        if way < 0.3:
+            told = f"in all its {steps[who]:,.0f} steps a weight of {who} moves by about {way:.2g}"
+            return "E81", told, f"{who} hardly learns: its steps are too short for the rounds that there are."
+    if max(spreads) < 0.4 * ring:
+        return (
+            "E80",
+            f"half of G's points lie within {max(spreads):.2g} of their middle: one clump",
+            "G's ten steps still take all of it to where D is highest, before D can answer. What decides is how far G "
+            "gets in a round, compared with how far D does.",
+        )
+    told = f"G's points are in no single clump: half of them lie more than {min(spreads):.2g} from their middle"
+    if min(counts) >= 5:
+        return "E80", told, "nothing collapses any more, but not all modes are found in time."
+    return "E80", told, ""
 
 
 # ------------------------------------------------------------------------------------------------------------ patients
@@ -425,6 +464,24 @@ EXERCISES = (
             ),
             Mistake(_without_half, "the exponent is -d**2/(2*sigma**2): the 2 is missing."),
             Mistake(_without_square, "the exponent has sigma squared below, not sigma."),
+            Mistake(
+                lambda x, centres, sigma: _exponents(x, centres, sigma).max(axis=1) - math.log(2 * math.pi * sigma**2),
+                "this is the largest of the M terms alone; the logarithm of their mean is wanted.",
+            ),
+            Mistake(
+                lambda x, centres, sigma: mixture_log_density(x, centres, sigma) + 2 * math.log(2 * math.pi * sigma**2),
+                "the factor 1/(2*pi*sigma**2) stands below: its logarithm is taken off, not added.",
+            ),
+            Mistake(
+                lambda x, centres, sigma: _from_exponents(-_exponents(x, centres, sigma), sigma),
+                "the exponent is *minus* the squared distance: as it is, the density grows with the distance.",
+            ),
+            Mistake(
+                lambda x, centres, sigma: _from_exponents(
+                    -np.linalg.norm(x[:, None] - centres, axis=2) / (2 * sigma**2), sigma
+                ),
+                "the exponent has the *squared* distance in it.",
+            ),
             Mistake(_not_the_logarithm, "this is the density; its logarithm is wanted, from beginning to end."),
         ),
         hints=(
@@ -447,6 +504,16 @@ EXERCISES = (
             Mistake(
                 _nearest_only, "the nearest mode gets a point however far away it is; only within the radius it counts."
             ),
+            Mistake(
+                lambda points, centres, radius, least: count_modes(points, centres, radius / 2, least),
+                "only points within half the radius count: the radius goes from the centre to the edge.",
+            ),
+            Mistake(_outside, "this counts modes by the points *outside* their radius."),
+            Mistake(
+                lambda *given: count_modes(*given) / len(given[1]),
+                "this is the share of the modes; their number was asked for.",
+            ),
+            Mistake(_by_axis, "the distance is that of both axes together, not the larger one of the two."),
             Mistake(_more_than, "'at least' includes equality: >=, not >."),
         ),
         hints=(

@@ -65,6 +65,26 @@ _SIZE = Exercise(
             "Rounded up: the last place would hang over the end. A place that does not fit is no place: round down.",
         ),
         Mistake(
+            lambda H, K, stride, pad: (H - K) // stride + 1,
+            "The padding is missing: the window moves over H + 2*pad pixels.",
+        ),
+        Mistake(
+            lambda H, K, stride, pad: H + 2 * pad - K + 1,
+            "The stride is missing: these are the places of a stride of 1.",
+        ),
+        Mistake(
+            lambda H, K, stride, pad: H // stride,
+            "Right where K - 2*pad equals the stride and nothing is left over; kernel and padding have their say.",
+        ),
+        Mistake(
+            lambda H, K, stride, pad: (H + 2 * pad + K) // stride + 1,
+            "The sign of K: a window has to end inside, so its last place is K before the end.",
+        ),
+        Mistake(
+            lambda H, K, stride, pad: (H + 2 * pad - K + stride + 1) // stride,
+            "Both the 1 and a stride have come into the division: it is (H + 2*pad - K) // stride, and then + 1.",
+        ),
+        Mistake(
             lambda H, K, stride, pad: (H + 2 * pad) // stride,
             "The kernel's own size is missing: a window that starts at the last pixel hangs over the end.",
         ),
@@ -125,11 +145,28 @@ _ROWS_ONLY = _with(strides=lambda stride: (stride, 1))
 _CHANNELS_FIRST = _with(order="cpq")
 
 
+def _last_row_left_out(x: Any, w: Any, b: Any, stride: int = 1, pad: int = 0) -> Any:
+    y = conv_loops(x, w, b, stride, pad)
+    y[:, -1] = b
+    return y
+
+
+def _backwards(x: Any, w: Any, b: Any, stride: int = 1, pad: int = 0) -> Any:
+    K = w.shape[0]
+    Ho, Wo = (output_size(size, K, stride, pad) for size in x.shape[1:3])
+    big = _padded(x, pad)
+    y = np.zeros((len(x), Ho, Wo, w.shape[3]), x.dtype) + b
+    for i, j, p, q in np.ndindex(Ho, Wo, K, K):
+        y[:, i, j] += big[:, stride * i - p, stride * j - q] @ w[p, q]
+    return y
+
+
 def _conv_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     normal = rng.standard_normal
-    return [
+    cases = [
         (normal((N, H, W, C)), normal((K, K, C, O)), normal(O), stride, pad) for N, H, W, C, O, K, stride, pad in SIZES
     ]
+    return [*cases[:-1], tuple(a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in cases[-1])]
 
 
 _LOOPS = Exercise(
@@ -148,7 +185,16 @@ _LOOPS = Exercise(
         Mistake(
             _MANY_BIASES, "The bias is added once for every tap, K*K times. It belongs outside the loops over p and q."
         ),
+        Mistake(
+            _with(bias=lambda b, K: (K * K + 1) * b),
+            "The bias is added once for every tap, and once more: it belongs outside the loops over p and q alone.",
+        ),
         Mistake(_with(bias=lambda b, K: 0), "The bias is missing."),
+        Mistake(_last_row_left_out, "The last row of places has the bias alone: the loop over i ends one too early."),
+        Mistake(
+            _backwards,
+            "Tap (p, q) meets the pixel p *below* and q to the *right* of the window's corner: plus, not minus.",
+        ),
         Mistake(
             _with(strides=lambda stride: (1, 1)),
             "The window moves by one whatever the stride: i and j must be multiplied by it.",
@@ -157,8 +203,9 @@ _LOOPS = Exercise(
         Mistake(_ONE_SIDED, "All the zeros are below and on the right; `pad` of them belong on each side."),
         Mistake(_EDGES, "The padding repeats the border; it should be zeros."),
     ),
+    asks_dtype=True,
     hints=(
-        "Pad first; then no window can hang over the edge, and no `if` is needed.",
+        "Which pixel of the padded image does tap (p, q) meet at place (i, j)? Write it down, with the stride in it.",
         "Four loops: i, j over places and p, q over taps. A product over the channels is left: (N, C) @ (C, O).",
         "y[:, i, j] += padded[:, stride*i + p, stride*j + q] @ w[p, q], and b once at the end.",
     ),
@@ -204,7 +251,9 @@ def _one_sided_patches(x: Any, K: int, stride: int = 1, pad: int = 0) -> Any:
 
 
 def _picture_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
-    return [(rng.standard_normal((N, H, W, C)), K, stride, pad) for N, H, W, C, _, K, stride, pad in SIZES]
+    cases = [(rng.standard_normal((N, H, W, C)), K, stride, pad) for N, H, W, C, _, K, stride, pad in SIZES]
+    x, *rest = cases[-1]
+    return [*cases[:-1], (x.astype(np.float32), *rest)]
 
 
 _IM2COL = Exercise(
@@ -228,9 +277,22 @@ _IM2COL = Exercise(
             _ordered(0, 2, 1, 3, 4, 5),
             "The right rows in the wrong order: down the columns of places. Across first, then down.",
         ),
+        Mistake(
+            lambda x, K, stride=1, pad=0: _patches(x, K, stride, pad)[:, :, :, ::-1, ::-1].reshape(
+                -1, K * K * x.shape[3]
+            ),
+            "Each patch is turned upside down and left to right: p and q count from the window's corner.",
+        ),
+        Mistake(
+            lambda x, K, stride=1, pad=0: _patches(
+                x, K, stride, pad, lambda x, pad: _padded(x, pad, mode="edge")
+            ).reshape(-1, K * K * x.shape[3]),
+            "The padding repeats the border; it should be zeros.",
+        ),
         Mistake(_no_stride, "The windows lie next to each other whatever the stride."),
         Mistake(_one_sided_patches, "All the zeros are below and on the right; `pad` of them belong on each side."),
     ),
+    asks_dtype=True,
     hints=(
         "Make room first: an array of shape (N, Ho, Wo, K, K, C). Fill it, and reshape at the very end.",
         "Two loops are enough, over the taps. Which pixels does tap (p, q) meet, at all places at once? "

@@ -48,6 +48,30 @@ _TOUCHES = Exercise(
             "There are places in the answer that do not exist: i ends at Ho - 1.",
         ),
         Mistake(
+            lambda r, K, stride, pad, Ho: [
+                (i, r + pad - stride * i) for i in range(Ho) if 0 <= r + pad - stride * i <= K
+            ],
+            "There is a tap K in the answer: the taps are 0 to K - 1.",
+        ),
+        Mistake(
+            lambda r, K, stride, pad, Ho: [
+                (i, r + pad - stride * i) for i in range(Ho) if 0 < r + pad - stride * i < K
+            ],
+            "Tap 0 is left out: the taps are 0 to K - 1.",
+        ),
+        Mistake(
+            lambda r, K, stride, pad, Ho: touches(r, K, 1, pad, Ho),
+            "The stride is forgotten: place i begins at pixel stride*i of the padded row.",
+        ),
+        Mistake(
+            lambda r, K, stride, pad, Ho: touches(r, K, stride, -pad, Ho),
+            "The sign of the padding: pixel r of the image is pixel r + pad of the padded row.",
+        ),
+        Mistake(
+            lambda r, K, stride, pad, Ho: [i for i, _ in touches(r, K, stride, pad, Ho)],
+            "These are the places alone; a pair (place, tap) is asked for.",
+        ),
+        Mistake(
             lambda r, K, stride, pad, Ho: touches(r, K, stride, pad, Ho)[::-1],
             "The right pairs; by rising i, please.",
         ),
@@ -106,10 +130,23 @@ def _averaged(cols: Any, shape: tuple[int, ...], K: int, stride: int, pad: int) 
 
 def _cols_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     cases = []
-    for N, H, W, C, _, K, S, P in SIZES:
+    # the last one leaves a row and a column over, without padding that could hide it
+    for N, H, W, C, _, K, S, P in (*SIZES, (2, 6, 8, 1, 2, 3, 2, 0)):
         rows = N * output_size(H, K, S, P) * output_size(W, K, S, P)
         cases.append((rng.standard_normal((rows, K * K * C)), (N, H, W, C), K, S, P))
     return cases
+
+
+def _as_large_as_reached(cols: Any, shape: tuple[int, ...], K: int, stride: int, pad: int) -> Any:
+    N, H, W, C = shape
+    Ho, Wo = output_size(H, K, stride, pad), output_size(W, K, stride, pad)
+    reached = (N, stride * (Ho - 1) + K, stride * (Wo - 1) + K, C)
+    return _scattered(cols, reached, K, stride, 0)[:, pad : pad + H, pad : pad + W]
+
+
+def _upside_down(cols: Any, shape: tuple[int, ...], K: int, stride: int, pad: int) -> Any:
+    turned = cols.reshape(len(cols), K, K, -1)[:, ::-1, ::-1].reshape(cols.shape)
+    return _scattered(turned, shape, K, stride, pad)
 
 
 _COL2IM = Exercise(
@@ -118,6 +155,11 @@ _COL2IM = Exercise(
     reference=col2im,
     cases=_cols_cases,
     mistakes=(
+        Mistake(
+            lambda cols, shape, K, stride, pad: _as_large_as_reached(cols, shape, K, stride, pad),
+            "The array to add into is as large as the windows reach, stride*(Ho - 1) + K, and not as the padded image, "
+            "H + 2*pad. Where the stride leaves rows over, that is too small.",
+        ),
         Mistake(
             _col2im_with(add=False),
             "Patches that overlap overwrite each other: = where += belongs. A pixel that was copied into several rows "
@@ -142,6 +184,14 @@ _COL2IM = Exercise(
         Mistake(
             _col2im_with(axes=(0, 1, 2, 4, 3, 5)),
             "p and q are exchanged.",
+        ),
+        Mistake(
+            _col2im_with(axes=(0, 2, 1, 3, 4, 5)),
+            "The rows are read down the columns of places; im2col has written them across first, then down.",
+        ),
+        Mistake(
+            _upside_down,
+            "The taps are turned upside down and left to right: the row's first number goes to tap (0, 0).",
         ),
     ),
     hints=(
@@ -203,6 +253,10 @@ def _wrong_rows(dy: Any, w: Any, K: int, shape: tuple[int, ...], stride: int, pa
 _WRONG_BACKWARDS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("is twice as large", lambda dy, w, K, s, S, P: 2 * _scattered(_dcols(dy, w), s, K, S, P)),
     (
+        "is too large by one part in a thousand",
+        lambda dy, w, K, s, S, P: 1.001 * _scattered(_dcols(dy, w), s, K, S, P),
+    ),
+    (
         "with overlapping patches overwritten",
         lambda dy, w, K, s, S, P: _scattered(_dcols(dy, w), s, K, S, P, add=False),
     ),
@@ -226,11 +280,8 @@ def _judge_adjoint(test: Any) -> Verdict:
             if not isinstance(told, bool | np.bool_):
                 return Verdict.wrong("the test must return True or False", f"got {type(told).__name__}")
             if not told:
-                return Verdict.wrong(
-                    "your test refuses a right backward",
-                    where,
-                    cause=_cause_of_refusal(size),
-                )
+                guide, cause = _cause_of_refusal(size)
+                return Verdict.wrong("your test refuses a right backward", where, *guide, cause=cause)
             for fault, dx in _WRONG_BACKWARDS:
                 if K % S:
                     continue  # pixels are left over, and not every fault shows: this geometry is for the right one
@@ -243,16 +294,17 @@ def _judge_adjoint(test: Any) -> Verdict:
     return Verdict.ok(f"right ones pass, {len(_WRONG_BACKWARDS)} wrong ones do not, for large and small numbers")
 
 
-def _cause_of_refusal(size: float) -> str:
+def _cause_of_refusal(size: float) -> tuple[tuple[str, ...], str]:
+    """What to look at, and the cause: it is known only if the test is right about numbers around 1."""
     if size > 1:
-        return (
+        return (), (
             "The two sides are sums of large numbers, and agree to some 15 digits, not to 15 places after the point: "
             "allow an error in proportion to the size of the numbers."
         )
     return (
-        "Is the bias 0? With a bias, forward is not linear, and the identity does not hold. And the two sides agree up "
-        "to rounding only, so == is too strict."
-    )
+        "print both sides: where backward is right, and the bias is 0, they agree to some 14 digits",
+        "if yours do, the comparison is too strict (== is); if not, one of them is not the sum it should be",
+    ), ""
 
 
 def _cause_of_passing(fault: str, size: float) -> str:
@@ -263,6 +315,8 @@ def _cause_of_passing(fault: str, size: float) -> str:
             "The numbers are small here, and so is the difference: a fixed allowance lets everything pass. "
             "Allow an error in proportion to the size of the numbers."
         )
+    if "thousand" in fault:
+        return "The two sides agree to some 14 digits where backward is right: allow far less than a thousandth."
     return "Is dx, the first of backward's results, in the test at all?"
 
 

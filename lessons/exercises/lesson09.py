@@ -59,7 +59,9 @@ def _judge_hand(answer: Any) -> Verdict:
         return Verdict.wrong(
             f"your map has the shape {yours.shape}",
             "the last stamp begins at 2*(2 - 1) = 2 and is 3 long",
-            cause="With stride 1 the map would be 4 x 4, and without any overlap 6 x 6." if yours.ndim == 2 else "",
+            cause={(4, 4): "4 x 4 is the map for stride 1.", (6, 6): "6 x 6 is the map if no stamps overlap."}.get(
+                yours.shape, ""
+            ),
         )
     if np.array_equal(yours, right):
         return Verdict.ok("all 25 numbers")
@@ -110,7 +112,19 @@ _EVEN = Exercise(
         Mistake(lambda K, stride: stride <= K, "With K >= stride there are no gaps, but K = 3 and stride 2 is uneven."),
         Mistake(lambda K, stride: stride == K, "K = stride is even: stamps side by side. But it is not the only way."),
         Mistake(lambda K, stride: stride % K == 0, "The other way round: which has to go into which?"),
+        Mistake(
+            lambda K, stride: 2 * stride == K, "K = 2S is enough, but not necessary: think of K = S, and of K = 3S."
+        ),
+        Mistake(
+            lambda K, stride: stride < K and K % stride == 0,
+            "K = S is even too: stamps side by side, one on each pixel.",
+        ),
+        Mistake(
+            lambda K, stride: (K - stride) % 2 == 0, "Only for stride 2 is this right; count the taps for stride 3."
+        ),
         Mistake(lambda K, stride: K % stride != 0, "Just the opposite."),
+        Mistake(lambda K, stride: True, "K = 3 and stride 2 is uneven: 2, 1, 2, 1, ... stamps."),
+        Mistake(lambda K, stride: False, "K = stride is even: stamps side by side."),
     ),
     hints=(
         "One dimension, stride 2, K = 3 and K = 4: count the taps with p = 0, 2, ... and those with p = 1, 3, ...",

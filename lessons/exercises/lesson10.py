@@ -7,13 +7,13 @@ backward passes of which four lack something.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 import minigan
-from lessons.judging import Exercise, Mistake, Verdict
+from lessons.judging import Exercise, Mistake, Verdict, is_sequence
 from minigan.data.drawn.faces import draw_face
 from minigan.nn.backend import Array
 from minigan.nn.ops import moving_average as moving_average  # the reference of the lesson's pictures
@@ -198,6 +198,14 @@ THREE_PATHS = Exercise(
             "the means run over the batch axis only; of images they run over rows and columns as well",
         ),
         Mistake(
+            _paths_with(lambda p, dy, xhat, gamma, s: (p[0] / s, p[1] / s, p[2] / s)),
+            "all three are divided by s twice: the front factor is gamma / s",
+        ),
+        Mistake(
+            _paths_with(lambda p, dy, xhat, gamma, s: (p[0], p[1], -gamma / s * xhat * dy.mean(axis=_axes(dy)))),
+            "the variance's share takes the mean of dy; it is the mean of dy * xhat",
+        ),
+        Mistake(
             _paths_with(lambda p, *_: (p[0], p[2], p[1])),
             "the second and the third are exchanged: first the mean's share",
         ),
@@ -224,7 +232,7 @@ def _judge_blind_probes(function: Callable[[Array], Any]) -> Verdict:
         answer = function(given)
         if not np.array_equal(given, x):
             return Verdict.wrong("it modifies x", "make new arrays")
-        if not isinstance(answer, Sequence) or len(answer) != 2:
+        if not is_sequence(answer) or len(answer) != 2:
             kind = "None" if answer is None else f"one {type(answer).__name__}"
             return Verdict.wrong("two arrays are asked for", f"it returns {kind}; write `return first, second`")
         probes = [np.asarray(dy, float) for dy in answer]

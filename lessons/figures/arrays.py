@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -158,26 +159,30 @@ def visits(x: Array, expressions: Mapping[str, Array]) -> Figure:
     Returns
     -------
     Figure
-        A strip for each view: numbered in the order of the visits, white where it never comes.
+        A strip for each view: what is in memory, with an arrow from each visit to the next; pale where it never comes.
     """
-    figure, all_axes = style.new(1, len(expressions), 8.5, 0.3 + 0.85 * len(expressions))
+    figure, all_axes = style.new(1, len(expressions), 8.5, 0.3 + 1.5 * len(expressions))
     start, size = _address(x), x.itemsize
     for axes, (text, view) in zip(np.atleast_1d(all_axes), expressions.items(), strict=True):
-        order: list[list[int]] = [[] for _ in range(x.size)]
-        for turn, index in enumerate(np.ndindex(view.shape)):
+        walk = []
+        for index in np.ndindex(view.shape):
             offset = _address(view) - start + sum(i * s for i, s in zip(index, view.strides, strict=True))
-            order[offset // size].append(turn)
-        seen = np.array([[bool(turns) for turns in order]])
+            walk.append(offset // size)
+        seen = np.isin(np.arange(x.size), walk)[None, :]
         image = axes.imshow(seen, cmap=style.MAGNITUDE, vmin=0, vmax=2.5)
-        for place, turns in enumerate(order):
-            told = ", ".join(map(str, turns))
-            axes.text(place, 0, told, ha="center", va="center", fontsize=8, color=style.ink_on(image, bool(turns)))
+        for place, value in enumerate(x.ravel()):
+            colour = style.ink_on(image, bool(seen[0, place]))
+            axes.text(place, 0, f"{value:g}", ha="center", va="center", fontsize=8, color=colour)
+        for here, there in pairwise(walk):
+            bend = "arc3,rad=-0.3" if there > here else "arc3,rad=0.3"
+            arrow = {"arrowstyle": "->", "connectionstyle": bend, "linewidth": 0.8, "color": style.INK}
+            axes.annotate("", xy=(there, -0.5), xytext=(here, -0.5), arrowprops=arrow)
+        axes.set_ylim(0.5, -2.2)
         axes.set_xticks(np.arange(x.size + 1) - 0.5, minor=True)
-        axes.grid(which="minor", color="white", linewidth=1)
         axes.tick_params(which="both", length=0)
         axes.spines[:].set_visible(False)
         axes.set(xticks=range(x.size), yticks=[], title=f"{text}    shape {view.shape}, strides {view.strides}")
-    np.atleast_1d(all_axes)[-1].set_xlabel("place in memory; in the cells: when it is visited")
+    np.atleast_1d(all_axes)[-1].set_xlabel("place in memory; arrows: the order of the visits")
     return figure
 
 

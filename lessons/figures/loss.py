@@ -173,7 +173,7 @@ def floor(loss: Elementwise, labels: Array) -> Figure:
 
 
 def generator_losses(gradients: Callable[[Array], tuple[Array, Array]]) -> Figure:
-    """The generator's two losses against D(G(z)), and how strongly each one pulls.
+    """The generator's two losses against D(G(noise)), and how strongly each one pulls.
 
     Parameters
     ----------
@@ -191,13 +191,13 @@ def generator_losses(gradients: Callable[[Array], tuple[Array, Array]]) -> Figur
     left.plot(d, np.log1p(-d), label="ln(1 - D), saturating", **_line(1))
     left.plot(d, -np.log(d), label="-ln D, non-saturating", **_line(0))
     left.set_ylim(-4, 5)
-    left.set_xlabel("D(G(z))")
+    left.set_xlabel("D(G(noise))")
     left.set_ylabel("loss, in nats")
     left.set_title("both fall as G gets better")
     right.semilogy(z, np.abs(saturating), label="ln(1 - D), saturating", **_line(1))
     right.semilogy(z, np.abs(other), label="-ln D, non-saturating", **_line(0))
     right.axvspan(-9, -4, color=style.GREY, alpha=0.18)
-    right.text(-6.5, 0.06, "where training\nbegins", ha="center", fontsize=8.5)
+    right.text(-6.5, 0.06, "fakes that D\nis sure about", ha="center", fontsize=8.5)
     right.set_xlabel("D's logit of a fake")
     right.set_ylabel("size of the gradient")
     right.set_title("but they do not pull at the same time")

@@ -4,11 +4,20 @@
 # An image of 64 x 64 pixels with three colours is 12,288 numbers. A batch of 64 of them is 786,432. If you write a loop for
 # that in Python, you wait a tenth of a second; minigan makes a few hundred passes over such arrays in *one* training step.
 #
-# So there will be no loops in this lesson. You will say **what** shall happen to a whole array, and NumPy does it at the
+# So there will be no loops in this lesson. (A loop passes the checks, if its numbers are right; they then ask whether it goes without.) You will say **what** shall happen to a whole array, and NumPy does it at the
 # speed of the machine. It feels like puzzles, and it is meant to: six of them, each solved in one to four lines. Sasha
 # Rush's [Tensor Puzzles](https://github.com/srush/Tensor-Puzzles) had the idea first; ours lead up to a convolution.
 #
 # Under all six lies a single formula, and you will have derived it in half an hour.
+#
+# ## Who plays in this course
+#
+# You are going to build a **GAN** that draws faces: two networks that learn by playing against each other, and **DCGAN** is the
+# one that does it with convolutions. The **generator**, G, turns random numbers z, the noise, into an image. The
+# **discriminator**, D, looks at an image and says how sure it is that it is a real one and not one of G's. A network is a list
+# of **layers**, functions from array to array with numbers of their own that are learned; each has a *forward*, which computes,
+# and a *backward*, which tells how much every number should change. What forward keeps for its backward is called the
+# **cache**. (All these words, and those to come, are in the [glossary](glossary.md).)
 #
 # ## What you will do, and need
 #
@@ -20,7 +29,7 @@
 # | 1.4 | **windows**: every patch of an image, without copying a byte | 15 |
 # | 1.5 | **weighing**: `einsum`; and with 1.4 you have a convolution | 10 |
 # | 1.6 | **two libraries, one function**: NumPy and CuPy | 10 |
-# | 1.7, 1.8 | break it: a trap that makes no noise, and a painter in the wrong room | 10 |
+# | 1.7, 1.8 | break it: a trap that makes no noise, and a copy that is none | 10 |
 # | 1.9 to 1.13 | five more, for the train ride | 20 |
 #
 # About two hours with reading, without the train ride. You need Python, and to have met NumPy: you know what `np.arange(5)` and `x[2:4]` do.
@@ -77,8 +86,8 @@ print("x[1, 2] =", x[1, 2])
 # %% tags=["picture"]
 notebook.show(
     figures.arrays.visits(x, {"x": x, "x.T": x.T, "x[1:, 1:3]": x[1:, 1:3]}),
-    "Three strips of the same 12 places with the order in which they are visited: x from left to right; x.T in steps of "
-    "4; a slice of 2 x 2 visits the places 5, 6, 9 and 10 only.",
+    "Three strips of the same 12 numbers, with arrows from each visit to the next: x from left to right; x.T in steps of "
+    "4, and back; a slice of 2 x 2 visits the places 5, 6, 9 and 10 only.",
 )
 
 # %% [markdown]
@@ -198,7 +207,7 @@ notebook.show(
 # Several axes may go at once: for images, `x.mean(axis=(0, 1, 2))` leaves C numbers, the mean colour. Lesson 10 lives on that.
 #
 # Now think: you want to *use* the row means, and take each from its own row. They have the shape `(H,)`. Rule 1 says flush
-# right, so NumPy lays them along the **columns**. That is an error if H is not W, and something worse if it is. The cure is
+# right, so NumPy lays them along the **columns**. For most shapes that is an error. For H = W it is something worse. The cure is
 # `keepdims=True`: the axis does not disappear but becomes 1, and `(H, 1)` fits beside `(H, W)`.
 #
 # ### Exercise 1.2: fair rows   *(5 minutes)*
@@ -291,7 +300,7 @@ check("strides", strides, copies)
 # $$
 #
 # Read the second line as (1) once more. It is the address in an array with **four** axes, whose strides are
-# $(s_0, s_1, s_0, s_1)$. So `y` *is a view of `x`*. All windows, no copies, one line. I find this as pretty today as on the first day.
+# $(s_0, s_1, s_0, s_1)$. So `y` *is a view of `x`*. All windows, no copies, one line.
 #
 # How many windows are there? The first starts at row 0, and the last must end at row $H - 1$, so it starts at $H - K$. From 0 to
 # $H - K$ these are $H - K + 1$. For H = 4 and K = 2: rows 0, 1, 2, which is 3.
@@ -371,8 +380,8 @@ def weigh(patches, kernels):
 check("weigh", weigh)
 
 # %% [markdown]
-# **Look what you have done.** Windows, then weighing: that *is* a convolution, the operation that gives the DCGAN its middle
-# letters, in two lines. Here it is at work on one of minigan's drawn faces, with two kernels made by hand: one answers where
+# **Look what you have done.** Windows, then weighing: that *is* a convolution, the operation that the C in DCGAN stands for
+# ("deep convolutional"), in two lines. Here it is at work on one of minigan's drawn faces, with two kernels made by hand: one answers where
 # it gets lighter from left to right, the other where it gets lighter from top to bottom.
 
 # %% tags=["picture"]
@@ -381,7 +390,10 @@ from minigan.data.drawn.faces import draw_face
 face = draw_face(3)[0].mean(axis=2) / 255  # grey, 0 to 1: which axis has disappeared?
 kernels = np.stack([[[-1.0, 0, 1]] * 3, np.transpose([[-1.0, 0, 1]] * 3)], axis=2)  # (3, 3, 2)
 
-my_patches, my_weigh = notebook.yours(patches, lesson01.patches), notebook.yours(weigh, lesson01.weigh)
+my_patches, my_weigh = (
+    notebook.yours(patches, lesson01.patches, alike=True),
+    notebook.yours(weigh, lesson01.weigh, alike=True),
+)
 notebook.show(
     figures.arrays.edges(face, my_weigh(my_patches(face, 3), kernels), ("lighter to the right", "lighter downwards")),
     "A drawn face in grey, and the answers of two kernels: one draws the upright edges of hair, eyes and chin, the other "
@@ -428,7 +440,7 @@ check("unit_rows", unit_rows)
 # %% tags=["picture"]
 points = np.random.default_rng(5).standard_normal((14, 2))
 notebook.show(
-    figures.arrays.circle(points, notebook.yours(unit_rows, lesson01.unit_rows)(points)),
+    figures.arrays.circle(points, notebook.yours(unit_rows, lesson01.unit_rows, alike=True)(points)),
     "Fourteen points of the plane, each joined by a dotted line to the place on the circle of radius 1 where its "
     "direction points.",
 )
@@ -459,10 +471,10 @@ trap = np.array([[1.0, 2.0], [3.0, 4.0]])  # square: (2,) fits (2, 2), but lies 
 check("silent_trap", trap)
 
 # %% [markdown]
-# ### Exercise 1.8: a painter in the wrong room   *(5 minutes)*
+# ### Exercise 1.8: a copy that is none   *(5 minutes)*
 #
 # `framed(x)` shall return a **copy** of `x` with zeros on the border. This one returns the right thing, every time, and still
-# ruins your data. Run it, look, and write it anew without the mistake.
+# ruins your data. Run it, look at what it returns and at what has become of `x`, and write it anew without the mistake.
 
 
 # %%
@@ -473,7 +485,8 @@ def framed_broken(x):
     return y
 
 
-print(framed_broken(np.ones((4, 5))))
+x = np.ones((4, 5))
+print("returns", framed_broken(x), "and x is now", x, sep="\n")
 
 
 # %% tags=["exercise"]
@@ -500,7 +513,7 @@ notebook.show(
 # %% [markdown]
 # ## Five more, for the train ride
 #
-# No new ideas, no hurry, and nothing later needs them. Each is one line.
+# No new ideas, no hurry, and nothing later needs them. Each is one line, or two.
 #
 # ### Exercise 1.9: steps   *(3 minutes)*
 #

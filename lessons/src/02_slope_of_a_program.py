@@ -16,10 +16,10 @@
 # | 2.2 | a probe: the same along one random direction, at a fraction of the cost | 5 |
 # | 2.3 | the size of the step, and why smaller is not better | 5 |
 # | 2.4 | when a measurement is not to be believed | 10 |
-# | 2.5 | **kill the mutants**: your gradient check against 35 wrong programs and 12 right ones | 30 |
+# | 2.5 | **kill the mutants**: your gradient check against 35 wrong programs and 12 right ones | 50 |
 # | 2.6, 2.7 | break it: a gradient in a hurry, and four checks that are ill | 20 |
 #
-# With reading, about two hours. You need lesson 1 (arrays, broadcasting) and what a derivative is; the chain rule is
+# With reading, about two hours and a half. You need lesson 1 (arrays, broadcasting) and what a derivative is; the chain rule is
 # derived again. Everything runs in seconds.
 
 # %% tags=["setup"]
@@ -47,7 +47,8 @@ from lessons.notebook import check
 # $$\frac{f(2.1) - f(1.9)}{0.2} = \frac{9.261 - 6.859}{0.2} = 12.01$$
 #
 # Much closer, for one more evaluation. The picture shows why: a line through two points left and right of $x$ runs
-# nearly parallel to the tangent, because what the curve bends away on one side it also bends away on the other.
+# nearly parallel to the tangent, because what the curve bends away on one side it also bends away on the other. (It
+# takes a step of 0.5, so that the lines can be told apart.)
 
 # %% tags=["picture"]
 notebook.show(
@@ -169,7 +170,7 @@ notebook.show(
 # | float64 | $1.1 \cdot 10^{-16}$ | $\sqrt[3]{3.3 \cdot 10^{-16}} = 7 \cdot 10^{-6}$ | $(1.6 + 0.8) \cdot 10^{-11}$ |
 # | float32 | $6 \cdot 10^{-8}$ | $\sqrt[3]{1.8 \cdot 10^{-7}} = 6 \cdot 10^{-3}$ | $(1.1 + 0.5) \cdot 10^{-5}$ |
 #
-# Eleven good digits in float64; not five in float32, and that is for values around 1 and the best step. **Gradients are
+# Between ten and eleven good digits in float64; not five in float32, and that is for values around 1 and the best step. **Gradients are
 # checked in float64**, also when the network will run in float32.
 #
 # The same for one side, to see what the second evaluation buys: $E = 2\varepsilon|f|/h + h|f''|/2$ is lowest at
@@ -446,7 +447,7 @@ notebook.show(
 #
 # </details>
 #
-# ### Exercise 2.5: kill the mutants   *(30 minutes)*
+# ### Exercise 2.5: kill the mutants   *(50 minutes)*
 #
 # Now put it together. Who checks the checkers? One takes right functions, breaks them on purpose, and counts how many
 # of the **mutants** a check kills. (The idea is from 1978: DeMillo, Lipton and Sayward, "Hints on test data

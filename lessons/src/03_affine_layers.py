@@ -138,6 +138,9 @@ notebook.show(
 #   will need.
 # * `dense_backward(dy, cache)` returns `dx`, `dw`, `db`.
 #
+# Every array that you return has the dtype of those that you were given. Networks train in float32, and a single float64
+# array makes everything behind it float64.
+#
 # Work the two samples from above on paper first, if you have not.
 #
 # **Predict before you write**: which of `x`, `w` and `b` does each of the three gradients depend on? So what has to be in
@@ -290,7 +293,7 @@ notebook.show(
 # The slope can be had from the *output* alone. By hand: at $x = 0.5$, $y = 0.462$, and the slope is
 # $1 - 0.462^2 = 0.786$. So forward keeps `y`, and nothing has to be computed twice.
 #
-# **The sigmoid** ends the discriminator: it turns any number into a probability.
+# **The sigmoid** turns any number into a probability, such as the number with which the discriminator ends.
 #
 # $$\sigma(x) = \frac{1}{1 + e^{-x}}$$
 #
@@ -398,8 +401,8 @@ notebook.show(
 # %% [markdown]
 # That is what arrives, measured with your layers, and the reason why sigmoids left the insides of networks. The other three
 # stay level, but only because the first weights were drawn with the right spread (He and others, arXiv:1502.01852, work
-# $\sqrt{2/C}$ out for ReLU); with half the spread every curve falls. In your networks tanh and sigmoid appear once each, at
-# the very end, where a range is needed.
+# $\sqrt{2/C}$ out for ReLU); with half the spread every curve falls. In your networks tanh appears once, at G's very end, where a
+# range is needed; and D's sigmoid moves into the loss, in lesson 4.
 
 # %% [markdown]
 # ### Exercise 3.4: flatten   *(5 minutes)*
@@ -593,8 +596,9 @@ notebook.show(
 )
 
 # %% [markdown]
-# Without a kink there is one straight border, and nothing to gain after the first steps. Three folds make four corners,
-# sixteen a heart. (The thick end of the curve for 3 units is no flaw of the picture: its steps are a little too long,
+# Without a kink there is one straight border, and nothing to gain after the first steps. The outline can bend only where it
+# crosses a fold. A closed outline crosses each fold twice or not at all, so with three folds it has six corners at most; with
+# this seed two of the folds cross it, which makes four, and the third passes outside. Sixteen make a heart. (The thick end of the curve for 3 units is no flaw of the picture: its steps are a little too long,
 # and it hops from one side of a valley to the other. Lesson 5 is about that.)
 #
 # Change something: the number of units, the rate, the seed in `default_rng(1)`. With some seeds the notch at the top is

@@ -34,7 +34,6 @@ import numpy as np
 from lessons import figures, notebook
 from lessons.exercises import lesson04
 from lessons.notebook import check
-from minigan.nn import losses
 from minigan.nn.ops import sigmoid_forward
 
 # %% [markdown]
@@ -216,7 +215,7 @@ check("softplus", softplus)
 
 # %% tags=["picture"]
 notebook.show(
-    figures.loss.softplus_parts(notebook.yours(softplus, lesson04.softplus)),
+    figures.loss.softplus_parts(notebook.yours(softplus, lesson04.softplus, alike=True)),
     "Left: softplus follows max(z, 0) and differs from it only around 0, where the corner is round. Right: the difference, a small "
     "peak of height ln 2 at z = 0 that dies away on both sides.",
 )
@@ -290,8 +289,7 @@ def textbook_gradient(z, t):
         return (p - t) / (p * (1 - p)) * (p * (1 - p))
 
 
-forward = notebook.yours(bce_with_logits_forward, losses.bce_with_logits_forward)
-backward = notebook.yours(bce_with_logits_backward, losses.bce_with_logits_backward)
+forward, backward = lesson04.pair(bce_with_logits_forward, bce_with_logits_backward)
 
 
 def my_loss(z, t):
@@ -327,13 +325,13 @@ notebook.show(
 #
 # $$ t_\text{real} = 1 - 0.2\,U, \qquad t_\text{fake} = 0.2\,U, \qquad U \text{ uniform in } [0, 1), $$
 #
-# 0.9 and 0.1 on average. Why lie to D? With t = 1 the loss falls for ever: D can always gain a little by shouting louder, and a shouting
-# D has gradients of 0 (lesson 6 shows what G learns from such a D). With t = 0.9 there is a best answer, and it is a calm one:
+# 0.9 and 0.1 on average. Why lie to D? With t = 1 the loss falls for ever: D can always gain a little by larger logits, without an
+# end. With t = 0.9 there is a best answer:
 #
 # $$ \sigma(z) - 0.9 = 0 \;\Longrightarrow\; z = \ln\frac{0.9}{0.1} = \ln 9 = 2.197. $$
 #
-# (Published as one-sided label smoothing by T. Salimans et al., [arXiv:1606.03498](https://arxiv.org/abs/1606.03498); the article smooths both
-# sides, and adds noise.) The price: the loss cannot reach 0 any more. At the best z it is
+# (Published as one-sided label smoothing by T. Salimans et al., [arXiv:1606.03498](https://arxiv.org/abs/1606.03498), for real images
+# only; the article smooths both sides, and adds noise. What that means for G is question 1 of lesson 6.) The price: the loss cannot reach 0 any more. At the best z it is
 #
 # $$ -0.9\ln 0.9 - 0.1\ln 0.1 \;=\; 0.0948 + 0.2303 \;=\; 0.325. $$
 #
@@ -358,7 +356,7 @@ notebook.show(
 # * **saturating**: D minimises $-\ln(1-D)$ on fakes; G wants the opposite, so G minimises $\ln(1 - D)$;
 # * **non-saturating**: G acts as if its fakes had the label 1, and minimises $-\ln D$.
 #
-# Both fall when D(G(z)) rises. Where is the difference? In the slope. Write the derivative of both **for D's logit z**, in closed
+# Both fall when D(G(noise)) rises, D's probability for a fake. Where is the difference? In the slope. Write the derivative of both **for D's logit z**, in closed
 # form; the derivation above has all that is needed. (`sigmoid_forward(z)[0]` is there.)
 
 
@@ -377,14 +375,15 @@ check("generator_gradients", generator_gradients)
 
 # %% tags=["picture"]
 notebook.show(
-    figures.loss.generator_losses(notebook.yours(generator_gradients, lesson04.generator_gradients)),
-    "Left: both losses against D(G(z)): ln(1 - D) is flat near 0, -ln D is steep there. Right, on a logarithmic axis against the "
+    figures.loss.generator_losses(notebook.yours(generator_gradients, lesson04.generator_gradients, alike=True)),
+    "Left: both losses against D(G(noise)): ln(1 - D) is flat near 0, -ln D is steep there. Right, on a logarithmic axis against the "
     "logit: the saturating gradient is tiny for very negative logits and the non-saturating one is 1 there; for positive logits "
     "it is the other way round.",
 )
 
 # %% [markdown]
-# At the beginning the fakes are bad and D knows it. Say D(G(z)) = 0.001, z = -6.9:
+# In the very first step D knows nothing, and z is near 0. But D learns fast, and soon the fakes are bad and D knows it. Say D gives
+# a fake the probability 0.001, so that its logit is z = -6.9:
 #
 # | | gradient for z |
 # |---|---|

@@ -4,8 +4,8 @@
 # Backward passes give you slopes: for every weight, in which direction the loss rises, and how steeply. An **optimiser** turns slopes into new
 # weights. It is the shortest piece of code in the whole program, and the one whose numbers people tune, copy and fear most.
 #
-# You will write three. The last of them, Adam, is eight lines, and it trains nearly every network there is, ours included. You will know what each of
-# the eight lines is for, and why a GAN wants one of its numbers changed.
+# You will write three. The last of them, Adam, is five lines, and most networks are trained with it or one of its relatives, ours included. You will
+# know what each of the five lines is for, and why a GAN wants one of its numbers changed.
 #
 # ## What you will do, and need
 #
@@ -56,7 +56,7 @@ from lessons.notebook import check
 # The border is at $lr = 2/\lambda$. A steep hill wants small steps.
 #
 # Now the trouble. A network has millions of parameters, and the hill is not equally steep in all directions. Take two: $\lambda = 100$ across a
-# valley and $\lambda = 1$ along it. The steep direction allows lr below 0.02. The flat one then shrinks by a factor of 0.98 in each step: 115 steps for a
+# valley and $\lambda = 1$ along it. The steep direction allows lr below 0.02. The flat one then shrinks by a factor of 0.98 in each step: 114 steps for a
 # tenth. **One learning rate for all is dictated by the steepest direction, and paid for in all the others.** What follows are two ways out:
 # momentum, which lets steps add up, and Adam, which gives every parameter a rate of its own.
 #
@@ -79,7 +79,7 @@ check("sgd", sgd_step)  # stuck? check("sgd", sgd_step, hint=1), then hint=2, hi
 notebook.keep("sgd", sgd_step)
 
 # %% tags=["picture"]
-my_sgd = notebook.yours(sgd_step, lesson05.reference("sgd"))
+my_sgd = notebook.yours(sgd_step, lesson05.reference("sgd"), alike=True)
 notebook.show(
     figures.optimisers.paths(
         {f"sgd, lr {lr}": lesson05.descend(lesson05.sgd(my_sgd, lr), steps=20) for lr in (0.004, 0.018, 0.0205)}
@@ -154,7 +154,7 @@ notebook.keep("momentum", momentum_step)
 #
 # Look at the fraction. $\sqrt v$ is the typical *size* of g. So $m/\sqrt v$ has no size of its own any more; it only says *how much the
 # gradients agree*: +1 or -1 if they always point the same way, near 0 if they contradict each other. **A step of Adam is about lr long, whatever the
-# gradient.** Or shorter, when in doubt.
+# size of the gradients, as long as that size stays the same.** Or shorter, when in doubt. (It can be longer: question 1.)
 #
 # **Scale does not matter.** Multiply the loss by 1000. Then every g is 1000 times as large, m too, v a million times, $\sqrt v$ a
 # thousand times, and
@@ -188,8 +188,8 @@ notebook.show(
 
 # %% [markdown]
 # Does it matter? With Adam's usual $\beta_2 = 0.999$, v is 1/1000 of the truth after the first step, and its root 1/32; m with
-# $\beta_1 = 0.5$ is half of it. Without correction the first step would be $0.5\cdot 32 = 16$ times too long. It is the step in which the weights
-# are at their most innocent.
+# $\beta_1 = 0.5$ is half of it. Without correction the first step would be $0.5\cdot 32 = 16$ times too long, at a
+# moment when the weights are still random.
 #
 # ### Where eps stands
 #
@@ -211,15 +211,15 @@ notebook.show(
 #    \;=\; lr_t\,\frac{m}{\sqrt v + \epsilon\,\sqrt{1-\beta_2^t}}.
 #    \end{aligned} $$
 #
-# **The same but for eps**: "eps outside the correction" is the box with an eps that is 32 times as large in the first step, and equal after some
-# thousand. Keras 2.2.4, the program behind our article, has it outside, and so has minigan, and so shall you.
+# **The same but for eps.** Added to $\sqrt v$, before the correction, it acts like an eps in the box that is 32 times as large in the first step, and
+# equal after some thousand. Keras 2.2.4, the program behind our article, adds it to $\sqrt v$, and so does minigan, and so shall you.
 #
-# | | lr | beta1 | beta2 | eps | eps stands |
+# | | lr | beta1 | beta2 | eps | eps is added to |
 # |---|---|---|---|---|---|
-# | the paper's suggestion | 0.001 | 0.9 | 0.999 | 1e-8 | inside, in its Algorithm 1 |
-# | Keras 2.2.4, by default | 0.001 | 0.9 | 0.999 | 1e-7 | outside |
-# | **the article**, D | 0.0002 | **0.5** | 0.999 | 1e-7 | outside |
-# | **the article**, G | 0.00015 | **0.5** | 0.999 | 1e-7 | outside |
+# | the paper's suggestion | 0.001 | 0.9 | 0.999 | 1e-8 | $\sqrt{\hat v}$, in its Algorithm 1 |
+# | Keras 2.2.4, by default | 0.001 | 0.9 | 0.999 | 1e-7 | $\sqrt v$ |
+# | **the article**, D | 0.0002 | **0.5** | 0.999 | 1e-7 | $\sqrt v$ |
+# | **the article**, G | 0.00015 | **0.5** | 0.999 | 1e-7 | $\sqrt v$ |
 #
 # ### Exercise 5.3: two steps by hand   *(15 minutes)*
 #
@@ -257,7 +257,7 @@ check("adam_by_hand", numbers)
 # %% [markdown]
 # ### Exercise 5.4: Adam   *(20 minutes)*
 #
-# One step, in the second form: new moments, the corrected rate, the step with eps outside. Return the new p, m and v, in this order; leave
+# One step, in the second form: new moments, the corrected rate, the step with eps added to $\sqrt v$. Return the new p, m and v, in this order; leave
 # the arrays you were given alone. m and v that you return are *not* corrected (they are needed as they are in the next step). t is a plain number.
 
 
@@ -281,11 +281,11 @@ notebook.keep("adam", adam_step)
 # The three in the valley, each with a rate that suits it:
 
 # %%
-my_momentum = notebook.yours(momentum_step, lesson05.reference("momentum"))
-my_adam = notebook.yours(adam_step, lesson05.reference("adam"))
+my_momentum = notebook.yours(momentum_step, lesson05.reference("momentum"), alike=True)
+my_adam = notebook.yours(adam_step, lesson05.reference("adam"), alike=True)
 runs = {
     "sgd, lr 0.018": lesson05.descend(lesson05.sgd(my_sgd, 0.018)),
-    "momentum, lr 0.018": lesson05.descend(lesson05.momentum(my_momentum, 0.018, beta=0.8)),
+    "momentum, lr 0.018, beta 0.8": lesson05.descend(lesson05.momentum(my_momentum, 0.018, beta=0.8)),
     "Adam, lr 0.15": lesson05.descend(lesson05.adam(my_adam, 0.15)),
 }
 
@@ -369,21 +369,27 @@ notebook.show(
 # %%
 games = {
     f"beta1 = {beta1}": lesson05.play_game(
-        lambda beta1=beta1: lesson05.adam(my_adam, 0.02, beta1=beta1), steps=notebook.fast(2000, 400)
+        lambda beta1=beta1: lesson05.adam(my_adam, 0.02, beta1=beta1), steps=notebook.fast(6000, 400)
     )
     for beta1 in (0.9, 0.5)
 }
+for name, path in games.items():
+    last = np.hypot(*path[len(path) // 2 :].T)
+    print(
+        f"{name}: distance from (0, 0) over the second half {last.mean():.2f}, between {last.min():.2f} and {last.max():.2f}"
+    )
 
 # %% tags=["picture"]
 notebook.show(
     figures.optimisers.game(games),
-    "Two paths around the point (0, 0), from the same start. With beta1 = 0.9 the path spirals outward and keeps circling; with 0.5 it spirals into the "
-    "middle. A third plot shows the distance from the middle: it grows with 0.9 and falls to a few hundredths with 0.5.",
+    "Two paths around the point (0, 0), from the same start. With beta1 = 0.9 the path spirals outward onto a large circle; with 0.5 it spirals inward, "
+    "nearly to the middle, and then out again onto a circle an eighth as large. A third plot shows the distance from the middle over the steps.",
 )
 
 # %% [markdown]
 # Same game, same friction, same learning rate. With 0.9 each player runs to where the other *was*, overshoots, and the two chase each other in circles
-# that grow. With 0.5 they come to rest.
+# that grow. With 0.5 they come close to rest, and do not stay: both end on a circle, the one about an eighth as large as the other. Why a circle, and
+# not the point? Because Adam's steps do not get shorter where the slope does: near (0, 0) the slopes are tiny, and each step is still about lr long.
 #
 # The DCGAN paper says it in one sentence: 0.9 "resulted in training oscillation and instability", 0.5 "helped stabilize training" (A. Radford
 # et al., [arXiv:1511.06434](https://arxiv.org/abs/1511.06434), section 4). The article copied the number, and so does minigan. A real GAN is not this game, and
@@ -466,7 +472,14 @@ check("valley_hunt", rules)
 # <details><summary>Answer</summary>
 #
 # At t = 1 the corrected moments are $\hat m = g$ and $\hat v = g^2$. So the step is $lr\,\frac{g}{\sqrt{g^2}} = lr\,\mathrm{sign}(g)$ (up to eps): lr up or lr
-# down. That is why the learning rate of Adam can be read as a length: with 0.0002 no weight moves by more than about 0.0002 in a step.
+# down. That is why the learning rate of Adam can be read as a length: while the gradients keep their size, a weight moves by about lr in a step.
+#
+# It is no bound. After thousands of steps with tiny gradients, m has forgotten them and v has not: let a large g come then. m jumps to $(1-\beta_1)\,g$, and
+# v only to $(1-\beta_2)\,g^2$, so the step is
+#
+# $$ lr\,\frac{(1-\beta_1)\,|g|}{\sqrt{(1-\beta_2)\,g^2}} \;=\; lr\,\frac{1-\beta_1}{\sqrt{1-\beta_2}}: $$
+#
+# 15.8 lr with 0.5 and 0.999, and 3.2 lr with 0.9 and 0.999. That is the bound (section 2.1 of the paper has it).
 #
 # </details>
 #
@@ -480,12 +493,12 @@ check("valley_hunt", rules)
 #
 # </details>
 #
-# **3.** D takes two steps in each round (one on real images, one on fakes), G one. What is t for each after 100 rounds? Why does it hardly matter by then?
+# **3.** D takes two steps in each round (one on real images, one on fakes), G one. What is t for each after 100 rounds? Does the correction still matter by then?
 #
 # <details><summary>Answer</summary>
 #
-# 200 and 100; two optimisers, two counters. t is used in the correction only: $1 - 0.5^{100}$ is 1. $1-0.999^{100}$ is 0.095, and $1-0.999^{200}$ is 0.18, so for v it still matters a bit;
-# after some thousand steps it is over.
+# 200 and 100; two optimisers, two counters. t is used in the correction only. For m it is over: $1 - 0.5^{100}$ is 1. For v it is not: $1-0.999^{100}$ is 0.095 and $1-0.999^{200}$ is
+# 0.18, so that $lr_t/lr$ is 0.31 for G and 0.43 for D. v itself is too small by the same factors, so the steps have the right length. After some thousand steps the factors are 1.
 #
 # </details>
 #

@@ -133,7 +133,7 @@ notebook.show(
 #    &= 2\ln 2 \;-\; 2\,\mathrm{JS}(p, q).
 #    \end{aligned} $$
 #
-# JS is the Jensen-Shannon divergence: 0 if p = q, and $\ln 2$ if p and q have no place in common. So **the best D's loss tells
+# JS is the Jensen-Shannon divergence, $\tfrac12\int p\ln\tfrac pm + \tfrac12\int q\ln\tfrac qm$: 0 if p = q, and $\ln 2$ if p and q have no place in common. So **the best D's loss tells
 # how far q is from p**: $2\ln 2$ at the goal, 0 at the other end. (All this is in the paper that invented GANs, I. Goodfellow
 # et al., [arXiv:1406.2661](https://arxiv.org/abs/1406.2661), section 4.)
 #
@@ -190,7 +190,7 @@ def mixture_log_density(x, centres, sigma):
 check("mixture_log_density", mixture_log_density)  # stuck? check(..., hint=1), then hint=2, hint=3
 
 # %% tags=["picture"]
-log_density = notebook.yours(mixture_log_density, lesson06.mixture_log_density)
+log_density = notebook.yours(mixture_log_density, lesson06.mixture_log_density, alike=True)
 notebook.show(
     figures.plane_maps.density(lambda x: log_density(x, plane_gan.ring_centres(), plane_gan.SIGMA)),
     "Left: the density of the real points, eight small dark spots on a ring. Right: its logarithm, a landscape that slopes "
@@ -218,7 +218,7 @@ def count_modes(points, centres, radius, least):
 check("count_modes", count_modes)
 
 # %% tags=["picture"]
-counter = notebook.yours(count_modes, lesson06.count_modes)
+counter = notebook.yours(count_modes, lesson06.count_modes, alike=True)
 
 
 def modes(points):
@@ -295,8 +295,8 @@ check("discriminator_step", discriminator_step)
 notebook.keep("discriminator_step", discriminator_step)
 
 # %% [markdown]
-# The checker runs your step on a small convolutional D with batch normalization, beside minigan's, and compares everything
-# that may have moved. If it passes there, it is the step that trains the faces in lesson 12.
+# The checker runs your step on a small convolutional D with batch normalization (lesson 10: such a layer also keeps averages of
+# what it has seen, its *moving statistics*), beside minigan's, and compares everything that may have moved. If it passes there, it is the step that trains the faces in lesson 12.
 #
 # **Does D find the best D?** We can ask, because here we know the answer. The fakes come from one wide Gaussian for now,
 # G sits it out. Then both densities are known, and with them
@@ -374,8 +374,8 @@ print(
 #
 # D must not learn in this step, or it would learn to be fooled. Two switches see to that:
 #
-# * `D.forward(fakes, training=True, update_stats=False)`: D's moving statistics stay as they are (batch normalization
-#   has such; the D of this lesson has none, that of lesson 11 has).
+# * `D.forward(fakes, training=True, update_stats=False)`: D's moving statistics stay as they are (averages that batch
+#   normalization keeps, lesson 10; the D of this lesson has none, that of lesson 11 has).
 # * `D.backward(dz, caches, input_grad=True, param_grads=False)`: give me the gradient of the input, and leave the gradients of
 #   the parameters alone.
 #
@@ -452,7 +452,8 @@ notebook.show(
 )
 
 # %% [markdown]
-# There it is. Eight modes are on offer, D has marked every one of them, and G takes one that is near. Its loss is excellent. By
+# There it is: one clump. (Where it is, and how tight, depends on the seed and on the layers. A clump between two modes counts as 0,
+# one that is still on its way may count as 2.) Eight modes are on offer, D has marked every one of them, and G takes one that is near. Its loss is excellent. By
 # its own lights G has done everything right: nothing in its loss asks for the other seven.
 #
 # ### Exercise 6.5: a round of the game   *(15 minutes)*
@@ -500,20 +501,22 @@ mine = {
     "adam_step": adam_step,
     "ops": ops,
 }
-covering = plane_gan.play(**mine, rounds=notebook.fast(1200, 300))
+moments = notebook.fast((0, 50, 100, 250, 500, 600, 857, 1200), (0, 50, 100, 150, 200, 230, 260, 300))
+covering = plane_gan.play(**mine, rounds=moments[-1], frames=moments)
 print(f"modes covered: {modes(covering.frames[-1].fakes)} of 8")
 
 # %% tags=["picture"]
 notebook.show(
     figures.plane_maps.filmstrip(covering.frames),
-    "Eight moments of a run. The fakes start as a blob in the middle, spread over the whole square, are pushed out of the "
-    "middle by a D that turns dark there, and gather on the ring until every one of the eight circles has its share.",
+    "Eight moments of a run. The fakes start as a blob in the middle, spread beyond the ring and come back to it while D is "
+    "nearly grey; then D turns dark in the middle, and the fakes gather until every one of the eight circles has its share.",
 )
 
 # %% [markdown]
-# Take your time with this picture. Nobody has told G that there is a ring, or what eight is. First D says only "not there, in
-# the middle"; G flies apart. Then D has learned that the outside is empty, too, and G comes back to the ring. Only then is
-# there anything to be learned about eight spots. **Coarse before fine**: you will see the same order in the faces, where colours
+# Take your time with this picture. Nobody has told G that there is a ring, or what eight is. (The rounds are those of this seed.)
+# By round 50 D says no more than "further out": it is higher outside than in the middle, and G flies apart, beyond the ring. Then
+# D has learned that the outside is empty, too; it is nearly grey for some hundred rounds, and G comes back to the ring. From about
+# round 400 on D turns dark in the middle, where nothing is left, and only then is there anything to be learned about eight spots. **Coarse before fine**: you will see the same order in the faces, where colours
 # come first, then heads, then eyes.
 #
 # ### Exercise 6.6: mode collapse   *(20 minutes)*
@@ -572,8 +575,8 @@ for name, run in (("one step of G, all modes", covering), ("ten steps of G, coll
 print(f"{'the goal, p = q':26s}  D {np.log(2):.2f} + {np.log(2):.2f} = {2 * np.log(2):.2f}    G {np.log(2):.2f}")
 
 # %% [markdown]
-# Read these three lines twice. **The collapsed run has the better losses.** Judged by its numbers it is at the goal of the
-# whole game: $2\ln 2$ and $\ln 2$. The derivation said that $2\ln 2$ means p = q, for the *best* D. This D is not the best; it is a
+# Read these three lines twice. **The collapsed run's losses are no worse.** D's sums are about equally far from the goal, and G's
+# loss is nearer to it in the collapsed run. Judged by its numbers that run is at the goal of the whole game: $2\ln 2$ and $\ln 2$. The derivation said that $2\ln 2$ means p = q, for the *best* D. This D is not the best; it is a
 # D that is late. You cannot see from a GAN's losses whether it works. Look at what it makes, and count.
 #
 # **Beside the best D.** We can put the best D beside the learned one for both runs. q has no formula now, but we can blur
@@ -588,7 +591,7 @@ def best_logits(fakes):
     """ln p - ln q on the grid, both blurred; NaN where there is neither."""
     log_p = log_density(
         places, plane_gan.ring_centres(), np.hypot(plane_gan.SIGMA, BLUR)
-    )  # widths add like the sides of a triangle
+    )  # widths add like the two short sides of a right-angled triangle
     log_q = log_density(places, fakes.astype(float), BLUR)
     return np.where(np.maximum(log_p, log_q) < -7, np.nan, log_p - log_q).reshape(square)
 
@@ -728,8 +731,15 @@ check("patients", diagnosis)
 #
 # $$ D^* = \frac{0.9\,p + 0.1\,q}{p + q}. $$
 #
-# It lies between 0.1 and 0.9 whatever p and q are, so the logit never leaves $\pm\ln 9 = \pm 2.197$. D cannot become so sure of
-# itself that G's gradient dies: that is what soft labels are for.
+# It lies between 0.1 and 0.9 whatever p and q are, so the logit never leaves $\pm\ln 9 = \pm 2.197$: D stays bounded, and that is
+# what soft labels are for.
+#
+# For G they are no gift. Where there are only fakes, this D* is 0.1 whatever the place: it is *flat*, and G learns from its slope. An
+# example on a line, reals from a Gaussian at 0 with $\sigma = 0.3$, fakes from one at 2 with $\sigma = 0.5$, and a fake at x = 2. The
+# slope of $-\ln D^*$ there, by which the non-saturating loss pulls, is 22.2 with the labels 1 and 0, and also with 0.9 and 0; with 0.9
+# and 0.1 it is 0.00000007. That is why T. Salimans et al. ([arXiv:1606.03498](https://arxiv.org/abs/1606.03498)) smooth the labels of
+# reals only. (A D that is learned is not D*. It is smooth between the places it has seen, and the article's GAN, which smooths both
+# sides, does learn.)
 #
 # </details>
 #
@@ -748,10 +758,12 @@ check("patients", diagnosis)
 #
 # <details><summary>Answer</summary>
 #
-# It would, and while p and q hardly overlap the truth is "D = 0 at every fake, and flat". A flat D has no slope, and G learns
-# from slopes only. In the plane it works rather well, because noise and reals overlap soon; try `d_steps=5`. With images of 12,288
-# numbers they do not overlap, and a perfect D is perfectly useless (M. Arjovsky and L. Bottou,
-# [arXiv:1701.04862](https://arxiv.org/abs/1701.04862)). A GAN lives from a D that is better than G, but not by too much.
+# It would, and while p and q hardly overlap the truth is "D = 0 at every fake". With the saturating loss, $\ln(1 - D)$, nothing
+# comes back then: its gradient is D times the slope of the logit. With ours, $-\ln D$, it is $(1 - D)$ times that slope, which does
+# not die. But where there are neither reals nor fakes nothing fixes the logit, and with images of 12,288 numbers that is nearly
+# everywhere: the slope that G follows there is large and unreliable. M. Arjovsky and L. Bottou
+# ([arXiv:1701.04862](https://arxiv.org/abs/1701.04862)) work out both cases. In the plane training D longer does little harm,
+# because noise and reals overlap soon; try `d_steps=5`.
 #
 # </details>
 #

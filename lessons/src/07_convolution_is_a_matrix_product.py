@@ -215,7 +215,7 @@ check("conv_loops", conv_loops)
 # With it, the example from the beginning. Are the three numbers that you know by hand in there?
 
 # %%
-loops = notebook.yours(conv_loops, lesson07.conv_loops)
+loops = notebook.yours(conv_loops, lesson07.conv_loops, alike=True)
 print(loops(x[None, :, :, None], w[:, :, None, None], np.zeros(1))[0, :, :, 0])
 
 # %% [markdown]
@@ -291,7 +291,7 @@ check("im2col", im2col)
 # The nine patches of the example, by your function. Row 0 must be 1, 0, 0, 3.
 
 # %%
-patches = notebook.yours(im2col, lesson07.im2col)
+patches = notebook.yours(im2col, lesson07.im2col, alike=True)
 print(patches(x[None, :, :, None], 2))
 
 # %% [markdown]

@@ -200,8 +200,8 @@ for r in range(8):
 # called `dcols`.
 #
 # **Copy patches.** This is the new step. `im2col` computes nothing, it copies: every entry of X is one pixel of
-# $\bar x$. So we may write it as a matrix too, $\operatorname{vec} X = A \operatorname{vec} \bar x$, where A is full of zeros
-# and has a single 1 in each row, which says *which pixel is copied here*. Then, as for every matrix,
+# $\bar x$. So we may write it as a matrix too, $\operatorname{vec} X = A \operatorname{vec} \bar x$ (vec writes all numbers of an
+# array below each other, as one long column), where A is full of zeros and has a single 1 in each row, which says *which pixel is copied here*. Then, as for every matrix,
 #
 # $$ \operatorname{vec} d\bar x \;=\; A^{\mathsf T} \operatorname{vec} dX. $$
 #
@@ -254,7 +254,7 @@ check("col2im", col2im)
 # the number of patches that contain the pixel.
 
 # %% tags=["picture"]
-scatter = notebook.yours(col2im, lesson08.col2im)
+scatter = notebook.yours(col2im, lesson08.col2im, alike=True)
 ones = np.ones((1, 8, 8, 1))
 geometries = ((3, 1, 1), (4, 2, 1), (3, 2, 1), (2, 3, 0))
 maps = [scatter(im2col(ones, K, S, P), ones.shape, K, S, P)[0, :, :, 0] for K, S, P in geometries]
@@ -280,8 +280,8 @@ print("largest difference:", np.abs(one_way - other_way).max())
 # %% [markdown]
 # ### Exercise 8.3: conv2d_backward   *(15 minutes)*
 #
-# Everything is there. From dy and the cache of `conv2d_forward` to dx, dw, db, in the shapes of x, w, b. Five lines are
-# enough: one `reshape` of dy, three formulas, one `col2im`.
+# Everything is there. From dy and the cache of `conv2d_forward` to dx, dw, db, in the shapes of x, w, b: one `reshape` of
+# dy, three formulas, one `col2im`.
 
 
 # %% tags=["exercise"]
@@ -314,7 +314,7 @@ notebook.keep("conv2d", conv2d_forward, conv2d_backward)
 face = draw_face(11)[0] / 127.5 - 1
 g = np.array([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 12
 w = np.repeat(g[:, :, None, None], 3, axis=2)  # (3, 3, 3, 1)
-back = notebook.yours(conv2d_backward, lesson08.conv2d_backward)
+back = notebook.yours(conv2d_backward, lesson08.conv2d_backward, alike=True)
 y, cache = conv2d_forward(face[None], w, np.zeros(1), 1, 1)
 single, several = np.zeros_like(y), np.zeros_like(y)
 single[0, 20, 20], several[0, [12, 20, 30, 41, 50], [20, 44, 12, 31, 50]] = 1, 1
@@ -355,8 +355,8 @@ notebook.show(
 #
 # * with a bias, forward is not linear: what must b be?
 # * which dy would look right for too many wrong backwards?
-# * a difference of 0.000001 is nothing between numbers of a thousand million, and everything between numbers of a thousand-
-#   millionth. What should it be compared with?
+# * a difference of 0.000001 is nothing between numbers around $10^9$, and everything between numbers around $10^{-9}$. What
+#   should it be compared with?
 #
 # check() tries your test on right and on wrong backwards. A test that cannot fail is no test.
 
@@ -433,7 +433,7 @@ def broken_backward(dy, cache):
     db = dy2.sum(axis=0)
     dw = (im2col(x, K, stride, pad).T @ dy2).reshape(w.shape) / len(x)
     dcols = dy2 @ w[::-1, ::-1].reshape(K * K * C, O).T
-    dx = notebook.yours(col2im, lesson08.col2im)(dcols, x.shape, K, stride, pad)
+    dx = notebook.yours(col2im, lesson08.col2im, alike=True)(dcols, x.shape, K, stride, pad)
     return dx, dw, db
 
 

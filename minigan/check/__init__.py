@@ -62,7 +62,7 @@ def check(exercise: str, *functions: Callable[..., Any], layout: str = "NHWC", s
         raise ValueError(f"check: hint must be 1, 2 or 3, got {hint!r}")
     outcome = run_exercise(exercise, dict(zip(names, functions, strict=False)), layout=layout, seed=seed)
     if outcome.finding is None:
-        told = f" ({', '.join(outcome.passed)})" if outcome.passed else ""
+        told = f" ({', '.join([*outcome.passed, *filter(None, [outcome.note])])})" if outcome.passed else ""
         print(f"{exercise}   {outcome.status}{told}")
     else:
         print(render_finding(outcome, "", hint=hint))

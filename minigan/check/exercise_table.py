@@ -59,6 +59,7 @@ class Exercise:
     functions : tuple of str
         Names of the student's functions; forward and backward, or a single one.
     lesson : int
+        In which it is completed.
     signatures : tuple of str
     doc : str
         What it computes, for the template, without a formula of the backward.
@@ -83,7 +84,9 @@ class Exercise:
     may_view : bool
         Whether forward may return a view of its input (reshaping).
     extremes : list of Case
-        Large inputs; the result must be finite and right there too.
+        Large inputs; the result must be finite and right there too. Those of batch norm are given in float32.
+    forward_lesson : int
+        In which its forward is written, if that is an earlier one.
     """
 
     name: str
@@ -102,6 +105,7 @@ class Exercise:
     scalar: bool = False
     may_view: bool = False
     extremes: Callable[[], list[Case]] = list
+    forward_lesson: int = 0
 
 
 # -------------------------------------------------------------------------------------------------------------- layouts
@@ -328,6 +332,12 @@ def _adam_oracle(
     return p - rate * m / (np.sqrt(v) + eps), m, v
 
 
+def _far_from_zero() -> list[Case]:
+    """Values of deviation 1 around 3000, for float32: E[x^2] - mean^2 loses their variance there."""
+    x = (3000 + np.random.default_rng(10).standard_normal((20, 6))).astype(np.float32)
+    return [Case({"x": x.astype(np.float64), "gamma": np.ones(6), "beta": np.zeros(6)})]
+
+
 def _saturated(name: str) -> Callable[[], list[Case]]:
     return lambda: [Case({name: np.array([[-1000.0, -40.0, 40.0, 1000.0]])})]
 
@@ -490,6 +500,7 @@ _ALL = (
         gradients={"dx": "x", "dw": "w", "db": "b"},
         roles={"x": "image", "y": "image", "w": "kernel"},
         linear=("x",),
+        forward_lesson=7,
     ),
     Exercise(
         name="conv2d_transpose",
@@ -527,6 +538,7 @@ _ALL = (
         gradients={"dx": "x", "dgamma": "gamma", "dbeta": "beta"},
         roles={"x": "image", "y": "image"},
         per_sample=False,
+        extremes=_far_from_zero,
     ),
     Exercise(
         name="batch_norm_inference",

@@ -61,9 +61,9 @@ def differs(a: Array, b: Array, tolerance: float) -> bool:
     Returns
     -------
     bool
-        Also true if shapes differ or a is not finite.
+        Also true if shapes differ or one of the two is not finite.
     """
     if a.shape != b.shape:
         return True
     scale = max(float(np.abs(b).max(initial=0)), 1e-3)
-    return bool(not np.isfinite(a).all() or np.abs(a - b).max(initial=0) > tolerance * scale)
+    return not (np.isfinite(a).all() and np.abs(a - b).max(initial=0) <= tolerance * scale)

@@ -72,6 +72,8 @@ class Outcome:
     picture : dict or None
         For failures of a gradient: ``{"name": "dx", "index": [...], "yours": 2-D list, "numeric": 2-D list}``, one
         slice of the smallest failing case.
+    note : str
+        Something worth knowing although nothing is wrong, such as that it computes in float32.
     """
 
     exercise: str
@@ -81,6 +83,7 @@ class Outcome:
     lesson: int = 0
     seconds: float = 0.0
     picture: dict[str, Any] | None = None
+    note: str = ""
 
     @property
     def ok(self) -> bool:

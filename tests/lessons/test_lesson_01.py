@@ -51,13 +51,17 @@ def test_other_ways_to_be_right():
     ("name", "function", "message"),
     [
         ("rings", lambda H, W: np.zeros((H, W)), "values of the result are wrong"),
-        ("rings", lambda H, W: lesson01.rings(H, W).astype(int), "dtype int64, expected float64"),
+        ("rings", lambda H, W: lesson01.rings(H, W).astype(int), "dtype int64, asked for is float64"),
         ("centre_rows", lambda x: x - x.mean(axis=1), "raises ValueError"),
         ("patches", lambda x, K: sliding_window_view(x, (K, K)).copy(), "copies them"),
         ("patches", lambda x, K: x, "has shape"),
         ("weigh", lambda p, w: np.einsum("ijkl,klo->ij", p, w), "has shape"),
         ("unit_rows", lambda x: x / np.sqrt((x * x).sum(1, keepdims=True)), "np.something is NumPy's alone"),
-        ("unit_rows", lambda x: x / np.linalg.norm(x, axis=1, keepdims=True), "np.norm got an array that is not"),
+        (
+            "unit_rows",
+            lambda x: x / np.linalg.norm(x, axis=1, keepdims=True),
+            "np.norm was given an array of another library",
+        ),
         ("unit_rows", lambda x: np.asarray(x) / 2, "values of the result"),
         ("framed", lesson01.framed_broken, "modifies its input x"),
     ],
@@ -66,6 +70,88 @@ def test_wrong_answers_and_their_messages(name, function, message):
     verdict, text = said(name, function)
     assert not verdict.passed
     assert message in text
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("steps", lambda x: [[row[j + 1] - row[j] for j in range(len(row) - 1)] for row in x]),
+        ("one_hot", lambda labels, C: np.array([[float(c == label) for c in range(C)] for label in labels])),
+        ("counts", lambda labels, C: np.array(list(map(lambda c: (labels == c).sum(), range(C))))),  # noqa: C417
+        ("rings", np.vectorize(lambda i, j: 0.0)),
+    ],
+)
+def test_a_loop_passes_and_is_asked_to_go(name, function):
+    if isinstance(function, np.vectorize):  # no code of its own, and wrong
+        assert not lesson01.has_loop(function)
+        return
+    verdict, _ = said(name, function)
+    assert verdict.passed
+    assert verdict.said.endswith("and now without a loop?")
+
+
+def test_no_loop_is_no_loop():
+    for name in RIGHT:
+        assert not lesson01.has_loop(getattr(lesson01, name))
+        assert "loop" not in said(name, getattr(lesson01, name))[0].said
+
+    def until(x):
+        while x > 0:
+            x -= 1
+        return x
+
+    assert lesson01.has_loop(until)
+    assert lesson01.has_loop(lambda x: np.vectorize(abs)(x))
+
+
+def test_lists_of_the_right_numbers_are_right():
+    assert said("rings", lambda H, W: lesson01.rings(H, W).tolist())[0].passed
+    assert said("steps", lambda x: lesson01.steps(x).tolist())[0].passed
+    assert said("nearest_rows", lambda a, b: lesson01.nearest(a, b).tolist())[0].passed
+    assert said("strides", {key: list(value) for key, value in lesson01.STRIDES.items()}, sorted(lesson01.COPIES))[
+        0
+    ].passed
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("counts", lambda labels, C: np.bincount(labels)),
+        ("nearest_rows", lambda a, b: np.abs(a[:, None] - b).sum(axis=2).argmin(axis=1)),
+        ("nearest_rows", lambda a, b: np.abs(a[:, None] - b).max(axis=2).argmin(axis=1)),
+        ("nearest_rows", lambda a, b: ((a[:, None] - b) ** 4).sum(axis=2).argmin(axis=1)),
+    ],
+)
+def test_classic_mistakes_fail_with_every_seed(name, wrong, seed):
+    exercise = next(e for e in lesson01.EXERCISES if e.name == name)
+    assert not judge(exercise, [wrong], seed=seed).passed
+
+
+@pytest.mark.parametrize(
+    "strides",
+    [lambda x: tuple(s // x.itemsize for s in x.strides), lambda x: (x.shape[1], 1)],
+)
+def test_strides_in_numbers_are_named(strides):
+    def patches(x, K):
+        H, W = x.shape
+        return np.lib.stride_tricks.as_strided(x, (H - K + 1, W - K + 1, K, K), 2 * strides(x))
+
+    assert "NumPy counts strides in bytes" in said("patches", patches)[1]
+
+
+def test_unit_rows_with_what_the_text_teaches():
+    assert said("unit_rows", lambda x: x / xp_of(x).linalg.norm(x, axis=1, keepdims=True))[0].passed
+    for wrong in (lambda x: x / np.sqrt((x * x).sum(1, keepdims=True)), lambda x: x * np.ones((1, 1)) / 2):
+        assert "ufunc" not in said("unit_rows", wrong)[1]
+
+    def mine(x):
+        y = x / xp_of(x).sqrt((x * x).sum(axis=1, keepdims=True))
+        return y if isinstance(x, np.ndarray) else len(5)
+
+    text = said("unit_rows", mine)[1]
+    assert "np.something" not in text
+    assert "len(5)" in text
 
 
 def test_unit_rows_on_the_strict_device_double(double):
@@ -87,9 +173,13 @@ def test_the_strides_are_numpys():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"x.T": (1, 4)}, "counts numbers, and NumPy counts bytes"),
-        ({"x.T": (16, 4)}, "axes are exchanged"),
-        ({"x.T": (8, 32)}, "8 would be a float64"),
+        ({key: tuple(v // 4 for v in value) for key, value in lesson01.STRIDES.items()}, "NumPy counts bytes"),
+        ({key: tuple(v * 2 for v in value) for key, value in lesson01.STRIDES.items()}, "8 would be a float64"),
+        ({key: value[::-1] for key, value in lesson01.STRIDES.items()}, "axes are exchanged"),
+        ({"x.T": (16, 4)}, "the strides of x itself"),
+        ({"x.T": (1, 4)}, "one row on in x.T is one column on in x; how many bytes"),  # one alone may be anything
+        ({"x.T": (8, 32)}, "one row on in x.T"),
+        ({"x.T": "x"}, "whole numbers"),
         ({"x[1]": (16, 4)}, "it has 1 axis"),
         ({"x[::-1]": (16, 4)}, "it walks backwards"),
     ],
@@ -173,7 +263,11 @@ def test_a_puzzle_shows_the_difference_and_leaves_its_arguments_alone():
     assert texts == ["not written yet"]
 
 
-def test_visits_count_the_order():
+def test_visits_draw_the_walk_through_memory():
     figure = figures.arrays.visits(X, {"x.T": X.T, "twice": np.broadcast_to(X[0], (2, 4))})
-    assert [t.get_text() for t in figure.axes[0].texts][:5] == ["0", "3", "6", "9", "1"]
-    assert [t.get_text() for t in figure.axes[1].texts][:5] == ["0, 4", "1, 5", "2, 6", "3, 7", ""]
+    for axes, places in zip(figure.axes, ([0, 4, 8, 1, 5], [0, 1, 2, 3, 0]), strict=True):
+        values = [t for t in axes.texts if t.get_text()]
+        arrows = [t for t in axes.texts if not t.get_text()]
+        assert [t.get_text() for t in values] == [str(n) for n in range(12)]
+        assert [int(arrow.xyann[0]) for arrow in arrows[:4]] == places[:-1]
+        assert [int(arrow.xy[0]) for arrow in arrows[:4]] == places[1:]

@@ -298,3 +298,47 @@ def test_the_table_of_survivors_counts_them():
     (label,) = [text.get_text() for text in figure.axes[0].get_xticklabels()]
     assert "12 survive" in label
     assert "1 accused" in label
+
+
+def test_a_measurement_thrown_away_is_not_called_no_comparison():
+    """One direction only, and thrown away where it crosses the kink: on some draws LeakyReLU's mutants survive."""
+
+    def check(forward, backward, arguments, rng):
+        y, cache = forward(*arguments)
+        dy = rng.standard_normal(y.shape)
+        for k, (x, gradient) in enumerate(zip(arguments, backward(dy.copy(), cache), strict=True)):
+            if gradient.shape != x.shape:
+                return False
+            v = rng.standard_normal(x.shape)
+            measured, trusted = lesson02.trusted_slope(lesson02.only(forward, arguments, k), x, dy, v)
+            if not trusted:
+                continue
+            claimed = np.sum(gradient * v)
+            room = 1e-5 * max(abs(measured), abs(claimed)) + 1e-9 * np.sum(np.abs(y * dy))
+            if abs(measured - claimed) > room:
+                return False
+        return True
+
+    finding = judge(lesson02.KILL_THE_MUTANTS, [check]).finding
+    told = " ".join(finding.evidence)
+    assert "draw another direction" in told
+    assert "does your check compare at all" not in told
+
+
+def test_a_sum_of_measured_entries_is_no_probe():
+    def slope(f, x, dy, v, h=1e-5):
+        return float(np.sum(lesson02.numeric_gradient(f, x, dy, h) * v))
+
+    assert "moves all entries at once" in judge(lesson02.DIRECTIONAL_SLOPE, [slope]).finding.cause
+
+
+@pytest.mark.parametrize(
+    ("factor", "said"), [(1, "a step of 0.2"), (2, "a step of 0.4"), (0.25, "not the one from h / 2")]
+)
+def test_the_slope_is_that_of_half_the_step(factor, said):
+    def trusted_slope(f, x, dy, v, h=1e-5):
+        _, trusted = lesson02.trusted_slope(f, x, dy, v, h)
+        return lesson02.directional_slope(f, x, dy, v, factor * h), trusted
+
+    finding = judge(lesson02.TRUSTED_SLOPE, [trusted_slope]).finding
+    assert said in " ".join([finding.title, *finding.evidence])

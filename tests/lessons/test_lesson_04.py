@@ -56,17 +56,35 @@ def test_unknown_mistakes_are_caught(capsys):
     assert not notebook.check("generator_gradients", lambda z: (z, z)).passed
 
 
+LOSSES = {name: value for name, value in lesson04.by_hand().items() if name.startswith("loss")}
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"loss at z = 0, t = 1": -0.693}, "sign"),
-        ({"loss at z = 0, t = 1": 1.0}, "natural"),
+        ({name: value / np.log(2) for name, value in LOSSES.items()}, "not to base 2"),
+        ({name: value / np.log(10) for name, value in LOSSES.items()}, "not to base 10"),
+        (dict(zip(LOSSES, (0.5, 0.5, 0.9, 0.1), strict=True)), "these are the probabilities"),
         ({"loss at z = ln 9, t = 0": 0.105}, "what is 1 - p"),
         ({"best z for t = 0.9": 0.9}, "p equals t"),
     ],
 )
 def test_wrong_numbers_are_explained(change, said, capsys):
-    assert said in notebook.check("bce_by_hand", lesson04.by_hand() | change).finding.cause
+    finding = notebook.check("bce_by_hand", lesson04.by_hand() | change).finding
+    assert said in " ".join([*finding.evidence, finding.cause])
+
+
+@pytest.mark.parametrize("change", [{"loss at z = 0, t = 1": 1.0}, {"loss at z = ln 9, t = 1": 0.9}])
+def test_one_number_alone_gets_no_cause(change, capsys):
+    """1 may be ln 2 to base 2, or the target, or a guess."""
+    assert notebook.check("bce_by_hand", lesson04.by_hand() | change).finding.cause == ""
+
+
+def test_one_minus_p_does_not_pass_for_the_loss(capsys):
+    assert not notebook.check("bce_by_hand", lesson04.by_hand() | {"loss at z = ln 9, t = 1": 0.1}).passed
+    for rounded in (0.11, 0.105):
+        assert notebook.check("bce_by_hand", lesson04.by_hand() | {"loss at z = ln 9, t = 1": rounded}).passed
 
 
 @pytest.mark.parametrize(

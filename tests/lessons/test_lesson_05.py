@@ -125,3 +125,9 @@ def test_pictures():
         figure.savefig(io.BytesIO(), dpi=40)
         shown = [ax for ax in figure.axes if ax.axison]
         assert all(ax.get_title() and ax.get_xlabel() and ax.get_ylabel() for ax in shown)
+
+
+def test_the_sign_of_a_moment_counts_and_that_of_a_step_does_not(capsys):
+    right = lesson05.by_hand()
+    assert notebook.check("adam_by_hand", right | {"step 1": -0.1}).passed
+    assert not notebook.check("adam_by_hand", right | {"m after 1": -1.5}).passed

@@ -30,6 +30,17 @@ def test_an_unknown_mistake_is_caught(capsys):
     assert not notebook.check("mixture_log_density", wrong_density_radius).passed
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda points, centres, radius, least: lesson06.count_modes(points, -centres, radius, least),
+        lambda points, centres, radius, least: lesson06.count_modes(points, centres, radius / 2, least),
+    ],
+)
+def test_wrong_counts_do_not_pass_by_the_ring_s_symmetry(wrong, capsys):
+    assert not notebook.check("count_modes", wrong).passed
+
+
 def test_the_density_integrates_to_one():
     ticks = np.linspace(-4, 4, 401)
     places = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
@@ -120,11 +131,51 @@ def test_unanswered(capsys):
         ({"g_steps": 1}, "cannot be turned"),
         ({"d_learning_rate": "fast"}, "must be a number"),
         ({"d_steps": 30}, "from 1 to 3"),
-        ({"g_learning_rate": 2e-6}, "hardly moves"),
     ],
 )
 def test_a_rescue_that_is_none(answer, said, capsys):
     assert said in notebook.check("rescue", answer).finding.title
+
+
+@pytest.mark.parametrize(
+    ("settings", "counts", "spreads", "said"),
+    [
+        ({"g_learning_rate": 1e-5}, [2, 1, 0], [2.0] * 3, "G hardly learns"),
+        ({"d_learning_rate": 1e-5}, [0, 0, 0], [0.3] * 3, "D hardly learns"),
+        ({"g_learning_rate": 1.0}, [0, 0, 0], [3e3] * 3, "G throws away"),
+        ({"d_learning_rate": 1.0}, [0, 0, 0], [0.3] * 3, "D throws away"),
+        ({}, [1, 1, 0], [0.06, 0.3, 0.2], "before D can answer"),
+        ({"g_learning_rate": 3e-4}, [8, 7, 6], [2.0] * 3, "not all modes are found in time"),
+        ({"g_learning_rate": 5e-4}, [3, 1, 8], [1.5] * 3, ""),
+    ],
+)
+def test_too_slow_and_collapsed_are_told_apart(settings, counts, spreads, said):
+    cause = lesson06._why_not_rescued(settings, counts, spreads)[2]
+    assert said in cause
+    assert bool(said) == bool(cause)
+
+
+def test_losses_may_come_as_a_list_or_an_array(capsys):
+    for kind in (list, np.array):
+        assert notebook.check("gan_round", lambda *a, kind=kind, **k: kind(lesson06.gan_round(*a, **k))).passed
+
+
+@pytest.mark.parametrize("order", [["fake", "real"], ["real", "real", "fake", "fake"]])
+def test_fakes_before_reals_do_not_pass(order, capsys):
+    def gan_round(d_step, g_step, G, draw_real, draw_noise, d_steps=1, g_steps=1):
+        loss = {}
+        turns = order * d_steps if len(order) == 2 else sorted(["real", "fake"] * d_steps, reverse=True)
+        for what in turns:
+            x = draw_real() if what == "real" else G.predict(draw_noise())
+            loss[what] = d_step(x, np.full((len(x), 1), float(what == "real"), np.float32))
+        for _ in range(g_steps):
+            noise = draw_noise()
+            g = g_step(noise, np.ones((len(noise), 1), np.float32))
+        return loss["real"], loss["fake"], g
+
+    finding = notebook.check("gan_round", gan_round).finding
+    assert finding is not None
+    assert "another order" in finding.title
 
 
 def test_patients(capsys):

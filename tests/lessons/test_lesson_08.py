@@ -180,3 +180,34 @@ def test_who_touched_names_place_and_tap():
     texts = [text.get_text() for text in figures.convolution_backwards.who_touched(np.eye(4), 2, (1, 1)).axes[2].texts]
     assert texts[0] == "met it from\nplace (1, 1)"  # tap (0, 0)
     assert texts[3] == "met it from\nplace (0, 0)"  # tap (1, 1)
+
+
+def test_a_buffer_as_large_as_the_windows_reach_is_too_small():
+    """Where the stride leaves rows over and no padding hides it."""
+
+    def col2im(cols, shape, K, stride=1, pad=0):
+        N, H, W, C = shape
+        Ho, Wo = lesson08.output_size(H, K, stride, pad), lesson08.output_size(W, K, stride, pad)
+        big = np.zeros((N, stride * (Ho - 1) + K, stride * (Wo - 1) + K, C), cols.dtype)
+        for p, q in np.ndindex(K, K):
+            tap = cols.reshape(N, Ho, Wo, K, K, C)[:, :, :, p, q]
+            big[:, p : p + stride * (Ho - 1) + 1 : stride, q : q + stride * (Wo - 1) + 1 : stride] += tap
+        return big[:, pad : pad + H, pad : pad + W]
+
+    assert "as large as the windows reach" in words(lesson08, "col2im", col2im)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.01, 1.5e-3])
+def test_a_generous_adjoint_test_is_refused(share):
+    def is_adjoint(forward, backward, x, w, stride=1, pad=0):
+        y, cache = forward(x, w, np.zeros(w.shape[3]), stride, pad)
+        dy = np.random.default_rng(0).standard_normal(y.shape)
+        a, b = np.sum(y * dy), np.sum(x * backward(dy, cache)[0])
+        return bool(abs(a - b) < share * abs(a))
+
+    assert "part in a thousand" in words(lesson08, "is_adjoint", is_adjoint)
+
+
+def test_touches_may_be_lists_or_an_array():
+    assert judged(lesson08, "touches", lambda *a: [list(pair) for pair in lesson08.touches(*a)]).passed
+    assert judged(lesson08, "touches", lambda *a: tuple(lesson08.touches(*a))).passed

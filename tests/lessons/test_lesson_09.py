@@ -130,3 +130,20 @@ def test_growth_tells_how_far_a_change_reaches():
     change[2:6, 1:4] = 1
     figure = figures.transposed.growth([np.zeros((8, 8, 3))], [change])
     assert "4 × 3" in figure.axes[1].get_title()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda K, stride: 2 * stride == K, "enough, but not necessary"),
+        (lambda K, stride: stride < K and K % stride == 0, "K = S is even too"),
+        (lambda K, stride: K % stride != 0, "Just the opposite"),
+    ],
+)
+def test_a_wrong_rule_is_not_called_just_the_opposite(wrong, said):
+    assert said in words(lesson09, "covers_evenly", wrong)
+
+
+def test_a_rule_that_is_wrong_here_and_there_gets_no_cause():
+    found = judged(lesson09, "covers_evenly", lambda K, stride: K % stride == 0 and (K, stride) != (6, 3))
+    assert found.finding.cause == ""

@@ -449,9 +449,9 @@ def test_a_known_mistake_is_named_also_by_its_shape(ask):
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda x, k: centre(x, k).tolist(), r"the result must be an array of shape \(4, 5\), got list of 4"),
+        (lambda x, k: {"y": x}, r"the result must be an array of shape \(4, 5\), got a dict"),
         (lambda x, k: None, r"the result must be an array of shape \(4, 5\), got None"),
-        (lambda x, k: centre(x, k).astype(np.float32), "the result has dtype float32, expected float64"),
+        (lambda x, k: centre(x, k) > 0, "the result has dtype bool, expected float64"),
         (lambda x, k: centre(x, k) * np.nan, "yours nan, expected"),
         (lambda x: x, "cannot be called with the exercise's arguments"),
         (3, "a function is wanted, got 3"),
@@ -469,8 +469,22 @@ def test_an_exception_is_told_with_the_students_line(ask):
 
     _, told = ask(CENTRE, mine)
     assert "E10   mine raises AxisError: axis 7 is out of bounds" in told
-    assert re.search(r"line \d+: return x - x.mean\(axis=7\)", told)
+    assert re.search(r"line \d+ of mine: return x - x.mean\(axis=7\)", told)
     assert "called with x (4, 5), k = 0.5" in told
+
+
+def test_the_right_numbers_are_right_in_any_form(ask):
+    for form in (lambda y: y.tolist(), lambda y: tuple(map(tuple, y)), lambda y: y.astype(np.float32)):
+        assert ask(CENTRE, lambda x, k, form=form: form(centre(x, k)))[0].passed
+    assert "float32" in ask(CENTRE, lambda x, k: centre(x, k).astype(np.float32))[1]
+    assert "float32" not in ask(CENTRE, centre)[1]
+    nearly = ask(CENTRE, lambda x, k: centre(x, k) * (1 + 1e-7))
+    assert not nearly[0].passed
+
+
+def test_a_cause_explains_the_cases_that_pass_too(ask):
+    """The mean over everything, but for k = 1 only."""
+    assert "Probably" not in ask(CENTRE, lambda x, k: over_all(x, k) if k == 1 else centre(x, k))[1]
 
 
 def test_a_changed_input_is_told(ask):
@@ -495,7 +509,9 @@ def test_other_kinds_of_results(ask):
         (lambda x: (float(x.sum()), {"n": 5}, "sum", True), r"result 2 of 4\['n'\] is wrong"),
         (lambda x: (float(x.sum()), {"n": 4}, "Sum", True), "yours 'Sum', expected 'sum'"),
         (lambda x: (float(x.sum()), {"n": 4}, "sum", 1), "result 4 of 4 must be True, got 1"),
+        (lambda x: {1, 2}, "must be a tuple of 4, got a set"),
     ]
+    assert ask(exercise, lambda x: list(statistics(x)))[0].passed
     for function, message in wrong:
         verdict, told = ask(exercise, function)
         assert not verdict.passed
@@ -608,6 +624,116 @@ def test_yours_falls_back_and_says_so_once(capsys):
     assert [either(2), either(-3), either(-4)] == [2, 3, 4]
     assert capsys.readouterr().out == "mine: drawn with minigan's own until yours is written\n"
     assert notebook.yours(None, abs)(-1) == 1
+
+
+@pytest.mark.parametrize(
+    ("mine", "said"),
+    [
+        (lambda x: 1 / 0, "runs (ZeroDivisionError)"),
+        (lambda x: None, "returns something"),
+        (lambda x: x[:1], "returns an array of shape (3,)"),
+        (lambda x: (x, x), "returns an array of shape (3,)"),
+        (lambda x: list(x), "returns an array of shape (3,)"),
+    ],
+)
+def test_a_picture_survives_a_wrong_answer(mine, said, capsys):
+    either = notebook.yours(mine, np.abs, alike=True)
+    assert either(np.array([-1, 2, -3])).tolist() == [1, 2, 3]
+    assert capsys.readouterr().out == f"<lambda>: drawn with minigan's own until yours {said}\n"
+
+
+def test_a_wrong_answer_of_the_right_form_is_drawn(capsys):
+    assert notebook.yours(lambda x: -x, np.abs, alike=True)(np.array([1, 2])).tolist() == [-1, -2]
+    pair = notebook.yours(lambda x: (2 * x, "a cache"), lambda x: (x, (x, 1)), alike=True)
+    assert pair(np.ones(2))[1] == "a cache"
+    assert capsys.readouterr().out == ""
+
+
+def test_keep_does_not_repeat_what_check_has_just_said(capsys):
+    def relu_forward(x):
+        return -x, None
+
+    for _ in range(2):
+        notebook.check("relu", relu_forward, lambda dy, cache: dy)
+        assert "FAIL" in capsys.readouterr().out
+        notebook.keep("relu", relu_forward, lambda dy, cache: dy)
+        assert capsys.readouterr().out.count("\n") == 1
+    notebook.check("tanh", np.tanh)
+    capsys.readouterr()
+    notebook.keep("relu", relu_forward, lambda dy, cache: dy)
+    assert "FAIL" in capsys.readouterr().out
+
+
+def test_hints_after_an_exception_or_a_wrong_shape_begin_with_what_to_do(capsys):
+    notebook.check("rings", lambda H, W: 1 / 0, hint=3)
+    told = capsys.readouterr().out
+    assert "Hint 1 of 3: Call it by hand" in told
+    assert "Hint 3 of 3: i = np.arange(H)" in told
+    notebook.check("rings", lambda H, W: np.zeros(3), hint=1)
+    assert "Hint 1 of 3: Write the shape" in capsys.readouterr().out
+
+
+def test_hints_for_a_backward_that_is_not_written_are_about_all_gradients(capsys):
+    def dense_backward(dy, cache):
+        raise NotImplementedError
+
+    notebook.check("dense", lambda x, w, b: (x @ w + b, None), dense_backward, hint=3)
+    told = capsys.readouterr().out
+    assert all(line in told for line in ("dx = dy @ w.T", "dw = x.T @ dy", "db = dy.sum(axis=0)"))
+
+
+@pytest.mark.parametrize(
+    ("exercise", "last"),
+    [
+        ("conv2d", "im2col(x, K, stride, pad) @ w.reshape"),
+        ("conv2d_transpose", "x.reshape(-1, C) @ w.reshape(K*K*O"),
+    ],
+)
+def test_lessons_speak_of_their_own_way(exercise, last, capsys):
+    notebook.check(exercise, lambda x, w, b, stride=1, pad=0: (x, None), hint=3)
+    told = capsys.readouterr().out
+    assert last in " ".join(told.split())
+    assert "tensordot" not in told
+    assert "einsum" not in told
+
+
+def test_the_graph_is_not_spared_by_a_formula(capsys):
+    from lessons.exercises import lesson10
+
+    def wrong(dy, cache):
+        return dy, dy.sum(), dy.sum()
+
+    for backward in (wrong, lambda dy, cache: (lesson10.three_paths(dy, *cache)[0], *norm_sums(dy, cache))):
+        notebook.check("batch_norm", lesson10.batch_norm_forward, backward, hint=3, method="graph")
+        told = " ".join(capsys.readouterr().out.split())
+        assert "mean(dy * xhat)" not in told
+    assert "dc = dc + 2 * c * dq" in told
+    with pytest.raises(ValueError, match="method"):
+        notebook.check("batch_norm", lesson10.batch_norm_forward, method="guess")
+
+
+def norm_sums(dy, cache):
+    axes = tuple(range(dy.ndim - 1))
+    return (dy * cache[0]).sum(axis=axes), dy.sum(axis=axes)
+
+
+def test_the_lesson_that_is_named_is_the_one_that_teaches_it(capsys):
+    notebook.check("conv2d", lambda x, w, b, stride=1, pad=0: (x, None))
+    assert "Lesson 7." in capsys.readouterr().out
+
+
+def test_an_exception_in_a_given_function_shows_the_students_line(capsys):
+    space = {}
+    given = "def col2im(cols, shape):\n    return cols.reshape(shape)\n"
+    mine = "def conv2d_transpose_forward(x, w, b, stride=1, pad=0):\n    return col2im(x, (1, 2)), None\n"
+    for name, text in (("given.py", given), ("mine.py", mine)):
+        linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+        exec(compile(text, name, "exec"), space)
+    notebook.check("conv2d_transpose", space["conv2d_transpose_forward"])
+    told = capsys.readouterr().out
+    assert "conv2d_transpose_forward raises ValueError" in told
+    assert "line 2 of conv2d_transpose_forward: return col2im(x, (1, 2)), None" in told
+    assert "from there, line 2 of col2im: return cols.reshape(shape)" in told
 
 
 def test_fast(monkeypatch):
@@ -1174,3 +1300,108 @@ def test_the_map_names_every_lesson():
     for source in SOURCES:
         assert f"({source.stem}.ipynb)" in text
         assert f"(solutions/{source.stem}.ipynb)" in text
+
+
+# ---------------------------------------------------------------------------------------------------------- the words
+def glossary_terms():
+    lines = (LESSONS / "glossary.md").read_text(encoding="utf-8").partition("|---|---|---|\n")[2].splitlines()
+    return [line.split("|")[1].strip() for line in lines]
+
+
+def test_the_glossary_is_alphabetical_and_has_the_cast():
+    terms = glossary_terms()
+    plain = ["".join(c for c in term.lower() if c.isalnum() or c == " ") for term in terms]
+    assert plain == sorted(plain)
+    assert len(set(terms)) == len(terms)
+    for term in ("GAN", "DCGAN", "generator, G", "discriminator, D", "noise, z", "cache (of a layer)"):
+        assert term in terms
+
+
+def test_lesson_1_introduces_the_cast():
+    text = (LESSONS / "src" / "01_array_programs.py").read_text(encoding="utf-8")
+    for word in ("**GAN**", "**DCGAN**", "**generator**, G", "**discriminator**, D", "the noise", "**cache**"):
+        assert word in text.partition("## What you will do")[0]
+
+
+def test_what_soft_labels_do_to_the_slope_of_the_best_d():
+    """The numbers of question 1 of lesson 6."""
+
+    def pull(real, fake, x=2.0, h=1e-4):
+        def log_density(x, mean, sigma):
+            return -0.5 * ((x - mean) / sigma) ** 2 - np.log(sigma)
+
+        def minus_ln_d(x):
+            p, q = np.exp(log_density(x, 0, 0.3)), np.exp(log_density(x, 2, 0.5))
+            return -np.log((real * p + fake * q) / (p + q))
+
+        return abs(minus_ln_d(x + h) - minus_ln_d(x - h)) / (2 * h)
+
+    assert pull(1, 0) == pytest.approx(22.2, abs=0.05)
+    assert pull(0.9, 0) == pytest.approx(22.2, abs=0.05)
+    assert pull(0.9, 0.1) < 1e-6
+
+
+def test_how_the_game_of_two_adams_ends():
+    """Lesson 5: both end on a circle, the one about an eighth as large."""
+    from lessons.exercises import lesson05
+
+    adam = lesson05.reference("adam")
+    ends = []
+    for beta1 in (0.9, 0.5):
+        path = lesson05.play_game(lambda beta1=beta1: lesson05.adam(adam, 0.02, beta1=beta1), steps=6000)
+        ends.append(np.hypot(*path[3000:].T).mean())
+    assert 6 < ends[0] / ends[1] < 10
+    assert ends[1] > 0.1
+
+
+def test_the_longest_step_of_adam():
+    from lessons.exercises import lesson05
+
+    for beta1, times in ((0.5, 15.8), (0.9, 3.2)):
+        p, m, v = (np.zeros(1) for _ in range(3))
+        for t in range(1, 6001):
+            p, m, v = lesson05.reference("adam")(p, np.array([1e-3]), m, v, t, 1.0, beta1, 0.999, 0.0)
+        moved = lesson05.reference("adam")(p, np.ones(1), m, v, 6001, 1.0, beta1, 0.999, 0.0)[0] - p
+        assert abs(moved[0]) == pytest.approx(times, abs=0.06)
+
+
+# ------------------------------------------------------------------------------------------------------------- hints
+def raises(*arguments, **settings):
+    raise IndexError("index 7 is out of bounds")
+
+
+def wrong_form(*arguments, **settings):
+    return np.zeros((7, 11, 13)), None
+
+
+OF_FUNCTIONS = [name for name, exercise in exercises.every().items() if exercise.lesson <= 10 and exercise.mistakes]
+
+
+@pytest.mark.parametrize("function", [raises, wrong_form])
+@pytest.mark.parametrize("name", [*EXERCISES, *OF_FUNCTIONS])
+def test_three_hints_after_an_exception_and_a_wrong_form(name, function, capsys):
+    verdict = notebook.check(name, function, hint=3)
+    told = " ".join(capsys.readouterr().out.split())
+    assert verdict.finding is not None
+    assert all(f"Hint {k} of 3: " in told for k in (1, 2, 3))
+    if function is raises:
+        assert f"line {raises.__code__.co_firstlineno + 1} of raises: raise IndexError" in told
+
+
+@pytest.mark.parametrize("name", [n for n, e in exercises.every().items() if e.lesson <= 10])
+def test_the_three_hints_of_an_exercise_differ(name):
+    hints = exercises.every()[name].hints
+    assert all(hints)
+    assert len(set(hints)) == 3
+
+
+@pytest.mark.parametrize("name", [name for name, exercise in EXERCISES.items() if len(exercise.functions) == 2])
+def test_three_hints_after_an_exception_in_backward(name, capsys):
+    from minigan.nn import losses, ops
+
+    forward = getattr(losses if name == "bce_with_logits" else ops, f"{name}_forward")
+    verdict = notebook.check(name, forward, raises, hint=3)
+    told = " ".join(capsys.readouterr().out.split())
+    assert verdict.right == ("forward",)
+    assert all(f"Hint {k} of 3: " in told for k in (1, 2, 3))
+    assert f"line {raises.__code__.co_firstlineno + 1} of raises" in told

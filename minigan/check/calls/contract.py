@@ -17,17 +17,13 @@ from minigan.nn.backend import Array
 
 _DIVISION = "Look for a division by something that can be 0, and for np.empty that is not filled everywhere."
 POWER = (
-    "a correction is 0 or below; it is 1 - beta**t, to the power of t, not 1 - beta*t.",
+    "a correction is 0 or below. Is it 1 - beta*t? It has to be 1 - beta**t, to the power of t.",
     "With beta = 0.9 and t = 2: what is 1 - beta*t, what 1 - beta**t, and what is the root of each?",
 )
 _NOT_FINITE = {
     "moving_average": (
-        "at t = 0 the correction 1 - momentum**t is 0: t must be increased first.",
+        "at t = 0 a correction is 0. Is t increased before 1 - momentum**t is computed?",
         "Look for a division by something that can be 0.",
-    ),
-    "adam": (
-        "v is not made of squares, so it can be below 0 and has no root; or the corrections count t from 0.",
-        "Print v and both corrections, at t = 1.",
     ),
 }
 """What is probably behind a value that is not finite, and a hint."""
@@ -67,7 +63,8 @@ def insist_on_array(
                 "contract",
                 f"{function}: {name} has dtype {raw.dtype} where the inputs have {np.dtype(dtype)}",
                 cause=(
-                    "np.zeros(...) without dtype, or a NumPy scalar such as np.sqrt(2.0), makes float64."
+                    "something new in it is float64: np.zeros(shape) is, without a dtype, and so are a mask times 1.0, "
+                    "np.where(x > 0, 1, 0.2), and a NumPy scalar such as np.sqrt(2.0)."
                     if raw.dtype == np.float64
                     else "this is the mask itself, not yet multiplied by dy."
                     if raw.dtype == np.bool_
@@ -86,8 +83,8 @@ def insist_on_array(
     if not np.isfinite(raw).all():
         bad = int(np.size(raw) - np.count_nonzero(np.isfinite(raw)))
         cause, hint = _NOT_FINITE.get(exercise.name, ("", _DIVISION))
-        if exercise.name == "adam" and case.arrays["t"] > 1:  # right at t = 1, but not at t = 2
-            cause, hint = POWER
+        if exercise.name == "moving_average" and case.arrays["t"] > 0:
+            cause = "a correction is 0. Is it 1 - momentum*t? It has to be 1 - momentum**t, to the power of t."
         raise Stop(
             Finding(
                 "E15",

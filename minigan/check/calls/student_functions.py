@@ -9,9 +9,8 @@ finding, and the check ends with it (`Stop`).
 from __future__ import annotations
 
 import inspect
-import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +24,7 @@ from minigan.check.calls.contract import (
     not_an_array,
     wrong_structure,
 )
+from minigan.check.calls.own_lines import own_lines
 from minigan.check.exercise_table import Case, Exercise, from_student, student_shape, to_student
 from minigan.check.outcomes import Finding, NotYet, Stop
 from minigan.nn.backend import Array
@@ -38,6 +38,7 @@ class Subject:
     functions: Mapping[str, Callable[..., Any] | None]
     layout: str = "NHWC"
     passed: list[str] = field(default_factory=list)
+    note: str = ""
 
     def call(self, name: str, *arguments: Any, **settings: Any) -> Any:
         """Call one function; an exception becomes a finding, and one that is missing raises `NotYet`."""
@@ -76,7 +77,7 @@ class Subject:
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
-            raise Stop(_raised(name, error)) from None
+            raise Stop(_raised(name, function, error)) from None
 
 
 @dataclass
@@ -200,8 +201,26 @@ def call_rule(subject: Subject, case: Case, given: dict[str, Any], dtype: Any) -
                 raise Stop(not_an_array(name, label, raw, "a number"))
             continue
         shape = student_shape(np.shape(right), exercise.roles.get(label), subject.layout)
-        insist_on_array(name, label, raw, shape, dtype, exercise, case, subject.layout)
+        try:
+            insist_on_array(name, label, raw, shape, dtype, exercise, case, subject.layout)
+        except Stop as stop:
+            if exercise.name == "adam" and (label, stop.finding.code) == ("p", "E15"):
+                raise Stop(_adam_not_finite(stop.finding, *result[1:])) from None
+            raise
     return tuple(result)
+
+
+def _adam_not_finite(finding: Finding, m: Any, v: Any) -> Finding:
+    """Why Adam's new p is not finite: by the moments that came back with it."""
+    m, v = (np.asarray(a, np.float64) if isinstance(a, np.ndarray) else np.array(np.nan) for a in (m, v))
+    if (v < 0).any():
+        cause, hint = "v is below 0 in places, and has no root there. It is made of squares, g*g.", "Print v."
+    elif not (np.isfinite(m).all() and np.isfinite(v).all()):
+        return finding
+    else:
+        cause = "m and v are fine. Is it a correction? Each is 1 - beta**t, to the power of t, and t is 1 at first."
+        hint = POWER[1]
+    return replace(finding, cause=cause, hints=(hint,))
 
 
 def plain_numbers(case: Case) -> dict[str, Any]:
@@ -227,11 +246,9 @@ _RAISED = {
 """What is probably behind an exception, and a hint, by parts of the function's name and of the message."""
 
 
-def _raised(name: str, error: BaseException) -> Finding:
+def _raised(name: str, function: Callable[..., Any], error: BaseException) -> Finding:
     """Finding E10: a function raises an exception."""
-    frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if not _is_library(frame.filename)] or frames
-    line = f"line {theirs[-1].lineno}: {theirs[-1].line}" if theirs else ""
+    _, lines = own_lines(error, (name, getattr(function, "__name__", name)), _is_library)
     what = "calls sys.exit" if isinstance(error, SystemExit) else f"raises {type(error).__name__}"
     try:
         text = " ".join(str(error).split())[:300]
@@ -242,7 +259,7 @@ def _raised(name: str, error: BaseException) -> Finding:
         "E10",
         "contract",
         f"{name} {what}" + (f": {text}" if text else ""),
-        tuple(filter(None, (line,))),
+        lines,
         cause,
         hints=(hint,),
         where=name,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+
+import numpy as np
 
 from minigan.check.exercise_table import Case, Exercise
 from minigan.check.outcomes import Finding
@@ -33,18 +36,20 @@ def explain_shape(
     Finding
     """
     cause = ""
-    if 0 in got and case.settings.get("pad") == 0:
-        cause = "for pad = 0 the slice pad:-pad is 0:0, which is empty: write pad:pad + H."
+    if name == "dx" and got == _shape_of_y(exercise, case):
+        cause = "dx has the shape of dy; it needs that of x."
+    elif 0 in got and case.settings.get("pad") == 0:
+        cause = "is there a slice pad:-pad? For pad = 0 it is 0:0, which is empty: write pad:pad + H."
     elif sorted(got) == sorted(expected):
-        cause = "the right sizes in the wrong order: an array is transposed, or a reshape took the axes wrongly."
+        cause = (
+            "the right sizes in another order: is an array transposed, or did a reshape take the axes in another order?"
+        )
     elif len(got) == len(expected) + 1 and math.prod(got) == math.prod(expected):
-        cause = "one axis too many: keepdims=True, or a missing index."
+        cause = "one axis too many: is there a keepdims=True, or an index missing?"
     elif len(got) < len(expected):
-        cause = "an axis is gone: a sum or an index has taken one too many."
+        cause = "an axis is gone: has a sum, an index or a reshape taken one too many?"
     elif len(got) == len(expected) == 1:
-        cause = f"it has {got[0]} elements instead of {expected[0]}: the sum runs over the wrong axes."
-    elif len(got) == 4 and exercise.name.startswith("conv2d") and name == "y":
-        cause = _shape_of_other_geometry(exercise, case, got, layout)
+        cause = f"it has {got[0]} elements instead of {expected[0]}: does the sum run over the right axes?"
     return Finding(
         "E13",
         "contract",
@@ -56,31 +61,54 @@ def explain_shape(
     )
 
 
-def _shape_of_other_geometry(exercise: Exercise, case: Case, got: tuple[int, ...], layout: str) -> str:
-    """The mistake in the formula of sizes that gives this output."""
+def _shape_of_y(exercise: Exercise, case: Case) -> tuple[int, ...]:
+    y = np.shape(exercise.oracle(**case.arrays, **case.settings))
+    return y if y != case.arrays["x"].shape else ()
+
+
+def other_geometry(exercise: Exercise, shapes: Sequence[tuple[Case, tuple[int, ...]]], layout: str) -> str:
+    """The mistake in the formula of sizes that gives the output's size in every case; "" if none does.
+
+    Parameters
+    ----------
+    exercise : Exercise
+    shapes : sequence of (Case, tuple of int)
+        Every case, and the shape of the student's result there, in the student's layout.
+    layout : str
+
+    Returns
+    -------
+    str
+    """
+    if not exercise.name.startswith("conv2d") or not shapes or any(len(shape) != 4 for _, shape in shapes):
+        return ""
+    found = [list(shape[1:3] if layout == "NHWC" else shape[2:4]) for _, shape in shapes]
+    wanted = [_sizes_by_mistake(exercise, case) for case, _ in shapes]
+    fitting = (cause for cause in wanted[0] if all(w[cause] == f for w, f in zip(wanted, found, strict=True)))
+    return next((f"{cause}." for cause in fitting), "")
+
+
+def _sizes_by_mistake(exercise: Exercise, case: Case) -> dict[str, list[int]]:
+    """Height and width of the output by wrong formulas."""
     x, w = case.arrays["x"], case.arrays["w"]
     S, P, K = case.settings["stride"], case.settings["pad"], w.shape[0]
+    sizes = x.shape[1:3]
     if exercise.name == "conv2d":
-        sizes = {
+        return {
             "the division by the stride is rounded up; where the kernel does not fit any more there is no output": [
-                -(-(h + 2 * P - K) // S) + 1 for h in x.shape[1:3]
+                -(-(h + 2 * P - K) // S) + 1 for h in sizes
             ],
-            "the + 1 is missing: (H + 2*pad - K)//stride + 1": [(h + 2 * P - K) // S for h in x.shape[1:3]],
-            "this is the size without padding": [(h - K) // S + 1 for h in x.shape[1:3]],
-            "this is the size with padding on one side only": [(h + P - K) // S + 1 for h in x.shape[1:3]],
-            "this is the size for stride 1": [(h + 2 * P - K) + 1 for h in x.shape[1:3]],
-            "this is the size of the input divided by the stride": [h // S for h in x.shape[1:3]],
+            "the + 1 is missing: (H + 2*pad - K)//stride + 1": [(h + 2 * P - K) // S for h in sizes],
+            "this is the size without padding": [(h - K) // S + 1 for h in sizes],
+            "this is the size with padding on one side only": [(h + P - K) // S + 1 for h in sizes],
+            "this is the size for stride 1": [(h + 2 * P - K) + 1 for h in sizes],
+            "this is the size of the input divided by the stride": [h // S for h in sizes],
         }
-    else:
-        sizes = {
-            "nothing is cropped: this is the size without padding": [S * (h - 1) + K for h in x.shape[1:3]],
-            "padding is added instead of cropped": [S * (h - 1) + K + 2 * P for h in x.shape[1:3]],
-            "one side is cropped only": [S * (h - 1) + K - P for h in x.shape[1:3]],
-            "this is stride * H": [S * h for h in x.shape[1:3]],
-            "this is the size for stride 1": [h - 1 + K - 2 * P for h in x.shape[1:3]],
-            "this is the size of a convolution, not of a transposed one": [
-                (h + 2 * P - K) // S + 1 for h in x.shape[1:3]
-            ],
-        }
-    spatial = list(got[1:3] if layout == "NHWC" else got[2:4])
-    return next((f"{cause}." for cause, size in sizes.items() if size == spatial), "")
+    return {
+        "nothing is cropped: this is the size without padding": [S * (h - 1) + K for h in sizes],
+        "padding is added instead of cropped": [S * (h - 1) + K + 2 * P for h in sizes],
+        "one side is cropped only": [S * (h - 1) + K - P for h in sizes],
+        "this is stride * H": [S * h for h in sizes],
+        "this is the size for stride 1": [h - 1 + K - 2 * P for h in sizes],
+        "this is the size of a convolution, not of a transposed one": [(h + 2 * P - K) // S + 1 for h in sizes],
+    }

@@ -210,6 +210,8 @@ def _describe(
         code, title = "E87", "the loss that is returned is not the one before the update"
     elif np.isclose(losses[0], expected[0], rtol=1e-4):
         code, title = "E88", "the loss is right, but the update is not"
+    elif not {p for p in _different_parts(after, right) if "parameters" in p}:
+        code, title = "E87", "the update is right, but the loss and the moving statistics are not"
     else:
         code, title = "E80", "loss and update are wrong"
     return Finding(code, "behaviour", f"{name}: {title}", evidence, hints=RESULTS[name], where=name)

@@ -75,13 +75,15 @@ def modified_input(function: str, argument: str, code: str = "E20") -> Finding:
     )
 
 
-def shared_memory(function: str, name: str, of: str) -> Finding:
-    """Finding E22: a result is a view of an argument or of the cache."""
+def shared_memory(function: str, name: str, of: str, *, same: bool = False) -> Finding:
+    """Finding E22: a result is an argument or a part of the cache, or a view of it."""
     return Finding(
         "E22",
         "hygiene",
-        f"{function}: {name} shares memory with {of}",
-        cause="a slice, reshape or transpose is a view: changing the result later changes the other array too.",
+        f"{function}: {name} is {of} itself" if same else f"{function}: {name} shares memory with {of}",
+        cause="the very array that was given comes back, and changing the result later changes it too."
+        if same
+        else "a slice, reshape or transpose is a view: changing the result later changes the other array too.",
         hints=("Return a copy (.copy()), or compute into a new array.",),
         where=f"{function}: {name}",
     )

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from minigan.check.calls.student_functions import (
     CheckedCall,
     Forward,
     Subject,
+    call_backward,
     call_forward,
     call_rule,
     plain_numbers,
@@ -31,7 +32,8 @@ from minigan.check.calls.student_functions import (
     student_arguments,
     student_dy,
 )
-from minigan.check.engine import gan_steps
+from minigan.check.calls.wrong_shapes import other_geometry
+from minigan.check.engine import gan_steps, precision
 from minigan.check.engine.hygiene import (
     arrays_in,
     check_memory_of_calls,
@@ -39,18 +41,18 @@ from minigan.check.engine.hygiene import (
     shared_memory,
     unsteady_result,
 )
-from minigan.check.engine.large_inputs import check_large_inputs
+from minigan.check.engine.large_inputs import check_large_gradients, check_large_inputs
 from minigan.check.engine.laws import broken_law
 from minigan.check.engine.probe import disagreeing_gradients
 from minigan.check.exercise_table import EXERCISES, Case, from_student
+from minigan.check.mistakes.hints import Method, with_three_hints
+from minigan.check.mistakes.hypotheses import Tried, same
 from minigan.check.mistakes.wrong_forwards import explain_forward
 from minigan.check.mistakes.wrong_gradients import explain_gradient
-from minigan.check.mistakes.wrong_updates import RuleFailure, explain_rule
+from minigan.check.mistakes.wrong_updates import TriedRule, explain_rule
 from minigan.check.numeric import differs
 from minigan.check.outcomes import CHECKER_ERROR, FAILED, NOT_IMPLEMENTED, PASSED, Finding, NotYet, Outcome, Stop
 from minigan.nn.backend import Array
-
-FORWARD_TOLERANCE = 1e-8
 
 
 def run_exercise(
@@ -59,6 +61,7 @@ def run_exercise(
     *,
     layout: str = "NHWC",
     seed: int = 0,
+    method: Method | None = None,
     _is_retry: bool = False,
 ) -> Outcome:
     """Check one exercise.
@@ -72,6 +75,8 @@ def run_exercise(
     layout : "NHWC" or "NCHW"
     seed : int
         For the cases and directions.
+    method : mapping, optional
+        A lesson's own hints for the parts of this exercise (`minigan.check.mistakes.hints.Method`).
 
     Returns
     -------
@@ -103,9 +108,13 @@ def run_exercise(
         outcome.finding = Finding(
             "", "load", f"the checker itself failed ({told}); this says nothing about your code", (where,), where=name
         )
+    outcome.passed, outcome.note = subject.passed, subject.note
+    if "forward" not in outcome.passed or not all(functions.get(f) for f in exercise.functions):
+        outcome.lesson = exercise.forward_lesson or exercise.lesson
     if outcome.status == FAILED and not _is_retry:
         _try_other_layout(outcome, name, functions, layout, seed)
-    outcome.passed = subject.passed
+        if outcome.finding is not None and outcome.finding.rung != "load":
+            outcome.finding = with_three_hints(outcome.finding, exercise, layout, method)
     outcome.seconds = time.perf_counter() - begin
     return outcome
 
@@ -113,7 +122,7 @@ def run_exercise(
 def _try_other_layout(
     outcome: Outcome, name: str, functions: Mapping[str, Callable[..., Any] | None], layout: str, seed: int
 ) -> None:
-    """If the forward pass is right in the other layout, say that instead."""
+    """If the forward pass is wrong in this layout and right in the other one, say that instead."""
     finding = outcome.finding
     if finding is None:
         return
@@ -134,18 +143,18 @@ def _try_other_layout(
 def _climb_pair(subject: Subject, rng: np.random.Generator) -> None:
     exercise = subject.exercise
     cases = exercise.cases(rng)
-    wrong_forwards: list[tuple[Case, Array, Array]] = []
+    tried: list[Tried] = []
     for case in cases:
         try:
-            result = _check_forward(subject, case)
-        except Stop:
-            if not wrong_forwards:
-                raise
-            break  # a wrong value is reported before a failure on a later case
-        if result is not None:
-            wrong_forwards.append(result)
-    if wrong_forwards:
-        raise Stop(explain_forward(exercise, wrong_forwards, exercise.functions[0], subject.layout))
+            tried.append(_check_forward(subject, case))
+        except Stop as stop:
+            if all(t.passes for t in tried):
+                raise _with_geometry(stop, subject, cases) from None
+            # a wrong value is reported before a failure on a later case
+    if not all(t.passes for t in tried):
+        if len(tried) < len(cases) or not _forward_is_rounded(subject, tried, rng):
+            raise Stop(explain_forward(exercise, tried, exercise.functions[0], subject.layout))
+        subject.note = precision.NOTE
     for case in exercise.extremes():
         check_large_inputs(subject, case)
     _check_float32_forward(subject, cases[0])
@@ -163,12 +172,66 @@ def _climb_pair(subject: Subject, rng: np.random.Generator) -> None:
     algebra = broken_law(subject, runs)
     wrong = disagreeing_gradients(exercise, runs, rng)
     if algebra or wrong:
-        raise Stop(*explain_gradient(subject, runs, wrong, algebra, backward))
+        if not _backward_is_rounded(subject, runs, rng):
+            raise Stop(*explain_gradient(subject, runs, wrong, algebra, backward))
+        subject.note = precision.NOTE
+    for case in exercise.extremes():
+        check_large_gradients(subject, case)
     subject.passed.extend(exercise.gradients)
 
 
-def _check_forward(subject: Subject, case: Case) -> tuple[Case, Array, Array] | None:
-    """Contract and hygiene of one forward call; (case, yours, right) if the values are wrong."""
+def _with_geometry(stop: Stop, subject: Subject, cases: list[Case]) -> Stop:
+    """The same; a wrong size of the output gets its cause, if one formula explains the sizes in all cases."""
+    if stop.finding.code != "E13" or stop.finding.cause:
+        return stop
+    shapes = []
+    for case in cases:
+        try:
+            given = student_arguments(subject, case, np.float64)
+            raw = subject.call(subject.exercise.functions[0], *given.values(), **case.settings)[0]
+        except (Stop, NotYet, TypeError):
+            continue
+        shapes.append((case, np.shape(raw)))
+    return Stop(replace(stop.finding, cause=other_geometry(subject.exercise, shapes, subject.layout)))
+
+
+def _forward_is_rounded(subject: Subject, tried: list[Tried], rng: np.random.Generator) -> bool:
+    """Whether forward is right but for rounding to float32."""
+    if not all(same(t.yours, t.right, precision.SINGLE) for t in tried):
+        return False
+
+    def moves(t: Tried) -> bool:
+        names = list(t.case.arrays)
+
+        def results(arrays: Sequence[Array]) -> list[Array]:
+            return [call_forward(subject, replace(t.case, arrays=dict(zip(names, arrays, strict=True)))).y]
+
+        return precision.moves_in_steps(results, list(t.case.arrays.values()), rng)
+
+    return all(moves(t) for t in tried if not t.passes)
+
+
+def _backward_is_rounded(subject: Subject, runs: list[CheckedCall], rng: np.random.Generator) -> bool:
+    """Whether backward is right but for rounding to float32."""
+    if disagreeing_gradients(subject.exercise, runs, rng, precision.SINGLE):
+        return False
+
+    def moves(run: CheckedCall) -> bool:
+        case = run.forward.case
+        names = list(case.arrays)
+
+        def results(arrays: Sequence[Array]) -> list[Array]:
+            *values, dy = arrays
+            forward = call_forward(subject, replace(case, arrays=dict(zip(names, values, strict=True))))
+            return call_backward(subject, forward, dy)
+
+        return precision.moves_in_steps(results, [*case.arrays.values(), run.dy], rng)
+
+    return any(moves(run) for run in runs)
+
+
+def _check_forward(subject: Subject, case: Case) -> Tried:
+    """Contract and hygiene of one forward call; its result beside the right one."""
     exercise, name = subject.exercise, subject.exercise.functions[0]
     forward = call_forward(subject, case)
     before = student_arguments(subject, case, np.float64)
@@ -178,12 +241,12 @@ def _check_forward(subject: Subject, case: Case) -> tuple[Case, Array, Array] | 
     if not exercise.scalar and not exercise.may_view:
         for argument, array in forward.given.items():
             if isinstance(forward.raw, np.ndarray) and np.may_share_memory(forward.raw, array):
-                raise Stop(shared_memory(name, "y", argument))
+                raise Stop(shared_memory(name, "y", argument, same=forward.raw is array))
     again = call_forward(subject, case)
     if not np.allclose(again.y, forward.y, rtol=1e-9, atol=1e-12):
         raise Stop(unsteady_result(name))
     expected = np.asarray(exercise.oracle(**case.arrays, **case.settings))
-    return (case, forward.y, expected) if differs(forward.y, expected, FORWARD_TOLERANCE) else None
+    return Tried(case, forward.y, expected)
 
 
 def _check_float32_forward(subject: Subject, case: Case) -> None:
@@ -206,9 +269,10 @@ def _check_backward(subject: Subject, forward: Forward, dy: Array) -> list[Array
         cached = list(arrays_in(forward.cache))
         for (array, _), gradient in zip(raw, exercise.gradients, strict=True):
             if isinstance(given_dy, np.ndarray) and np.may_share_memory(array, given_dy):
-                raise Stop(shared_memory(name, gradient, "dy"))
+                raise Stop(shared_memory(name, gradient, "dy", same=array is given_dy))
             if any(np.may_share_memory(array, other) for other in cached):
-                raise Stop(shared_memory(name, gradient, "the cache"))
+                same_array = any(array is other for other in cached)
+                raise Stop(shared_memory(name, gradient, "an array of the cache", same=same_array))
     return [from_student(array, role, subject.layout).copy() for array, role in raw]
 
 
@@ -220,7 +284,7 @@ def _check_float32_backward(subject: Subject, case: Case, rng: np.random.Generat
 def _climb_rule(subject: Subject, rng: np.random.Generator) -> None:
     """One function of numbers: contract, hygiene, values."""
     exercise, name = subject.exercise, subject.exercise.functions[0]
-    failures = []
+    tried = []
     for case in exercise.cases(rng):
         given = student_arguments(subject, case, np.float64)
         before = {k: np.array(a, copy=True) for k, a in given.items()}
@@ -236,18 +300,38 @@ def _climb_rule(subject: Subject, rng: np.random.Generator) -> None:
             for label, raw in zip(exercise.results, results, strict=True)
         ]
         expected = [np.asarray(e) for e in exercise.oracle(**plain_numbers(case), **case.settings)]
-        if any(differs(v, e, FORWARD_TOLERANCE) for v, e in zip(values, expected, strict=True)):
-            failures.append(RuleFailure(plain_numbers(case), case, values, expected))
+        tried.append(TriedRule(plain_numbers(case), case, values, expected))
+        if any(tried[-1].wrong):
             continue
         for label, raw in zip(exercise.results, results, strict=True):
             for argument, array in given.items():
                 if isinstance(raw, np.ndarray) and isinstance(array, np.ndarray) and np.may_share_memory(raw, array):
-                    raise Stop(shared_memory(name, label, argument))
-    if failures:
-        raise Stop(explain_rule(exercise, failures, name, subject.layout))
+                    raise Stop(shared_memory(name, label, argument, same=raw is array))
+    if any(any(t.wrong) for t in tried):
+        if not _rule_is_rounded(subject, tried, rng):
+            raise Stop(explain_rule(exercise, tried, name, subject.layout))
+        subject.note = precision.NOTE
     case = exercise.cases(rng)[0]
     call_rule(subject, case, student_arguments(subject, case, np.float32), np.float32)
     subject.passed.append("values")
+
+
+def _rule_is_rounded(subject: Subject, tried: list[TriedRule], rng: np.random.Generator) -> bool:
+    """Whether the results are right but for rounding to float32."""
+    if not all(same(v, e, precision.SINGLE) for t in tried for v, e in zip(t.values, t.expected, strict=True)):
+        return False
+
+    def moves(t: TriedRule) -> bool:
+        names = [name for name in t.case.arrays if name != "t"]
+
+        def results(arrays: Sequence[Array]) -> list[Array]:
+            case = replace(t.case, arrays={**t.case.arrays, **dict(zip(names, arrays, strict=True))})
+            given = student_arguments(subject, case, np.float64)
+            return [np.asarray(r) for r in call_rule(subject, case, given, np.float64)]
+
+        return precision.moves_in_steps(results, [t.case.arrays[name] for name in names], rng)
+
+    return all(moves(t) for t in tried if any(t.wrong))
 
 
 def _climb_step(subject: Subject, rng: np.random.Generator) -> None:

@@ -9,13 +9,13 @@ import numpy as np
 
 from minigan.check.calls.student_functions import CheckedCall, Subject, call_backward
 from minigan.check.exercise_table import Case, Exercise
-from minigan.check.mistakes.hypotheses import fits
+from minigan.check.mistakes.hypotheses import MEASURED, Tried, same
 from minigan.check.numeric import numeric_gradient
 from minigan.nn.backend import Array
 
 
 class Evidence:
-    """One failing case: the student's gradient, and the measured one.
+    """One case: the student's gradient, and the measured one.
 
     Parameters
     ----------
@@ -23,11 +23,13 @@ class Evidence:
     run : CheckedCall
         The calls that gave it.
     name : str
-        The wrong gradient.
+        The gradient that is wrong, in this case or in others.
+    passes : bool
+        Whether it is right in this case. Then the measured one is taken to be the student's.
     """
 
-    def __init__(self, subject: Subject, run: CheckedCall, name: str) -> None:
-        self.subject, self.run, self.name = subject, run, name
+    def __init__(self, subject: Subject, run: CheckedCall, name: str, *, passes: bool = False) -> None:
+        self.subject, self.run, self.name, self.passes = subject, run, name, passes
         self.forward, self.dy, self.gradients = run
         self.case: Case = self.forward.case
         self.exercise = subject.exercise
@@ -41,7 +43,7 @@ class Evidence:
     @cached_property
     def numeric(self) -> Array:
         """The measured gradient."""
-        return _numeric_of(self.exercise, self.run, self.name)
+        return self.yours if self.passes else _numeric_of(self.exercise, self.run, self.name)
 
     def numeric_for(self, name: str) -> Array:
         """The measured gradient of another argument."""
@@ -57,8 +59,12 @@ class Evidence:
 
     def fits(self, other: Any) -> bool:
         """Whether the student's gradient is this one."""
-        other = np.asarray(other)
-        return fits(self.yours, other, self.numeric)
+        return same(self.yours, np.asarray(other), MEASURED)
+
+    @property
+    def tried(self) -> Tried:
+        """The same as a plain record."""
+        return Tried(self.case, self.yours, self.numeric)
 
 
 def _numeric_of(exercise: Exercise, run: CheckedCall, name: str) -> Array:

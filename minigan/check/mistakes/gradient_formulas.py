@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigan.check.mistakes.gradient_evidence import Evidence
-from minigan.check.mistakes.hypotheses import Idea, common
+from minigan.check.mistakes.hypotheses import Guess, Idea, common
 from minigan.nn.backend import Array
 from minigan.nn.conv import conv_forward, conv_input_grad, conv_weight_grad
 
@@ -30,12 +30,7 @@ def of_the_exercise(evidence: list[Evidence]) -> Idea | None:
         "batch_norm": _batch_norm,
     }
     hypotheses = table[evidence[0].exercise.name]
-    fitting: list[list[Idea]] = []
-    for e in evidence:
-        fitting.append([idea for idea, wrong in hypotheses(e) if e.fits(wrong)])
-        if not fitting[-1]:
-            return None
-    return common(fitting)
+    return common([([Guess(idea, e.fits(wrong)) for idea, wrong in hypotheses(e)], e.passes) for e in evidence])
 
 
 def _parameter_sums(e: Evidence) -> Wrongs:
@@ -198,6 +193,14 @@ def _bce(e: Evidence) -> Wrongs:
             Idea("E57", "it is divided by the batch size; the mean runs over all elements."),
             dloss * right * N / z.shape[0],
         )
+    yield (
+        Idea("E57", "the mean over the batch is taken: every sample gets one and the same gradient."),
+        dloss * np.full_like(z, (p - target).mean()),
+    )
+    yield (
+        Idea("E57", "the mean over the batch is taken: every sample gets one and the same gradient, a share of it."),
+        dloss * np.full_like(z, (p - target).mean() / N),
+    )
     yield Idea("E56", "dloss is ignored."), right
     yield Idea("E56", "dloss is ignored, and the division by the number of elements is missing."), right * N
     for scale, more in ((1.0, ""), (float(N), ", and the division by the number of elements is missing")):
@@ -244,6 +247,7 @@ def _conv(e: Evidence) -> Wrongs:
             Idea("E53", "rows and columns of the kernel are exchanged."),
             back(dy, np.ascontiguousarray(w.swapaxes(0, 1))),
         )
+        yield _RESHAPED_KERNEL, back(dy, w.reshape(w.shape[3], -1).T.reshape(w.shape))
         yield from _scatter_mistakes(dy, w, S, P, size)
     elif e.name == "dw":
         yield from _weight_mistakes(x, dy, S, P, (K[0], K[1]))
@@ -268,6 +272,16 @@ def _left_out(e: Evidence, gradient: Callable[[Array], Array]) -> Wrongs:
             )
 
 
+_RESHAPED_KERNEL = Idea(
+    "E53",
+    "the kernel's matrix is turned over with reshape, which mixes up its elements: reshape is no transpose.",
+    ("Bring w into a matrix with its last axis last, and then write .T.",),
+)
+_RESHAPED_GRADIENT = Idea(
+    "E53",
+    "the matrix of dw is brought into w's shape with the last axis first: reshape is no transpose.",
+    ("Compute it with the kernel's last axis last, or transpose it before reshape.",),
+)
 _FLIPPED = Idea(
     "E54",
     "the kernel is flipped. dx as a convolution of dy needs a flip; dx as a sum of patches (col2im) does not: "
@@ -305,12 +319,16 @@ def _scatter_mistakes(dy: Array, w: Array, S: int, P: int, size: tuple[int, int]
             (lay(False, by_tap)[:, P : P + H, P : P + W]),
         )
     canvas = lay(True, True)
-    for i, j in ((0, 0), (2 * P, 2 * P), (P + 1, P + 1), (max(P - 1, 0), max(P - 1, 0)), (0, P), (P, 0)):
-        if (i, j) != (P, P):
-            yield (
-                Idea("E55", "the padding is cropped at the wrong side, or not at all."),
-                canvas[:, i : i + H, j : j + W],
-            )
+    if P:
+        for i, j, where in (
+            (0, 0, "the padding is cropped at the bottom and on the right only, or not at all"),
+            (2 * P, 2 * P, "the padding is cropped at the top and on the left only"),
+            (P + 1, P + 1, "the crop begins one row and column too late"),
+            (P - 1, P - 1, "the crop begins one row and column too early"),
+            (0, P, "the padding is cropped at the wrong sides"),
+            (P, 0, "the padding is cropped at the wrong sides"),
+        ):
+            yield Idea("E55", f"{where}: the image begins at row and column `pad`."), canvas[:, i : i + H, j : j + W]
     if S > 1:
         yield (
             Idea("E55", "patches go back 1 apart instead of `stride` apart."),
@@ -334,6 +352,7 @@ def _weight_mistakes(x: Array, dy: Array, S: int, P: int, kernel_size: tuple[int
     Ho, Wo = dy.shape[1:3]
     Kh, Kw = kernel_size
     yield Idea("E54", "the kernel's gradient is flipped."), right[::-1, ::-1]
+    yield _RESHAPED_GRADIENT, right.reshape(-1, right.shape[3]).T.reshape(right.shape)
     yield Idea("E53", "rows and columns of the kernel's gradient are exchanged."), right.swapaxes(0, 1)
     padded = np.pad(x, ((0, 0), (P, P), (P, P), (0, 0)))
     for index, which in ((0, "first"), (-1, "last")):
@@ -394,6 +413,7 @@ def _transpose(e: Evidence) -> Wrongs:
             down(dy, w[::-1, ::-1]),
         )
         yield Idea("E53", "rows and columns of the kernel are exchanged."), down(dy, w.swapaxes(0, 1))
+        yield _RESHAPED_KERNEL, down(dy, w.reshape(w.shape[3], -1).T.reshape(w.shape))
         h, v = x.shape[1:3]
         if P:
             for before, cause in (
@@ -571,9 +591,9 @@ def batch_norm_residual(evidence: list[Evidence]) -> Idea | None:
         size_a, size_b = np.abs(a).max() / scale, np.abs(b).max() / scale
         parts.add("mean" if size_b < 1e-3 else "variance" if size_a < 1e-3 else "both")
     if parts == {"mean"}:
-        return Idea("E58", "the error is one constant for each channel: the path through the batch mean is wrong.")
+        return Idea("E58", "the error is one constant for each channel: look at the path through the batch mean.")
     if parts == {"variance"}:
         return Idea(
-            "E59", "the error is proportional to xhat in each channel: the path through the batch variance is wrong."
+            "E59", "the error is proportional to xhat in each channel: look at the path through the batch variance."
         )
-    return Idea("E58", "the error is a_c + b_c * xhat in each channel: both paths through the statistics are wrong.")
+    return Idea("E58", "the error is a_c + b_c * xhat in each channel: look at both paths through the statistics.")

@@ -1,7 +1,7 @@
 """Patterns in a wrong gradient, whatever the exercise: zeros, a constant factor, exchanged axes, a wrong border.
 
-Each function is handed one `Evidence` for every case that fails. It returns an `Idea` if the pattern is in all of them,
-otherwise None.
+Each function is handed one `Evidence` for every case that was tried. It returns an `Idea` if the pattern explains them
+all, otherwise None. The last three only describe where the failing cases are wrong.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import itertools
 
 import numpy as np
 
+from minigan.check.mistakes import hypotheses
 from minigan.check.mistakes.gradient_evidence import Evidence
-from minigan.check.mistakes.hypotheses import FIT, Idea, factor_names
-from minigan.check.numeric import differs
+from minigan.check.mistakes.hypotheses import MEASURED, PLAIN, Idea, same
 
 
 def zeros(evidence: list[Evidence]) -> Idea | None:
     """Every element is 0."""
     if all(not e.yours.any() for e in evidence):
-        return Idea("E52", "all of it is 0: the array is made, but nothing is written into it.")
+        return Idea("E52", "all of it is 0. Is anything written into the array after it is made?")
     return None
 
 
@@ -27,7 +27,8 @@ def exchanged(evidence: list[Evidence]) -> Idea | None:
     for other in evidence[0].names:
         if other != evidence[0].name and all(e.fits(e.numeric_for(other)) for e in evidence):
             return Idea(
-                "E67", f"what comes back as {evidence[0].name} is {other}: check the order of the return statement."
+                "E67",
+                f"what comes back as {evidence[0].name} is {other}. Does the return statement have the right order?",
             )
     return None
 
@@ -46,16 +47,12 @@ def ignores_dy(evidence: list[Evidence]) -> Idea | None:
 
 def constant_multiple(evidence: list[Evidence]) -> Idea | None:
     """It is the right gradient times one number."""
-    names = []
-    for e in evidence:
-        k = float(np.vdot(e.yours, e.numeric) / max(float(np.vdot(e.numeric, e.numeric)), 1e-300))
-        if k == 0 or abs(k - 1) < 1e-3 or not e.fits(k * e.numeric):
-            return None
-        names.append((factor_names(k, e.case, e.dy), k))
-    candidates = set.intersection(*(set(options) for options, _ in names))
-    best = next((n for n in names[0][0] if n in candidates), None)
-    if best is None:
-        told = ", ".join(f"{k:.4g}" for _, k in names)
+    found = hypotheses.common_factor([e.tried for e in evidence], [e.dy for e in evidence], MEASURED)
+    if found is None:
+        return None
+    best, values = found
+    if not best:
+        told = ", ".join(f"{k:.4g}" for k in values)
         return Idea("E51", f"it is off by a factor that depends on the sizes: {told}.")
     code = (
         "E57"
@@ -127,7 +124,7 @@ def shifted(evidence: list[Evidence]) -> Idea | None:
                 continue
             here = _window(axes, max(di, 0), H + min(di, 0), max(dj, 0), W + min(dj, 0))
             there = _window(axes, max(-di, 0), H + min(-di, 0), max(-dj, 0), W + min(-dj, 0))
-            fits.append(not differs(e.yours[here], e.numeric[there], FIT) and bool(e.numeric[there].any()))
+            fits.append(same(e.yours[here], e.numeric[there], MEASURED) and bool(e.numeric[there].any()))
         if fits and all(fits):
             return Idea(
                 "E55",
@@ -145,12 +142,7 @@ def _window(axes: tuple[int, int], a: int, b: int, c: int, d: int) -> tuple[slic
 
 def reordered(evidence: list[Evidence]) -> Idea | None:
     """It has the right elements in another order."""
-    for e in evidence:
-        if e.yours.size < 3 or differs(np.sort(e.yours, axis=None), np.sort(e.numeric, axis=None), FIT):
-            return None
-    return Idea(
-        "E53", "all the right numbers, in the wrong places: a reshape or transpose took the axes in another order."
-    )
+    return hypotheses.reordered([e.tried for e in evidence], "E53", MEASURED)
 
 
 def one_side(evidence: list[Evidence]) -> Idea | None:
@@ -160,7 +152,7 @@ def one_side(evidence: list[Evidence]) -> Idea | None:
     sides = set()
     for e in evidence:
         x = e.case.arrays["x"]
-        bad = np.abs(e.yours - e.numeric) > FIT * max(np.abs(e.numeric).max(), 1e-3)
+        bad = np.abs(e.yours - e.numeric) > PLAIN * max(np.abs(e.numeric).max(), 1e-3)
         if (x < 0).any() and (x > 0).any():
             sides.add("negative" if not bad[x > 0].any() else "positive" if not bad[x < 0].any() else "both")
     if sides in ({"negative"}, {"positive"}):
@@ -174,7 +166,7 @@ def border(evidence: list[Evidence]) -> Idea | None:
         return None
     seen = False
     for e in evidence:
-        bad = np.abs(e.yours - e.numeric) > FIT * max(np.abs(e.numeric).max(), 1e-3)
+        bad = np.abs(e.yours - e.numeric) > PLAIN * max(np.abs(e.numeric).max(), 1e-3)
         H, W = bad.shape[1:3]
         if H > 2 and W > 2:
             if bad[:, 1:-1, 1:-1].any():
@@ -191,12 +183,12 @@ def one_channel(evidence: list[Evidence]) -> Idea | None:
     for e in evidence:
         if e.yours.ndim < 1 or e.yours.shape[-1] < 2:
             continue
-        bad = np.abs(e.yours - e.numeric) > FIT * max(np.abs(e.numeric).max(), 1e-3)
+        bad = np.abs(e.yours - e.numeric) > PLAIN * max(np.abs(e.numeric).max(), 1e-3)
         flags = bad.reshape(-1, bad.shape[-1]).any(axis=0)
         right.append(int((~flags).sum()) == 1 and bool(~flags[0]))
         wrong.append(int(flags.sum()) == 1)
     if right and all(right):
-        return Idea("E57", "only channel 0 is right: a loop or an index stops there.")
+        return Idea("E57", "only channel 0 is right: does a loop or an index stop there?")
     if wrong and all(wrong):
-        return Idea("E57", "a single channel is wrong: a loop or an index leaves it out.")
+        return Idea("E57", "a single channel is wrong: does a loop or an index leave it out?")
     return None

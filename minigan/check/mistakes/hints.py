@@ -1,11 +1,21 @@
-"""Three hints for every result that can be wrong: a question, where to look, and the formula.
+"""Three hints for every result that can be wrong: a question, where to look, and the way out.
 
-A finding's own hints come first; those from here fill them up to three.
+`with_three_hints` gives every finding three, also one about an exception or a wrong shape: its own come first, and
+those of the part that fails fill them up. A lesson that teaches another way than the usual one passes its own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
+from minigan.check.calls.own_lines import assigned
+from minigan.check.exercise_table import Exercise
+from minigan.check.outcomes import Finding
+
 Hints = tuple[str, str, str]
+Method = Mapping[str, Hints]
+"""Hints for the parts of one exercise ("y", "dx", ...) that follow a lesson's own way."""
 
 _ELEMENTWISE = "Each element of x reaches one element of y only: dx is dy times one derivative, element by element."
 
@@ -162,13 +172,16 @@ RESULTS: dict[str, Hints] = {
     "discriminator_step": (
         "Write down what may change in this step, and what must not.",
         "Forward in training mode, loss, zero_grads, backward, one optimizer.step.",
-        "See discriminator_step in minigan/gan/step.py.",
+        "z, caches = D.forward(x, training=True); loss, cache = bce_with_logits_forward(z, labels); D.zero_grads(); "
+        "D.backward(bce_with_logits_backward(1.0, cache), caches); optimizer.step(D.grads()); return loss",
     ),
     "generator_step": (
         "Write down what may change in this step, and what must not: of G, and of D.",
         "Both forwards in training mode, D's with update_stats=False; D.backward with input_grad=True, "
         "param_grads=False.",
-        "See generator_step in minigan/gan/step.py.",
+        "fakes, g_caches = G.forward(noise, training=True); z, d_caches = D.forward(fakes, training=True, "
+        "update_stats=False); loss and dz as in D's step; dfakes = D.backward(dz, d_caches, input_grad=True, "
+        "param_grads=False); G.zero_grads(); G.backward(dfakes, g_caches); optimizer.step(G.grads()); return loss",
     ),
 }
 
@@ -234,6 +247,77 @@ def result_hints(exercise: str, layout: str) -> Hints | None:
     return _CHANNELS_FIRST.get((exercise, "y"), plain) if layout == "NCHW" else plain
 
 
-def filled(own: tuple[str, ...], more: Hints | None) -> tuple[str, ...]:
-    """A finding's own hints, filled up to three."""
-    return own if more is None else (*own, *more[len(own) :])
+def part_of(finding: Finding, exercise: Exercise) -> str:
+    """Which part of an exercise a finding is about: "y" for a result, a gradient's name, or "backward" for all.
+
+    Parameters
+    ----------
+    finding : Finding
+    exercise : Exercise
+
+    Returns
+    -------
+    str
+    """
+    function, _, name = finding.where.partition(": ")
+    if len(exercise.functions) == 1 or function != exercise.functions[1]:
+        return "y"
+    name = name if name in exercise.gradients else assigned(finding.evidence, exercise.gradients)
+    return name or "backward"
+
+
+def part_hints(exercise: Exercise, part: str, layout: str, method: Method | None = None) -> Hints:
+    """The three hints for one part of an exercise, or for all its gradients if the part is "backward".
+
+    Parameters
+    ----------
+    exercise : Exercise
+    part : str
+        "y", a gradient's name, or "backward".
+    layout : str
+    method : mapping, optional
+        A lesson's own hints, which go before those from here.
+
+    Returns
+    -------
+    tuple of three str
+    """
+    if part == "backward":
+        names = list(exercise.gradients)
+        if len(names) == 1:
+            return part_hints(exercise, names[0], layout, method)
+        each = [part_hints(exercise, name, layout, method) for name in names]
+        first, second = (
+            " ".join(f"For {name}: {three[k]}" for name, three in zip(names, each, strict=True)) for k in range(2)
+        )
+        return first, second, "; ".join(three[2] for three in each)
+    if method is not None and part in method:
+        return method[part]
+    found = result_hints(exercise.name, layout) if part == "y" else gradient_hints(exercise.name, part, layout)
+    if found is None:
+        raise KeyError(f"no hints for {exercise.name}: {part}")
+    return found
+
+
+def with_three_hints(finding: Finding, exercise: Exercise, layout: str, method: Method | None = None) -> Finding:
+    """A finding with three hints: its own first, filled up with those of the part that fails.
+
+    Parameters
+    ----------
+    finding : Finding
+    exercise : Exercise
+    layout : str
+    method : mapping, optional
+        As in `part_hints`.
+
+    Returns
+    -------
+    Finding
+    """
+    part = part_of(finding, exercise)
+    more = part_hints(exercise, part, layout, method)
+    taught = method is not None and part in method
+    own = finding.hints[:1] if taught else finding.hints  # what follows the first may be another way than the lesson's
+    if len(own) == 1 and own[0] != more[0]:
+        own = (f"{own[0]} {more[0]}",)
+    return replace(finding, hints=(*own, *more[len(own) :]))

@@ -1,14 +1,15 @@
-"""What all hypotheses share: the `Idea`, the test whether it fits, and two mistakes that any exercise may have.
+"""What all hypotheses share: when one explains a student's results, and mistakes that any exercise may have.
 
 A hypothesis is a mistake that people make, written as a function: "the kernel is flipped" computes the result of a
-convolution with a flipped kernel. If a student's wrong numbers equal a hypothesis's wrong numbers on every case that
-fails, this is most probably the mistake, and the message says so. The simplest hypotheses are tried first, and one fits
-only if it agrees to one part in ten thousand.
+convolution with a flipped kernel. It is named as the cause only if it gives the student's numbers in *every* case that
+was tried, in those that fail and in those that pass, and as exactly as a right result would have had to agree. A
+hypothesis that comes close, or that explains the failing cases alone, is not named: a false cause costs more than none.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +17,12 @@ from minigan.check.exercise_table import Case
 from minigan.check.numeric import differs
 from minigan.nn.backend import Array
 
-FIT = 1e-4
+EXACT = 1e-8
+"""How exactly a result that was computed has to agree, with the right one and with a hypothesis."""
+MEASURED = 1e-6
+"""The same for gradients, which are measured."""
+PLAIN = 1e-4
+"""An entry that is this far off counts as plainly wrong, where a message says which entries those are."""
 
 
 class Idea(NamedTuple):
@@ -27,61 +33,112 @@ class Idea(NamedTuple):
     hints: tuple[str, ...] = ()
 
 
-def fits(yours: Array, wrong: Array, right: Array) -> bool:
-    """Whether a hypothesis explains a result: it comes close, and much closer than the right one does."""
-    if yours.shape != wrong.shape or differs(yours, wrong, FIT):
-        return False
-    if yours.shape != right.shape or not np.isfinite(right).all():
-        return True
-    return bool(np.abs(yours - wrong).max(initial=0) <= 0.03 * np.abs(yours - right).max(initial=0) + 1e-12)
+class Tried(NamedTuple):
+    """One case that was tried: the student's result, and the right one."""
+
+    case: Case
+    yours: Array
+    right: Array
+
+    @property
+    def passes(self) -> bool:
+        """Whether the result is right."""
+        return same(self.yours, self.right, EXACT)
 
 
-def close(a: Array, b: Array) -> bool:
-    """Whether two arrays have the same shape and agree to one part in ten thousand."""
-    return a.shape == b.shape and not differs(a, b, FIT)
+class Guess(NamedTuple):
+    """A hypothesis on one case: what it would say, and whether it gives the student's result there."""
+
+    idea: Idea
+    fits: bool
 
 
-def common(fitting: list[list[Idea]]) -> Idea | None:
-    """The first idea that fits every failing case."""
-    causes = set.intersection(*({idea.cause for idea in ideas} for ideas in fitting))
-    return next((idea for idea in fitting[0] if idea.cause in causes), None)
+def same(a: Array, b: Array, tolerance: float) -> bool:
+    """Whether two arrays have one shape, finite values, and agree to a share of the second one's largest."""
+    a, b = np.asarray(a), np.asarray(b)
+    return a.shape == b.shape and bool(np.isfinite(b).all()) and not differs(a, b, tolerance)
 
 
-def constant_factor(yours: Array, right: Array, case: Case, code: str) -> Idea | None:
-    """A constant factor between the two, and what that number may be."""
-    if yours.shape != right.shape or not np.any(right):
-        return None
-    k = float(np.vdot(yours, right) / np.vdot(right, right))
-    if abs(k - 1) < 1e-3 or k == 0 or not close(yours, k * right):
-        return None
-    name = factor_names(k, case)[0]
-    if yours.size == 1 and name == f"{k:.6g}":  # between two single numbers there is always a factor
-        return None
-    return Idea(code, f"it is {name} times the right one.")
-
-
-def factor_names(k: float, case: Case, dy: Array | None = None) -> list[str]:
-    """Every name that a factor could have in a case, such as "-1", "2", "1/N"; the simplest first.
+def common(cases: Sequence[tuple[Iterable[Guess], bool]]) -> Idea | None:
+    """The first idea that explains every case.
 
     Parameters
     ----------
-    k : float
-    case : Case
-        Its sizes and settings are candidates.
-    dy : Array, optional
-        For a gradient: its sizes, and for a scalar loss its value, are candidates too.
+    cases : sequence of (guesses, passes)
+        For every case what each hypothesis gives there, and whether the student's result is right. A hypothesis that
+        says nothing about a case (a wrong padding, where there is none) explains it if the result is right.
 
     Returns
     -------
-    list of str
-        The number itself if nothing fits.
+    Idea or None
     """
-    names: list[str] = []
+    told: list[tuple[dict[str, bool], bool]] = []
+    ideas: dict[str, Idea] = {}
+    for guesses, passes in cases:
+        fitting: dict[str, bool] = {}
+        for idea, fits in guesses:
+            ideas.setdefault(idea.cause, idea)
+            fitting[idea.cause] = fitting.get(idea.cause, False) or fits
+        told.append((fitting, passes))
+    explained = (cause for cause in ideas if all(fitting.get(cause, passes) for fitting, passes in told))
+    return next((ideas[cause] for cause in explained), None)
+
+
+def constant_factor(tried: Sequence[Tried], code: str) -> Idea | None:
+    """The right result times one factor, with the factor's name."""
+    found = _factors_of(tried, [None] * len(tried), EXACT)
+    if found is None:
+        return None
+    name, one_number = found
+    if not name:
+        if not one_number or all(t.yours.size == 1 for t in tried if not t.passes):
+            return None  # between two single numbers there is always a factor
+        name = f"{one_number:.6g}"
+    return Idea(code, f"it is {name} times the right one.")
+
+
+def common_factor(tried: Sequence[Tried], dys: Sequence[Any], tolerance: float) -> tuple[str, list[float]] | None:
+    """The factor by which all results are off: its name ("" if it has none), and its value in each failing case."""
+    found = _factors_of(tried, dys, tolerance)
+    if found is None:
+        return None
+    name, one_number = found
+    values = [_factor(t) for t in tried if not same(t.yours, t.right, tolerance)]
+    return (name or (f"{one_number:.6g}" if one_number else "")), values
+
+
+def _factor(t: Tried) -> float:
+    return float(np.vdot(t.yours, t.right) / max(float(np.vdot(t.right, t.right)), 1e-300))
+
+
+def _factors_of(tried: Sequence[Tried], dys: Sequence[Any], tolerance: float) -> tuple[str, float] | None:
+    """Name of the common factor and its value if that is one number (else 0); None if there is no such factor."""
+    values = []
+    for t in tried:
+        k = _factor(t) if t.yours.shape == t.right.shape else 0.0
+        if k == 0 or not same(t.yours, k * t.right, tolerance):
+            return None
+        values.append(k)
+    failing = [i for i, t in enumerate(tried) if not same(t.yours, t.right, tolerance)]
+    if not failing:
+        return None
+    named = [_named_factors(t.case, dy) for t, dy in zip(tried, dys, strict=True)]
+    for name in named[failing[0]]:
+        if all(abs(names.get(name, 1.0) - k) < 1e-5 * abs(k) for names, k in zip(named, values, strict=True)):
+            return name, 0.0
+    first = values[failing[0]]
+    alike = len(failing) == len(tried) and all(abs(k - first) < 1e-5 * abs(first) for k in values)
+    return "", first if alike else 0.0
+
+
+def _named_factors(case: Case, dy: Array | None) -> dict[str, float]:
+    """Every factor that has a name in a case, such as "-1", "2", "1/N"; the simplest first."""
+    names: dict[str, float] = {}
     for value, text in ((-1.0, "-1"), (2.0, "2"), (0.5, "1/2"), *_factors(case, dy)):
         for sign, prefix in ((1, ""), (-1, "-")):
-            if abs(k - sign * value) < 1e-3 * abs(value) and prefix + text not in names:
-                names.append(prefix + text)
-    return names or [f"{k:.6g}"]
+            if text != "-1" or sign == 1:
+                names.setdefault(prefix + text, sign * value)
+    return names
 
 
 def _factors(case: Case, dy: Array | None) -> list[tuple[float, str]]:
@@ -102,7 +159,7 @@ def _factors(case: Case, dy: Array | None) -> list[tuple[float, str]]:
         named["K*K"] = float(case.arrays["w"].shape[0] ** 2)
     out = []
     for name, value in named.items():
-        if value not in (0.0, 1.0):
+        if value:
             out += [(value, name), (1 / value, f"1/({name})" if "*" in name else f"1/{name}")]
     for name, value in named.items():
         if value > 1 and name.startswith("N"):
@@ -112,16 +169,16 @@ def _factors(case: Case, dy: Array | None) -> list[tuple[float, str]]:
     return out
 
 
-def reordered(yours: Array, right: Array, code: str) -> Idea | None:
+def reordered(tried: Sequence[Tried], code: str, tolerance: float = EXACT) -> Idea | None:
     """The right numbers in other places."""
-    if yours.shape != right.shape or yours.size < 3:
+    for t in tried:
+        if not same(np.sort(t.yours, axis=None), np.sort(t.right, axis=None), tolerance):
+            return None
+    if all(t.yours.size < 3 for t in tried if not same(t.yours, t.right, tolerance)):
         return None
-    a, b = np.sort(yours, axis=None), np.sort(right, axis=None)
-    if close(a, b):
-        return Idea(
-            code, "all the right numbers, in the wrong places: a reshape or transpose took the axes in another order."
-        )
-    return None
+    return Idea(
+        code, "all the right numbers, in the wrong places: a reshape or transpose took the axes in another order."
+    )
 
 
 def worst_place(yours: Array, right: Array, what: str) -> str:

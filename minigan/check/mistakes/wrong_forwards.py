@@ -10,22 +10,30 @@ from typing import Any
 import numpy as np
 
 from minigan.check.exercise_table import Case, Exercise, to_student
-from minigan.check.mistakes.hints import filled, result_hints
-from minigan.check.mistakes.hypotheses import FIT, Idea, common, constant_factor, fits, reordered, worst_place
+from minigan.check.mistakes.hypotheses import (
+    EXACT,
+    PLAIN,
+    Guess,
+    Idea,
+    Tried,
+    common,
+    constant_factor,
+    reordered,
+    same,
+    worst_place,
+)
 from minigan.check.outcomes import Finding
 from minigan.nn.backend import Array
 
 
-def explain_forward(
-    exercise: Exercise, failures: list[tuple[Case, Array, Array]], function: str, layout: str
-) -> Finding:
+def explain_forward(exercise: Exercise, tried: list[Tried], function: str, layout: str) -> Finding:
     """Name the mistake behind a wrong forward result, if it is one that is known.
 
     Parameters
     ----------
     exercise : Exercise
-    failures : list of (Case, Array, Array)
-        Every case that fails, with the student's result and the right one.
+    tried : list of Tried
+        Every case in which there is a result, the right ones too; at least one is wrong.
     function : str
     layout : str
 
@@ -33,16 +41,13 @@ def explain_forward(
     -------
     Finding
     """
-    fitting = [
-        [idea for idea, wrong in _wrong_forwards(exercise, case) if fits(y, np.asarray(wrong), right)]
-        for case, y, right in failures
+    guesses = [
+        ([Guess(idea, same(t.yours, wrong, EXACT)) for idea, wrong in _wrong_forwards(exercise, t.case)], t.passes)
+        for t in tried
     ]
-    small = min(failures, key=lambda failure: failure[0].size)
-    case, y, expected = small
-    idea = common(fitting) or constant_factor(y, expected, case, "E34")
-    if idea is None and all(reordered(y, expected, "E38") for _, y, expected in failures if y.size > 2):
-        idea = reordered(y, expected, "E38")
-    idea = idea or _last_row(failures) or Idea("E30", "")
+    case, y, expected = min((t for t in tried if not t.passes), key=lambda t: t.case.size)
+    idea = common(guesses) or constant_factor(tried, "E34") or reordered(tried, "E38")
+    idea = idea or _last_row(tried) or Idea("E30", "")
     role = exercise.roles.get("y")
     yours, right = (to_student(a, role, layout) for a in (y, expected))
     return Finding(
@@ -51,22 +56,25 @@ def explain_forward(
         f"{function}: the result is wrong",
         (worst_place(yours, right, "right"), f"on {case.told(exercise.roles, layout)}"),
         idea.cause,
-        filled(idea.hints, result_hints(exercise.name, layout)),
+        idea.hints,
         where=function,
     )
 
 
-def _last_row(failures: list[tuple[Case, Array, Array]]) -> Idea | None:
-    """Only the last row or column is wrong: a loop stops one short."""
-    seen = False
-    for _, y, right in failures:
+def _last_row(tried: list[Tried]) -> Idea | None:
+    """Only the last row or column is wrong; if nothing but the bias is there, a loop stops one short."""
+    seen, unfilled = False, True
+    for case, y, right in tried:
         if y.ndim != 4 or y.shape != right.shape:
             return None
-        bad = np.abs(y - right) > FIT * max(float(np.abs(right).max()), 1e-3)
+        bad = np.abs(y - right) > PLAIN * max(float(np.abs(right).max()), 1e-3)
         if bad[:, :-1, :-1].any():
             return None
-        seen = seen or min(y.shape[1:3]) > 1
-    return Idea("E65", "only the last row or column is wrong: a loop stops one short.") if seen else None
+        seen = seen or (bad.any() and min(y.shape[1:3]) > 1)
+        bias = np.zeros_like(y) + case.arrays.get("b", np.zeros(1))
+        unfilled = unfilled and (same(y[bad], bias[bad], EXACT) or same(y[bad], 0 * bias[bad], EXACT))
+    where = "only the last row or column is wrong"
+    return Idea("E65", f"{where}: a loop stops one short." if unfilled else f"{where}.") if seen else None
 
 
 def _wrong_forwards(exercise: Exercise, case: Case) -> Iterator[tuple[Idea, Any]]:
@@ -115,9 +123,13 @@ def _activation_forwards(exercise: Exercise, x: Array, alpha: float = 0.2) -> It
         ("x itself", x),
         ("0 or 1", (x > 0) * 1.0),
         ("a ReLU", np.maximum(x, 0)),
-        ("a leaky ReLU", np.where(x > 0, x, 0.2 * x)),
+        *((f"a leaky ReLU with the slope {k:g}", np.where(x > 0, x, k * x)) for k in (0.2, 0.1, 0.01, 0.3, 0.05)),
         ("tanh", np.tanh(x)),
         ("the sigmoid", sigmoid),
+        ("the sigmoid of 2x", 1 / (1 + np.exp(-2 * x))),
+        ("the sigmoid of x / 2", 1 / (1 + np.exp(-x / 2))),
+        ("tanh, taken twice", np.tanh(np.tanh(x))),
+        ("the sigmoid, taken twice", 1 / (1 + np.exp(-sigmoid))),
         ("tanh of x / 2", np.tanh(x / 2)),
         ("2 * sigmoid(x) - 1, which is tanh of x / 2", 2 * sigmoid - 1),
         ("the derivative 1 - tanh^2", 1 - np.tanh(x) ** 2),
@@ -147,10 +159,20 @@ def _bce_forwards(exercise: Exercise, z: Array, target: Array) -> Iterator[tuple
     p = 1 / (1 + np.exp(-z))
     flat, t = z.reshape(-1, 1), target.reshape(1, -1)
     pairs = np.maximum(flat, 0) - flat * t + np.log1p(np.exp(-np.abs(flat)))
-    yield (
-        Idea("E38", "every logit is paired with every target: (N, 1) and (N,) are broadcast to N x N pairs."),
-        pairs.mean(),
-    )
+    yield Idea("E38", "every logit is paired with every target."), pairs.mean()
+    if z.ndim == 2 and z.shape[1] == 1:  # there (N,) and target.T are broadcast; other shapes stay or do not fit
+        broadcast = "(N, 1) against (N,) or (1, N), target.T, is broadcast to N x N pairs"
+        yield Idea("E38", f"every logit is paired with every target: {broadcast}."), pairs.mean()
+        real, fake = -target * np.log(p), -(1 - target.T) * np.log(1 - p)
+        yield (
+            Idea("E38", f"in the term of the fakes logits meet other samples' targets: {broadcast}."),
+            (real + fake).mean(),
+        )
+        real, fake = -target.T * np.log(p), -(1 - target) * np.log(1 - p)
+        yield (
+            Idea("E38", f"in the term of the reals logits meet other samples' targets: {broadcast}."),
+            (real + fake).mean(),
+        )
     for eps in (1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5):
         for told, q, r in (
             ("a constant inside the logarithm changes the result", p + eps, 1 - p + eps),
@@ -165,6 +187,7 @@ def _bce_forwards(exercise: Exercise, z: Array, target: Array) -> Iterator[tuple
     yield Idea("E3B", "the term of the fakes, (1 - target) * log(1 - p), is missing."), -(target * np.log(p)).mean()
     yield Idea("E3B", "the term of the reals, target * log(p), is missing."), -((1 - target) * np.log(1 - p)).mean()
     yield Idea("E34", "the logarithm is the one to base 2."), each.mean() / math.log(2)
+    yield Idea("E34", "the logarithm is the one to base 10."), each.mean() / math.log(10)
     yield Idea("E3B", "this is the mean squared error."), ((p - target) ** 2).mean()
     yield (
         Idea("E3B", "log1p(exp(-z)) without max(z, 0) is the loss of a real image only."),
@@ -199,12 +222,13 @@ def _conv_forwards(
         yield Idea("E31", f"the kernel is flipped {name}."), conv(x, np.flip(w, axis), b)
     for order in itertools.permutations(range(3)):
         shape = [w.shape[k] for k in order]
-        for mixed in (
-            w.transpose(*order, 3).reshape(w.shape),
-            w.reshape(*shape, w.shape[3]).transpose(*np.argsort(order), 3),
+        told = ", ".join(("row", "column", "channel")[k] for k in order)
+        for what, other, mixed in (
+            ("kernel", "patch", w.transpose(*order, 3).reshape(w.shape)),
+            ("patch", "kernel", w.reshape(*shape, w.shape[3]).transpose(*np.argsort(order), 3)),
         ):
             if not np.array_equal(mixed, w):
-                yield _MIXED_PATCH, conv(x, mixed, b)
+                yield _mixed_patch(what, told, other), conv(x, mixed, b)
     yield _MIXED_KERNEL, conv(x, w.reshape(w.shape[3], -1).T.reshape(w.shape), b)
     yield from _shifted_conv(exercise, x, w, b, stride, pad)
     one = np.zeros_like(y) + b
@@ -216,11 +240,15 @@ def _conv_forwards(
     yield Idea("E34", "the sum over the patch is divided by the number of its elements: a mean."), y / (K * K * C) + b
 
 
-_MIXED_PATCH = Idea(
-    "E38",
-    "patch and kernel are flattened in different orders: elements are multiplied that do not belong together.",
-    ("If the kernel is flattened as (row, column, channel), the patch has to be, too.",),
-)
+def _mixed_patch(what: str, order: str, other: str) -> Idea:
+    return Idea(
+        "E38",
+        f"the {what} is flattened as ({order}) and the {other} as (row, column, channel): elements are multiplied that "
+        "do not belong together.",
+        ("If the kernel is flattened as (row, column, channel), the patch has to be, too.",),
+    )
+
+
 _MIXED_KERNEL = Idea(
     "E38",
     "the kernel is brought into the matrix's shape with a reshape that mixes up its elements: reshape is no transpose.",

@@ -17,7 +17,6 @@ from minigan.check.calls.student_functions import CheckedCall, Subject
 from minigan.check.exercise_table import to_student
 from minigan.check.mistakes import gradient_formulas, gradient_patterns
 from minigan.check.mistakes.gradient_evidence import Evidence
-from minigan.check.mistakes.hints import filled, gradient_hints
 from minigan.check.mistakes.hypotheses import Idea, worst_place
 from minigan.check.outcomes import Finding
 from minigan.nn.backend import Array
@@ -50,8 +49,9 @@ def explain_gradient(
         return _lawless(algebra, function), None
     name = next(n for n in exercise.gradients if n in wrong)
     numbers = sorted(wrong[name], key=lambda k: runs[k][0].case.size)
-    evidence = [Evidence(subject, runs[k], name) for k in numbers[:4]]
-    idea = next((idea for idea in _ideas(evidence) if idea is not None), None)
+    evidence = [Evidence(subject, runs[k], name) for k in numbers]
+    rest = [Evidence(subject, run, name, passes=True) for k, run in enumerate(runs) if k not in numbers]
+    idea = next((idea for idea in _ideas([*evidence, *rest]) if idea is not None), None)
     if idea is None and algebra in ("E40", "E41", "E42"):
         idea = Idea(algebra, _LAWS[algebra])
     idea = idea or next((idea for idea in _descriptions(evidence) if idea is not None), None)
@@ -77,7 +77,7 @@ def explain_gradient(
             f"on {small.forward.case.told(exercise.roles, subject.layout)}",
         ),
         idea.cause,
-        filled(idea.hints, gradient_hints(exercise.name, name, subject.layout)),
+        idea.hints,
         where=f"{function}: {name}",
     )
     return finding, _picture(name, yours, numeric, role, subject.layout)

@@ -30,6 +30,11 @@ def wrong_steps(name: str, batch_size: int) -> Iterator[tuple[str, str, Step]]:
     yield "E88", "the gradient has the wrong sign: the step goes uphill.", _changed(scale=-1)
     yield "E88", "the gradient is that of the sum over the batch, not of the mean.", _changed(scale=batch_size)
     yield "E87", "the loss is measured again after the update.", _changed(late=True)
+    yield (
+        "E87",
+        "the loss is measured again after the update, in training mode: that moves the moving statistics once more.",
+        _changed(late=True, late_update=True),
+    )
     yield "E87", "the loss is the sum over the batch, not the mean.", _changed(loss_scale=batch_size)
     yield "E87", "the loss has the wrong sign.", _changed(loss_scale=-1)
     yield (
@@ -110,8 +115,8 @@ class Change:
     ----------
     first, early : bool
         The optimizer steps before everything, or before backward.
-    twice, late : bool
-        Forward is run twice; the loss is measured after the update.
+    twice, late, late_update : bool
+        Forward is run twice; the loss is measured after the update, and moves the moving statistics once more.
     training, update : bool
         Mode of the learning network's forward, and whether its moving statistics move.
     labels : callable
@@ -134,6 +139,7 @@ class Change:
     early: bool = False
     twice: bool = False
     late: bool = False
+    late_update: bool = False
     training: bool = True
     update: bool = True
     labels: Callable[[Array], Array] = lambda target: target
@@ -174,7 +180,7 @@ def _changed(**what: Any) -> Step:
         for _ in range(0 if change.first or change.early else change.steps):
             optimizer.step(learner.grads())
         if change.late:
-            logits, _ = _look(Change(update=False), networks, x)
+            logits, _ = _look(Change(update=change.late_update), networks, x)
             loss, _ = bce_with_logits_forward(logits, change.labels(target))
         return change.loss_scale * loss
 

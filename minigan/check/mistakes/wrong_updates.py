@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigan.check.exercise_table import Case, Exercise
-from minigan.check.mistakes.hints import filled, result_hints
-from minigan.check.mistakes.hypotheses import FIT, Idea, close, common, constant_factor, worst_place
-from minigan.check.numeric import differs
+from minigan.check.mistakes.hypotheses import EXACT, Guess, Idea, Tried, common, constant_factor, same, worst_place
 from minigan.check.outcomes import Finding
 from minigan.nn.backend import Array
 
 
-class RuleFailure(NamedTuple):
-    """A case in which an update is wrong: arguments by name, the case, and the results."""
+class TriedRule(NamedTuple):
+    """A case that was tried: arguments by name, the case, the student's results and the right ones."""
 
     numbers: dict[str, Any]
     case: Case
@@ -28,17 +26,17 @@ class RuleFailure(NamedTuple):
     @property
     def wrong(self) -> list[bool]:
         """Which results disagree."""
-        return [differs(v, e, FIT * 1e-3) for v, e in zip(self.values, self.expected, strict=True)]
+        return [not same(v, e, EXACT) for v, e in zip(self.values, self.expected, strict=True)]
 
 
-def explain_rule(exercise: Exercise, failures: list[RuleFailure], function: str, layout: str = "NHWC") -> Finding:
+def explain_rule(exercise: Exercise, tried: list[TriedRule], function: str, layout: str = "NHWC") -> Finding:
     """Name the mistake behind a wrong update.
 
     Parameters
     ----------
     exercise : Exercise
-    failures : list of RuleFailure
-        Every case that fails.
+    tried : list of TriedRule
+        Every case, the right ones too; at least one is wrong.
     function : str
 
     Returns
@@ -52,38 +50,39 @@ def explain_rule(exercise: Exercise, failures: list[RuleFailure], function: str,
         "batch_norm_inference": _inference_variants,
         "moving_average": _moving_average_variants,
     }
-    fitting = []
+    guesses = []
     with np.errstate(all="ignore"):
-        for failure in failures:
-            options = variants[exercise.name](**failure.numbers, **failure.case.settings)
-            fitting.append(
-                [idea for idea, results in options if all(map(close, failure.values, map(np.asarray, results)))]
-            )
+        for t in tried:
+            options = variants[exercise.name](**t.numbers, **t.case.settings)
+            guesses.append(([Guess(idea, _same(t.values, results)) for idea, results in options], not any(t.wrong)))
+    failures = [t for t in tried if any(t.wrong)]
     last = failures[-1]
-    wrong = last.wrong if any(last.wrong) else [True] * len(last.values)
-    first = wrong.index(True)
+    first = last.wrong.index(True)
     name = exercise.results[first]
-    idea = common(fitting)
+    idea = common(guesses)
     if idea is None and exercise.name == "batch_norm_inference":
-        idea = constant_factor(last.values[0], last.expected[0], last.case, "E34") or Idea("E30", "")
-    idea = idea or _exchanged_results(exercise, failures) or _old_state(exercise, last, wrong) or Idea("E70", "")
+        idea = constant_factor([Tried(t.case, t.values[0], t.expected[0]) for t in tried], "E34") or Idea("E30", "")
+    idea = idea or _exchanged_results(exercise, tried) or _old_state(exercise, tried) or Idea("E70", "")
     told = [f"{k} = {v:g}" for k, v in {**last.numbers, **last.case.settings}.items() if np.ndim(v) == 0]
     return Finding(
         idea.code,
         "forward",
-        f"{function}: {name} is wrong" + ("" if len(exercise.results) == 1 else _others_right(exercise, wrong)),
+        f"{function}: {name} is wrong" + ("" if len(exercise.results) == 1 else _others_right(exercise, last.wrong)),
         (worst_place(last.values[first], last.expected[first], "right"), *([", ".join(told)] if told else [])),
         idea.cause,
-        filled(idea.hints, result_hints(exercise.name, layout)),
+        idea.hints,
         where=f"{function}: {name}",
     )
 
 
-def _exchanged_results(exercise: Exercise, failures: list[RuleFailure]) -> Idea | None:
+def _same(values: list[Array], others: Iterable[Any]) -> bool:
+    """Whether all results agree, as exactly as right ones have to."""
+    return all(same(value, np.asarray(other, np.float64), EXACT) for value, other in zip(values, others, strict=True))
+
+
+def _exchanged_results(exercise: Exercise, tried: list[TriedRule]) -> Idea | None:
     for order in itertools.permutations(range(len(exercise.results))):
-        if order != tuple(range(len(order))) and all(
-            close(value, f.expected[k]) for f in failures for value, k in zip(f.values, order, strict=True)
-        ):
+        if order != tuple(range(len(order))) and all(_same(t.values, [t.expected[k] for k in order]) for t in tried):
             told = ", ".join(exercise.results[k] for k in order)
             return Idea(
                 "E78", f"the results come back in another order: {told} instead of {', '.join(exercise.results)}."
@@ -96,10 +95,22 @@ def _others_right(exercise: Exercise, wrong: list[bool]) -> str:
     return f" ({', '.join(right)} right)" if right else ""
 
 
-def _old_state(exercise: Exercise, failure: RuleFailure, wrong: list[bool]) -> Idea | None:
-    for name, value, bad in zip(exercise.results, failure.values, wrong, strict=True):
-        if bad and name in failure.numbers and close(value, np.asarray(failure.numbers[name], np.float64)):
-            return Idea("E78", f"{name} comes back as it was given: perhaps the new one is computed, but not returned.")
+def _old_state(exercise: Exercise, tried: list[TriedRule]) -> Idea | None:
+    """Some results come back as they were given, in every case, and all others are right."""
+    given = [k for k, name in enumerate(exercise.results) if name in tried[0].numbers]
+    for count in range(1, len(given) + 1):
+        for old in itertools.combinations(given, count):
+            names = [exercise.results[k] for k in old]
+            if all(
+                _same(
+                    t.values,
+                    [t.numbers[n] if n in names else e for n, e in zip(exercise.results, t.expected, strict=True)],
+                )
+                for t in tried
+            ):
+                told = f"{names[0]} comes" if count == 1 else f"{' and '.join(names)} come"
+                were = "it was" if count == 1 else "they were"
+                return Idea("E78", f"{told} back as {were} given: perhaps the new one is computed, but not returned.")
     return None
 
 
@@ -113,6 +124,7 @@ def _sgd_variants(p: Array, g: Array, lr: float) -> Iterator[tuple[Idea, tuple[A
     yield Idea("E70", "the sign of the gradient is used, not its size."), (p - lr * np.sign(g),)
     yield Idea("E70", "the parameter itself shrinks: p is multiplied."), ((1 - lr) * p - lr * g,)
     yield Idea("E76", "the gradient is squared."), (p - lr * g * g,)
+    yield Idea("E70", "all entries move by the mean of the gradient; each has its own."), (p - lr * g.mean(),)
 
 
 _UPHILL = Idea("E71", "the parameter moves along the gradient; downhill is against it.", ("The sign.",))

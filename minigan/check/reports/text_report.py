@@ -158,7 +158,7 @@ def _status_line(outcome: Outcome, width: int, colour: bool) -> str:
         return f"{line}{_code(outcome, '  ')}  {title if len(title) <= LINE else title[: LINE - 4] + ' ...'}"
     if outcome.status == NOT_IMPLEMENTED and outcome.passed:
         return f"{line} (but right so far: {', '.join(outcome.passed)})"
-    return line
+    return f"{line} ({outcome.note})" if outcome.note else line
 
 
 def _code(outcome: Outcome, gap: str) -> str:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from minigan.check.calls.wrong_shapes import explain_shape
+from minigan.check.calls.wrong_shapes import explain_shape, other_geometry
+from minigan.check.engine.ladder import run_exercise
 from minigan.check.exercise_table import EXERCISES, Case
 
 
@@ -23,7 +24,7 @@ def cause(name, got, expected, case, layout="NHWC"):
 @pytest.mark.parametrize(
     ("got", "said"),
     [
-        ((3, 2), "wrong order"),
+        ((3, 2), "another order"),
         ((2, 3, 1), "one axis too many"),
         ((2,), "an axis is gone"),
         ((2, 4), ""),
@@ -43,22 +44,45 @@ def test_an_empty_slice_without_padding():
     assert "pad:-pad" in cause("conv2d", (1, 0, 0, 5), (1, 5, 6, 5), convolution(7, 8, stride=1, pad=0))
 
 
-@pytest.mark.parametrize(
-    ("name", "size", "said"),
-    [
-        ("conv2d", (5, 6), "rounded up"),
-        ("conv2d", (3, 4), "the + 1 is missing"),
-        ("conv2d", (8, 10), "stride 1"),
-        ("conv2d_transpose", (17, 21), "nothing is cropped"),
-        ("conv2d_transpose", (16, 20), "one side is cropped only"),
-        ("conv2d_transpose", (19, 23), "padding is added"),
-        ("conv2d_transpose", (99, 99), ""),
-    ],
-)
+SIZES = {
+    "conv2d": {
+        "rounded up": lambda h, S, P: -(-(h + 2 * P - 3) // S) + 1,
+        "the + 1 is missing": lambda h, S, P: (h + 2 * P - 3) // S,
+        "stride 1": lambda h, S, P: h + 2 * P - 2,
+    },
+    "conv2d_transpose": {
+        "nothing is cropped": lambda h, S, P: S * (h - 1) + 3,
+        "one side is cropped only": lambda h, S, P: S * (h - 1) + 3 - P,
+        "padding is added": lambda h, S, P: S * (h - 1) + 3 + 2 * P,
+    },
+}
+
+
+@pytest.mark.parametrize(("name", "said"), [(name, said) for name in SIZES for said in SIZES[name]])
 @pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
-def test_sizes_of_convolutions(name, size, said, layout):
-    """An input of 8x10: right are 4x5 for the convolution, and 15x19 for the transposed one."""
-    got = (1, *size, 5) if layout == "NHWC" else (1, 5, *size)
-    found = cause(name, got, (1, 4, 5, 5) if layout == "NHWC" else (1, 5, 4, 5), convolution(8, 10), layout)
-    assert said in found
-    assert bool(said) == bool(found)
+def test_sizes_of_convolutions(name, said, layout):
+    cases = [convolution(8, 10), convolution(7, 8, stride=3, pad=2)]
+
+    def shapes(formula, last=0):
+        for number, case in enumerate(cases):
+            h, w = (formula(n, *case.settings.values()) for n in case.arrays["x"].shape[1:3])
+            h += last * number
+            yield case, (1, h, w, 5) if layout == "NHWC" else (1, 5, h, w)
+
+    formula = SIZES[name][said]
+    assert said in other_geometry(EXERCISES[name], list(shapes(formula)), layout)
+    # A formula that gives the size in one case, and not in another, explains nothing.
+    assert said not in other_geometry(EXERCISES[name], list(shapes(formula, last=1)), layout)
+
+
+def test_a_wrong_size_is_explained_if_all_cases_are():
+    def forward(size):
+        def conv2d_forward(x, w, b, stride=1, pad=0):
+            return np.zeros((len(x), *(size(n, len(w), stride, pad) for n in x.shape[1:3]), w.shape[3]), x.dtype), None
+
+        return {"conv2d_forward": conv2d_forward}
+
+    missing = forward(lambda h, K, S, P: (h + 2 * P - K) // S)
+    assert "the + 1 is missing" in run_exercise("conv2d", missing).finding.cause
+    mixed = forward(lambda h, K, S, P: (h + 2 * P - K) // S + (S > 1))
+    assert run_exercise("conv2d", mixed).finding.cause == ""

@@ -210,3 +210,61 @@ def test_notebook_entry_prints(capsys):
 def test_notebook_entry_refuses(arguments, options, message):
     with pytest.raises(ValueError, match=message):
         check(*arguments, **options)
+
+
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
+def test_the_layout_is_no_cause_where_forward_is_right_in_both(layout):
+    functions = {
+        "flatten_forward": lambda x: (x.reshape(len(x), -1), x.shape),
+        "flatten_backward": lambda dy, cache: dy,
+    }
+    finding = run_exercise("flatten", functions, layout=layout).finding
+    assert finding.cause == "dx has the shape of dy; it needs that of x."
+    assert not any("LAYOUT" in hint for hint in finding.hints)
+
+
+def saturated(derivative):
+    return {
+        "sigmoid_forward": lambda x: (0.5 * np.tanh(0.5 * x) + 0.5, x),
+        "sigmoid_backward": lambda dy, x: dy * derivative(x),
+    }
+
+
+def test_a_backward_that_is_nan_for_large_inputs_does_not_pass():
+    outcome = run_exercise("sigmoid", saturated(lambda x: np.exp(-x) / (1 + np.exp(-x)) ** 2))
+    assert (outcome.finding.code, outcome.finding.where) == ("E39", "sigmoid_backward: dx")
+    assert outcome.passed == ["forward"]
+    assert run_exercise("sigmoid", saturated(lambda x: np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))) ** 2)).ok
+
+
+def norm_forward(variance):
+    def forward(x, gamma, beta, eps=1e-3):
+        axes = tuple(range(x.ndim - 1))
+        mean = x.mean(axis=axes)
+        return (gamma * (x - mean) / np.sqrt(variance(x, mean, axes) + x.dtype.type(eps)) + beta), None
+
+    return {"batch_norm_forward": forward}
+
+
+def test_a_variance_that_loses_its_digits_does_not_pass():
+    finding = run_exercise("batch_norm", norm_forward(lambda x, mean, axes: (x**2).mean(axis=axes) - mean**2)).finding
+    assert finding.code == "E39"
+    assert "E[x^2] - mean^2" in finding.cause
+    assert run_exercise("batch_norm", norm_forward(lambda x, mean, axes: ((x - mean) ** 2).mean(axis=axes))).ok
+    assert run_exercise("batch_norm", norm_forward(lambda x, mean, axes: x.var(axis=axes))).ok
+
+
+def test_a_loss_measured_again_in_training_mode_is_named():
+    def discriminator_step(D, optimizer, x, labels):
+        loss = gan.discriminator_step(D, optimizer, x, labels).loss
+        return losses.bce_with_logits_forward(D.forward(x, training=True)[0], labels)[0] if loss else loss
+
+    finding = run_exercise("discriminator_step", {"discriminator_step": discriminator_step}).finding
+    assert finding.code == "E87"
+    assert "measured again" in finding.cause
+
+
+def test_the_lesson_that_teaches_forward_is_named_until_that_is_right():
+    wrong = run_exercise("conv2d", {"conv2d_forward": lambda x, w, b, stride=1, pad=0: (x, None)})
+    assert wrong.lesson == 7
+    assert run_exercise("dense", {"dense_forward": lambda x, w, b: (x, None)}).lesson == 3
