@@ -144,7 +144,8 @@ def pays(positions: int, C: int, O: int) -> bool:
 
 
 Kept: TypeAlias = dict[int, Array]
-"""The transformed kernel U by n: the backward pass with the same kernel need not transform it again."""
+"""The transformed kernel U by n: the backward pass with the same kernel need not transform it again. It is for passes
+outside of a training step; inside, `minigan.nn.share.prepared` knows more: whether the kernel has changed meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -463,8 +464,6 @@ def _output_tiles(dy: Array, plan: _Plan, new: New) -> Array:
 def _kernel_tiles(w: Array, plan: _Plan, kept: Kept | None, turned_from: Array | None = None) -> Array:
     """U = G w GT: (n, n, D, O)."""
     n, S, R, C, O = plan.n, plan.S, plan.R, plan.C, plan.O
-    if kept and n in kept:
-        return kept[n]
     _, G, _ = plan.matrices
 
     def transform(U: Array, part: slice) -> None:
@@ -477,18 +476,16 @@ def _kernel_tiles(w: Array, plan: _Plan, kept: Kept | None, turned_from: Array |
                 _along(G, rows.transpose(0, 1, 3, 2, 4), U[..., here].transpose(0, 2, 3, 1, 4))
 
     shape = n, n, S, S, C * O
-    U = (
-        share.prepared(w, shape, transform)
-        if turned_from is None
-        else share.prepared(turned_from, shape, transform, "turned")
-    )
+    param, what = (w, "") if turned_from is None else (turned_from, "turned")
+    U = share.prepared(param, shape, transform, what)
+    if U is None and kept:
+        U = kept.get(n)
     if U is None:
         U = empty(shape, w.dtype)
         transform(U, slice(0, C * O))
-    U = U.reshape(n, n, plan.D, O)
-    if kept is not None:
-        kept[n] = U
-    return U
+        if kept is not None:
+            kept[n] = U
+    return U.reshape(n, n, plan.D, O)
 
 
 def _kernel(dU: Array, plan: _Plan) -> Array | None:

@@ -11,6 +11,7 @@ from random_geometries import case, geometries
 from minigan.fast.cpu import chunked, fast_conv, winograd
 from minigan.nn import share
 from minigan.nn.conv import conv_forward, conv_input_grad, conv_weight_grad
+from minigan.nn.ops import PLAIN
 
 RNG = np.random.default_rng(0)
 X, W = RNG.standard_normal((40, 8, 8, 16)), RNG.standard_normal((4, 4, 16, 16))
@@ -82,6 +83,19 @@ def test_inside_a_training_step_a_turned_kernel_is_prepared_once_as_well():
             filled.append("updated")
     # When one is asked for after an update, the other is made with it.
     assert filled == ["", "turned", "updated", "", "turned", "updated"]
+
+
+def test_inside_a_training_step_a_backward_pass_uses_the_kernel_of_the_moment():
+    """As the plain functions do: their caches hold the kernel itself, not a copy."""
+    w, b = W.copy(), np.zeros(16)
+    with share.having(share.Share(), [w]):
+        y, cache = fast_conv.conv2d_forward(X, w, b, 2, 1)
+        _, plain_cache = PLAIN.conv2d_forward(X, w, b, 2, 1)
+        w *= 2
+        share.updated([w])
+        for settings in ({}, {"param_grads": False}):
+            dx, plain_dx = fast_conv.conv2d_backward(y, cache, **settings)[0], PLAIN.conv2d_backward(y, plain_cache)[0]
+            np.testing.assert_allclose(dx, plain_dx, atol=1e-9)
 
 
 def test_outside_a_training_step_nothing_is_kept():
