@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from small_gans import SMALL, assert_same, inputs_of, state_of
 
-from minigan.gan.step import StepInputs, build_gan, draw_inputs, train_step
+from minigan.gan.step import StepInputs, build_gan, discriminator_step, draw_inputs, generator_step, train_step
+from minigan.nn import share
 from minigan.nn.backend import NUMPY
 from minigan.nn.gradients import Gradients
 from minigan.nn.layers import BatchNormalization, Conv2D, Layer, LeakyReLU
@@ -70,6 +71,20 @@ def test_a_kernel_that_a_layer_writes_to_is_never_stale():
             train_step(gan, many_inputs(step))
 
     assert_fast_is_plain(use)
+
+
+def test_a_step_of_ones_own_may_go_on_after_each_phase():
+    """What was prepared from the old weights is not used again."""
+    gan, inputs = in_float64(build_gan(image_size=32, width=16)), many_inputs(0)
+    G, D = gan.generator, gan.discriminator
+    with share.having(gan.share, gan.params()):
+        for _ in range(2):
+            discriminator_step(D, gan.d_optimizer, inputs.real, inputs.real_labels)
+            generator_step(G, D, gan.g_optimizer, inputs.generator_noise, inputs.real_labels)
+        inside = [G.predict(inputs.noise, batch_size=MANY), D.predict(inputs.real, batch_size=MANY)]
+    outside = [G.predict(inputs.noise, batch_size=MANY), D.predict(inputs.real, batch_size=MANY)]
+    for a, b in zip(inside, outside, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-9)
 
 
 class Watching(Layer):
