@@ -79,18 +79,6 @@ def forget_the_pool(patch):
     patch.setattr(recording, "_pool_for_recording", common)
 
 
-def lose_the_pool(patch):
-    """The recording's pool is its own, but nobody keeps it."""
-    make = recording.Recording.__init__
-
-    def made(self, function, xp):
-        make(self, function, xp)
-        del self._pool
-        self.result.data  # noqa: B018
-
-    patch.setattr(recording.Recording, "__init__", made)
-
-
 def replay_elsewhere(patch):
     """The replay is on a stream for which nobody waits."""
 
