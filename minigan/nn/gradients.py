@@ -38,7 +38,8 @@ class Gradients(MutableMapping[str, Array]):
             raise TypeError(f"gradient of {name!r}: must be an array, got {type(g).__name__}")
         if _long_axes(g.shape) != _long_axes(p.shape):
             raise ValueError(f"gradient of {name!r}: must have the parameter's shape {p.shape}, got {g.shape}")
-        alike = (type(g), g.shape, g.dtype) == (type(p), p.shape, p.dtype)  # NumPy's sum of all is no array: float64
+        # NumPy's sum over all axes is a number and no array; what is added to it makes another number.
+        alike = (type(g), g.shape, g.dtype) == (type(p), p.shape, p.dtype)
         if fresh and name not in self.arrays and alike and g.flags.c_contiguous:
             self.arrays[name] = g
         else:

@@ -343,6 +343,41 @@ def test_a_students_op_runs_in_the_training_step():
     assert count["leaky"] == 4 + 2 * 3 + (4 + 3)
 
 
+def test_the_loss_is_that_of_each_networks_table_and_the_metrics_that_of_the_generators():
+    made, called = small_gan(), []
+
+    def counted(network, name):
+        function = getattr(ops.LIBRARY, name)
+        return lambda *arguments: (called.append(f"{network}: {name}"), function(*arguments))[1]
+
+    names = ("bce_with_logits_forward", "bce_with_logits_backward", "step_metrics", "translate_forward")
+    for network in (made.generator, made.discriminator):
+        network.ops = replace(ops.LIBRARY, **{name: counted(network.name, name) for name in names})
+    twin, moves = small_gan(), np.zeros((3, B, 2), np.int64)
+    np.testing.assert_array_equal(
+        train_step(made, some_inputs(), moves).metrics, train_step(twin, some_inputs(), moves).metrics
+    )
+    assert changed(copy_of(made), copy_of(twin)) == set()
+    assert called == [
+        "generator: translate_forward",
+        "generator: translate_forward",
+        "discriminator: bce_with_logits_forward",
+        "discriminator: bce_with_logits_backward",
+        "discriminator: bce_with_logits_forward",
+        "discriminator: bce_with_logits_backward",
+        "generator: translate_forward",
+        "generator: bce_with_logits_forward",
+        "generator: bce_with_logits_backward",
+        "generator: step_metrics",
+    ]
+
+
+def test_params_are_those_of_both_networks():
+    made = small_gan()
+    own = [*made.generator.params().values(), *made.discriminator.params().values()]
+    assert [id(p) for p in made.params()] == [id(p) for p in own]
+
+
 def test_the_learning_rate_given_is_the_generators():
     networks = small_gan(g_learning_rate=0.0003)
     assert networks.g_optimizer.learning_rate == 0.0003

@@ -184,7 +184,7 @@ def is_own(function: Function) -> bool:
 
 
 class FromFactory:
-    """What an optimizer, a network or an average keeps of a factory of its table: the function that it has made.
+    """What an optimizer or an average keeps of a factory of its table: the function that it has made.
 
     The function is made when it is first asked for, and made anew when another table is to be used, as after a move to
     a GPU.
