@@ -3,6 +3,7 @@
 import copy
 import pickle
 import threading
+import weakref
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -224,6 +225,34 @@ def test_the_table_of_a_layer_may_be_changed_between_two_steps():
         states.append(state_of(gan))
     for name, a in states[0].items():
         np.testing.assert_allclose(a, states[1][name], rtol=0, atol=1e-9, err_msg=name)
+
+
+class Remembering(Layer):
+    """Passes everything on, and remembers its caches without keeping them alive."""
+
+    def __init__(self):
+        super().__init__()
+        self.caches = []
+
+    def forward(self, x, *, training, update_stats=True):
+        cache = {"a set"}  # of a kind that can have a weak reference
+        self.caches.append(weakref.ref(cache))
+        return x, cache
+
+    def backward(self, dy, cache, *, input_grad=True, param_grads=True):
+        return dy
+
+
+def test_caches_are_gone_when_the_weights_are_updated():
+    """They are larger than anything else: memory stays that of one pass."""
+    gan, alive = build_gan(**SMALL), []
+    for network, adam in ((gan.generator, gan.g_optimizer), (gan.discriminator, gan.d_optimizer)):
+        network.layers.append(Remembering())
+        caches, step = network.layers[-1].caches, adam.step
+        adam.step = lambda grads, caches=caches, step=step: (alive.append([c() for c in caches]), step(grads))
+    train_step(gan, inputs_of(0))
+    assert [len(each) for each in alive] == [1, 2, 2]
+    assert not any(cache is not None for each in alive for cache in each)
 
 
 # ---- Several GANs, and copies ----

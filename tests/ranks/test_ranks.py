@@ -100,6 +100,11 @@ def test_ranks_train_as_one_does_on_moved_images():
     assert_as_alone(found, "float64", moved=True)
 
 
+def test_ranks_train_with_the_plain_functions_as_one_does_with_the_fast_ones():
+    found = locally(three_steps, 2, "float64", False, False, True, room=room_for_three_steps(2))
+    assert_as_alone(found, "float64")
+
+
 def test_a_parameter_that_is_changed_by_hand_between_two_steps_counts():
     """What the ranks have prepared from it is made anew."""
     found = locally(three_steps, 2, "float64", False, True, room=room_for_three_steps(2))

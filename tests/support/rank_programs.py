@@ -54,8 +54,8 @@ def inputs_of(step, dtype):
     return StepInputs(*(a.astype(dtype) for a in draw_inputs(real, 5, step)))
 
 
-def gan_of(dtype):
-    gan = build_gan(image_size=SIDE, width=WIDTH)
+def gan_of(dtype, plain=False):
+    gan = build_gan(image_size=SIDE, width=WIDTH, plain=plain)
     if dtype == "float64":
         for network in (gan.generator, gan.discriminator):
             for layer in network.layers:
@@ -69,9 +69,9 @@ def gan_of(dtype):
     return gan
 
 
-def three_steps(ranks, dtype="float64", moved=False, by_hand=False):
+def three_steps(ranks, dtype="float64", moved=False, by_hand=False, plain=False):
     """Three training steps: metrics, and all that a checkpoint holds. Parameters may be changed by hand in between."""
-    gan = gan_of(dtype)
+    gan = gan_of(dtype, plain)
     if ranks.size > 1:
         divide(gan, ranks, BATCH)
     here = ranks.share(BATCH)

@@ -237,6 +237,18 @@ def test_students_functions_give_right_gradients_on_both_tables(mine, plain):
         )
 
 
+def test_of_a_students_gradients_those_that_are_not_wanted_are_dropped():
+    """A student's function knows no switches, and always gives all gradients."""
+    mine = replace(LIBRARY, dense_backward=lambda dy, cache: LIBRARY.dense_backward(dy, cache))
+    layer = Dense(3, 2, kernel_initializer=np.ones, ops=mine)
+    y, cache = layer.forward(X, training=True)
+    assert layer.backward(y, cache, input_grad=False, param_grads=False) is None
+    assert not any(g.any() for g in layer.grads.values())
+    assert layer.backward(y, cache, param_grads=False).shape == X.shape
+    assert layer.backward(y, cache, input_grad=False) is None
+    assert all(g.any() for g in layer.grads.values())
+
+
 @pytest.mark.parametrize("kind", ["numpy", "double", "kernels"])
 def test_ones_own_update_of_adam_is_used(kind, request):
     """By the factory of the same table: on the processor in pieces, on a device for each parameter."""
