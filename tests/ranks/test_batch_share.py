@@ -5,27 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from rank_programs import FirstOfTwo
 
 from minigan.nn import share
 from minigan.ranks.batch_share import BatchShare
-from minigan.ranks.interface import ALONE
-
-
-class FirstOfTwo(type(ALONE)):
-    """Rank 0, which waits for nobody and counts when it would."""
-
-    rank, size, shares_memory = 0, 2, True
-
-    def __init__(self):
-        self.meetings = 0
-
-    def own(self, shape, dtype):
-        return np.zeros(shape, dtype)
-
-    shared = own
-
-    def barrier(self):
-        self.meetings += 1
 
 
 @pytest.fixture

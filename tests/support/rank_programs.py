@@ -17,9 +17,33 @@ from minigan.gan.division import divide, memory_bytes
 from minigan.gan.step import StepInputs, build_gan, draw_inputs, train_step
 from minigan.nn.optimizers import Adam
 from minigan.nn.rng import stream
-from minigan.ranks.interface import RankError
+from minigan.ranks.interface import ALONE, RankError
 
 BATCH, SIDE, WIDTH = 10, 32, 16  # 10 images: shares of three and four ranks differ
+
+
+class FirstOfTwo(type(ALONE)):
+    """Rank 0 of two, seen alone: it waits for nobody, and the other rank's numbers are all 0."""
+
+    rank, size, shares_memory = 0, 2, True
+
+    def __init__(self):
+        self.meetings = 0
+
+    def own(self, shape, dtype):
+        return np.zeros(shape, dtype)
+
+    shared = own
+
+    def barrier(self):
+        self.meetings += 1
+
+    def scatter_sum(self, own):
+        mine = own[self.share(len(own))]
+        return [mine, np.zeros_like(mine)]
+
+    def gather_slices(self, shared):
+        pass
 
 
 def exchanges(ranks):
