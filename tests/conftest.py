@@ -9,6 +9,8 @@ import pytest
 from minigan.nn import backend
 from minigan.system.cores import usable_cores
 
+collect_ignore = ["support/installed_cupy"]  # importing it would make the double an installed CuPy, for all tests
+
 try:
     from hypothesis import HealthCheck, settings
 except ModuleNotFoundError:  # `pytest --minigan-impl=FILE` loads this file, too, and has to do without the extra `dev`

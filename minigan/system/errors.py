@@ -119,8 +119,8 @@ def words_for(error: Exception) -> str | None:
 
     Examples
     --------
-    >>> words_for(MemoryError("1 GB")).partition(" (see")[0]
-    'out of memory (1 GB)'
+    >>> words_for(MemoryError("1 GB"))
+    'out of memory (1 GB) (docs/troubleshooting.md#limits)'
     >>> words_for(TypeError("not an array")) is None
     True
     """

@@ -27,6 +27,7 @@ from minigan.runs import checkpoint, config
 from minigan.runs.run_folder import Run
 from minigan.system import atomic_files
 from minigan.system.cli import run_command
+from minigan.system.wording import see
 from minigan.training import trainer
 
 SMALL = ["--image-size", "32", "--width", "2", "--batch-size", "4", "--sample-every", "2", "--save-every", "3"]
@@ -528,9 +529,9 @@ def test_memory_that_runs_out(image_folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(trainer, "train_step", greedy)
     assert start(image_folder, out, "--steps", 9) == 1
     error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error.startswith("minigan: error: memory ran out")
+    assert error.startswith(f"minigan: error: out of memory{see('limits')}")
     assert f"; the checkpoint of step 3 is kept: python -m minigan.train --resume {out}" in error
-    assert "memory ran out" in (out / "report.html").read_text(encoding="utf-8")
+    assert "out of memory" in (out / "report.html").read_text(encoding="utf-8")
 
 
 def kill_and_resume(image_folder, tmp_path, kills, seed):

@@ -789,7 +789,7 @@ def test_stopped_and_resumed(images, tmp_path, states, monkeypatch):
     monkeypatch.setattr(ranks, "draw_inputs", press_ctrl_c)
     assert begin(images, run, "--steps", 8) == 130
     assert states[-1] == (run_report.STOPPED, 4)
-    assert "4 of 8 steps. All is saved, and the run can go on." in text_of(run)
+    assert "Stopped by Ctrl-C; all is saved, and the run can go on." in text_of(run)
     monkeypatch.setattr(ranks, "draw_inputs", draw)
     with (run / "speed.csv").open("a") as file:
         file.write("4,6,1.000\n6,")  # what a process leaves that was killed
