@@ -37,7 +37,7 @@ class BatchShare(Share):
         self._fakes = ranks.own((-(-batch_size // ranks.size), *image_shape), dtype)
 
     def __reduce__(self) -> Any:
-        raise TypeError("a GAN that is divided among ranks cannot be copied")
+        return self.ranks.__reduce__()  # which says that it cannot be copied
 
     def begin(self, params: Iterable[Array]) -> None:
         """See `minigan.nn.share.Share`."""

@@ -46,6 +46,9 @@ class Ranks(ABC):
     patience = PATIENCE
     begun = False
 
+    def __reduce__(self) -> Any:
+        raise TypeError("ranks cannot be copied, nor can a GAN that is divided among them")
+
     def share(self, count: int, rank: int | None = None) -> slice:
         """Which of `count` things belong to a rank, this one by default; shares differ by at most one.
 

@@ -1,12 +1,14 @@
 """A rank's share of every batch, seen from one rank: what it makes of a parameter, and when it makes nothing."""
 
 import copy
-from types import SimpleNamespace
+import pickle
 
 import numpy as np
 import pytest
 from rank_programs import FirstOfTwo
 
+from minigan.gan.division import divide
+from minigan.gan.step import build_gan
 from minigan.nn import share
 from minigan.ranks.batch_share import BatchShare
 
@@ -46,7 +48,9 @@ def test_its_part_of_a_batch(ranks):
     assert (found.here, found.weight) == (slice(0, 2), 0.4)
 
 
-def test_a_divided_gan_is_not_copied(ranks):
-    found = BatchShare(ranks, 4, (2, 2, 3), np.float32)
-    with pytest.raises(TypeError, match="a GAN that is divided among ranks cannot be copied"):
-        copy.deepcopy(SimpleNamespace(share=found))
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickle.dumps])
+def test_a_divided_gan_is_not_copied(ranks, copied):
+    gan = divide(build_gan(image_size=32, width=1), ranks, 4)
+    for part in (gan, gan.share, gan.g_optimizer, ranks):
+        with pytest.raises(TypeError, match="ranks cannot be copied, nor can a GAN that is divided among them"):
+            copied(part)
