@@ -152,6 +152,9 @@ class _WithParameters(Layer):
         if not switches.keys() <= inspect.signature(backward).parameters.keys():
             switches = {}  # a function without switches computes all gradients; what is not wanted is dropped here
         dx, *gradients = backward(dy, cache, **switches)
+        if len(gradients) != len(self.names):
+            wanted = f"dx and the gradients of {', '.join(self.names)}"
+            raise ValueError(f"{type(self).__name__}: backward must return {wanted}, got {1 + len(gradients)} results")
         if param_grads:
             for name, gradient in zip(self.names, gradients, strict=True):
                 self.add_grad(name, gradient, fresh=is_own(backward))

@@ -140,16 +140,18 @@ class Sequential:
         Raises
         ------
         ValueError
-            If dy is None, or the caches have been used up.
+            If the caches have been used up, or a gradient that is needed is None: dy, or what a layer returns.
         """
         if self.layers and not caches:
             raise ValueError(f"{self.name}: there are no caches; a backward with keep_caches=False has used them up")
         gradient: Array | None = dy
+        reason = "dy is None; a backward gives no input gradient unless input_grad=True"
         for index in reversed(range(len(caches))):
             if gradient is None:
-                raise ValueError(f"{self.name}: dy is None; a backward gives no input gradient unless input_grad=True")
+                raise ValueError(f"{self.name}: {reason}")
             layer, cache = caches[index] if keep_caches else caches.pop()
             gradient = layer.backward(gradient, cache, input_grad=input_grad or index > 0, param_grads=param_grads)
+            reason = f"the backward of a {type(layer).__name__} must return dx, got None"
         return gradient
 
     def params(self) -> dict[str, Array]:

@@ -1,11 +1,14 @@
 """A network of layers: its table, its state, its caches, and inputs that do not fit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from minigan.gan.models import discriminator, generator
 from minigan.nn.layers import BatchNormalization, Dense, LeakyReLU
 from minigan.nn.network import Sequential
+from minigan.nn.ops import LIBRARY
 
 
 def test_summary_tells_shapes_and_totals():
@@ -102,3 +105,7 @@ def test_without_param_grads_nothing_is_added():
     assert not any(g.any() for g in network.grads().values())
     with pytest.raises(ValueError, match="small: dy is None"):
         network.backward(None, caches)
+    network.layers[2].ops = replace(LIBRARY, leaky_relu_backward=lambda dy, cache: None)
+    y, caches = network.forward(np.ones((5, 3)), training=True)
+    with pytest.raises(ValueError, match="small: the backward of a LeakyReLU must return dx, got None"):
+        network.backward(y, caches)

@@ -249,6 +249,15 @@ def test_of_a_students_gradients_those_that_are_not_wanted_are_dropped():
     assert all(g.any() for g in layer.grads.values())
 
 
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_a_students_backward_with_too_few_or_too_many_results_is_told(count):
+    mine = replace(LIBRARY, dense_backward=lambda dy, cache: (dy,) * count)
+    layer = Dense(3, 2, kernel_initializer=np.ones, ops=mine)
+    y, cache = layer.forward(X, training=True)
+    with pytest.raises(ValueError, match=f"Dense: backward must return dx and the gradients of kernel, bias, got {count} results"):
+        layer.backward(y, cache)
+
+
 @pytest.mark.parametrize("kind", ["numpy", "double", "kernels"])
 def test_ones_own_update_of_adam_is_used(kind, request):
     """By the factory of the same table: on the processor in pieces, on a device for each parameter."""
