@@ -254,7 +254,8 @@ def test_a_students_backward_with_too_few_or_too_many_results_is_told(count):
     mine = replace(LIBRARY, dense_backward=lambda dy, cache: (dy,) * count)
     layer = Dense(3, 2, kernel_initializer=np.ones, ops=mine)
     y, cache = layer.forward(X, training=True)
-    with pytest.raises(ValueError, match=f"Dense: backward must return dx and the gradients of kernel, bias, got {count} results"):
+    told = f"Dense: backward must return dx and the gradients of kernel, bias, got {count} results"
+    with pytest.raises(ValueError, match=told):
         layer.backward(y, cache)
 
 
