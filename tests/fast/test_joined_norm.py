@@ -26,7 +26,7 @@ def layers(norm_ops=LIBRARY, activation_ops=LIBRARY, dtype=np.float64):
 
     return [
         Dense(3, 4, kernel_initializer=kernels),
-        BatchNormalization(4, dtype=dtype, ops=norm_ops),
+        BatchNormalization(4, epsilon=0.05, dtype=dtype, ops=norm_ops),
         LeakyReLU(0.3, ops=activation_ops),
         Dense(4, 2, kernel_initializer=kernels),
     ]
@@ -102,6 +102,14 @@ def test_the_same_numbers_as_apart(device, training, update_stats):
         results.append({name: np.array(device.to_host(a)) for name, a in state.items()})
     for name, array in results[0].items():
         np.testing.assert_allclose(array, results[1][name], rtol=0, atol=1e-9, err_msg=name)
+
+
+def test_at_the_beginning_of_a_network_no_input_gradient_is_computed(device):
+    network = Sequential(layers()[1:3], input_shape=(4,)).to(device)
+    y, caches = network.forward(device.asarray(np.random.default_rng(0).standard_normal((5, 4))), training=True)
+    assert len(caches) == 1
+    assert network.backward(y, caches) is None
+    assert network.backward(y, caches, input_grad=True).shape == (5, 4)
 
 
 def test_with_a_students_moving_average_they_are_joined_and_it_is_called(device):
