@@ -41,7 +41,7 @@ class Layer:
     Attributes
     ----------
     params : dict of str to Array
-        Trainable parameters, in a fixed order.
+        Trainable parameters, in a fixed order. Its arrays may be replaced, the dictionary may not: `grads` reads it.
     grads : mapping of str to Array
         Gradients with the same keys and shapes; they may be read and written. `backward` adds to them.
     buffers : dict of str to Array
@@ -157,7 +157,7 @@ class _WithParameters(Layer):
             raise ValueError(f"{type(self).__name__}: backward must return {wanted}, got {1 + len(gradients)} results")
         if param_grads:
             for name, gradient in zip(self.names, gradients, strict=True):
-                self.add_grad(name, gradient, fresh=is_own(backward))
+                self.add_grad(name, gradient, fresh=is_own(backward))  # what minigan's functions return is always new
         return dx if input_grad else None
 
 
