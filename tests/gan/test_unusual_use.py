@@ -327,16 +327,19 @@ def test_two_gans_in_two_threads_are_two_gans():
 @pytest.mark.parametrize("in_a_thread", [False, True])
 def test_two_steps_of_one_gan_at_a_time_are_refused(in_a_thread):
     """The first one is not disturbed."""
-    gan, errors = build_gan(**SMALL), []
+    gan, errors, tries = build_gan(**SMALL), [], []
 
     def try_to_train():
+        tries.append(1)
         try:
             train_step(gan, inputs_of(1))
         except RuntimeError as error:
             errors.append(str(error))
 
     def dense_backward(dy, cache):
-        if in_a_thread:
+        if len(tries) == 3:
+            pass
+        elif in_a_thread:
             thread = threading.Thread(target=try_to_train)
             thread.start()
             thread.join()
