@@ -77,8 +77,9 @@ def gpu():
 
 
 def hear_ctrl_c():
-    """For ``preexec_fn``: where the tests run in a shell's background, Ctrl-C is ignored, and children inherit that."""
+    """For ``preexec_fn``: in the background, and by nohup, signals are ignored, and children inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def wait_for(condition, seconds=15.0):

@@ -96,8 +96,8 @@ def register_loader(name: str, load: Callable[[], Backend]) -> None:
 def backend_names() -> tuple[str, ...]:
     """All that `get_backend` can be asked for, whether or not this machine can run them.
 
-    >>> backend_names()[:2]
-    ('numpy', 'cupy')
+    >>> {"numpy", "cupy"} <= set(backend_names())
+    True
     """
     return tuple({**_known, **_loaders})
 

@@ -148,8 +148,8 @@ class _WithParameters(Layer):
     def _run_backward(
         self, backward: Callable[..., Any], dy: Array, cache: Cache, input_grad: bool, param_grads: bool
     ) -> Array | None:
-        switches = {"input_grad": input_grad, "param_grads": param_grads}
-        if not switches.keys() <= inspect.signature(backward).parameters.keys():
+        own, switches = is_own(backward), {"input_grad": input_grad, "param_grads": param_grads}
+        if not own and not switches.keys() <= inspect.signature(backward).parameters.keys():
             switches = {}  # a function without switches computes all gradients; what is not wanted is dropped here
         dx, *gradients = backward(dy, cache, **switches)
         if len(gradients) != len(self.names):
@@ -157,7 +157,7 @@ class _WithParameters(Layer):
             raise ValueError(f"{type(self).__name__}: backward must return {wanted}, got {1 + len(gradients)} results")
         if param_grads:
             for name, gradient in zip(self.names, gradients, strict=True):
-                self.add_grad(name, gradient, fresh=is_own(backward))  # what minigan's functions return is always new
+                self.add_grad(name, gradient, fresh=own)  # what minigan's functions return is always new
         return dx if input_grad else None
 
 
