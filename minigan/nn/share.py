@@ -20,7 +20,7 @@ from minigan.nn.backend import Array, Shape, xp_of
 
 Fill: TypeAlias = Callable[[Array, slice], None]
 
-_Key: TypeAlias = tuple[int, str, Shape]  # id of a parameter, what is made of it, and the shape of that
+Key: TypeAlias = tuple[int, str, Shape]  # id of a parameter, what is made of it, and the shape of that
 
 
 class Share:
@@ -39,9 +39,9 @@ class Share:
 
     def __init__(self) -> None:
         self._params: dict[int, Array] = {}  # by id; while an array is here, no other one gets its id
-        self._prepared: dict[_Key, tuple[Array, Fill]] = {}
-        self._asked_for: set[_Key] = set()
-        self._stale: set[_Key] = set()
+        self._prepared: dict[Key, tuple[Array, Fill]] = {}
+        self._asked_for: set[Key] = set()
+        self._stale: set[Key] = set()
         self._in_step = False
 
     def __reduce__(self) -> tuple[type[Share], tuple[()]]:
@@ -91,7 +91,7 @@ class Share:
         key = id(w), what, shape
         self._asked_for.add(key)
         if key not in self._prepared:
-            self._prepared[key] = self._new(w, shape), fill
+            self._prepared[key] = self._new(key, w), fill
             self._stale.add(key)
         if key in self._stale:
             for found, (array, fill_it) in self._prepared.items():
@@ -101,8 +101,8 @@ class Share:
             self._meet()
         return self._prepared[key][0]
 
-    def _new(self, w: Array, shape: Shape) -> Array:
-        return xp_of(w).empty(shape, w.dtype)
+    def _new(self, key: Key, w: Array) -> Array:
+        return xp_of(w).empty(key[-1], w.dtype)
 
     def _part(self, array: Array) -> slice:
         """The part of the last axis that this process makes."""

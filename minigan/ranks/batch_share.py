@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from minigan.nn.backend import Array, Shape
-from minigan.nn.share import Fill, Share
+from minigan.nn.share import Fill, Key, Share
 from minigan.ranks.interface import Ranks
 
 
@@ -34,6 +34,7 @@ class BatchShare(Share):
         self.here = ranks.share(batch_size)
         self.weight = (self.here.stop - self.here.start) / batch_size
         self.shared_params: list[Array] = []
+        self._rooms: dict[Key, Array] = {}
         self._fakes = ranks.own((-(-batch_size // ranks.size), *image_shape), dtype)
 
     def __reduce__(self) -> Any:
@@ -57,8 +58,11 @@ class BatchShare(Share):
         even = self.ranks.shares_memory and self.batch_size % self.ranks.size == 0
         return super().prepared(w, shape, fill, what) if even else None
 
-    def _new(self, w: Array, shape: Shape) -> Array:
-        return self.ranks.shared(shape, w.dtype)
+    def _new(self, key: Key, w: Array) -> Array:
+        """Memory that all ranks have cannot be given back: what was dropped gets the same again."""
+        if key not in self._rooms:
+            self._rooms[key] = self.ranks.shared(key[-1], w.dtype)
+        return self._rooms[key]
 
     def _part(self, array: Array) -> slice:
         return self.ranks.share(array.shape[-1])

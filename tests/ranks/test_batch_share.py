@@ -43,6 +43,17 @@ def test_where_not_all_can_make_the_same_nothing_is_shared(ranks):
     assert ranks.meetings == 0
 
 
+def test_what_was_dropped_gets_the_same_memory_again(ranks):
+    """Memory that ranks have in common cannot be given back: a batch of another size now and then must not use it up."""
+    found, w, taken = BatchShare(ranks, 4, (2, 2, 3), np.float32), np.arange(6.0), []
+    found.shared_params = [w]
+    for shape in [(3, 6), (5, 6)] * 3:
+        with share.having(found, [w]):
+            taken.append(share.prepared(w, shape, lambda array, part: None))
+    assert [array.shape for array in taken[:2]] == [(3, 6), (5, 6)]
+    assert all(taken[k] is taken[k % 2] for k in range(6))
+
+
 def test_its_part_of_a_batch(ranks):
     found = BatchShare(ranks, 5, (2, 2, 3), np.float32)
     assert (found.here, found.weight) == (slice(0, 2), 0.4)
