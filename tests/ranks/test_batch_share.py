@@ -44,7 +44,7 @@ def test_where_not_all_can_make_the_same_nothing_is_shared(ranks):
 
 
 def test_what_was_dropped_gets_the_same_memory_again(ranks):
-    """Memory that ranks have in common cannot be given back: a batch of another size now and then must not use it up."""
+    """Memory that ranks have in common cannot be given back: a batch of another size must not use it up."""
     found, w, taken = BatchShare(ranks, 4, (2, 2, 3), np.float32), np.arange(6.0), []
     found.shared_params = [w]
     for shape in [(3, 6), (5, 6)] * 3:
