@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, MutableMapping
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -149,7 +150,7 @@ class _WithParameters(Layer):
         self, backward: Callable[..., Any], dy: Array, cache: Cache, input_grad: bool, param_grads: bool
     ) -> Array | None:
         own, switches = is_own(backward), {"input_grad": input_grad, "param_grads": param_grads}
-        if not own and not switches.keys() <= inspect.signature(backward).parameters.keys():
+        if not (_parameters(backward) if own else inspect.signature(backward).parameters.keys()) >= switches.keys():
             switches = {}  # a function without switches computes all gradients; what is not wanted is dropped here
         dx, *gradients = backward(dy, cache, **switches)
         if len(gradients) != len(self.names):
@@ -159,6 +160,12 @@ class _WithParameters(Layer):
             for name, gradient in zip(self.names, gradients, strict=True):
                 self.add_grad(name, gradient, fresh=own)  # what minigan's functions return is always new
         return dx if input_grad else None
+
+
+@lru_cache(maxsize=64)
+def _parameters(own: Callable[..., Any]) -> frozenset[str]:
+    """Names of the parameters of a function of minigan's own, looked up once."""
+    return frozenset(inspect.signature(own).parameters)
 
 
 class Dense(_WithParameters):

@@ -18,7 +18,6 @@ from minigan.fast.cuda import cuda_overlay
 from minigan.nn.backend import NUMPY
 from minigan.nn.ops import PLAIN, resolve, table
 from minigan.nn.ops.conv_pairs import transpose_output_size
-from minigan.nn.ops.updates import adam_update
 
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no g++ to compile the kernels for the processor")
 OVERLAYS = {"numpy": cpu_overlay.overlay(NUMPY, np.dtype(np.float32)), "cupy": cuda_overlay.VERSIONS}
@@ -195,17 +194,6 @@ def test_adam_averages_and_metrics(device, dtype, tolerance):
     losses, z = rng.standard_normal(3).astype(dtype), rng.standard_normal((2, 9, 1)).astype(dtype)
     ours = fast.step_metrics([device.asarray(np.array(a)) for a in losses], *on(device, z))
     compare(told(device, ours), [PLAIN.step_metrics(list(losses), *z)], tolerance)
-
-
-def test_adam_leaves_arrays_that_are_not_contiguous_where_they_are():
-    arrays = [np.ones((4, 6))[:, ::2] for _ in range(4)]
-    whole = [a.copy() for a in arrays]
-    resolve(PLAIN, arrays[0]).adam_update(*arrays, 0.1, 0.5, 0.999, 1e-7)
-    adam_update(*whole, 0.1, 0.5, 0.999, 1e-7)
-    compare(arrays, whole, 1e-12)
-    cpu_overlay.new_adam(PLAIN)(*([a] for a in arrays), t=1, learning_rate=1, beta_1=0.5, beta_2=0.9, epsilon=1)
-    PLAIN.new_adam(PLAIN)(*([a] for a in whole), t=1, learning_rate=1, beta_1=0.5, beta_2=0.9, epsilon=1)
-    compare(arrays, whole, 1e-12)
 
 
 def test_in_batches(device):

@@ -6,7 +6,7 @@ result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -14,34 +14,10 @@ import numpy as np
 
 from minigan.fast import joined_norm
 from minigan.fast.cpu import fast_conv, fused, pool
-from minigan.fast.cpu.fused import PIECE, in_pieces, spans
-from minigan.fast.cpu.memory import empty, scratch
+from minigan.fast.cpu.fused import in_pieces
+from minigan.fast.cpu.memory import empty
 from minigan.nn.backend import Array, Backend, Shape
-from minigan.nn.ops.dense import DenseCache
 from minigan.nn.ops.table import Function
-from minigan.nn.ops.updates import adam_rate
-
-
-# ---------------------------------------------------------------------------------------------------------------- dense
-def dense_forward(x: Array, w: Array, b: Array) -> tuple[Array, DenseCache]:
-    """See `minigan.nn.ops.dense_forward`."""
-    if x.ndim != 2 or x.shape[1] != w.shape[0]:
-        raise ValueError(f"dense: x must be (N, {w.shape[0]}) for w.shape={w.shape}, got x.shape={x.shape}")
-    return _product(x, w) + b, DenseCache(x, w)
-
-
-def dense_backward(
-    dy: Array, cache: DenseCache, *, input_grad: bool = True, param_grads: bool = True
-) -> tuple[Array | None, Array | None, Array | None]:
-    """See `minigan.nn.ops.dense_backward`."""
-    x, w = cache
-    dx = _product(dy, w.T) if input_grad else None
-    return (dx, _product(x.T, dy), dy.sum(axis=0)) if param_grads else (dx, None, None)
-
-
-def _product(a: Array, b: Array) -> Array:
-    y = empty((a.shape[0], b.shape[1]), a.dtype)
-    return np.multiply(a, b, out=y) if a.shape[1] == 1 else np.matmul(a, b, out=y)  # BLAS is slow at a column by a row
 
 
 # ---------------------------------------------------------------------------------------------------------- activations
@@ -100,66 +76,6 @@ def _copy(a: Array, shape: Shape) -> Array:
     return copy
 
 
-# -------------------------------------------------------------------------------------------------------------- updates
-def adam_update(
-    p: Array, g: Array, m: Array, v: Array, rate: float, beta_1: float, beta_2: float, epsilon: float
-) -> None:
-    """See `minigan.nn.ops.updates.adam_update`; the same operations, without new arrays."""
-    with scratch() as new:
-        work = np.multiply(g, 1 - beta_1, out=new(g.shape, g.dtype))
-        m *= beta_1
-        m += work
-        np.multiply(g, g, out=work)
-        work *= 1 - beta_2
-        v *= beta_2
-        v += work
-        np.sqrt(v, out=work)
-        work += epsilon
-        np.divide(m, work, out=work)
-        work *= rate
-        p -= work
-
-
-def new_adam(ops: Any) -> Callable[..., None]:
-    """See `minigan.nn.ops.updates.new_adam`; large parameters are updated in pieces that fit into the cache."""
-
-    def update_all(
-        p: Sequence[Array],
-        g: Sequence[Array],
-        m: Sequence[Array],
-        v: Sequence[Array],
-        *,
-        t: int,
-        learning_rate: float,
-        beta_1: float,
-        beta_2: float,
-        epsilon: float,
-    ) -> None:
-        rate = adam_rate(t, learning_rate, beta_1, beta_2)
-        for arrays in zip(p, g, m, v, strict=True):
-            if not all(a.flags.c_contiguous for a in arrays):
-                ops.adam_update(*arrays, rate, beta_1, beta_2, epsilon)
-                continue
-            p_, g_, m_, v_ = (a.reshape(-1) for a in arrays)
-            for a in spans(p_.size, PIECE // 2):  # five arrays at a time
-                ops.adam_update(p_[a], g_[a], m_[a], v_[a], rate, beta_1, beta_2, epsilon)
-
-    return update_all
-
-
-def new_averaging(ops: Any) -> Callable[[Sequence[Array], Sequence[Array], Array], None]:
-    """See `minigan.nn.ops.updates.new_averaging`."""
-
-    def move_all(averages: Sequence[Array], latest: Sequence[Array], share: Array) -> None:
-        for average, new_values in zip(averages, latest, strict=True):
-            with scratch() as new:
-                work = np.subtract(new_values, average, out=new(average.shape, average.dtype))
-                work *= share
-                average += work
-
-    return move_all
-
-
 # --------------------------------------------------------------------------------------------------------------- groups
 GROUPS: dict[str, dict[str, Function]] = {
     "convolution": {
@@ -177,8 +93,6 @@ GROUPS: dict[str, dict[str, Function]] = {
         "flatten_forward": flatten_forward,
         "flatten_backward": flatten_backward,
     },
-    "dense": {"dense_forward": dense_forward, "dense_backward": dense_backward},
-    "Adam": {"adam_update": adam_update, "new_adam": new_adam, "new_averaging": new_averaging},
     "predict on all cores": {"in_batches": pool.in_batches},
 }
 
