@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.quick:
         arguments.batch_size, arguments.width, arguments.image_size, arguments.pairs = 8, 4, 32, 2
     ratios = compare(arguments)
-    if (arguments.batch_size, arguments.width, arguments.image_size) == (64, 64, 64):  # the article's, and so not --quick
+    if (arguments.batch_size, arguments.width, arguments.image_size) == (64, 64, 64):  # the article's
         draw(ratios, PICTURE)
     return 0
 
