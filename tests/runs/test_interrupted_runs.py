@@ -26,7 +26,6 @@ from PIL import Image
 from places import SUPPORT
 
 from minigan import sample, train
-from minigan.data.open import open_images
 from minigan.gan.step import build_gan
 from minigan.pages import plots
 from minigan.runs import checkpoint
@@ -309,9 +308,10 @@ def test_disk_that_is_really_full_or_read_only(data, peaceful, tmp_path):
 @posix
 def test_limit_on_the_size_of_files(data, peaceful, tmp_path):
     """The system allows files of at most 60 kB, and a checkpoint is larger."""
-    open_images(str(data), image_size=32, progress=False)  # their cache may have been emptied, and is larger, too
     script = (
         "import resource, sys; from minigan import train; from minigan.system.cli import run_command;"
+        "from minigan.data.open import open_images;"
+        "open_images(sys.argv[2], image_size=32, progress=False);"  # a cache that has to be made is larger, too
         "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY));"
         "sys.exit(run_command(train.main, sys.argv[1:]))"
     )
