@@ -10,6 +10,7 @@ import time
 import types
 import weakref
 
+import device_double
 import numpy as np
 from cupy_memory import CUDARuntimeError, OutOfMemoryError
 from device_double import DeviceArray, RawModule, make_backend
@@ -87,6 +88,8 @@ def _add_cuda(cupy):
 
     class Event:
         def record(self):
+            """The time at which the stream has done all that was queued before."""
+            device_double._finish(device_double._current_stream())
             self.at = time.perf_counter()
 
         def synchronize(self):
