@@ -156,15 +156,12 @@ def _product(a: Array, b: Array, out: Array) -> None:
 
 
 def im2col(x: Array, kernel_size: Size, stride: int, pad: Pad, new: New | None = None, *, ones: bool = False) -> Array:
-    """Every patch of x as one row.
+    """See `minigan.nn.im2col.im2col`.
 
     Parameters
     ----------
-    x : Array of shape (N, H, W, C)
-    kernel_size : (Kh, Kw)
-    stride : int
-    pad : ((top, bottom), (left, right))
-        Rows and columns of zeros to add; a negative bottom or right removes some.
+    x, kernel_size, stride, pad
+        As there.
     new : callable, optional
         Gives memory (`minigan.fast.cpu.memory.scratch`); by default `empty` does.
     ones : bool
@@ -196,23 +193,7 @@ def im2col(x: Array, kernel_size: Size, stride: int, pad: Pad, new: New | None =
 
 
 def col2im(cols: Array, stride: int, pad: Pad, size: Size, new: New | None = None) -> Array:
-    """Add every patch to the place from which `im2col` took it: the adjoint of `im2col`.
-
-    Parameters
-    ----------
-    cols : Array of shape (N, Ho, Wo, Kh, Kw, C)
-    stride : int
-    pad : ((top, bottom), (left, right))
-        Numbers that fall into the padding are dropped.
-    size : (H, W)
-        Size of the image to return.
-    new : callable, optional
-        As for `im2col`.
-
-    Returns
-    -------
-    Array of shape (N, H, W, C)
-    """
+    """See `minigan.nn.im2col.col2im`; `new` as for `im2col`."""
     new = new or empty
     S = stride
     N, Ho, Wo, Kh, Kw, C = cols.shape
