@@ -41,19 +41,46 @@ def test_public_names():
 def test_list_of_commands():
     done = python("-m", "minigan")
     assert done.returncode == 0
-    for module in (train, sample):
-        assert f"python -m {module.__name__}" in done.stdout
     for name in commands.COMMANDS:
-        assert python("-m", name, "--help").returncode == 0
+        assert f"minigan {name} " in done.stdout
+        assert python("-m", f"minigan.{name}", "--help").returncode == 0
 
 
 def test_version():
     assert python("-m", "minigan", "--version").stdout.strip() == f"minigan {minigan.__version__}"
 
 
-def test_unknown_command_is_one_line(capsys):
-    assert run_command(commands.main, ["fly"]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+@pytest.mark.parametrize(("word", "hint"), [("trian", "did you mean train?"), ("fly", "there are prepare, data, ")])
+def test_unknown_command_is_one_line(word, hint, capsys):
+    assert run_command(commands.main, [word]) == 2
+    told = capsys.readouterr().err
+    assert hint in told
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", commands.COMMANDS)
+def test_a_command_by_its_name_is_the_module(name, capsys):
+    with pytest.raises(SystemExit) as done:
+        commands.main([name, "--help"])
+    assert done.value.code == 0
+    assert f"python -m minigan.{name}" in capsys.readouterr().out
+
+
+def test_a_command_gets_its_arguments(tmp_path, capsys):
+    assert run_command(commands.main, ["sample", str(tmp_path / "none")]) == 2
+    assert "none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shell", commands.COMPLETIONS)
+def test_shells_complete_the_names_of_commands(shell, capsys):
+    assert commands.main(["--completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert " ".join(commands.COMMANDS) in script
+    if shell != "bash" or not shutil.which("bash"):
+        return
+    ask = 'COMP_WORDS=(minigan tr); COMP_CWORD=1; _minigan minigan tr; echo "${COMPREPLY[*]}"'
+    done = subprocess.run(["bash", "-c", f"{script}\n{ask}"], capture_output=True, text=True)
+    assert done.stdout == "train\n", done.stderr
 
 
 @pytest.mark.parametrize("module", [train, sample])
@@ -192,9 +219,9 @@ def test_commands_run_in_folders_of_the_packages_name(fresh_python, folders, fol
     run_there(fresh_python, folders[folder], "minigan.check --list")
 
 
-@pytest.mark.parametrize("command", ["minigan.train --dry-run", *[f"{name} --help" for name in commands.COMMANDS]])
+@pytest.mark.parametrize("command", ["train --dry-run", *[f"{name} --help" for name in commands.COMMANDS]])
 def test_commands_run_beside_files_with_names_of_modules(fresh_python, folders, command):
-    run_there(fresh_python, folders["beside files with names of modules"], command)
+    run_there(fresh_python, folders["beside files with names of modules"], f"minigan.{command}")
 
 
 def test_commands_run_where_python_does_not_look_in_the_working_folder(fresh_python, folders):
@@ -230,5 +257,6 @@ def test_a_wheel_has_all_files_and_the_metadata(checkout, tmp_path):
     assert {".py", ".cu", ".html", ".css", ".js"} <= {Path(name).suffix for name in files}
     assert f"\nVersion: {minigan.__version__}\n" in about["METADATA"]
     assert "\nLicense-Expression: MIT\n" in about["METADATA"]
-    assert about["entry_points.txt"].split() == ["[pytest11]", "minigan", "=", "minigan.check.plugin"]
+    points = "[console_scripts] minigan = minigan.__main__:console [pytest11] minigan = minigan.check.plugin"
+    assert " ".join(about["entry_points.txt"].split()) == points
     assert about["licenses/LICENSE"] == (ROOT / "LICENSE").read_text(encoding="utf-8")

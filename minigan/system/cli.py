@@ -24,6 +24,7 @@ from minigan.system.console import complain, mend_streams, one_line, with_short_
 from minigan.system.cores import allowed_processors
 from minigan.system.errors import RunError, UserError, is_of_choice, is_of_disk, words_for
 from minigan.system.interrupts import restore_interrupts
+from minigan.system.started_as import is_installed_command
 from minigan.system.wording import see
 
 SAME_REQUEST_SECONDS = 0.5
@@ -37,7 +38,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, prog: str, description: str, epilog: str = "") -> None:
         super().__init__(
-            prog=f"python -m {prog}",
+            prog=prog.replace(".", " ") if is_installed_command() else f"python -m {prog}",
             description=description,
             epilog=epilog,
             allow_abbrev=False,

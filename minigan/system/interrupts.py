@@ -1,6 +1,6 @@
 """Ctrl-C in the first half second, while Python is still importing the modules of a command.
 
-``python -m minigan.train`` imports the package before the first line of the command runs. Ctrl-C at that moment would
+``minigan train`` imports the package before the first line of the command runs. Ctrl-C at that moment would
 print a traceback from the middle of NumPy. So the package imports this module first. It lets the operating system end
 the process without a message, as it ends other programs. `minigan.system.cli.run_command` restores Python's own
 behaviour as soon as it runs. Programs that import minigan in any other way are not affected.
@@ -9,7 +9,8 @@ behaviour as soon as it runs. Programs that import minigan in any other way are 
 from __future__ import annotations
 
 import signal
-import sys
+
+from minigan.system.started_as import is_command
 
 
 def restore_interrupts() -> None:
@@ -18,6 +19,5 @@ def restore_interrupts() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# While Python looks for the module of "python -m minigan.train", and imports the package for that, argv[0] is "-m".
-if sys.argv[:1] == ["-m"] and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+if is_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -18,6 +18,7 @@ from types import TracebackType
 from minigan.system.console import complain, one_line
 from minigan.system.cores import allowed_processors
 from minigan.system.scarcity import what_is_scarce
+from minigan.system.started_as import is_command
 from minigan.system.wording import see
 
 BLAS_SETTINGS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -93,7 +94,7 @@ def _can_start(count: int) -> bool:
 
 def report_failed_imports() -> None:
     """Tell in one line that a module cannot be loaded for want of memory, threads or files; for commands."""
-    if sys.argv[:1] == ["-m"]:  # Python is looking for the module of "python -m minigan.train"
+    if is_command():
         sys.excepthook = _in_one_line
 
 

@@ -10,18 +10,20 @@ from __future__ import annotations
 import os
 import sys
 
+from minigan.system.started_as import is_module_sought
+
 
 def put_working_folder_last() -> None:
     """Move the working folder to the end of ``sys.path``, where Python has put it at the beginning.
 
-    Python has done so if ``argv[0]`` is "-m", which it is while Python looks for the module of a command, and if
-    there is a working folder: somebody may have deleted it.
+    Python has done so while it looks for the module of ``python -m minigan.train``, and if there is a working folder:
+    somebody may have deleted it.
     """
     try:
         os.getcwd()  # noqa: PTH109 (pathlib would be looked for in this folder)
     except OSError:
         return
-    if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
+    if is_module_sought() and not sys.flags.safe_path:
         sys.path.append(sys.path.pop(0))
 
 
