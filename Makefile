@@ -17,7 +17,7 @@ PARALLEL := --numprocesses auto --dist worksteal
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help train notebook lessons smoke test test-thorough test-versions lint type format bench gpu architecture clean
+.PHONY: help train notebook lessons smoke test test-thorough test-versions lint type format bench gpu docs architecture clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -64,6 +64,9 @@ bench: $(VENV)/.core  ## measure everything and write benchmarks/RESULTS.md; one
 gpu: $(VENV)/.dev  ## try minigan on this machine's NVIDIA GPU, ten minutes; prints a page for an issue
 	$(BIN)/python benchmarks/try_gpu.py $(ARGS)
 
+docs: $(VENV)/.docs  ## make the documentation site in build/site/html; see it while writing: ARGS=--serve
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python docs/site/make_site.py $(ARGS)
+
 architecture: $(VENV)/.dev  ## draw docs/pictures/architecture.svg anew, from the imports
 	$(BIN)/python docs/draw_architecture.py $(ARGS)
 
@@ -87,6 +90,10 @@ $(VENV)/.lessons: pyproject.toml $(VENV)/.core
 
 $(VENV)/.notebook: pyproject.toml $(VENV)/.core
 	$(BIN)/python -m pip install --quiet --editable '.[notebook]'
+	@touch $@
+
+$(VENV)/.docs: pyproject.toml $(VENV)/.core
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.core
