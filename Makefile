@@ -17,7 +17,7 @@ PARALLEL := --numprocesses auto --dist worksteal
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help train notebook lessons smoke test test-thorough test-versions lint type format bench gpu docs architecture clean
+.PHONY: help train notebook lessons smoke test test-thorough test-versions lint type format bench gpu docs dist architecture clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -67,6 +67,11 @@ gpu: $(VENV)/.dev  ## try minigan on this machine's NVIDIA GPU, ten minutes; pri
 docs: $(VENV)/.docs  ## make the documentation site in build/site/html; see it while writing: ARGS=--serve
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python docs/site/make_site.py $(ARGS)
 
+dist: $(VENV)/.dist  ## build wheel and sdist in dist/, and try the wheel in an empty environment
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python .ci/try_wheel.py dist
+
 architecture: $(VENV)/.dev  ## draw docs/pictures/architecture.svg anew, from the imports
 	$(BIN)/python docs/draw_architecture.py $(ARGS)
 
@@ -90,6 +95,10 @@ $(VENV)/.lessons: pyproject.toml $(VENV)/.core
 
 $(VENV)/.notebook: pyproject.toml $(VENV)/.core
 	$(BIN)/python -m pip install --quiet --editable '.[notebook]'
+	@touch $@
+
+$(VENV)/.dist: pyproject.toml | $(BIN)/python$(EXE)
+	$(BIN)/python -m pip install --quiet 'build>=1.2'
 	@touch $@
 
 $(VENV)/.docs: pyproject.toml $(VENV)/.core
