@@ -70,7 +70,7 @@ docs: $(VENV)/.docs  ## make the documentation site in build/site/html; see it w
 dist: $(VENV)/.dist  ## build wheel and sdist in dist/, and try the wheel in an empty environment
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist
-	$(BIN)/python .ci/try_wheel.py dist
+	$(BIN)/python .ci/try_wheel.py $(ARGS)
 
 architecture: $(VENV)/.dev  ## draw docs/pictures/architecture.svg anew, from the imports
 	$(BIN)/python docs/draw_architecture.py $(ARGS)

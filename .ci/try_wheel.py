@@ -3,7 +3,9 @@
 In an environment of its own and an empty folder, away from the checkout: install the wheel with what it asks for, train
 20 steps, draw with the result and with the generator that comes along, write a file of exercises, and check it.
 
-    python .ci/try_wheel.py [DIST]
+    python .ci/try_wheel.py [--tag v0.1.0]
+
+A tag, if one is given, has to be the wheel's version.
 """
 
 from __future__ import annotations
@@ -15,22 +17,26 @@ import tempfile
 import venv
 from pathlib import Path
 
+DIST = Path(__file__).resolve().parents[1] / "dist"
 COMMANDS = (
     ["--version"],
     ["train", "--preset", "quick", "--steps", "20", "--out", "run"],
     ["sample", "run", "--n", "4", "--out", "of-the-run.png"],
     ["check", "--template", "my_layers.py"],
     ["check", "my_layers.py"],
+    ["sample", "--n", "64", "--out", "faces.png"],  # by the generator that comes with the wheel
 )
-WITH_PRETRAINED = (["sample", "--n", "64", "--out", "faces.png"],)
 
 
 def main(arguments: list[str]) -> int:
     """Install and try; returns the exit status of the first command that fails, or 0."""
-    dist = Path(arguments[0] if arguments else "dist").resolve()
-    wheels = sorted(dist.glob("minigan-*.whl"))
+    wheels = sorted(DIST.glob("minigan-*.whl"))
     if len(wheels) != 1:
-        print(f"{dist}: must hold one wheel of minigan, holds {len(wheels)}", file=sys.stderr)
+        print(f"{DIST}: must hold one wheel of minigan, holds {len(wheels)}", file=sys.stderr)
+        return 2
+    tag = f"v{wheels[0].name.split('-')[1]}"
+    if arguments not in ([], ["--tag", tag]):
+        print(f"--tag: must be {tag}, the version of the wheel, got {' '.join(arguments)}", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory() as folder:
         environment = Path(folder) / "environment"
@@ -41,7 +47,7 @@ def main(arguments: list[str]) -> int:
         settings = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         settings["MINIGAN_CACHE"] = str(Path(folder) / "cache")
         commands = [[programs / "python", "-m", "pip", "install", "--quiet", wheels[0]]]
-        commands += [[programs / "minigan", *words] for words in (*COMMANDS, *WITH_PRETRAINED)]
+        commands += [[programs / "minigan", *words] for words in COMMANDS]
         for command in commands:
             print("+", *[Path(word).name if isinstance(word, Path) else word for word in command], flush=True)
             status = subprocess.run(command, cwd=work, env=settings, check=False).returncode
