@@ -15,7 +15,7 @@ import pytest
 from places import ROOT
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-HEAD = re.compile(r" ?# (?:try it|(?P<file>minigan/[\w/]+\.py)(?:, (?P<how>a new file|at the end))?)\n")
+HEAD = re.compile(r" ?# (?:try it|(?P<file>(?:minigan|lessons)/[\w/]+\.py)(?:, (?P<how>a new file|at the end))?)\n")
 
 
 @dataclass
@@ -56,7 +56,8 @@ def blocks_of(section):
         yield Block(head["file"], head["how"] or "", code[head.end() :])
 
 
-EXAMPLES = {section: list(blocks_of(section)) for section in ("Add a layer", "Add a way to convolve", "Add a backend")}
+SECTIONS = re.findall(r"^## (Add an? .+)$", PAGE, re.M)
+EXAMPLES = {section: list(blocks_of(section)) for section in SECTIONS}
 CHANGES = [
     (section, block)
     for section, blocks in EXAMPLES.items()
@@ -67,7 +68,8 @@ CHANGES = [
 
 def tried(section, folder, *, without=None):
     """Follow an example, perhaps `without` one of its blocks, and run all that it says to try; their results."""
-    shutil.copytree(ROOT / "minigan", folder / "minigan", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("minigan", "lessons"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.ipynb", "*.npz"))
     for block in EXAMPLES[section]:
         if block.file and block is not without:
             block.put_into(folder)
@@ -76,6 +78,10 @@ def tried(section, folder, *, without=None):
         if not block.file:
             command = [sys.executable, "-W", "error", "-c", block.code]
             yield subprocess.run(command, cwd=folder, env=settings, capture_output=True, text=True, check=False)
+
+
+def test_there_is_an_example_for_each_kind_of_thing():
+    assert len(SECTIONS) == 6
 
 
 @pytest.mark.parametrize("section", EXAMPLES)
