@@ -31,8 +31,9 @@ from minigan.evaluation.metrics import (
 )
 from minigan.evaluation.nearest_images import save_nearest_images
 from minigan.evaluation.run_report import renew
-from minigan.evaluation.samples import BROKEN_GENERATOR
+from minigan.evaluation.samples import BROKEN_GENERATOR, FRESH_STATISTICS, check_fresh_statistics
 from minigan.evaluation.words import describe, early
+from minigan.gan.average import fresh_statistics
 from minigan.nn.backend import backend_names, get_backend
 from minigan.nn.rng import MAX_SEED
 from minigan.runs.config import RunConfig
@@ -80,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--seed: must be between 0 and {MAX_SEED}, got {arguments.seed}")
     out = Path(arguments.out) if arguments.out else Path() if is_pretrained(run) else run
     _check_out(out)
+    check_fresh_statistics(arguments.fresh_statistics)
     backend = get_backend(arguments.backend)
     generator, step = load_generator(run, raw=arguments.raw)
     if not arguments.run:
@@ -88,9 +90,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     yardstick = Yardstick(images, samples=arguments.samples, seed=arguments.seed, drawn=config.data is None)
     is_average = config.ema > 0 and not arguments.raw
     whose = " of the generator's average" if is_average else ""
+    if arguments.fresh_statistics:
+        whose += f" with fresh statistics (N = {arguments.fresh_statistics})"
     say(f"{one_line(run)} after {step:,} steps: {yardstick.samples:,} samples{whose} beside {len(images):,} images")
     with using_workers(arguments.threads):
-        faces = draw_samples(generator.to(backend), yardstick.samples, arguments.seed, backend)
+        generator.to(backend)
+        if arguments.fresh_statistics:
+            fresh_statistics(generator, arguments.fresh_statistics)
+        faces = draw_samples(generator, yardstick.samples, arguments.seed, backend)
         if faces is None:
             raise UserError(BROKEN_GENERATOR)
         measures, neighbours = yardstick.measure(faces)
@@ -105,6 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "seed": arguments.seed,
         "images": image_facts(images),
         **({"generator": "ema" if is_average else "raw"} if config.ema else {}),
+        **({"fresh_statistics": arguments.fresh_statistics} if arguments.fresh_statistics else {}),
         **row,
         "findings": [asdict(finding) for finding in findings],
     }
@@ -213,6 +221,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"folder for {EVALUATION_NAME} and {EVALUATION_IMAGE_NAME} (default: RUN; without RUN, the current one)",
     )
     add("--raw", action="store_true", help="of a run with --ema, measure the generator itself and not its average")
+    add("--fresh-statistics", type=whole, metavar="N", help=FRESH_STATISTICS)
     add("--backend", choices=backend_names(), default="numpy", help="where faces are drawn: numpy (default) or cupy")
     add("--threads", type=core_count, metavar="N", help="cores to work on with numpy (default: all)")
     add("--diagnosis", action="store_true", help="examine the log only, which takes a second and needs no images")

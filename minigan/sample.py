@@ -3,6 +3,7 @@
 Without a RUN, the generator that comes with minigan draws them (`minigan.runs.pretrained`).
 The generator runs in inference mode, from noise that is a function of the seed, so the same command draws the same
 faces. For a run with ``--ema``, the generator's average draws them, unless ``--raw`` asks for the generator itself.
+``--fresh-statistics`` measures its moving statistics anew before it draws (`minigan.gan.average.fresh_statistics`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from minigan.evaluation.samples import BROKEN_GENERATOR, draw_faces, interpolation, random_noise
+from minigan.evaluation.samples import (
+    BROKEN_GENERATOR,
+    FRESH_STATISTICS,
+    check_fresh_statistics,
+    draw_faces,
+    interpolation,
+    random_noise,
+)
+from minigan.gan.average import fresh_statistics
 from minigan.nn.backend import backend_names, get_backend
 from minigan.nn.rng import MAX_SEED
 from minigan.pages.plots import FORMATS, fits, image_format, save_grid
@@ -53,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--n: must be between {least} and {MAX_FACES}, got {count}")
     if not 0 <= arguments.seed <= MAX_SEED:
         raise UserError(f"--seed: must be between 0 and {MAX_SEED}, got {arguments.seed}")
+    check_fresh_statistics(arguments.fresh_statistics)
     backend = get_backend(arguments.backend)
     generator, step = load_generator(source, raw=arguments.raw)
     if not arguments.run:
@@ -66,7 +76,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--out: a {out.suffix} file cannot hold so large an image; try .png")
     noise = interpolation(arguments.seed, count) if arguments.interpolate else random_noise(arguments.seed, count)
     with using_workers(arguments.threads):
-        faces = draw_faces(generator.to(backend), noise, backend, batch_size=64, progress=True)
+        generator.to(backend)
+        if arguments.fresh_statistics:
+            fresh_statistics(generator, arguments.fresh_statistics)
+        faces = draw_faces(generator, noise, backend, batch_size=64, progress=True)
     if faces is None:
         raise UserError(BROKEN_GENERATOR)
     try:
@@ -84,7 +97,8 @@ def _default_out(source: Path, step: int, arguments: argparse.Namespace, count: 
     that comes with minigan it is a file in the current folder.
     """
     kind = "interpolation" if arguments.interpolate else "sample"
-    name = f"{kind}-step{step:06}-seed{arguments.seed}-n{count}{'-raw' if arguments.raw else ''}.png"
+    fresh = f"-fresh{arguments.fresh_statistics}" if arguments.fresh_statistics else ""
+    name = f"{kind}-step{step:06}-seed{arguments.seed}-n{count}{'-raw' if arguments.raw else ''}{fresh}.png"
     if is_pretrained(source):
         return Path(f"pretrained-{name}")
     return source / name if source.is_dir() else source.with_name(f"{source.stem[:100]}-{name}")
@@ -128,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--force", action="store_true", help="replace FILE if it exists")
     add("--interpolate", action="store_true", help="a strip of faces on the way from one to another")
     add("--raw", action="store_true", help="of a run with --ema, the generator itself and not its average")
+    add("--fresh-statistics", type=whole, metavar="N", help=FRESH_STATISTICS)
     add("--backend", choices=backend_names(), default="numpy", help="numpy (default) or cupy")
     add("--threads", type=core_count, metavar="N", help="cores to work on with numpy (default: all)")
     return parser

@@ -159,7 +159,7 @@ _ARTICLE_ON_DRAWN = _seen(
     "the article's configuration on drawn faces (1,543 steps, 20,000 images)", d=0.41, g=(2.48, 2.77)
 )
 _QUICK = _seen(
-    "width 32 and batches of 16 (9 runs of 400 to 1,500 steps, on 4,000 drawn or 15,851 real faces)",
+    "runs of width 32 with batches of 16 (9 of 400 to 1,500 steps, on 4,000 drawn or 15,851 real faces)",
     d=0.41,
     g=(2.33, 2.62),
 )
@@ -168,7 +168,7 @@ _OTHER_TRAINING = _seen(
     d=0.57,
     g=(1.27, 2.91),
 )
-_ANYTHING = _seen("any other configuration (runs of up to 2,000 steps, of many sizes)", d=0.48, g=(1.8, 3.2))
+_ANYTHING = _seen("runs of any other configuration (of many sizes, up to 2,000 steps)", d=0.48, g=(1.8, 3.2))
 
 
 def band_of(config: RunConfig, step: int) -> Band:

@@ -21,6 +21,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from minigan.gan.models import NOISE_SIZE
 from minigan.nn.backend import Array, Backend, backend_of, xp_of
 from minigan.nn.layers import BatchNormalization
@@ -149,8 +151,9 @@ def measure_statistics(network: Sequential, batches: Iterable[Array]) -> Sequent
     try:
         for layer in norms:
             layer.momentum = _NEARLY_EQUAL
-        for noise in batches:
-            network.forward(noise, training=True)
+        with np.errstate(all="ignore"):  # of broken weights; who draws with them finds NaN
+            for noise in batches:
+                network.forward(noise, training=True)
     finally:
         for layer, momentum in zip(norms, usual, strict=True):
             layer.momentum = momentum
