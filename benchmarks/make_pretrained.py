@@ -9,16 +9,13 @@ this file. The same run gives the same bytes. An older content of the folder is 
 
 from __future__ import annotations
 
-import argparse
-import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
+from finished_run import command, commit, render
 
 import minigan
 from minigan.evaluation.metrics import Measurement, Yardstick, draw_samples
@@ -31,7 +28,6 @@ from minigan.runs.config import RunConfig
 from minigan.runs.layout import CONFIG_NAME, CSV_NAME, METRICS_NAME, model_name
 from minigan.runs.run_records import open_config, read_history, read_lines, step_of_line
 from minigan.runs.saved_generator import load_generator
-from minigan.runs.setting_declaration import option
 from minigan.runs.training_images import open_training_images
 from minigan.system.atomic_files import write_text
 from minigan.system.cli import Parser, path_name, run_command, whole
@@ -39,7 +35,6 @@ from minigan.system.console import say
 from minigan.system.errors import UserError
 
 FOLDER = Path(minigan.__file__).resolve().parent / "pretrained"
-TEMPLATES = Path(__file__).resolve().parent / "templates"
 CARD = "README.md"
 DIGITS = 4
 """Of each number in log.csv: more would only make the file larger."""
@@ -53,18 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--samples", type=whole, default=2000, metavar="N", help="faces to measure (default: 2000)")
     parser.add_argument("--out", type=path_name, default=str(FOLDER), metavar="DIR", help=f"(default: {FOLDER})")
     arguments = parser.parse_args(argv)
-    make(Path(arguments.run), Path(arguments.out), commit=arguments.commit, samples=arguments.samples)
+    make(Path(arguments.run), Path(arguments.out), made_with=arguments.commit, samples=arguments.samples)
     return 0
 
 
-def commit(text: str) -> str:
-    """Read the name of a commit."""
-    if not re.fullmatch(r"[0-9a-f]{7,40}", text):
-        raise argparse.ArgumentTypeError(f"must be 7 to 40 hexadecimal digits, got {text[:50]!r}")
-    return text
-
-
-def make(run: Path, out: Path, *, commit: str, samples: int) -> None:
+def make(run: Path, out: Path, *, made_with: str, samples: int) -> None:
     """Write the folder.
 
     Raises
@@ -91,7 +79,9 @@ def make(run: Path, out: Path, *, commit: str, samples: int) -> None:
     half, _ = load_generator(path)
     change = change_of_pixels(generator, half)
     measures = measure(half, config, samples)
-    write_text(out / CARD, card(config, about, measures, path, half, change, commit=commit, samples=samples, step=step))
+    write_text(
+        out / CARD, card(config, about, measures, path, half, change, made_with=made_with, samples=samples, step=step)
+    )
     say(f"{out}: {sum(p.stat().st_size for p in out.rglob('*') if p.is_file()):,} bytes, after {step:,} steps")
 
 
@@ -122,16 +112,6 @@ def change_of_pixels(exact: Sequential, half: Sequential) -> str:
     return f"{(moved > 0).mean():.1%} of the values of 64 faces, by at most {moved.max()} of 255"
 
 
-def command(config: RunConfig) -> str:
-    """The command that a run was begun with: all options that differ from the article's."""
-    given = [
-        option(f.name) if value is True else f"{option(f.name)} {value}"
-        for f in fields(config)
-        if f.name not in ("preset", "faces", "ranks") and (value := getattr(config, f.name)) != f.default
-    ]
-    return " ".join(["python -m minigan.train", *given])
-
-
 def card(
     config: RunConfig,
     about: Mapping[str, Any],
@@ -140,7 +120,7 @@ def card(
     generator: Sequential,
     change: str,
     *,
-    commit: str,
+    made_with: str,
     samples: int,
     step: int,
 ) -> str:
@@ -150,14 +130,8 @@ def card(
     for name, m in measures.items():
         label, form, words = describe(name, m, samples)
         rows.append([label.strip(), form(m.value), form(m.real), form(m.noise), words])
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("model_card.md.jinja").render(
+    return render(
+        "model_card.md.jinja",
         config=config,
         name=path.name,
         change=change,
@@ -166,7 +140,7 @@ def card(
         faces=f"{config.faces:,}",
         command=command(config),
         steps=f"{step:,}",
-        commit=commit,
+        commit=made_with,
         machine=session["machine"],
         versions=session["versions"],
         date=session["started"][:10],
