@@ -6,7 +6,8 @@
 
 Every run keeps the generator's average, which does not change the training. So each gives two results: the generator's
 and its average's. They are measured as `minigan.evaluate` does. What is finished is kept in --runs and not made again.
-The runs train on one rank; numbers of more ranks differ by rounding only. The result goes to --out as JSON.
+The runs train on one rank; numbers of more ranks differ by rounding only. With --out FILE.md the result becomes a page,
+and the numbers a JSON file beside it.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from finished_run import render
 from options import call
 
 from minigan.data.open import open_images
-from minigan.evaluation.metrics import Yardstick, draw_samples
+from minigan.evaluation.metrics import Measurement, Yardstick, draw_samples
+from minigan.evaluation.words import describe
 from minigan.gan.step import build_gan, draw_inputs, train_step
 from minigan.nn.backend import NUMPY
 from minigan.runs.saved_generator import load_generator
@@ -45,6 +48,9 @@ CANDIDATES: dict[str, tuple[int, int, int, tuple[str, ...]]] = {
 }
 """Steps, batch size, width, and further options. The steps are such that all cost about as much as the first."""
 
+WORDS = ("steps", "batch_size", "width", "options")
+
+TOLD = ("clear", "swd", "modes")
 SHOWN = ("clear", "swd", "swd_64", "swd_32", "swd_16", "modes", "modes_off", "distance")
 
 
@@ -90,11 +96,9 @@ def runs(arguments: argparse.Namespace) -> int:
             rows.append(one_run(name, seed, arguments, yardstick))
     show(rows)
     if arguments.out:
-        told = {
-            name: dict(zip(("steps", "batch_size", "width", "options"), c, strict=True))
-            for name, c in CANDIDATES.items()
-        }
-        write_text(arguments.out, json.dumps({"candidates": told, "rows": rows}, indent=1) + "\n")
+        told = {name: dict(zip(WORDS, values, strict=True)) for name, values in CANDIDATES.items()}
+        write_text(arguments.out.with_suffix(".json"), json.dumps({"candidates": told, "rows": rows}, indent=1) + "\n")
+        write_text(arguments.out, page(rows))
     return 0
 
 
@@ -133,6 +137,31 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
             say(f"{name:14s} {kind}: {', '.join(cells)}")
 
 
+def page(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A page in Markdown: a row for each candidate, with all its seeds."""
+    lines = []
+    for name in dict.fromkeys(row["name"] for row in rows):
+        steps, batch, width, options = CANDIDATES[name]
+        cells = []
+        for measure in TOLD:
+            for kind in ("raw", "ema"):
+                found = [Measurement(**row["measures"][kind][measure]) for row in rows if row["name"] == name]
+                form = describe(measure, found[0], 1)[1]
+                mean = form(statistics.mean(m.value for m in found))
+                cells.append(f"{mean} ({', '.join(form(m.value) for m in found)})")
+        lines.append([name, f"{steps:,}", batch, width, f"`{' '.join(options)}`" if options else "", *cells])
+    real = rows[0]["measures"]["raw"]
+    return render(
+        "quick_preset.md.jinja",
+        rows=lines,
+        seeds=", ".join(map(str, dict.fromkeys(row["seed"] for row in rows))),
+        real={
+            name: describe(name, Measurement(**real[name]), 1)[1](real[name]["real"])
+            for name in ("clear", "swd", "modes")
+        },
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = Parser("quick_preset", "How the quick preset was chosen.")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=argparse.ArgumentParser)
@@ -142,7 +171,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--runs", type=Path, required=True)
     run.add_argument("--only", nargs="+", choices=tuple(CANDIDATES), default=list(CANDIDATES))
     run.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    run.add_argument("--out", type=Path)
+    run.add_argument("--out", type=Path, metavar="FILE.md")
     return parser
 
 

@@ -8,12 +8,13 @@ import finished_run
 import make_pretrained
 import numpy as np
 import pytest
+import quick_preset
 import run_page
 import seeds_page
 from PIL import Image
 
 from minigan import train
-from minigan.evaluation.metrics import Yardstick
+from minigan.evaluation.metrics import Measurement, Yardstick
 from minigan.runs.config import PRESETS, RunConfig
 from minigan.runs.saved_generator import load_generator
 from minigan.system.cli import run_command
@@ -237,3 +238,42 @@ def test_the_pretrained_generator_is_made_of_a_run(home, tmp_path, drawn, capsys
     config.write_text(json.dumps(told), encoding="utf-8")
     assert make() == 2
     assert "must be a run with --ema on drawn faces" in capsys.readouterr().err
+
+
+# ---- The quick preset's candidates ----
+
+
+def test_candidates_of_the_quick_preset_are_trained_measured_and_told(home, tmp_path, monkeypatch, capsys):
+    told = []
+
+    def train_little(*words):
+        told.append(words)
+        folder = words[words.index("--out") + 1]
+        shutil.copytree(home / f"run{words[words.index('--seed') + 1]}", folder)
+
+    yardstick = Yardstick(finished_run.open_run(home / "run1").images, samples=70)
+    monkeypatch.setattr(quick_preset, "call", train_little)
+    monkeypatch.setattr(quick_preset, "open_images", lambda *_, **__: None)
+    monkeypatch.setattr(quick_preset, "Yardstick", lambda *_, **__: _WithKinds(yardstick))
+    words = ["runs", "--runs", str(tmp_path / "runs"), "--seeds", "1", "2", "--only", "before", "rate"]
+    for _ in range(2):
+        assert run_command(quick_preset.main, [*words, "--out", str(tmp_path / "page.md")]) == 0
+    assert len(told) == 4  # the second time nothing is trained
+    assert ("--g-learning-rate" in told[0], "--g-learning-rate" in told[1]) == (False, True)
+    (table,) = tables((tmp_path / "page.md").read_text(encoding="utf-8"))
+    assert [row[0].strip() for row in table[2:]] == ["before", "rate"]
+    numbers = json.loads((tmp_path / "page.json").read_text(encoding="utf-8"))
+    values = [row["measures"]["ema"]["swd"]["value"] for row in numbers["rows"] if row["name"] == "rate"]
+    assert f"{np.mean(values):.1f} ({', '.join(f'{v:.1f}' for v in values)})" in table[3][8]
+
+
+class _WithKinds:
+    """A yardstick that also says something about kinds of drawn faces."""
+
+    def __init__(self, yardstick):
+        self.yardstick, self.samples = yardstick, yardstick.samples
+
+    def measure(self, faces):
+        measures, neighbours = self.yardstick.measure(faces)
+        kinds = {name: Measurement(0.5, 1.0, 0.0) for name in ("clear", "modes", "modes_off")}
+        return measures | kinds, neighbours
