@@ -1,8 +1,8 @@
-"""Runs and a generator that come with the course: what lesson 12 diagnoses and lesson 13 explores.
+"""Runs that come with the course, for lesson 12 to diagnose, and what lesson 13 explores a generator with.
 
-They were made by ``lessons/runs/record.py`` and are real. A recorded run is a file of numbers (the losses of every
-step, and the health numbers of every 25th, as in vitals.jsonl) and an image of faces. The generator is a safetensors
-file in half precision. Nothing here is pickled, and reading it needs no network.
+The runs were made by ``lessons/runs/record.py`` and are real. A recorded run is a file of numbers (the losses of every
+step, and the health numbers of every 25th, as in vitals.jsonl) and an image of faces. The generator of lesson 13 is the
+one that comes with minigan (`minigan.runs.pretrained`). Nothing here is pickled, and reading it needs no network.
 """
 
 from __future__ import annotations
@@ -20,18 +20,17 @@ from minigan.data.drawn.face_set import open_drawn_faces
 from minigan.data.drawn.modes import Reader, true_labels
 from minigan.data.open import open_images
 from minigan.evaluation.diagnosis import Finding, diagnose_numbers
-from minigan.gan.models import generator
 from minigan.gan.step import METRICS
 from minigan.nn.backend import Array
 from minigan.nn.network import Sequential
 from minigan.pages.plots import GAP, SCALE
-from minigan.runs.checkpoint import load_tensors
 from minigan.runs.config import RunConfig
 from minigan.runs.layout import VITALS_NAME
+from minigan.runs.pretrained import pretrained_run
 from minigan.runs.run_records import list_images, open_config, read_history, read_rows
+from minigan.runs.saved_generator import load_generator
 
 FOLDER = Path(__file__).resolve().parent / "runs"
-GENERATOR = "generator.safetensors"
 LETTERS = "ABCDEF"
 
 FRAME_STEPS = (0, 50, 100, 200, 400, 700, 999)
@@ -121,7 +120,7 @@ def runs() -> dict[str, Recorded]:
 
 
 def trained_generator(run: Path | str | None = None) -> tuple[Sequential, int]:
-    """The generator that comes with the course, or the newest of a run of your own.
+    """The generator that comes with minigan, or the newest of a run of your own.
 
     Parameters
     ----------
@@ -139,15 +138,7 @@ def trained_generator(run: Path | str | None = None) -> tuple[Sequential, int]:
     UserError
         If the run cannot be used.
     """
-    if run is not None:
-        from minigan.runs.saved_generator import load_generator
-
-        return load_generator(Path(run))
-    tensors, words = load_tensors(FOLDER / GENERATOR)
-    G = generator(image_size=int(words["image_size"]), width=int(words["width"]))
-    own = G.state()
-    G.load_state({name: array.astype(own[name].dtype) for name, array in tensors.items()})
-    return G, int(words["step"])
+    return load_generator(pretrained_run() if run is None else Path(run))
 
 
 def save_recorded(run: Path, folder: Path, letter: str) -> None:
@@ -244,10 +235,11 @@ def training_faces(run: Path | str | None, image_size: int, count: int) -> Array
     Parameters
     ----------
     run : path, optional
-        A run folder of your own; None, or a single file, for drawn faces.
+        A run folder of your own; None for the generator that comes with minigan. For a single file, drawn faces.
     image_size, count : int
     """
-    config = open_config(Path(run))[0] if run is not None and Path(run).is_dir() else RunConfig()
+    folder = pretrained_run() if run is None else Path(run)
+    config = open_config(folder)[0] if folder.is_dir() else RunConfig()
     if config.data is None:
         return open_images(None, image_size=image_size, count=min(count, config.faces), progress=False).images
     return open_images(config.data, image_size=image_size, progress=False).images[:count]

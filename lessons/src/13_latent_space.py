@@ -19,11 +19,11 @@
 # | 13.5 | truncation, and whether it helps | 15 |
 # | 13.6 | nearest neighbours: does it know faces by heart? | 15 |
 #
-# With reading, an hour and three quarters; all cells together compute for about a minute. You need lesson 1 (broadcasting) and
+# With reading, an hour and three quarters; all cells together compute for one or two minutes. You need lesson 1 (broadcasting) and
 # lesson 10 (what inference mode is); no gradients this time.
 #
-# A generator comes with the course. If you have a run of your own (`make train`, four minutes), say `RUN = "runs/NAME"`
-# below. With images of your own the readings of hair colours mean nothing, of course; all the rest works.
+# A generator comes with minigan: the article's, trained for 10,000 steps on drawn faces. If you have a run of your own (`make train`,
+# four minutes), say `RUN = "../runs/NAME"` below. With images of your own the readings of hair colours mean nothing, of course; all the rest works.
 #
 # Words: z is a noise vector of 100 numbers, each drawn from N(0, 1); G(z) is its face; D here is the number of numbers, 100.
 
@@ -63,11 +63,12 @@ notebook.show(
         [""] * 8,
         "Sixteen faces, not chosen",
     ),
-    "Sixteen faces in two rows: many hair colours and styles, some well drawn, others with blotched eyes or melting hair.",
+    "Sixteen drawn faces in two rows, with many hair colours and hair styles, and several skins.",
 )
 
 # %% [markdown]
-# They are not perfect: it is a small network that has trained for less than an hour on one core. It will do for what we want to know.
+# They were not chosen, and not all of them are perfect. How good they are in numbers is on the generator's model card,
+# `minigan/pretrained/README.md`.
 #
 # ## The idea
 #
@@ -186,11 +187,11 @@ notebook.show(
         "t",
     ),
     "Two pairs of strips of seven faces. In each pair the straight way and the great circle begin and end with the same faces and "
-    "look alike on the way; the middle faces of the straight way are a little paler.",
+    "look much alike on the way.",
 )
 
 # %% [markdown]
-# Be honest: could you have told which is which? The middles of the straight ways are a little paler, and that is all. Measure it. minigan's
+# Be honest: could you have told which is which? So measure it. minigan's
 # reader of drawn faces says of each image whether it is *clear* (docs/metrics.md): whether hair and skin have a palette that
 # the painter uses. Take the middles of many ways:
 
@@ -214,9 +215,9 @@ for name, way in (("ends", None), ("lerp", straight), ("slerp", circle)):
     print(f"{name:6s} clear {share:4.0%}   spread {apart:.2f}   mean length {np.linalg.norm(z, axis=1).mean():.1f}")
 
 # %% [markdown]
-# The middles of great circles are as varied as any faces; those of straight lines are about a tenth less so. In clearness there is
-# hardly a difference in this network (nine hundred training steps earlier it had one: 36 % for lines, 43 % for circles). That is the
-# whole effect: real, and modest. It is modest because this G begins with an affine map and a LeakyReLU, which do not mind a
+# Compare the spreads first. The middles of great circles are as varied as any faces, those of straight lines a little less. Then the
+# clear faces: of a few hundred, a share is only known to about two in a hundred, so do not read much into a small difference. That is the
+# whole effect: it can be measured, and it is modest. It is modest because this G begins with an affine map and a LeakyReLU, which do not mind a
 # shorter z very much: the face only moves towards the average face. In a deeper or touchier network it may matter more. *Walk on
 # the sphere; it costs nothing. But do not expect wonders.*
 

@@ -9,15 +9,36 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from minigan.gan.average import FRESH_BATCH
 from minigan.gan.models import NOISE_SIZE
 from minigan.nn.backend import Array, Backend
 from minigan.nn.network import Sequential
 from minigan.nn.rng import stream
 from minigan.pages.plots import to_uint8
+from minigan.system.errors import UserError
 from minigan.system.progress import ProgressBar
 
 BROKEN_GENERATOR = "the generator draws NaN: its weights are broken"
 """What a command says if there are no faces."""
+
+MOST_FRESH = 1000
+FRESH_STATISTICS = (
+    f"first measure the generator's moving statistics anew, over N batches of {FRESH_BATCH} noises "
+    f"(1 to {MOST_FRESH}); by default they are those of training, of its last few batches"
+)
+"""What ``--help`` says of ``--fresh-statistics``."""
+
+
+def check_fresh_statistics(count: int | None) -> None:
+    """Raise UserError if statistics cannot be measured over so many batches.
+
+    Parameters
+    ----------
+    count : int or None
+        What ``--fresh-statistics`` was given, None if it was not.
+    """
+    if count is not None and not 1 <= count <= MOST_FRESH:
+        raise UserError(f"--fresh-statistics: must be between 1 and {MOST_FRESH}, got {count}")
 
 
 def random_noise(seed: int, count: int) -> Array:

@@ -10,15 +10,18 @@ through the network. Those of the generator belong to its present weights and do
 average of the statistics does not fit, either: the layers of the average give outputs that vary less, because the
 random part of the weights is gone. So the statistics are measured. `GeneratorAverage.settle` sends noise through the
 average, always the same noise, and keeps the means and variances that it finds. docs/better-training.md compares the
-three ways.
+three ways. The same measurement helps a generator that has no average: its own moving statistics are of the latest few
+batches only, see `fresh_statistics`.
 
 `minigan.gan.step` updates the average after each step of the generator; `GAN.painter` returns it, ready to draw.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+import numpy as np
 
 from minigan.gan.models import NOISE_SIZE
 from minigan.nn.backend import Array, Backend, backend_of, xp_of
@@ -30,6 +33,9 @@ from minigan.nn.state import check_state
 
 SETTLING_BATCHES, SETTLING_BATCH = 8, 32
 """Batches of noise, and images in each, from which the statistics are measured: 256 faces, less memory than a step."""
+
+FRESH_BATCH = 64
+"""Images in each batch of `fresh_statistics`: as many as in a step of the article's."""
 
 _NEARLY_EQUAL = 0.99
 """Momentum while the statistics are measured: with so few batches, each counts nearly as much as the others."""
@@ -68,9 +74,6 @@ class GeneratorAverage:
         if not 0 < decay < 1:
             raise ValueError(f"GeneratorAverage: decay must be above 0 and below 1, got {decay}")
         self.network, self.decay = network, decay
-        for layer in network.layers:
-            if isinstance(layer, BatchNormalization):
-                layer.momentum = _NEARLY_EQUAL
         some = next(iter(network.params().values()))
         self._updates = xp_of(some).zeros((), some.dtype)
         noise = stream(0, "average").standard_normal((SETTLING_BATCHES, SETTLING_BATCH, 1, 1, NOISE_SIZE))
@@ -94,12 +97,7 @@ class GeneratorAverage:
 
     def settle(self) -> Sequential:
         """Measure the moving statistics for the present weights; returns `network`, ready to draw."""
-        for name, buffer in self.network.buffers().items():
-            if ".moving_" not in name:  # their state: after 0, the first batch replaces what the averages were
-                buffer.fill(0)
-        for noise in self._noise:
-            self.network.forward(noise, training=True)
-        return self.network
+        return measure_statistics(self.network, self._noise)
 
     def state(self) -> dict[str, Array]:
         """All arrays that must be saved, by name; the arrays themselves."""
@@ -128,3 +126,65 @@ class GeneratorAverage:
         self.network.to(backend)
         self._updates, self._noise = (backend.asarray(backend_of(a).to_host(a)) for a in (self._updates, self._noise))
         return self
+
+
+def measure_statistics(network: Sequential, batches: Iterable[Array]) -> Sequential:
+    """Measure a generator's moving statistics anew, for the weights that it has now.
+
+    Parameters
+    ----------
+    network : Sequential
+        Its moving statistics are replaced; nothing else changes.
+    batches : iterable of Array of shape (B, 1, 1, 100)
+        Noise on the network's backend. Every batch counts nearly as much as the others.
+
+    Returns
+    -------
+    Sequential
+        The network.
+    """
+    norms = [layer for layer in network.layers if isinstance(layer, BatchNormalization)]
+    usual = [layer.momentum for layer in norms]
+    for name, buffer in network.buffers().items():
+        if ".moving_" not in name:  # their state: after 0, the first batch replaces what the averages were
+            buffer.fill(0)
+    try:
+        for layer in norms:
+            layer.momentum = _NEARLY_EQUAL
+        with np.errstate(all="ignore"):  # of broken weights; who draws with them finds NaN
+            for noise in batches:
+                network.forward(noise, training=True)
+    finally:
+        for layer, momentum in zip(norms, usual, strict=True):
+            layer.momentum = momentum
+    return network
+
+
+def fresh_statistics(network: Sequential, count: int, *, seed: int = 0) -> Sequential:
+    """Measure a trained generator's moving statistics over many batches of noise.
+
+    In training they have momentum 0.5: the latest batch makes up half of them, the one before a quarter. So they
+    depend on which noises these few batches had, and on weights of the steps before; all faces of a saved generator
+    share that accident. docs/metrics.md shows how much that matters.
+
+    Parameters
+    ----------
+    network : Sequential
+        As `measure_statistics`.
+    count : int
+        Batches of `FRESH_BATCH` noises, at least 1.
+    seed : int
+        Decides which noises; the first batches of a seed are the same whatever the count.
+
+    Returns
+    -------
+    Sequential
+        The network.
+    """
+    if count < 1:
+        raise ValueError(f"fresh_statistics: count must be at least 1, got {count}")
+    some = next(iter(network.params().values()))
+    draws = stream(seed, "average", 1)
+    shape = (FRESH_BATCH, 1, 1, NOISE_SIZE)
+    noise = (backend_of(some).asarray(draws.standard_normal(shape).astype(some.dtype)) for _ in range(count))
+    return measure_statistics(network, noise)

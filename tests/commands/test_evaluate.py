@@ -76,6 +76,20 @@ def test_equal_seeds_give_equal_files(run, tmp_path):
     assert (folders[0] / "evaluation.png").read_bytes() == (folders[1] / "evaluation.png").read_bytes()
 
 
+def test_fresh_statistics_are_told_and_kept(run, tmp_path, capsys):
+    values = []
+    for count in (None, 2):
+        options = [] if count is None else ["--fresh-statistics", count]
+        assert call(run, "--samples", 64, "--out", tmp_path, *options) == 0
+        assert ("with fresh statistics (N = 2)" in capsys.readouterr().out) == (count is not None)
+        result = json.loads((tmp_path / "evaluation.json").read_text(encoding="utf-8"))
+        assert result.get("fresh_statistics") == count
+        values.append(result["measures"]["swd"]["value"])
+    assert values[0] != values[1]
+    assert call(run, "--fresh-statistics", 0) == 2
+    assert "--fresh-statistics: must be between 1 and 1000, got 0" in capsys.readouterr().err
+
+
 def test_files_go_to_the_run_by_default_and_disturb_nothing(run, tmp_path):
     copy = tmp_path / "run"
     shutil.copytree(run, copy)

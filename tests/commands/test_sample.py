@@ -70,9 +70,9 @@ def test_by_default_nothing_that_differs_is_replaced(run, tmp_path):
     second = drawn()
     assert len(second) == 4
     assert first.items() < second.items()
-    for option in (["--raw"], ["--interpolate"], ["--seed", 1], ["--n", 5]):
+    for option in (["--raw"], ["--interpolate"], ["--seed", 1], ["--n", 5], ["--fresh-statistics", 2]):
         assert call(out, "--n", 4, *option) == 0
-    assert len(list(out.glob("*-step000004-*.png"))) == 5
+    assert len(list(out.glob("*-step000004-*.png"))) == 6
 
 
 def test_a_name_with_a_line_break_is_told_in_one_line(run, tmp_path, capsys):
@@ -88,6 +88,20 @@ def test_same_seed_same_image(run, tmp_path):
     a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
     assert a == b
     assert a != c
+
+
+def test_fresh_statistics_depend_on_the_weights_alone(run, tmp_path):
+    """They draw other faces than the statistics of training do, and always the same."""
+    for name, options in (("a", []), ("b", ["--fresh-statistics", 3]), ("c", ["--fresh-statistics", 3])):
+        assert call(run, "--n", 5, *options, "--out", tmp_path / f"{name}.png") == 0
+    a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
+    assert a != b == c
+
+
+@pytest.mark.parametrize("count", [0, -1, 1001])
+def test_fresh_statistics_of_so_many_batches_are_refused(run, count, capsys):
+    assert call(run, "--fresh-statistics", count) == 2
+    assert f"--fresh-statistics: must be between 1 and 1000, got {count}" in capsys.readouterr().err
 
 
 def test_more_faces_than_one_batch(run, tmp_path):

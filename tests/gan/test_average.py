@@ -68,6 +68,46 @@ def test_statistics_are_those_of_the_average():
     assert np.abs(norm.buffers["moving_mean"] - networks.generator.layers[1].buffers["moving_mean"]).max() > 0
 
 
+def test_fresh_statistics_are_those_of_many_batches():
+    """They are the means and variances of what flows through the generator, of any noise, and change nothing else."""
+    networks, _ = trained(4)
+    network, momentum = networks.generator, 0.5
+    weights = {name: p.copy() for name, p in network.params().items()}
+    assert average.fresh_statistics(network, 20) is network
+    first, norm = network.layers[:2]
+    noise = np.random.default_rng(5).standard_normal((4000, 1, 1, 100), np.float32)
+    values = first.forward(noise, training=True)[0].astype(np.float64)
+    values = values.reshape(-1, values.shape[-1])
+    np.testing.assert_allclose(norm.buffers["moving_mean"], values.mean(axis=0), atol=0.1 * values.std())
+    np.testing.assert_allclose(norm.buffers["moving_variance"], values.var(axis=0), rtol=0.1)
+    assert_same(network.params(), weights)
+    assert {layer.momentum for layer in network.layers if isinstance(layer, BatchNormalization)} == {momentum}
+
+
+def test_fresh_statistics_depend_on_weights_count_and_seed_alone():
+    network = trained(3)[0].generator
+
+    def statistics(count, seed=0):
+        return {name: a.copy() for name, a in average.fresh_statistics(network, count, seed=seed).buffers().items()}
+
+    first = statistics(3)
+    assert np.abs(statistics(3, 1)["1.moving_mean"] - first["1.moving_mean"]).max() > 0
+    assert np.abs(statistics(2)["1.moving_mean"] - first["1.moving_mean"]).max() > 0
+    assert_same(statistics(3), first)
+    with pytest.raises(ValueError, match="count must be at least 1, got 0"):
+        average.fresh_statistics(network, 0)
+
+
+def test_the_more_batches_the_less_the_statistics_depend_on_their_noise():
+    network = trained(3)[0].generator
+
+    def spread(count):
+        means = [average.fresh_statistics(network, count, seed=s).buffers()["1.moving_mean"].copy() for s in range(4)]
+        return np.std(means, axis=0).mean()
+
+    assert spread(16) < 0.5 * spread(1)
+
+
 def test_settling_depends_on_the_weights_alone():
     networks, _ = trained(3, ema=0.9)
     first = {name: a.copy() for name, a in networks.painter().state().items()}

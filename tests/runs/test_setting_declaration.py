@@ -126,9 +126,20 @@ def test_resumed_run_keeps_what_is_fixed(name):
 
 # ------------------------------------------------------------------------------------------------- config.json
 def test_config_of_the_first_version_is_read(tmp_path):
-    settings = {name: getattr(PRESETS["quick"], name) for name in FIRST_VERSION}
+    settings = {name: getattr(PRESETS["article"], name) for name in FIRST_VERSION}
     (tmp_path / "config.json").write_text(json.dumps({"settings": settings, "images": {"count": 3}}))
-    assert read_config(tmp_path / "config.json") == (PRESETS["quick"], {"images": {"count": 3}})
+    assert read_config(tmp_path / "config.json") == (PRESETS["article"], {"images": {"count": 3}})
+
+
+def test_a_run_of_an_earlier_quick_preset_keeps_its_settings(tmp_path):
+    """What a preset says today plays no part: what the file says counts, and for younger settings what was done then."""
+    first = {"preset": "quick", "faces": 4000, "steps": 1500, "batch_size": 16, "width": 32, "sample_every": 50}
+    settings = {name: getattr(RunConfig(), name) for name in FIRST_VERSION} | first
+    (tmp_path / "config.json").write_text(json.dumps({"settings": settings}))
+    saved, _ = read_config(tmp_path / "config.json")
+    expected = RunConfig(**first, ema=0.0, g_learning_rate=1.5e-4)
+    assert saved == expected
+    assert resumed_config(saved, {"steps": 2000}) == replace(expected, steps=2000)
 
 
 @pytest.mark.parametrize("name", DECLARED)
