@@ -15,6 +15,7 @@ COMMANDS = {
     "minigan.train": "train the DCGAN on drawn faces or on a folder of images",
     "minigan.evaluate": "say whether a run is normal, and measure its faces",
     "minigan.sample": "draw faces, or the way from one face to another, with a trained generator",
+    "minigan.explore": "explore a trained generator in the browser, or write the page for a web server",
     "minigan.report": "write the report of a run anew: all of it on one page",
     "minigan.check": "say what is wrong with layers of your own, and why it probably is",
 }

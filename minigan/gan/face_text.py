@@ -47,9 +47,9 @@ def weights_hash(generator: Sequential) -> str:
     digest = hashlib.sha256()
     moving = {name: b for name, b in generator.buffers().items() if name.endswith(_DRAWN_WITH)}
     for name, array in sorted({**generator.params(), **moving}.items()):
-        host = np.ascontiguousarray(backend_of(array).to_host(array), "<f4")
+        host = backend_of(array).to_host(array).astype("<f4")
         digest.update(f"{name} {host.shape}\n".encode())
-        digest.update(memoryview(host).cast("B"))
+        digest.update(host.tobytes())
     return digest.hexdigest()[:HASH_DIGITS]
 
 
@@ -76,7 +76,7 @@ def noise_steps(noise: Array) -> npt.NDArray[np.int8]:
 
 def rounded_noise(noise: Array) -> npt.NDArray[np.float32]:
     """The noise that a text can hold and that is nearest to the given one, of the same shape."""
-    return noise_steps(noise).astype(np.float32) / STEPS_PER_UNIT
+    return noise_steps(noise).astype(np.float32) / np.float32(STEPS_PER_UNIT)
 
 
 def face_text(noise: Array, weights: str) -> str:
@@ -146,4 +146,4 @@ def noise_of_text(text: str, weights: str) -> npt.NDArray[np.float32]:
             f"mg1-{weights}"
         )
     steps = np.frombuffer(numbers, np.int8)
-    return (steps.astype(np.float32) / STEPS_PER_UNIT).reshape(1, 1, 1, NOISE_SIZE)
+    return (steps.astype(np.float32) / np.float32(STEPS_PER_UNIT)).reshape(1, 1, 1, NOISE_SIZE)
