@@ -17,10 +17,13 @@ PARALLEL := --numprocesses auto --dist worksteal
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help train explore notebook lessons smoke test test-thorough test-versions lint type format bench gpu architecture clean
+.PHONY: help faces train explore notebook lessons smoke test test-thorough test-versions lint type format bench gpu architecture clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+faces: $(VENV)/.core  ## draw 64 faces with the generator that comes with minigan; others: ARGS="--seed 1"
+	$(BIN)/python -m minigan.sample $(ARGS)
 
 train: $(VENV)/.core  ## train the quick preset on drawn faces, a few minutes; faces in runs/
 	$(BIN)/python -m minigan.train --preset quick $(ARGS)

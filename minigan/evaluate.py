@@ -1,9 +1,10 @@
-"""Judge a run: ``python -m minigan.evaluate RUN``.
+"""Judge a run: ``python -m minigan.evaluate [RUN]``.
 
 Draws faces with the run's newest generator (with its average, if the run has ``--ema`` and the command no ``--raw``),
 measures them against the images that it was trained on (`minigan.evaluation.metrics`), and examines the run's log
 (`minigan.evaluation.diagnosis`). Prints a table with a few plain words about each number, and writes evaluation.json
-and evaluation.png to the run folder. The run may still be going on.
+and evaluation.png to the run folder. The run may still be going on. Without a RUN, the generator that comes with
+minigan is measured (`minigan.runs.pretrained`), and the two files are written to the current folder.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from minigan.nn.backend import backend_names, get_backend
 from minigan.nn.rng import MAX_SEED
 from minigan.runs.config import RunConfig
 from minigan.runs.layout import EVALUATION_IMAGE_NAME, EVALUATION_NAME, METRICS_NAME, VITALS_NAME
+from minigan.runs.pretrained import is_pretrained, pretrained_run, say_which
 from minigan.runs.run_records import open_config, read_history, read_rows
 from minigan.runs.saved_generator import load_generator
 from minigan.runs.training_images import counts_if_changed, image_facts, open_training_images
@@ -67,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         See `minigan.system.cli.run_command`.
     """
     arguments = _parser().parse_args(argv)
-    run = Path(arguments.run)
+    run = Path(arguments.run) if arguments.run else pretrained_run()
     config, about = open_config(run)
     if arguments.diagnosis:
         _say_findings(diagnose_run(run))
@@ -76,10 +78,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--samples: must be between {LEAST} and {MOST}, got {arguments.samples}")
     if not 0 <= arguments.seed <= MAX_SEED:
         raise UserError(f"--seed: must be between 0 and {MAX_SEED}, got {arguments.seed}")
-    out = Path(arguments.out) if arguments.out else run
+    out = Path(arguments.out) if arguments.out else Path() if is_pretrained(run) else run
     _check_out(out)
     backend = get_backend(arguments.backend)
     generator, step = load_generator(run, raw=arguments.raw)
+    if not arguments.run:
+        say_which(step)
     images = _open_images(config, about, arguments.data)
     yardstick = Yardstick(images, samples=arguments.samples, seed=arguments.seed, drawn=config.data is None)
     is_average = config.ema > 0 and not arguments.raw
@@ -186,7 +190,13 @@ def _parser() -> argparse.ArgumentParser:
         "Is this run normal, and how good are its faces? Measures the newest generator and examines the log.",
     )
     add = parser.add_argument
-    add("run", type=path_name, metavar="RUN", help="run folder, of a finished or a running training")
+    add(
+        "run",
+        type=path_name,
+        nargs="?",
+        metavar="RUN",
+        help="run folder, of a finished or a running training (default: the generator that comes with minigan)",
+    )
     add(
         "--samples",
         type=whole,
@@ -200,7 +210,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out",
         type=path_name,
         metavar="DIR",
-        help=f"folder for {EVALUATION_NAME} and {EVALUATION_IMAGE_NAME} (default: RUN)",
+        help=f"folder for {EVALUATION_NAME} and {EVALUATION_IMAGE_NAME} (default: RUN; without RUN, the current one)",
     )
     add("--raw", action="store_true", help="of a run with --ema, measure the generator itself and not its average")
     add("--backend", choices=backend_names(), default="numpy", help="where faces are drawn: numpy (default) or cupy")

@@ -1,5 +1,6 @@
-"""Draw faces with a trained generator: ``python -m minigan.sample RUN``.
+"""Draw faces with a trained generator: ``python -m minigan.sample [RUN]``.
 
+Without a RUN, the generator that comes with minigan draws them (`minigan.runs.pretrained`).
 The generator runs in inference mode, from noise that is a function of the seed, so the same command draws the same
 faces. For a run with ``--ema``, the generator's average draws them, unless ``--raw`` asks for the generator itself.
 """
@@ -16,6 +17,7 @@ from minigan.evaluation.samples import BROKEN_GENERATOR, draw_faces, interpolati
 from minigan.nn.backend import backend_names, get_backend
 from minigan.nn.rng import MAX_SEED
 from minigan.pages.plots import FORMATS, fits, image_format, save_grid
+from minigan.runs.pretrained import is_pretrained, pretrained_run, say_which
 from minigan.runs.saved_generator import load_generator
 from minigan.system.cli import Parser, core_count, path_name, run_command, whole
 from minigan.system.console import one_line, say
@@ -44,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         See `minigan.system.cli.run_command`.
     """
     arguments = _parser().parse_args(argv)
-    source = Path(arguments.run)
+    source = Path(arguments.run) if arguments.run else pretrained_run()
     count = arguments.n if arguments.n is not None else (10 if arguments.interpolate else 64)
     least = 2 if arguments.interpolate else 1
     if not least <= count <= MAX_FACES:
@@ -53,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--seed: must be between 0 and {MAX_SEED}, got {arguments.seed}")
     backend = get_backend(arguments.backend)
     generator, step = load_generator(source, raw=arguments.raw)
+    if not arguments.run:
+        say_which(step)
     out = Path(arguments.out) if arguments.out else _default_out(source, step, arguments, count)
     _check_out(out)
     if arguments.out and out.exists() and not arguments.force:
@@ -76,10 +80,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _default_out(source: Path, step: int, arguments: argparse.Namespace, count: int) -> Path:
     """A file in the run, or beside the saved generator, with a name that says all that the faces depend on.
 
-    So what is drawn after more training, or with another of the saved generators, replaces nothing.
+    So what is drawn after more training, or with another of the saved generators, replaces nothing. With the generator
+    that comes with minigan it is a file in the current folder.
     """
     kind = "interpolation" if arguments.interpolate else "sample"
     name = f"{kind}-step{step:06}-seed{arguments.seed}-n{count}{'-raw' if arguments.raw else ''}.png"
+    if is_pretrained(source):
+        return Path(f"pretrained-{name}")
     return source / name if source.is_dir() else source.with_name(f"{source.stem[:100]}-{name}")
 
 
@@ -98,16 +105,25 @@ def _check_out(out: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser("minigan.sample", "Draw faces with the newest generator of a run.")
+    parser = Parser(
+        "minigan.sample", "Draw faces with the newest generator of a run, or with the one that comes with minigan."
+    )
     add = parser.add_argument
-    add("run", type=path_name, metavar="RUN", help="run folder, or a saved generator in its models/")
+    add(
+        "run",
+        type=path_name,
+        nargs="?",
+        metavar="RUN",
+        help="run folder, or a saved generator in its models/ (default: the generator that comes with minigan)",
+    )
     add("--n", type=whole, metavar="N", help="number of faces (default: 64; 10 with --interpolate)")
     add("--seed", type=whole, default=0, metavar="N", help="seed of the noise (default: 0)")
     add(
         "--out",
         type=path_name,
         metavar="FILE",
-        help="image file to write (default: one in or beside RUN, named after its training steps and these options)",
+        help="image file to write (default: one in or beside RUN, named after its training steps and these options; "
+        "without RUN, one in the current folder)",
     )
     add("--force", action="store_true", help="replace FILE if it exists")
     add("--interpolate", action="store_true", help="a strip of faces on the way from one to another")

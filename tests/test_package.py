@@ -227,7 +227,7 @@ def test_a_wheel_has_all_files_and_the_metadata(checkout, tmp_path):
         about = {name.split("/", 1)[1]: wheel.read(name).decode() for name in wheel.namelist() if name not in files}
     sources = [path for path in (checkout / "minigan").rglob("*.*") if path.suffix != ".pyc"]
     assert files == {path.relative_to(checkout).as_posix() for path in sources}
-    assert {".py", ".cu", ".html", ".css", ".js"} <= {Path(name).suffix for name in files}
+    assert {".py", ".cu", ".html", ".css", ".js", ".safetensors"} <= {Path(name).suffix for name in files}
     assert f"\nVersion: {minigan.__version__}\n" in about["METADATA"]
     assert "\nLicense-Expression: MIT\n" in about["METADATA"]
     assert about["entry_points.txt"].split() == ["[pytest11]", "minigan", "=", "minigan.check.plugin"]

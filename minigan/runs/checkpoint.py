@@ -161,7 +161,9 @@ def read_metadata(path: Path) -> dict[str, str]:
     return metadata
 
 
-def save_network(path: Path, network: Sequential, *, image_size: int, width: int, step: int, ema: float = 0.0) -> None:
+def save_network(
+    path: Path, network: Sequential, *, image_size: int, width: int, step: int, ema: float = 0.0, half: bool = False
+) -> None:
     """Save one network: weights, moving statistics, and what is needed to build it again.
 
     Parameters
@@ -173,6 +175,8 @@ def save_network(path: Path, network: Sequential, *, image_size: int, width: int
         Finished training steps.
     ema : float
         Decay of the average, if the network is an average of a generator; else 0. Loading does not need it.
+    half : bool
+        Whether to save the kernels, nearly all of the numbers, in float16: half the bytes, and four digits of each.
 
     Raises
     ------
@@ -182,7 +186,10 @@ def save_network(path: Path, network: Sequential, *, image_size: int, width: int
     metadata = {"network": network.name, "image_size": str(image_size), "width": str(width), "step": str(step)}
     if ema:
         metadata["ema"] = str(ema)
-    save_tensors(path, network.state(), metadata)
+    tensors = network.state()
+    if half:
+        tensors = {name: a.astype(np.float16) if name.endswith(".kernel") else a for name, a in tensors.items()}
+    save_tensors(path, tensors, metadata)
 
 
 def load_network(path: Path) -> tuple[Sequential, int]:
@@ -195,7 +202,7 @@ def load_network(path: Path) -> tuple[Sequential, int]:
     Returns
     -------
     network : Sequential
-        On the NumPy backend.
+        On the NumPy backend, in float32.
     step : int
         Finished training steps.
 
@@ -212,10 +219,10 @@ def load_network(path: Path) -> tuple[Sequential, int]:
         raise DamagedFileError(f"{path.name} holds no network (network is {metadata.get('network', '')[:20]!r})")
     try:
         size, width = _count(metadata, "image_size"), _count(metadata, "width")
-        _check_length(path, _trained_numbers(build, size, width))
+        _check_length(path, _trained_numbers(build, size, width), least=2)
         tensors, metadata = load_tensors(path)
         network = build(image_size=size, width=width)
-        network.load_state(tensors)
+        network.load_state({name: a.astype(np.float32) if a.dtype == np.float16 else a for name, a in tensors.items()})
         return network, _count(metadata, "step")
     except DamagedFileError:
         raise
@@ -417,10 +424,13 @@ def _trained_numbers(build: Callable[..., Sequential], image_size: int, width: i
     return network.count()[0]
 
 
-def _check_length(path: Path, numbers: int) -> None:
-    """Raise DamagedFileError unless a file is about as long as so many float32 numbers and a few small arrays."""
+def _check_length(path: Path, numbers: int, *, least: int = 4) -> None:
+    """Raise DamagedFileError unless a file is about as long as so many float32 numbers and a few small arrays.
+
+    `least` is 2 where the numbers may be in float16.
+    """
     length = path.stat().st_size
-    if not 4 * numbers <= length <= 8 * numbers + _MAX_HEADER:
+    if not least * numbers <= length <= 8 * numbers + _MAX_HEADER:
         raise DamagedFileError(f"{path.name} is damaged ({length} bytes cannot hold {numbers} numbers and little else)")
 
 

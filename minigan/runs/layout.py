@@ -37,8 +37,8 @@ FACES_PER_IMAGE = 16
 SHOWN_IMAGE, FIXED_IMAGE = (re.compile(rf"(\d{{1,12}}){kind}_image\.png", re.ASCII) for kind in ("", "fixed"))
 """Names in images/: fakes that the discriminator was shown, and faces from the fixed noise."""
 
-MODEL = re.compile(r"(\d{1,12})_(?:GENERATOR|GENERATOR_EMA|DISCRIMINATOR)_weights_and_arch\.safetensors", re.ASCII)
-"""Names in models/."""
+MODEL = re.compile(r"(\d{1,12})_(GENERATOR|GENERATOR_EMA|DISCRIMINATOR)_weights_and_arch\.safetensors", re.ASCII)
+"""Names in models/: the last finished step, and which network it is."""
 
 
 def image_name(step: int, *, fixed: bool) -> str:

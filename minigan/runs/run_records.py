@@ -20,7 +20,16 @@ from minigan.gan.step import GAN, METRICS
 from minigan.nn.backend import Array
 from minigan.runs import checkpoint
 from minigan.runs.config import RunConfig, read_config
-from minigan.runs.layout import CONFIG_NAME, CSV_NAME, FIXED_IMAGE, LOG_NAME, SHOWN_IMAGE, SPEED_NAME, SUMMARY_NAMES
+from minigan.runs.layout import (
+    CONFIG_NAME,
+    CSV_NAME,
+    FIXED_IMAGE,
+    LOG_NAME,
+    MODEL,
+    SHOWN_IMAGE,
+    SPEED_NAME,
+    SUMMARY_NAMES,
+)
 from minigan.system import atomic_files
 from minigan.system.errors import UserError
 
@@ -138,6 +147,21 @@ def newest_step(path: Path) -> int:
     """Finished steps of a run folder's newest checkpoint, 0 if it has none. Only its name is looked at."""
     found = checkpoint.list_checkpoints(path / "checkpoints")
     return found[0][0] if found else 0
+
+
+def list_networks(path: Path, kind: str) -> list[tuple[int, Path]]:
+    """Networks that a run keeps in models/, in order, each with the number of steps that were finished.
+
+    Parameters
+    ----------
+    path : Path
+    kind : str
+        GENERATOR, GENERATOR_EMA or DISCRIMINATOR.
+    """
+    folder = path / "models"
+    found = folder.iterdir() if folder.is_dir() else ()
+    matches = ((MODEL.fullmatch(each.name), each) for each in found)
+    return sorted((int(m[1]) + 1, each) for m, each in matches if m and m[2] == kind and each.is_file())
 
 
 def read_lines(path: Path) -> list[str]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from minigan.gan.step import build_gan
 from minigan.nn.network import Sequential
-from minigan.runs.checkpoint import DamagedFileError, load_network
-from minigan.runs.run_records import expect_checkpoint, load_newest, open_config
+from minigan.runs.checkpoint import DamagedFileError, list_checkpoints, load_network
+from minigan.runs.run_records import expect_checkpoint, list_networks, load_newest, open_config
 from minigan.system.console import complain, one_line
 from minigan.system.errors import UserError
 from minigan.system.wording import see
@@ -19,14 +19,15 @@ def load_generator(source: Path, *, raw: bool = False) -> tuple[Sequential, int]
     Parameters
     ----------
     source : Path
-        A run folder, or a ``..._GENERATOR_weights_and_arch.safetensors`` file of one.
+        A run folder, or a ``..._GENERATOR_weights_and_arch.safetensors`` file of one. Of a run folder without
+        checkpoints, the newest generator in its models/ is loaded.
     raw : bool
         Whether to take the generator itself, even if the run keeps an average of its weights.
 
     Returns
     -------
     generator : Sequential
-        On the NumPy backend.
+        On the NumPy backend, in float32.
     step : int
         Its finished training steps.
 
@@ -52,6 +53,9 @@ def _load_generator(source: Path, raw: bool) -> tuple[Sequential, int]:
             raise UserError(f"{source} holds a {network.name}, but faces are drawn by a generator")
         return network, step
     config, _ = open_config(source)
+    kept = list_networks(source, "GENERATOR" if raw or not config.ema else "GENERATOR_EMA")
+    if kept and not list_checkpoints(source / "checkpoints"):
+        return load_network(kept[-1][1])
     expect_checkpoint(source, config)
     gan = build_gan(image_size=config.image_size, width=config.width, ema=config.ema)
     step, damaged = load_newest(source, config, gan)

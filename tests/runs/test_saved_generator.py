@@ -6,7 +6,7 @@ import pytest
 from minigan.gan.step import build_gan
 from minigan.runs import checkpoint
 from minigan.runs.config import RunConfig, to_json
-from minigan.runs.layout import CONFIG_NAME
+from minigan.runs.layout import CONFIG_NAME, model_name
 from minigan.runs.saved_generator import load_generator
 from minigan.system.errors import UserError
 
@@ -63,3 +63,38 @@ def test_what_is_no_generator(run):
     ):
         with pytest.raises(UserError, match=message):
             load_generator(folder / source, **options)
+
+
+def test_without_checkpoints_the_newest_kept_generator_draws(run):
+    folder, gan = run
+    (folder / "models").mkdir()
+    for step, network, kind in (
+        (3, gan.generator, "GENERATOR"),
+        (3, gan.average.network, "GENERATOR_EMA"),
+        (1, gan.generator, "GENERATOR_EMA"),
+    ):
+        path = folder / "models" / model_name(step, kind)
+        checkpoint.save_network(path, network, image_size=32, width=1, step=step + 1)
+    (folder / "models" / "notes.txt").write_text("mine", encoding="utf-8")
+    assert load_generator(folder)[1] == 4
+    (folder / "checkpoints").rename(folder / "elsewhere")
+    for raw, expected in ((False, gan.average.network), (True, gan.generator)):
+        network, step = load_generator(folder, raw=raw)
+        assert step == 4
+        np.testing.assert_array_equal(kernel(network), kernel(expected))
+
+
+def test_half_precision(run):
+    """Kernels are kept in float16, the rest as it is; what is loaded is float32, and draws nearly the same."""
+    folder, gan = run
+    path = folder / "half"
+    checkpoint.save_network(path, gan.generator, image_size=32, width=1, step=3, half=True)
+    network, step = load_generator(path)
+    assert step == 3
+    for name, a in network.state().items():
+        assert a.dtype == np.float32
+        own = gan.generator.state()[name]
+        np.testing.assert_array_equal(a, own.astype(np.float16) if name.endswith(".kernel") else own)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(UserError, match="half"):
+        load_generator(path)
