@@ -17,13 +17,15 @@ COMMANDS = {
     "minigan.sample": "draw faces, or the way from one face to another, with a trained generator",
     "minigan.explore": "explore a trained generator in the browser, or write the page for a web server",
     "minigan.report": "write the report of a run anew: all of it on one page",
+    "minigan.export": "write a trained generator to a file for ONNX, Keras or PyTorch",
+    "minigan.import_keras": "make a run of networks that Keras saved",
     "minigan.check": "say what is wrong with layers of your own, and why it probably is",
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the list, or the version."""
-    listing = "\n".join(f"  python -m {name:<18}{what}" for name, what in COMMANDS.items())
+    listing = "\n".join(f"  python -m {name:<22}{what}" for name, what in COMMANDS.items())
     text = f"commands (each has --help):\n{listing}"
     about = f"{minigan.__doc__ or 'minigan'}\n\n{text}"  # python -OO leaves docstrings out
     parser = Parser("minigan", about)

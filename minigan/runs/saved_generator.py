@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from minigan.gan.step import build_gan
+from minigan.gan.step import GAN, build_gan
 from minigan.nn.network import Sequential
 from minigan.runs.checkpoint import DamagedFileError, list_checkpoints, load_network
 from minigan.runs.run_records import expect_checkpoint, list_networks, load_newest, open_config
@@ -63,3 +63,68 @@ def _load_generator(source: Path, raw: bool) -> tuple[Sequential, int]:
         complain(f"minigan: warning: {one_line(reason)}; going back to the checkpoint before it{see('damaged')}")
     # The average in a checkpoint has its batch norm statistics measured already (`minigan.gan.average`).
     return (gan.generator if raw or gan.average is None else gan.average.network), step
+
+
+def load_discriminator(source: Path) -> tuple[Sequential, int]:
+    """The newest discriminator of a run, or the one in a file.
+
+    Parameters
+    ----------
+    source : Path
+        A run folder, or a ``..._DISCRIMINATOR_weights_and_arch.safetensors`` file of one.
+
+    Returns
+    -------
+    discriminator : Sequential
+        On the NumPy backend.
+    step : int
+        Its finished training steps.
+
+    Raises
+    ------
+    UserError
+        If the source is neither, or cannot be read.
+    """
+    try:
+        if not source.is_file():
+            gan, step = load_gan(source)
+            return gan.discriminator, step
+        network, step = load_network(source)
+    except DamagedFileError as error:
+        raise UserError(str(error)) from None
+    except OSError as error:
+        raise UserError(f"{source} cannot be opened: {error.strerror or error}") from None
+    if network.name != "discriminator":
+        raise UserError(f"{source} holds a {network.name}, and not a discriminator")
+    return network, step
+
+
+def load_gan(path: Path) -> tuple[GAN, int]:
+    """Both networks of a run's newest good checkpoint, with their optimizers and the average if there is one.
+
+    Parameters
+    ----------
+    path : Path
+        A run folder.
+
+    Returns
+    -------
+    gan : GAN
+        On the NumPy backend.
+    step : int
+        Finished steps.
+
+    Raises
+    ------
+    UserError
+        If it is no run folder, or no checkpoint can be read. Damaged ones that are passed over cost a warning.
+    OSError
+        If a file cannot be opened.
+    """
+    config, _ = open_config(path)
+    expect_checkpoint(path, config)
+    gan = build_gan(image_size=config.image_size, width=config.width, ema=config.ema)
+    step, damaged = load_newest(path, config, gan)
+    for _, reason in damaged:
+        complain(f"minigan: warning: {one_line(reason)}; going back to the checkpoint before it{see('damaged')}")
+    return gan, step
