@@ -25,7 +25,7 @@ from minigan.nn.layers import BatchNormalization, Conv2D, Conv2DTranspose, Layer
 from minigan.nn.network import Sequential
 
 _TAPS = ((3, 1), (2, 0))
-"""Which rows of a 4x4 kernel meet an even output row (at the input rows above and here), and an odd one (here, below)."""
+"""Which rows of a 4x4 kernel meet an even output row (input rows above and here), and an odd one (here and below)."""
 
 
 def pack(generator: Sequential) -> tuple[list[dict[str, Any]], bytes]:

@@ -174,7 +174,7 @@ class ExploreServer(ThreadingHTTPServer):
         """Say what went wrong in one line, unless it is only that a browser has gone away."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
-            warn(f"a request could not be answered: {one_line(error) or type(error).__name__}")
+            warn(f"a connection has failed: {one_line(error) or type(error).__name__}")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -223,7 +223,10 @@ class _Handler(BaseHTTPRequestHandler):
             request(name)
         except _RefusedError as refusal:
             self.send_error(refusal.status, str(refusal))
-        except UserError as error:
+        except OSError:  # the browser has gone away, or says nothing
+            raise
+        except Exception as error:
+            warn(f"a request could not be answered: {one_line(error) or type(error).__name__}")
             self.send_error(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
 
     def _name_asked_for(self) -> str:

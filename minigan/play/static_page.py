@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from minigan.gan.face_text import weights_hash
 from minigan.play.browser_generator import pack
 from minigan.play.explore_page import Explorable, page, scripts
 from minigan.system import atomic_files
 from minigan.system.errors import UserError, cannot_write
 
-GENERATOR_NAME = "generator.bin"
 MARK = ".minigan-explore"
 """A file in every folder that was written here: the names of all the others, one a line."""
 
@@ -42,10 +42,11 @@ def write_folder(folder: Path, subject: Explorable) -> int:
     """
     _check(folder)
     plan, numbers = pack(subject.generator)
-    network = {"file": GENERATOR_NAME, "bytes": len(numbers), "layers": plan}
+    file = f"generator-{weights_hash(subject.generator)}.bin"  # what a browser has cached fits the name
+    network = {"file": file, "layers": plan}
     files = {
         "index.html": page(subject, engine="browser", network=network).encode(),
-        GENERATOR_NAME: numbers,
+        file: numbers,
         **scripts(),
         ".nojekyll": b"",  # GitHub Pages then serves the files as they are
     }

@@ -2,22 +2,11 @@
 
 import numpy as np
 import pytest
+from explored import trained
 
 from minigan.gan.models import channels_at, generator
 from minigan.nn.rng import stream
 from minigan.play.browser_generator import pack
-
-
-def trained(image_size, width):
-    """A generator whose every number is as if it had been trained, none of them 0 or 1."""
-    network = generator(image_size=image_size, width=width, seed=3)
-    rng = np.random.default_rng(7)
-    for name, array in network.state().items():
-        if name.endswith(("gamma", "moving_variance")):
-            array[...] = rng.uniform(0.5, 1.5, array.shape)
-        elif name.endswith(("beta", "bias", "moving_mean")):
-            array[...] = rng.normal(0, 0.1, array.shape)
-    return network
 
 
 def draw(plan, numbers, z):
