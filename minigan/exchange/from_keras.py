@@ -253,7 +253,9 @@ def _fit(stored: list[_StoredLayer], kind: str) -> Fitting:
         except _UnusableError:
             pass
         else:
-            raise _UnusableError(f"it holds a {other}, but must hold a {kind}; the generator's file comes first") from None
+            raise _UnusableError(
+                f"it holds a {other}, but must hold a {kind}; the generator's file comes first"
+            ) from None
         raise
 
 
@@ -278,8 +280,8 @@ def _compare(stored: list[_StoredLayer], kind: str) -> Fitting:
 def _width(stored: list[_StoredLayer], kind: str) -> int:
     """The network's width: channels of its largest feature map. 64 if there is none, for the message."""
     place = -1 if kind == "generator" else 0  # the layer next to the image; the last axis of its kernel
-    shapes = [dataset.shape for _, dataset in stored[place].datasets[:1]] if stored else []
-    width = shapes[0][-1] if shapes and shapes[0] else 64
+    kernel = dict(stored[place].datasets).get("kernel", stored[place].datasets[0][1]) if stored else None
+    width = kernel.shape[-1] if kernel is not None and kernel.shape else 64
     return width if 1 <= width <= MAX_WIDTH else 64
 
 
