@@ -177,10 +177,13 @@ def test_without_the_secret_there_is_nothing(server, path):
         assert answer.endswith(b"\r\n\r\nopen the address that minigan.explore has printed this time\n")
 
 
-@pytest.mark.parametrize(
-    "name",
-    "x.js explore_server.py .. ..%2fexplore.js %2e%2e explore.js?x explore.js%00 . draw ..\\explore.js EXPLORE.JS".split(),
+OTHER_FILES = (
+    *("x.js", "explore_server.py", "..", "..%2fexplore.js", "%2e%2e", "explore.js?x", "explore.js%00", ".", "draw"),
+    *("..\\explore.js", "EXPLORE.JS", "explore.html"),
 )
+
+
+@pytest.mark.parametrize("name", OTHER_FILES)
 def test_other_files_are_not_there(server, name):
     refused(ask(server, name), 404, "no such file")
 

@@ -22,6 +22,7 @@ def trained(image_size, width, seed=3):
             array[...] = rng.uniform(0.5, 1.5, array.shape)
         elif name.endswith(("beta", "bias", "moving_mean")):
             array[...] = rng.normal(0, 0.1, array.shape)
+    network.layers[-2].params["kernel"] *= 4  # as much contrast as a trained generator has
     return network
 
 
