@@ -201,7 +201,8 @@ def learn_directions(
         raw = regress(noise, logits_of(generator, heads[0], noise, bar))
     ruler = _Ruler(generator, heads[1], effort.measured_on)
     by_chance = ruler.random()
-    shown, changes = list(range(len(questions))), {}
+    shown = list(range(len(questions)))
+    changes: dict[int, Floats] = {}
     while True:
         vectors = orthonormal(raw[shown])
         changes |= {k: ruler.changes(k, vector) for k, vector in zip(shown, vectors, strict=True)}

@@ -263,8 +263,8 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 def _direction(row: Mapping[str, Any]) -> Direction:
-    words = [row["name"], row["no"], row["yes"]]
-    if not all(isinstance(word, str) and len(word) <= _LONGEST_WORDS for word in words):
+    name, no, yes = row["name"], row["no"], row["yes"]
+    if not all(isinstance(words, str) and len(words) <= _LONGEST_WORDS for words in (name, no, yes)):
         raise ValueError(f"names must be texts of at most {_LONGEST_WORDS} characters")
     numbers = row["vector"]
     if not (isinstance(numbers, list) and len(numbers) == NOISE_SIZE and all(map(_is_number, numbers))):
@@ -273,7 +273,7 @@ def _direction(row: Mapping[str, Any]) -> Direction:
     length = float(np.linalg.norm(vector))
     if not 0.9 < length < 1.1:
         raise ValueError(f"a vector must have the length 1, got {length:.3g}")
-    return Direction(*words, (vector / length).astype(np.float32))
+    return Direction(name, no, yes, (vector / length).astype(np.float32))
 
 
 def _is_number(value: object) -> bool:
