@@ -73,7 +73,7 @@ def page(subject: Explorable, *, engine: str, network: dict[str, Any] | None = N
         "size": subject.generator.output_shape()[0],
         "weights": weights_hash(subject.generator),
         "directions": [
-            {"name": d.name, "no": d.no, "yes": d.yes, "vector": [round(float(x), 5) for x in FAR * d.vector]}
+            {"name": d.name, "no": d.no, "yes": d.yes, "vector": [round(float(x), 5) for x in d.vector]}
             for d in subject.directions
         ],
         "far": FAR,
