@@ -17,7 +17,7 @@ from minigan.system.atomic_files import replacing
 FACES, STOPS = 2, 5
 """How many faces are moved along each slider, and how often each is drawn."""
 
-_LABEL = 110
+_LEFT, _RIGHT = 160, 60  # pixels for words
 
 
 def save_strips(path: Path, generator: Sequential, directions: Sequence[Direction]) -> None:
@@ -43,15 +43,16 @@ def save_strips(path: Path, generator: Sequential, directions: Sequence[Directio
     amounts = np.linspace(-FAR, FAR, STOPS)[:, None]
     S = generator.output_shape()[0]
     cell, apart = S + GAP, 4 * GAP
-    width = _LABEL + FACES * STOPS * cell + (FACES - 1) * apart
-    canvas = Image.new("RGB", (width, len(directions) * cell), "white")
+    faces_end = _LEFT + FACES * STOPS * cell + (FACES - 1) * apart
+    canvas = Image.new("RGB", (faces_end + _RIGHT, len(directions) * cell), "white")
     pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(12)
     for row, direction in enumerate(directions):
         images = to_uint8(generator.predict(moved(noise, direction.vector, amounts).reshape(-1, 1, 1, NOISE_SIZE)))
+        top, middle = row * cell, row * cell + S / 2
         for k, image in enumerate(images):
-            face = k // STOPS
-            canvas.paste(Image.fromarray(image), (_LABEL + k * cell + face * apart, row * cell))
-        words = direction.name if not direction.yes else f"{direction.name}:\n{direction.no} –\n{direction.yes}"
-        pen.multiline_text((2, row * cell + S / 2), words, "black", font, anchor="lm", spacing=2)
+            canvas.paste(Image.fromarray(image), (_LEFT + k * cell + k // STOPS * apart, top))
+        pen.text((2, middle), direction.name, "black", font, anchor="lm")
+        pen.text((_LEFT - 6, middle), direction.no, "black", font, anchor="rm")
+        pen.text((faces_end + 4, middle), direction.yes, "black", font, anchor="lm")
     with replacing(path) as temporary:
         canvas.quantize(256, dither=Image.Dither.NONE).save(temporary, "PNG", optimize=True)

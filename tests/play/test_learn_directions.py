@@ -61,7 +61,7 @@ def test_directions_of_a_run(run, tmp_path, monkeypatch, capsys):
     assert tables(measured) in out
     assert f"{own / FILE_NAME}: {len(directions)} sliders of {len(QUESTIONS)} questions, after 2 training steps" in out
     with Image.open(picture) as image:
-        assert image.size == (110 + 10 * 34 + 8, 34 * len(directions))
+        assert image.size == (160 + 10 * 34 + 8 + 60, 34 * len(directions))
 
 
 def test_a_file_elsewhere(run, tmp_path):
@@ -128,7 +128,7 @@ def test_the_strips_go_from_no_to_yes(tmp_path):
     vector[0] = 1
     save_strips(tmp_path / "strips.png", Brightness(), [Direction("light", "dark", "light", vector)])
     with Image.open(tmp_path / "strips.png") as image:
-        row = np.asarray(image.convert("L"))[4, 114:].astype(int)
+        row = np.asarray(image.convert("L"))[4, 164:].astype(int)
     for face in range(2):
         stops = row[face * 58 : face * 58 + 50 : 10]
         assert (np.diff(stops) > 10).all()
