@@ -85,16 +85,16 @@ QUESTIONS = (
     Question("eyes", "narrow", "wide", "eye_shape", ("round", "tall")),
     Question("eye colour", "cold", "warm", "eye_colour", ("brown", "amber", "red", "pink")),
     Question("mouth", "closed", "open", "mouth", ("open", "round", "fang")),
-    Question("smile", "no", "yes", "mouth", ("smile", "open", "cat", "smirk", "fang")),
+    Question("smile", "without", "with", "mouth", ("smile", "open", "cat", "smirk", "fang")),
     Question("skin", "light", "dark", "skin", ("tan", "brown")),
-    Question("blush", "no", "yes", "blush", ("soft", "hatched")),
-    Question("glasses", "no", "yes", "accessory", ("glasses",)),
-    Question("cat ears", "no", "yes", "accessory", ("cat_ears",)),
+    Question("blush", "without", "with", "blush", ("soft", "hatched")),
+    Question("glasses", "without", "with", "accessory", ("glasses",)),
+    Question("cat ears", "without", "with", "accessory", ("cat_ears",)),
     Question("clothes", "dark", "light", "clothes_colour", ("white", "pink", "yellow")),
     Question("background", "white", "coloured", "background", _COLOURED),
-    Question("turn", "left", "right", "turn"),
-    Question("tilt", "left", "right", "tilt"),
-    Question("size", "small", "large", "zoom", above=1.05),
+    Question("head turn", "left", "right", "turn"),
+    Question("head tilt", "left", "right", "tilt"),
+    Question("head size", "small", "large", "zoom", above=1.05),
 )
 
 

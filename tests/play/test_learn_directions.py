@@ -64,10 +64,25 @@ def test_directions_of_a_run(run, tmp_path, monkeypatch, capsys):
         assert image.size == (160 + 10 * 34 + 8 + 60, 34 * len(directions))
 
 
-def test_a_file_elsewhere(run, tmp_path):
-    assert call(run, "--out", tmp_path / "there.json") == 0
-    assert (tmp_path / "there.json").is_file()
+def test_a_file_elsewhere(run, tmp_path, capsys):
+    there = tmp_path / "there.json"
+    there.write_text("mine", encoding="utf-8")
+    assert call(run, "--out", there) == 2
+    assert capsys.readouterr().err == f"minigan: error: --out: {there} exists already; --force replaces it\n"
+    assert there.read_text(encoding="utf-8") == "mine"
+    assert call(run, "--out", there, "--force") == 0
+    assert read_directions(there)[0] != ""
     assert not (run / FILE_NAME).exists()
+
+
+def test_of_the_pretrained_generator_the_file_lies_in_the_package(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(learn_directions, "pretrained_run", lambda: run)
+    monkeypatch.setattr(learn_directions, "is_pretrained", lambda source: source == run)
+    monkeypatch.setattr(learn_directions, "PRETRAINED", tmp_path / "package.json")
+    assert call() == 0
+    assert (tmp_path / "package.json").is_file()
+    assert not (run / FILE_NAME).exists()
+    assert "package.json: " in capsys.readouterr().out
 
 
 def test_the_same_call_learns_the_same(run, tmp_path):
@@ -94,6 +109,7 @@ def test_a_run_on_other_images_is_refused(run, tmp_path, capsys):
     [
         (["--out", "a.txt"], "--out: must be a .json file in a folder that exists, got a.txt"),
         (["--out", "none/a.json"], "--out: must be a .json file in a folder that exists"),
+        (["--out", "."], "--out: must be a .json file in a folder that exists, got ."),
         (["--picture", "a.gif"], "--picture: must be a .png file in a folder that exists, got a.gif"),
         (["--threads", "0"], "--threads"),
     ],
