@@ -17,7 +17,7 @@ PARALLEL := --numprocesses auto --dist worksteal
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help train notebook lessons smoke test test-thorough test-versions lint type format bench gpu docs dist architecture faces clean
+.PHONY: help train notebook lessons smoke test test-thorough test-versions lint type format bench gpu docs dist architecture faces explore clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -27,6 +27,9 @@ faces: $(VENV)/.core  ## draw 64 faces with the generator that comes with miniga
 
 train: $(VENV)/.core  ## train the quick preset on drawn faces, a few minutes; faces in runs/
 	$(BIN)/python -m minigan.train --preset quick $(ARGS)
+
+explore: $(VENV)/.core  ## explore the pretrained generator in the browser; a run of yours: ARGS=runs/NAME
+	$(BIN)/python -m minigan.explore $(ARGS)
 
 notebook: $(VENV)/.notebook  ## open the lessons in Jupyter, in the browser
 	cd lessons && ../$(BIN)/python -m jupyterlab --ServerApp.ip=127.0.0.1 $(ARGS)

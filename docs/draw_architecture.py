@@ -40,6 +40,8 @@ BOXES = {
     "training": Box(1, 1, "the loop around the steps"),
     "evaluation": Box(1, 2, "how good, and is it normal"),
     "runs": Box(1, 3, "settings, folder, checkpoints"),
+    "play": Box(2, 2, "explore a generator's faces"),
+    "exchange": Box(0, 2, "files of other tools"),
     "check": Box(2, 4, "what is wrong with a layer"),
     "data": Box(3, 3, "the images to learn from"),
     "gan": Box(1, 4, "two networks, one step"),

@@ -22,7 +22,10 @@ COMMANDS = {
     "train": "train the DCGAN on drawn faces or on a folder of images",
     "evaluate": "say whether a run is normal, and measure its faces",
     "sample": "draw faces, or the way from one face to another, with a trained generator",
+    "explore": "explore a trained generator in the browser, or write the page for a web server",
     "report": "write the report of a run anew: all of it on one page",
+    "export": "write a trained generator to a file for ONNX, Keras or PyTorch",
+    "import_keras": "make a run of networks that Keras saved",
     "check": "say what is wrong with layers of your own, and why it probably is",
 }
 
@@ -78,7 +81,7 @@ def _do(name: str, arguments: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    listing = "\n".join(f"  minigan {name:<10}{what}" for name, what in COMMANDS.items())
+    listing = "\n".join(f"  minigan {name:<14}{what}" for name, what in COMMANDS.items())
     about = (
         f"{minigan.__doc__ or 'minigan'}\n\n"  # python -OO leaves docstrings out
         f"commands (each has --help; python -m minigan.train is the same as minigan train):\n{listing}"

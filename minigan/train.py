@@ -24,6 +24,7 @@ from minigan.runs.config import PRESETS, RunConfig, resumed_config
 from minigan.runs.run_folder import Run, check_new_folder, fresh_folders, lock_run
 from minigan.runs.run_records import expect_checkpoint, finished_steps, newest_step, open_config
 from minigan.runs.setting_declaration import add_options
+from minigan.runs.starting_point import size_of_networks, start_from
 from minigan.runs.training_images import counts_if_changed, image_facts, open_training_images
 from minigan.system.cli import Parser, path_name, run_command, whole
 from minigan.system.command_lines import command
@@ -64,7 +65,7 @@ def _command(arguments: argparse.Namespace, ranks: Ranks) -> int:
     given = {
         name: value
         for name, value in vars(arguments).items()
-        if value is not None and name not in ("out", "resume", "dry_run", "threads")
+        if value is not None and name not in ("out", "resume", "start_from", "dry_run", "threads")
     }
     asked = None if arguments.ranks is None else ("--ranks", arguments.ranks)
     if arguments.threads is not None:
@@ -77,19 +78,26 @@ def _command(arguments: argparse.Namespace, ranks: Ranks) -> int:
     if arguments.resume is not None:
         if arguments.out is not None:
             raise UserError(f"--out: a resumed run stays in its folder, {arguments.resume}, got {arguments.out}")
+        if arguments.start_from is not None:
+            raise UserError(f"--start-from: a resumed run has its networks, got {arguments.start_from}")
         return _resume(Path(arguments.resume), given, asked, arguments.dry_run, ranks)
-    return _begin(given, asked, arguments.out, arguments.dry_run, ranks)
+    start = Path(arguments.start_from) if arguments.start_from else None
+    return _begin(given, asked, arguments.out, start, arguments.dry_run, ranks)
 
 
-def _absolute(path: str) -> str:
+def _absolute(path: str, option: str = "--data") -> str:
     try:
         return str(Path(path).resolve())
     except (OSError, RuntimeError) as error:  # links that form a circle; a current folder that is gone
-        raise UserError(f"--data: {path} cannot be opened ({error})") from None
+        raise UserError(f"{option}: {path} cannot be opened ({error})") from None
 
 
-def _begin(given: dict[str, Any], asked: Asked, out: str | None, dry_run: bool, launched: Ranks) -> int:
+def _begin(
+    given: dict[str, Any], asked: Asked, out: str | None, start: Path | None, dry_run: bool, launched: Ranks
+) -> int:
     preset = given.get("preset", "article")
+    if start is not None:
+        given = {**size_of_networks(start, given), **given}
     config = _with_ranks(replace(PRESETS[preset], **given).check(), asked)
     names = fresh_folders(preset, datetime.now())
     path = next(names) if out is None else Path(out)
@@ -109,8 +117,11 @@ def _begin(given: dict[str, Any], asked: Asked, out: str | None, dry_run: bool, 
         plain=config.plain,
         backend=backend,
     )
+    about: dict[str, Any] = {"images": image_facts(images)}
+    if start is not None:
+        start_from(gan, start)
+        about["started_from"] = _absolute(str(start), "--start-from")
     with training_on(config, gan, 0, launched, _warn) as ranks:
-        about = {"images": image_facts(images)}
         run = Run.create(path, replace(config, ranks=ranks.size), gan, about, backend, otherwise=None if out else names)
         say(f"Run folder: {one_line(run.path)}")
         _say_device(config, backend)
@@ -248,6 +259,12 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--out", type=path_name, metavar="RUN", help="new folder for the run (default: a fresh one under runs/)")
     add("--resume", type=path_name, metavar="RUN", help="go on with a run; --steps, --backend and --data may change")
+    add(
+        "--start-from",
+        type=path_name,
+        metavar="RUN",
+        help="begin the new run with the newest networks of another one; both optimizers begin afresh",
+    )
     add("--dry-run", action="store_true", help="say what would be done; write nothing")
     return parser
 

@@ -57,14 +57,15 @@ def random_noise(seed: int, count: int) -> Array:
     return stream(seed, "pictures", 1).standard_normal((count, 1, 1, NOISE_SIZE), np.float32)
 
 
-def interpolation(seed: int, count: int) -> Array:
-    """Noise on the way from one random face to another.
+def path_between(ends: Array, count: int) -> Array:
+    """Noise on the way from each of some faces to the next.
 
     Parameters
     ----------
-    seed : int
+    ends : numpy.ndarray of shape (K, 1, 1, 100)
+        K at least 2.
     count : int
-        Stops on the way, both ends included; at least 2.
+        Stops on the whole way, evenly spread, the first and the last of the faces included; at least 2.
 
     Returns
     -------
@@ -73,17 +74,23 @@ def interpolation(seed: int, count: int) -> Array:
     Notes
     -----
     The way is the great circle (slerp) and not the straight line. N(0, 1) noise in 100 dimensions has length near 10
-    almost always; the middle of a straight line would be shorter than any noise that the generator has seen.
+    almost always; the middle of a straight line would be shorter than any noise that the generator has seen. Between
+    two points without an angle (they are equal, or opposite, or one of them is 0), the way is straight.
 
     References
     ----------
     T. White, "Sampling generative networks", arXiv:1609.04468.
     """
-    a, b = random_noise(seed, 2).reshape(2, NOISE_SIZE).astype(np.float64)
-    cosine = a @ b / (np.linalg.norm(a) * np.linalg.norm(b))
-    angle = np.arccos(np.clip(cosine, -1, 1))
-    t = np.linspace(0, 1, count)[:, None]
-    path = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
+    points = ends.reshape(-1, NOISE_SIZE).astype(np.float64)
+    places = np.linspace(0, len(points) - 1, count)
+    leg = np.minimum(places.astype(int), len(points) - 2)
+    t, a, b = (places - leg)[:, None], points[leg], points[leg + 1]
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    cosine = (a * b).sum(axis=1) / np.where(lengths > 0, lengths, 1)
+    angle = np.where(lengths > 0, np.arccos(np.clip(cosine, -1, 1)), 0)[:, None]
+    straight = np.sin(angle) < 1e-6
+    near_a, near_b = np.where(straight, 1 - t, np.sin((1 - t) * angle)), np.where(straight, t, np.sin(t * angle))
+    path = (near_a * a + near_b * b) / np.where(straight, 1, np.sin(angle))
     return path.astype(np.float32).reshape(count, 1, 1, NOISE_SIZE)
 
 

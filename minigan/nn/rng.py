@@ -35,6 +35,7 @@ PURPOSES = {
     "flip": 8,
     "average": 9,
     "augment": 10,
+    "directions": 11,
 }
 """What a number is drawn for. A run can be repeated only while the codes stay the same: append, never renumber."""
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigan.nn.backend import Array
-from minigan.system.atomic_files import replacing
+from minigan.system.atomic_files import replacing, temporary_folder
 from minigan.system.environment import without_variables
 
 if TYPE_CHECKING:
@@ -44,6 +44,13 @@ FORMATS = {
     ".tiff": "TIFF",
 }
 """Suffixes of the image files that can be written, and Pillow's names of their formats."""
+
+FILM_FORMATS = (".png", ".gif", ".webp")
+"""Suffixes of files that can hold a film of faces."""
+
+FILM_SIDE = 256
+FRAME_PAUSE = 50
+"""Pixels of a film's side, about, and milliseconds for which each face is shown."""
 
 _LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
 
@@ -182,6 +189,60 @@ def save_film(path: Path, files: Sequence[Path], *, seconds: float = 8.0) -> Non
             duration=[pause] * (len(frames) - 1) + [2500],
             loop=0,
         )
+
+
+def save_animation(path: Path, images: Array) -> None:
+    """Write faces as a film that begins again at its end: an animated PNG, GIF or WebP file, all or nothing.
+
+    Parameters
+    ----------
+    path : Path
+        The suffix chooses the format, one of `FILM_FORMATS`.
+    images : numpy.ndarray of shape (N, S, S, 3), uint8
+        N at least 1. They are enlarged to a side of about `FILM_SIDE`.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    from PIL import Image
+
+    side = max(1, FILM_SIDE // images.shape[1]) * images.shape[1]
+    frames = [Image.fromarray(image).resize((side, side), Image.Resampling.NEAREST) for image in images]
+    kind = image_format(path)
+    if kind == "GIF":
+        frames = [frame.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE) for frame in frames]
+    # WebP, too, must not lose what the faces have: it would blur them.
+    options = {"lossless": True} if kind == "WEBP" else {}
+    with replacing(path) as temporary:
+        frames[0].save(
+            temporary, format=kind, save_all=True, append_images=frames[1:], duration=FRAME_PAUSE, loop=0, **options
+        )
+
+
+def save_separate(folder: Path, images: Array) -> None:
+    """Write each face to a PNG file of its own, in a new folder, all or nothing.
+
+    Parameters
+    ----------
+    folder : Path
+        Must not exist. The names in it, ``face-0001.png`` and so on, are in the order of the faces.
+    images : numpy.ndarray of shape (N, S, S, 3), uint8
+        One pixel in the file for each of theirs.
+
+    Raises
+    ------
+    OSError
+        If it exists, or cannot be written.
+    """
+    from PIL import Image
+
+    digits = max(4, len(str(len(images))))
+    with temporary_folder(folder) as temporary:
+        for number, image in enumerate(images, 1):
+            Image.fromarray(image).save(temporary / f"face-{number:0{digits}}.png")
+        temporary.rename(folder)
 
 
 def _frame(path: Path) -> Image | None:

@@ -38,7 +38,8 @@ class Thinned:
     first, last : Array of shape (P,)
         Steps that a place stands for.
     low, high, median : Array of shape (P, K)
-        Smallest and largest value of those steps, and the median around them, for each of K curves.
+        Smallest and largest value of those steps, and the median around them, for each of K curves. NaN where a curve
+        has no value.
     window : int
         Steps of each median.
     """
@@ -165,6 +166,43 @@ def thin(steps: Array, values: Array, *, places: int = PLACES, window: int = WIN
     )
 
 
+def thin_together(curves: Sequence[tuple[Array, Array]], *, places: int = PLACES, window: int = WINDOW) -> Thinned:
+    """Bring curves that have steps of their own into the same places.
+
+    Parameters
+    ----------
+    curves : sequence of (numpy.ndarray of shape (T,), numpy.ndarray of shape (T,))
+        Rising steps and finite values of each; T at least 1, and not the same for all.
+    places : int
+    window : int
+        Values of the median around each place, unless a place stands for more.
+
+    Returns
+    -------
+    Thinned
+
+    Examples
+    --------
+    >>> thinned = thin_together([(np.arange(4), np.array([1.0, 2.0, 3.0, 9.0])), (np.array([3]), np.array([7.0]))])
+    >>> thinned.first.tolist(), thinned.low.T.tolist()
+    ([0, 1, 2, 3], [[1.0, 2.0, 3.0, 9.0], [nan, nan, nan, 7.0]])
+    """
+    begin, end = min(int(steps[0]) for steps, _ in curves), max(int(steps[-1]) for steps, _ in curves)
+    length = -(-(end + 1 - begin) // places)
+    first = np.arange(begin, end + 1, length)
+    shape = (len(first), len(curves))
+    low, high, median = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, np.nan)
+    for k, (steps, values) in enumerate(curves):
+        edges = np.searchsorted(steps, np.append(first, end + 1))
+        width = min(window, len(steps) // 20 * 2 + 1)
+        for place in np.flatnonzero(edges[:-1] < edges[1:]):
+            a, b = int(edges[place]), int(edges[place + 1])
+            more = max(0, width - (b - a))
+            low[place, k], high[place, k] = values[a:b].min(), values[a:b].max()
+            median[place, k] = np.median(values[max(0, a - more // 2) : b + more // 2])
+    return Thinned(first, np.minimum(first + length - 1, end), low, high, median, max(length, window))
+
+
 def axis(low: float, high: float, *, most: int = 6) -> list[float]:
     """Round numbers from below `low` to above `high`, evenly spaced by 1, 2 or 5 times a power of ten.
 
@@ -277,13 +315,13 @@ def number_text(value: float) -> str:
     return words.replace("-", "−", 1) if value < 0 else words
 
 
-def _short(value: float) -> float:
-    """A number to four digits, which is more than a chart can show.
+def _short(value: float) -> float | None:
+    """A number to four digits, which is more than a chart can show; None for NaN, which JSON does not have.
 
-    >>> _short(0.123456)
-    0.1235
+    >>> _short(0.123456), _short(math.nan)
+    (0.1235, None)
     """
-    return float(f"{value:.4g}")
+    return None if math.isnan(value) else float(f"{value:.4g}")
 
 
 def _share(value: float, low: float, high: float) -> float:
@@ -323,6 +361,7 @@ def _band(chart: Chart, band: ShadedBand) -> dict[str, str] | None:
 def _curve(chart: Chart, curve: Curve) -> dict[str, str]:
     """The curve's words, its newest and oldest number, and its two lines as data of SVG paths."""
     median = chart.thinned.median[:, curve.column]
+    median = median[np.isfinite(median)]
     return {
         "label": curve.label,
         "kind": curve.kind,
@@ -336,7 +375,8 @@ def _curve(chart: Chart, curve: Curve) -> dict[str, str]:
 def _middle(chart: Chart, column: int) -> str:
     thinned = chart.thinned
     centres = (thinned.first + thinned.last) / 2
-    return _line((_x(chart, s), _y(chart, v)) for s, v in zip(centres, thinned.median[:, column], strict=True))
+    median = thinned.median[:, column]
+    return _line((_x(chart, s), _y(chart, v)) for s, v in zip(centres, median, strict=True) if np.isfinite(v))
 
 
 def _swings(chart: Chart, column: int) -> str:
@@ -345,6 +385,8 @@ def _swings(chart: Chart, column: int) -> str:
     corners = []
     for k, (a, b) in enumerate(zip(thinned.first, thinned.last, strict=True)):
         ends = (thinned.low[k, column], thinned.high[k, column])
+        if np.isnan(ends[0]):
+            continue
         if a == b:
             corners.append((_x(chart, a), _y(chart, ends[0])))
         else:

@@ -5,6 +5,10 @@ import pytest
 from PIL import Image
 
 from minigan import sample, train
+from minigan.evaluation.samples import random_noise
+from minigan.gan.face_text import face_text, rounded_noise, weights_hash
+from minigan.pages.plots import to_uint8
+from minigan.runs.saved_generator import load_generator
 from minigan.system.cli import run_command
 
 
@@ -132,6 +136,93 @@ def test_interpolation_strip(run, tmp_path):
         assert image.size == size(7, 1)
 
 
+def texts_of(source, seed, count):
+    """Texts of random faces, and these faces as they are drawn from the texts."""
+    generator, _ = load_generator(source)
+    noise = rounded_noise(random_noise(seed, count))
+    return [face_text(z, weights_hash(generator)) for z in noise], to_uint8(generator.predict(noise))
+
+
+def test_faces_of_texts(run, tmp_path, capsys):
+    texts, faces = texts_of(run, 3, 3)
+    assert call(run, "--like", texts[0], f"http://127.0.0.1:80/#{texts[1]}", "--like", texts[2]) == 0
+    (image,) = run.glob("sample-step000004-like*-n3.png")
+    with Image.open(image) as opened:
+        drawn = np.asarray(opened.convert("RGB"))[::2, ::2]
+    for k, face in enumerate(faces):
+        top, left = 2 + k // 2 * 34, 2 + k % 2 * 34
+        difference = drawn[top : top + 32, left : left + 32].astype(int) - face
+        assert np.abs(difference).max() <= 1  # the last digits may depend on the batch
+    assert call(run, "--like", *texts[:2]) == 0  # other texts have another file
+    assert len(list(run.glob("sample-*-like*"))) == 2
+
+
+def test_texts_that_cannot_be_drawn(run, tmp_path, capsys):
+    (text, *_), _ = texts_of(run, 3, 1)
+    other = text[:4] + ("0" if text[4] != "0" else "1") + text[5:]
+    for given, words in ((text[:-3], "cut"), (other, "other weights"), ("hello", "must begin with mg1-")):
+        assert call(run, "--like", given, "--out", tmp_path / "x.png") == 2
+        error = capsys.readouterr().err
+        assert words in error
+        assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_for_each_face(run, tmp_path, capsys):
+    texts, faces = texts_of(run, 3, 2)
+    assert call(run, "--like", *texts, "--separate", tmp_path / "new") == 0
+    assert f"{tmp_path / 'new'}: 2 faces" in capsys.readouterr().out
+    files = sorted((tmp_path / "new").iterdir())
+    assert [file.name for file in files] == ["face-0001.png", "face-0002.png"]
+    for file, face in zip(files, faces, strict=True):
+        with Image.open(file) as image:
+            assert np.abs(np.asarray(image).astype(int) - face).max() <= 1
+    before = [file.read_bytes() for file in files]
+    assert call(run, "--separate", tmp_path / "new") == 2
+    assert "--separate: must be a new folder" in capsys.readouterr().err
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_a_kept_generator(run, tmp_path, capsys):
+    saved = run / "models" / "1_GENERATOR_weights_and_arch.safetensors"
+    assert call(run, "--step", 2, "--n", 4, "--out", tmp_path / "a.png") == 0
+    assert "after 2 training steps" in capsys.readouterr().out
+    assert call(saved, "--n", 4, "--out", tmp_path / "b.png") == 0
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert call(run, "--step", 3) == 2
+    assert "has generators after 2, 4 steps, got 3" in capsys.readouterr().err
+    assert call(saved, "--step", 2) == 2
+    assert "--step: chooses between the generators of a run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", [".png", ".gif"])
+def test_a_film_goes_from_one_face_to_another_and_back(run, tmp_path, suffix):
+    assert call(run, "--film", "--n", 6, "--out", tmp_path / f"film{suffix}") == 0
+    frames = []
+    with Image.open(tmp_path / f"film{suffix}") as film:
+        for k in range(film.n_frames):
+            film.seek(k)
+            frames.append(np.asarray(film.convert("RGB"))[4::8, 4::8])
+    assert frames[0].shape == (32, 32, 3)
+    # The strip of 4 is the way there: the film shows it, and the two in the middle again on the way back.
+    assert call(run, "--interpolate", "--n", 4, "--out", tmp_path / "strip.png") == 0
+    with Image.open(tmp_path / "strip.png") as image:
+        strip = np.asarray(image.convert("RGB"))[::2, ::2]
+    way = [strip[2:34, 2 + 34 * k : 34 + 34 * k] for k in range(4)]
+    for frame, face in zip(frames, [*way, way[2], way[1]], strict=True):
+        assert np.abs(frame.astype(int) - face).max() <= (1 if suffix == ".png" else 60)
+
+
+def test_a_film_over_the_faces_of_texts(run, tmp_path):
+    texts, _ = texts_of(run, 3, 3)
+    assert call(run, "--like", *texts, "--film", "--n", 3, "--out", tmp_path / "film.png") == 0
+    assert call(run, "--like", *texts, "--interpolate", "--n", 3, "--out", tmp_path / "strip.png") == 0
+    with Image.open(tmp_path / "film.png") as film:
+        assert film.n_frames == 3
+    with Image.open(tmp_path / "strip.png") as image:
+        assert image.size == size(3, 1)
+
+
 def test_no_other_file_is_replaced(run, tmp_path, capsys):
     photo = tmp_path / "photo.png"
     photo.write_bytes(b"mine")
@@ -166,6 +257,16 @@ def test_damaged_checkpoint_falls_back(run, tmp_path, capsys):
             "--out: must end in one of .png, .jpg, .jpeg, .webp, .gif, .bmp, .tif, .tiff, got 'faces.txt'",
         ),
         (["--out", "no/such/folder/x.png"], "does not exist"),
+        (["--film", "--interpolate"], "--film: does not go together with --interpolate"),
+        (["--film", "--separate", "x"], "--film: does not go together with --separate"),
+        (["--film", "--out", "x.jpg"], "--out: must end in one of .png, .gif, .webp, got 'x.jpg'"),
+        (["--film", "--n", 1001], "--n: must be between 2 and 1000, got 1001"),
+        (["--separate", "x", "--out", "y.png"], "--separate: does not go together with --out"),
+        (["--separate", "x", "--force"], "--separate: does not go together with --force"),
+        (["--separate", "no/such/x"], "--separate: the folder no/such does not exist"),
+        (["--like", "mg1-", "--seed", 0], "--like: does not go together with --seed"),
+        (["--like", "mg1-", "--n", 4], "--like: does not go together with --n"),
+        (["--like", "mg1-", "--film"], "--like: a way needs 2 texts or more, got 1"),
     ],
 )
 def test_bad_arguments(run, arguments, message, capsys):

@@ -26,6 +26,44 @@ def test_beyond_the_range_is_clipped():
     assert plots.to_uint8(np.array([-1.5, 1.5])).tolist() == [0, 255]
 
 
+@pytest.mark.parametrize("suffix", plots.FILM_FORMATS)
+def test_a_film_shows_every_face_for_the_same_time(tmp_path, suffix):
+    faces = np.random.default_rng(0).integers(0, 255, (5, 32, 32, 3), np.uint8)
+    plots.save_animation(tmp_path / f"film{suffix}", faces)
+    with Image.open(tmp_path / f"film{suffix}") as film:
+        assert (film.n_frames, film.size, film.info["loop"]) == (5, (256, 256), 0)
+        for k, face in enumerate(faces):
+            film.seek(k)
+            film.load()
+            assert film.info["duration"] == plots.FRAME_PAUSE
+            difference = np.abs(np.asarray(film.convert("RGB"))[4::8, 4::8].astype(int) - face)
+            assert difference.max() <= (0 if suffix != ".gif" else 60)  # a GIF has 256 colours
+
+
+def test_faces_in_files_of_their_own(tmp_path):
+    faces = np.random.default_rng(0).integers(0, 255, (12, 32, 32, 3), np.uint8)
+    plots.save_separate(tmp_path / "new", faces)
+    files = sorted((tmp_path / "new").iterdir())
+    assert [file.name for file in files[::11]] == ["face-0001.png", "face-0012.png"]
+    for file, face in zip(files, faces, strict=True):
+        with Image.open(file) as image:
+            np.testing.assert_array_equal(np.asarray(image), face)
+
+
+def test_a_folder_of_faces_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    calls = []
+
+    def fails_the_third_time(image, *args, **options):
+        calls.append(args)
+        if len(calls) == 3:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", fails_the_third_time)
+    with pytest.raises(OSError, match="No space"):
+        plots.save_separate(tmp_path / "new", np.zeros((5, 8, 8, 3), np.uint8))
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".gif"])
 def test_what_fits_can_be_written(tmp_path, suffix):
     """The longest strip that is said to fit a format does, and one face more does not."""

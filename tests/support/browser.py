@@ -121,11 +121,12 @@ class Browser:
 
     # ---------------------------------------------------------------------------------------------------------- a page
     def open(self, path, fragment=""):
-        """Load a file anew; returns when it is complete."""
+        """Load a file, or an address that begins with http, anew; returns when it is complete."""
         self.call("Page.navigate", url="about:blank")
         self.wait_for("Page.loadEventFired")
         self.events.clear()
-        self.call("Page.navigate", url=Path(path).absolute().as_uri() + fragment)
+        address = path if str(path).startswith("http") else Path(path).absolute().as_uri()
+        self.call("Page.navigate", url=address + fragment)
         self.wait_for("Page.loadEventFired")
 
     def evaluate(self, expression):

@@ -97,6 +97,7 @@
   }
 
   const digits = (value) => {
+    if (value === null) return "–"; // a run that has no such step
     const size = Math.abs(value);
     return size && (size < 1e-3 || size >= 1e5) ? value.toExponential(2) : value.toFixed(size < 10 ? 3 : size < 100 ? 2 : 1);
   };

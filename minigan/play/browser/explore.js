@@ -1,0 +1,53 @@
+// The page: what its parts share, and how they are put together. Each part is a file of its own.
+//
+//     face.js         what can be done with noise, and the text of a face
+//     engines.js      who draws: the server, or (network.js, in generator_worker.js) the browser
+//     artist.js       paints faces on canvases, the most urgent first
+//     tiles.js        faces side by side, for mouse, touch and keyboard
+//     parent.js       the face that all starts from: undo, history, address, sliders
+//     favourites.js   kept faces, and sheets of them
+//     views.js        the tabs: wall, variations
+//     mix.js, film.js the two others
+//     png.js, store.js  files to save, and what the browser keeps
+import { Artist } from "./artist.js";
+import { engineFor } from "./engines.js";
+import { Favourites, favouritesView } from "./favourites.js";
+import { filmView } from "./film.js";
+import { mixView } from "./mix.js";
+import { Parent } from "./parent.js";
+import { Store } from "./store.js";
+import { tabs, variationsView, wallView } from "./views.js";
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const find = (id) => document.getElementById(id);
+
+function say(words) {
+  const said = find("said");
+  said.textContent = words;
+  said.classList.add("shown");
+  clearTimeout(say.timer);
+  say.timer = setTimeout(() => said.classList.remove("shown"), 2500);
+}
+
+function tellTrouble(error) {
+  find("trouble").hidden = !error;
+  find("trouble").textContent = error ? error.message : "";
+}
+
+const store = new Store(data.weights);
+const page = { data, size: data.size, find, say, store, artist: new Artist(engineFor(data), data.size, tellTrouble) };
+page.favourites = new Favourites(page);
+page.parent = new Parent(page);
+page.setParent = (face) => page.parent.set(face);
+page.isParent = (face) => page.parent.is(face);
+page.onParent = (listener) => page.parent.listeners.push(listener);
+
+find("app").hidden = false;
+page.parent.start();
+tabs(page, { wall: wallView(page), variations: variationsView(page), mix: mixView(page), path: filmView(page), favourites: favouritesView(page) });
+
+document.addEventListener("keydown", (event) => {
+  if (event.target.matches("input, textarea") || event.ctrlKey || event.altKey || event.metaKey) return;
+  const button = { u: "undo", r: "redo", f: "keep" }[event.key.toLowerCase()];
+  if (button) find(button).click();
+});

@@ -1,0 +1,28 @@
+// What the browser keeps from one visit to the next, for each generator by its weights: favourites and history. The texts of
+// faces are kept. Where nothing can be kept (a private window), the page works as well, until it is closed.
+import { faceOf, textOf } from "./face.js";
+
+export class Store {
+  constructor(weights) {
+    this.weights = weights;
+  }
+
+  /** The list kept under a name; what is no face of this generator is left out. */
+  read(name) {
+    let texts = [];
+    try { texts = JSON.parse(localStorage.getItem(this.key(name))) ?? []; } catch { /* nothing was kept */ }
+    return Array.isArray(texts) ? texts.flatMap((text) => {
+      try { return [faceOf(String(text), this.weights)]; } catch { return []; }
+    }) : [];
+  }
+
+  write(name, faces) {
+    try {
+      localStorage.setItem(this.key(name), JSON.stringify(faces.map((face) => textOf(face, this.weights))));
+    } catch { /* it cannot be kept */ }
+  }
+
+  key(name) {
+    return `minigan-explore-${name}-${this.weights}`;
+  }
+}
