@@ -272,7 +272,7 @@ def _judge_by_hand(*given: Any) -> Verdict:
             why = known.get(int(count), "")
             wrong.append(f"{name}: {count:,} is not right" + (f"; {why}" if why else ""))
     if wrong:
-        return Verdict.wrong(f"{len(wrong)} of 4 counts are wrong", *wrong)
+        return Verdict.wrong(f"{len(wrong)} of 4 counts {'is' if len(wrong) == 1 else 'are'} wrong", *wrong)
     return Verdict.ok("3,136, 131,200, 512 and 8,193")
 
 
@@ -634,7 +634,10 @@ NETWORKS = Exercise(
     hints=(
         "Go down the table, line by line; channels in are the channels out of the line before.",
         "D: the first block has no batch normalisation, then three alike. G: the first is 'valid', then three alike.",
-        "D: [conv(3, w), leaky], for C in (w, 2w, 4w): [conv(C, 2C), norm(2C), leaky], then flatten, dense(4*4*8w, 1).",
+        "D: [conv(3, w), leaky], for C in (w, 2w, 4w): [conv(C, 2C), norm(2C), leaky], then flatten, dense(4*4*8w, 1). "
+        "G: [conv_transpose(100, 8w, padding='valid'), norm(8w), leaky], for C in (8w, 4w, 2w): "
+        "[conv_transpose(C, C // 2), norm(C // 2), leaky], then [conv(w, w, 3), norm(w), leaky], conv_transpose(w, 3), "
+        "tanh. Kernels are 4 wide and strides 2, but for the first layer's and the 3 x 3's strides of 1.",
     ),
     doc="discriminator_layers(width, parts) and generator_layers(width, parts), each a list of layers.",
 )
@@ -933,7 +936,7 @@ def _judge_patients(answers: Any) -> Verdict:
         if answer != _DIAGNOSES[name]
     ]
     if wrong:
-        return Verdict.wrong(f"{len(wrong)} of 5 are wrong", *wrong)
+        return Verdict.wrong(f"{len(wrong)} of 5 {'is' if len(wrong) == 1 else 'are'} wrong", *wrong)
     return Verdict.ok("all five read from their charts")
 
 
