@@ -47,6 +47,7 @@ def check(exercise: str, *functions: Callable[..., Any], layout: str = "NHWC", s
     ValueError
         If the exercise is unknown, or the number of functions, the layout or the hint does not fit.
     """
+    from minigan.check.calls.bounded_prints import bounded_prints
     from minigan.check.engine.ladder import run_exercise
     from minigan.check.exercise_table import EXERCISES
     from minigan.check.reports.text_report import render_finding
@@ -60,7 +61,8 @@ def check(exercise: str, *functions: Callable[..., Any], layout: str = "NHWC", s
         raise ValueError(f'check: layout must be "NHWC" or "NCHW", got {layout!r}')
     if hint not in (1, 2, 3):
         raise ValueError(f"check: hint must be 1, 2 or 3, got {hint!r}")
-    outcome = run_exercise(exercise, dict(zip(names, functions, strict=False)), layout=layout, seed=seed)
+    with bounded_prints():
+        outcome = run_exercise(exercise, dict(zip(names, functions, strict=False)), layout=layout, seed=seed)
     if outcome.finding is None:
         told = f" ({', '.join([*outcome.passed, *filter(None, [outcome.note])])})" if outcome.passed else ""
         print(f"{exercise}   {outcome.status}{told}")
