@@ -176,7 +176,8 @@ def _with_checked_layers(config: RunConfig, layers: Path) -> RunConfig:
     """Check a file of the user's own functions, say which of them will be used, and write that into the settings."""
     say(f"Checking the functions of {one_line(layers)} ...")
     checked = check_functions(layers)
-    reasons = {name: in_a_line(outcome) for name, outcome in checked.not_used.items()}
+    missing = [name for name, outcome in checked.not_used.items() if outcome.finding is None]
+    reasons = {name: in_a_line(outcome) for name, outcome in checked.not_used.items() if name not in missing}
     used = [name for name in checked.used if not (name == "generator_step" and config.translate)]
     if len(used) < len(checked.used):
         reasons["generator_step"] = "it cannot move the images, which --translate asks for"
@@ -184,6 +185,8 @@ def _with_checked_layers(config: RunConfig, layers: Path) -> RunConfig:
         say(f"  yours: {', '.join(used)} (on one rank)")
     for name, reason in reasons.items():
         say(one_line(f"  not used: {name}: {reason}"))
+    if missing:
+        say(f"  not written: {', '.join(missing)}")
     if not used:
         raise UserError(f"--layers: at least one exercise must pass its check, got none in {layers}")
     return replace(config, layers_sha256=checked.sha256, layers_used=", ".join(used))

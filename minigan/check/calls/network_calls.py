@@ -98,7 +98,14 @@ def _pair(exercise: Exercise, layout: str, forward: Function, backward: Function
                 )
         return gradients[0] if len(gradients) == 1 else tuple(gradients)
 
-    return run_forward, run_backward
+    return _named_as(forward, run_forward), _named_as(backward, run_backward)
+
+
+def _named_as(function: Function, run: Function) -> Function:
+    """The function around a student's, with its name and text. Its signature stays its own: layers look at it."""
+    for attribute in ("__module__", "__name__", "__qualname__", "__doc__"):
+        setattr(run, attribute, getattr(function, attribute, getattr(run, attribute)))
+    return run
 
 
 def _rule(exercise: Exercise, layout: str, function: Function) -> Function:
@@ -120,7 +127,7 @@ def _rule(exercise: Exercise, layout: str, function: Function) -> Function:
         ]
         return results[0] if len(results) == 1 else tuple(results)
 
-    return run
+    return _named_as(function, run)
 
 
 def _arguments(exercise: Exercise) -> tuple[list[str], list[str]]:

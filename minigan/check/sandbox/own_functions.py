@@ -14,7 +14,7 @@ import linecache
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -82,17 +82,20 @@ class OwnFunctions:
     steps : dict of str to callable
         Fields of `minigan.gan.step.GAN`.
     functions : dict of str to callable
-        As they stand in the file, by name.
+        As they stand in the file, by name; all that may be used.
+    defined : tuple of str
+        Exercises of which the file has a function, right or wrong.
     """
 
-    ops: Ops
-    steps: dict[str, Callable[..., Any]]
-    functions: dict[str, Callable[..., Any]]
+    ops: Ops = LIBRARY
+    steps: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    functions: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    defined: tuple[str, ...] = ()
 
     def taught(self, gan: GAN) -> GAN:
         """A GAN, changed so that it trains with the student's steps."""
-        for field, step in self.steps.items():
-            setattr(gan, field, step)
+        for name, step in self.steps.items():
+            setattr(gan, name, step)
         return gan
 
 
@@ -183,7 +186,8 @@ def load_functions(
         given = {each: _guarded(each, f, file) for each, f in functions.items()} if guarded else functions
         entries |= for_network(name, given, layout)
     steps = {name: entries.pop(name) for name in STEPS if name in entries}
-    return OwnFunctions(replace(LIBRARY, **entries) if entries else LIBRARY, steps, found)
+    defined = tuple(name for name, e in EXERCISES.items() if any(callable(vars(module).get(f)) for f in e.functions))
+    return OwnFunctions(replace(LIBRARY, **entries) if entries else LIBRARY, steps, found, defined)
 
 
 def in_short(outcome: Outcome) -> str:
@@ -204,7 +208,7 @@ def _insist_on_same(path: str | os.PathLike[str], sha256: str) -> bytes:
 
 
 def _imported(file: Path, content: bytes) -> ModuleType:
-    """The file as a module of this process. Its folder comes last in `sys.path`, where it hides no other module."""
+    """The file as a module of this process, where it hides no other: its folder comes last in `sys.path`."""
     before = list(sys.path)
     try:
         module = load(file, content, {"print": printing_to(Bounded(), file.name)})
@@ -215,6 +219,7 @@ def _imported(file: Path, content: bytes) -> ModuleType:
     finally:
         folder = str(file.parent)
         sys.path[:] = before if folder in before else [*before, folder]
+    sys.modules.pop(module.__name__, None)
     lines = content.decode("utf-8", "replace").splitlines(keepends=True)
     linecache.cache[str(file)] = (len(content), None, lines, str(file))  # what a traceback shows is what runs
     return module
