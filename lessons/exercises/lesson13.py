@@ -41,6 +41,10 @@ def _circle(a: Any, b: Any, t: Any, angle: float) -> Any:
     return (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
 
 
+def _or_straight(a: Any, b: Any, t: Any, angle: float) -> Any:
+    return _lerp(a, b, t) if angle < NEARLY_PARALLEL else _circle(a, b, t, angle)
+
+
 def _unit(x: Any) -> Any:
     return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
@@ -87,6 +91,14 @@ _SLERP = Exercise(
         Mistake(
             lambda a, b, t: _circle(a, b, t, np.arccos(np.clip(a @ b, -1, 1))),
             "The angle comes from a @ b alone. That is the cosine only if both have length 1: divide by both lengths.",
+        ),
+        Mistake(
+            lambda a, b, t: _or_straight(a, b, t, float(np.arccos(np.clip(a @ b, -1, 1)))),
+            "The angle comes from a @ b alone. That is the cosine only if both have length 1: divide by both lengths.",
+        ),
+        Mistake(
+            lambda a, b, t: _or_straight(a, b, t, np.degrees(_angle(a, b))),
+            "The angle is in degrees. np.sin wants radians, which is what np.arccos gives.",
         ),
         Mistake(
             lambda a, b, t: _circle(a, b, t, np.degrees(_angle(a, b))),

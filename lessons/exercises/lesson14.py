@@ -1,4 +1,4 @@
-"""Lesson 14's own exercises: counting work, one product for four loops, the phase split, and Winograd's F(2,2).
+"""Lesson 14's own exercises: counting work, blocks of pixels, Winograd's F(2,2), and the phase split of G's layer.
 
 Two exercises count: `winograd_1d` and `winograd_2d` are called with numbers that remember every multiplication, so the
 right values with one product too many do not pass. The suspects of the hunt are functions to be called, not read:
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons.judging import Exercise, Mistake, Verdict
+from lessons.judging import Exercise, Mistake, Verdict, as_array
 from minigan.nn.backend import xp_of
 
 K, S = 4, 2
@@ -22,51 +22,148 @@ K, S = 4, 2
 
 # --------------------------------------------------------------------------------------------------------- the counting
 def work(N: int, H: int, W: int, C: int, O: int) -> tuple[int, int]:
-    """FLOP and bytes of a transposed convolution with K = 4 and S = 2, as its definition has them."""
-    flop = 2 * N * H * W * K * K * C * O
-    values = N * H * W * C + K * K * C * O + N * (S * H) * (S * W) * O
-    return flop, 4 * values
+    """FLOP and bytes of a convolution with K = 4 and S = 2, as its definition has them."""
+    pixels = N * (H // S) * (W // S)
+    values = N * H * W * C + K * K * C * O + pixels * O
+    return 2 * pixels * K * K * C * O, 4 * values
 
 
-def _bytes(N: int, H: int, W: int, C: int, O: int) -> int:
-    return work(N, H, W, C, O)[1]
+def _work_with(
+    flop: Callable[..., int] = lambda N, H, W, C, O: work(N, H, W, C, O)[0],
+    moved: Callable[..., int] = lambda N, H, W, C, O: work(N, H, W, C, O)[1],
+) -> Callable[..., tuple[int, int]]:
+    return lambda N, H, W, C, O: (flop(N, H, W, C, O), moved(N, H, W, C, O))
 
 
 _WORK = Exercise(
     name="work",
     lesson=14,
     reference=work,
-    cases=lambda rng: [(1, 2, 3, 5, 7), (2, 3, 4, 6, 5), (32, 8, 8, 256, 128), (1, 1, 1, 1, 1)],
+    cases=lambda rng: [(1, 2, 4, 5, 7), (2, 6, 4, 6, 5), (32, 16, 16, 128, 256), (1, 2, 2, 1, 1), (3, 4, 2, 2, 3)],
     mistakes=(
         Mistake(
-            lambda N, H, W, C, O: (N * H * W * 16 * C * O, _bytes(N, H, W, C, O)),
+            _work_with(flop=lambda N, H, W, C, O: work(N, H, W, C, O)[0] // 2),
             "The bytes are right, the FLOP are half: a multiplication and an addition are two operations.",
         ),
         Mistake(
-            lambda N, H, W, C, O: (2 * N * 4 * H * W * 16 * C * O, _bytes(N, H, W, C, O)),
-            "Four times too many FLOP: 16 taps were counted for every *output* pixel. It is every *input* pixel that is"
-            " stamped with all 16; an output pixel is reached by 4 of them.",
+            _work_with(flop=lambda N, H, W, C, O: work(N, H, W, C, O)[0] * 4),
+            "The bytes are right, the FLOP are four times too many: 16 taps were counted for every *input* pixel. It is"
+            " every *output* pixel that sees 16, and there are a quarter as many.",
         ),
         Mistake(
-            lambda N, H, W, C, O: (work(N, H, W, C, O)[0], _bytes(N, H, W, C, O) // 4),
+            _work_with(flop=lambda N, H, W, C, O: work(N, H, W, C, O)[0] // 4),
+            "The bytes are right, the FLOP are a quarter: the kernel is 4 x 4, that is 16 taps.",
+        ),
+        Mistake(
+            _work_with(flop=lambda N, H, W, C, O: work(N, H, W, C, O)[0] // O),
+            "The bytes are right. The FLOP are those of one output channel: there are O.",
+        ),
+        Mistake(
+            _work_with(flop=lambda N, H, W, C, O: work(N, H, W, C, O)[0] // N),
+            "The bytes are right. The FLOP are those of one image: there are N.",
+        ),
+        Mistake(
+            _work_with(moved=lambda N, H, W, C, O: work(N, H, W, C, O)[1] // 4),
             "The FLOP are right. These are values, not bytes: a float32 takes 4.",
         ),
         Mistake(
-            lambda N, H, W, C, O: (work(N, H, W, C, O)[0], 4 * (N * H * W * C + N * 4 * H * W * O)),
+            _work_with(moved=lambda N, H, W, C, O: 2 * work(N, H, W, C, O)[1]),
+            "The FLOP are right, the bytes twice too many: a float32 takes 4, not 8.",
+        ),
+        Mistake(
+            _work_with(moved=lambda N, H, W, C, O: work(N, H, W, C, O)[1] - 4 * 16 * C * O),
             "The FLOP are right. The kernel has to be read too: 4*4*C*O values.",
         ),
         Mistake(
-            lambda N, H, W, C, O: (work(N, H, W, C, O)[0], 4 * (N * H * W * (C + O) + 16 * C * O)),
-            "The FLOP are right. y is twice as high and twice as wide as x: four times as many pixels.",
+            _work_with(moved=lambda N, H, W, C, O: work(N, H, W, C, O)[1] - 4 * N * (H // 2) * (W // 2) * O),
+            "The FLOP are right. y is missing: it has to be written.",
+        ),
+        Mistake(
+            _work_with(moved=lambda N, H, W, C, O: work(N, H, W, C, O)[1] - 4 * N * H * W * C),
+            "The FLOP are right. x is missing: it has to be read.",
+        ),
+        Mistake(
+            _work_with(moved=lambda N, H, W, C, O: 4 * (N * H * W * (C + O) + 16 * C * O)),
+            "The FLOP are right. y is half as high and half as wide as x: a quarter of the pixels.",
+        ),
+        Mistake(lambda N, H, W, C, O: work(N, H, W, C, O)[::-1], "Both are right, in the wrong order: (flop, bytes)."),
+    ),
+    hints=(
+        "Lesson 7: how many taps does one output pixel see, and how many numbers are multiplied for each of them?",
+        "One output pixel and one tap: C*O multiplications and as many additions. There are N * H/2 * W/2 pixels and 16"
+        " taps. For the bytes, write down the shapes of x, w and y and multiply each out.",
+        "flop = 2 * N * (H//2) * (W//2) * 16 * C * O; bytes = 4 * (x.size + w.size + y.size), y is (N, H//2, W//2, O).",
+    ),
+    doc="FLOP and bytes of one layer.",
+)
+
+
+# --------------------------------------------------------------------------------------------------------------- blocks
+def to_blocks(x: Any, before: int = 1, mode: str = "constant", order: tuple[int, ...] = (2, 4, 5)) -> Any:
+    """Blocks of 2 x 2 pixels as one, after padding by one: (N, H, W, C) to (N, H/2+1, W/2+1, 4*C).
+
+    With other arguments than the default it does so wrongly: `before` zeros above and on the left, and the rest of the
+    two below and on the right; the padding of another mode; the numbers of a block in another order.
+    """
+    xp = xp_of(x)
+    N, H, W, C = x.shape
+    around = (before, 2 - before)
+    big = xp.pad(x, ((0, 0), around, around, (0, 0)), mode=mode)
+    blocks = big.reshape(N, H // 2 + 1, 2, W // 2 + 1, 2, C).transpose(0, 1, 3, *order)
+    return blocks.reshape(N, H // 2 + 1, W // 2 + 1, 4 * C)
+
+
+def block_kernel(w: Any) -> Any:
+    """The taps sorted as the pixels are: (4, 4, C, O) to (2, 2, 4*C, O)."""
+    C, O = w.shape[2:]
+    return w.reshape(2, 2, 2, 2, C, O).transpose(0, 2, 1, 3, 4, 5).reshape(2, 2, 4 * C, O)
+
+
+def _reshaped_only(x: Any) -> Any:
+    N, H, W, C = x.shape
+    big = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    return big.reshape(N, H // 2 + 1, W // 2 + 1, 4 * C)
+
+
+def _not_padded(x: Any) -> Any:
+    N, H, W, C = x.shape
+    blocks = x.reshape(N, H // 2, 2, W // 2, 2, C).transpose(0, 1, 3, 2, 4, 5)
+    return blocks.reshape(N, H // 2, W // 2, 4 * C)
+
+
+_BLOCKS = Exercise(
+    name="to_blocks",
+    lesson=14,
+    reference=to_blocks,
+    cases=lambda rng: [(rng.standard_normal(shape),) for shape in ((1, 2, 4, 1), (2, 4, 2, 3), (3, 6, 4, 2))],
+    mistakes=(
+        Mistake(
+            _reshaped_only,
+            "A reshape alone keeps the numbers in their order in memory, row after row. A block has two pixels of one"
+            " row and two of the next: the axes have to be exchanged (transpose) before the last reshape.",
+        ),
+        Mistake(_not_padded, "The padding is missing: one zero on every side, so there is one block more each way."),
+        Mistake(
+            lambda x: to_blocks(x, order=(4, 2, 5)),
+            "Inside a block, rows and columns are exchanged: (1, 0) before (0, 1).",
+        ),
+        Mistake(
+            lambda x: to_blocks(x, order=(5, 2, 4)),
+            "Inside a block, the channels come first and the pixels after them: pixel by pixel is wanted.",
+        ),
+        Mistake(lambda x: to_blocks(x, before=0), "Both zeros are below and on the right: one belongs on each side."),
+        Mistake(lambda x: to_blocks(x, before=2), "Both zeros are above and on the left: one belongs on each side."),
+        Mistake(
+            lambda x: to_blocks(x, mode="edge"), "The padding repeats the edge: outside the image there are zeros."
         ),
     ),
     hints=(
-        "Lesson 9: every input pixel is stamped onto the output, tap by tap. How many numbers does one stamp multiply?",
-        "One input pixel and one tap: C*O multiplications and as many additions. There are N*H*W pixels and 16 taps."
-        " For the bytes, write down the shapes of x, w and y and multiply each out.",
-        "flop = 2 * N*H*W * 16 * C*O; bytes = 4 * (x.size + w.size + y.size) with y of shape (N, 2H, 2W, O).",
+        "Pad first. Then every axis of the image splits into two: which block, and which place in it.",
+        "X.reshape(N, H//2+1, 2, W//2+1, 2, C) splits both axes. Bring the two places (axes 2 and 4) behind the two"
+        " block numbers (axes 1 and 3), before C.",
+        "X.reshape(N, H//2+1, 2, W//2+1, 2, C).transpose(0, 1, 3, 2, 4, 5).reshape(N, H//2+1, W//2+1, 4*C)",
     ),
-    doc="FLOP and bytes of one layer.",
+    doc="Blocks of 2 x 2 pixels as one pixel.",
 )
 
 
@@ -362,9 +459,11 @@ def _judge_tile(side: tuple[int, ...], most: int, naive: int) -> Callable[..., V
         ]
         for d, g in cases:
             y = function(d.copy(), g.copy())
-            if not isinstance(y, np.ndarray) or y.shape != outputs:
+            y = y if isinstance(y, np.ndarray) else as_array(y)
+            if y is None or y.shape != outputs:
                 return Verdict.wrong(
-                    f"the result must be an array of shape {outputs}, got {type(y).__name__} of shape {np.shape(y)}",
+                    f"the result must be an array of shape {outputs}, got "
+                    + ("something else" if y is None else f"one of shape {y.shape}"),
                     "Return one array of the outputs: np.array([y0, y1])."
                     if len(side) == 1
                     else "Two rows of two outputs; np.stack puts two rows into one array.",
@@ -646,44 +745,45 @@ _LOST = Exercise(
 )
 
 CAUSES = {
-    1: "the two taps of each phase are in the wrong order",
-    2: "the windows of all four phases begin at the same pixel",
+    1: "the taps of each block are in the wrong order",
+    2: "both zeros of the padding are above and on the left",
     3: "the padding repeats the edge instead of zeros",
     4: "m1 is missing from the second output of every pair",
-    5: "the phases (0, 1) and (1, 0) are exchanged when they are put together",
+    5: "the pixels of a block are in the order of columns, the taps in that of rows",
     6: "one image of the batch is computed with another one's input",
     7: "nothing: this is float32's rounding",
 }
 """What may be wrong with a suspect."""
 
 
-def _with_kernels(change: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda x, w: _upsample(x, change(phase_kernels(w)))
+def _in_blocks(conv: Callable[[Any, Any], Any], **settings: Any) -> Callable[[Any, Any], Any]:
+    return lambda x, w: conv(to_blocks(x, **settings), block_kernel(w))
 
 
 SUSPECTS: dict[str, Callable[[Any, Any], Any]] = {
-    "A": lambda x, w: _upsample(x, phase_kernels(w), start=lambda a: 0),
-    "B": lambda x, w: _upsample(x, phase_kernels(w), mode="edge"),
-    "C": lambda x, w: _upsample(x, all_tiles(w), lambda d, U: _winograd(d, U, shared=False)),
-    "D": lambda x, w: _upsample(x, all_tiles(w), _winograd),
-    "E": lambda x, w: _upsample(x, phase_kernels(w), exchange=True),
+    "A": _in_blocks(conv2x2, before=2),
+    "B": _in_blocks(conv2x2, mode="edge"),
+    "C": _in_blocks(lambda d, w: _winograd(d, kernel_tiles(w), shared=False)),
+    "D": _in_blocks(lambda d, w: _winograd(d, kernel_tiles(w))),
+    "E": _in_blocks(conv2x2, order=(4, 2, 5)),
 }
-"""Five fast transposed convolutions (x (N, H, W, C) with even H = W, w (4, 4, O, C)), of which not all are right."""
+"""Five fast convolutions, K = 4, S = 2, P = 1 (x (N, H, W, C), w (4, 4, C, O)), of which not all are right."""
+
+
+def hunted() -> tuple[Any, Any]:
+    """An image and a kernel on which the suspects are looked at: x (1, 12, 12, 8), w (4, 4, 8, 2)."""
+    rng = np.random.default_rng(5)
+    return rng.standard_normal((1, 12, 12, 8)).astype(np.float32), rng.standard_normal((4, 4, 8, 2)).astype(np.float32)
+
 
 _ANSWERS = {"A": 2, "B": 3, "C": 4, "D": 7, "E": 5}
 _LOOK = {
-    "A": "Phase (0, 0) is right everywhere, and the other three are wrong everywhere.",
-    "B": "It is right everywhere but in the outermost ring.",
-    "C": "Look at a single phase, y[:, 0::2, 0::2]: which of *its* rows and columns are right?",
+    "A": "Give it an image with a single 1 in it, and a kernel with a single 1. Where is the 1 in the result?",
+    "B": "It is right everywhere but in the outermost ring, and there too if the border of the image is 0.",
+    "C": "It is right in every even row and column. What is special about the second output of a pair?",
     "D": "Look at the scale: how large is the largest difference beside y itself?",
-    "E": "Two phases are right everywhere. Compare the other two with each other.",
+    "E": "Give it a kernel with a single 1, at (0, 1) say. Which pixels does it take?",
 }
-
-
-def all_tiles(w: Any) -> Any:
-    """`kernel_tiles` of each of the four kernels: (2, 2, 3, 3, C, O)."""
-    k, xp = phase_kernels(w), xp_of(w)
-    return xp.stack([xp.stack([kernel_tiles(k[a, b]) for b in range(2)]) for a in range(2)])
 
 
 def _answers(right: dict[str, Any], allowed: Collection[Any], look: dict[str, str]) -> Callable[..., Verdict]:
@@ -716,11 +816,11 @@ _HUNT = Exercise(
     lesson=14,
     judge=_answers(_ANSWERS, tuple(CAUSES), _LOOK),
     hints=(
-        "Where a result is wrong tells more than how much. Look at each phase y[:, a::2, b::2] alone.",
-        "Two suspects are wrong in whole phases, one inside each phase, one at the border, and one is no suspect"
-        " at all.",
-        "For A and E: swap phases of the wrong result and compare again. For C: which rows and columns of a"
-        " phase are right?",
+        "Where a result is wrong tells more than how much. Look at every second row and column alone.",
+        "Two suspects are wrong everywhere, one in every second row and column, one at the border, and one is right but"
+        " for rounding.",
+        "For A and E: take an image and a kernel with a single 1 each. One result is moved by a pixel; in the other,"
+        " taps (0, 1) and (1, 0) have changed places.",
     ),
     doc="Five suspects.",
 )
@@ -766,9 +866,8 @@ _GPU_EXERCISE = Exercise(
 
 EXERCISES = (
     _WORK,
+    _BLOCKS,
     _CONV2X2,
-    _PHASE_KERNELS,
-    _UPSAMPLE,
     _WINOGRAD_1D,
     _WINOGRAD_2D,
     _KERNEL_TILES,
@@ -777,4 +876,7 @@ EXERCISES = (
     _LOST,
     _HUNT,
     _GPU_EXERCISE,
+    _PHASE_KERNELS,
+    _UPSAMPLE,
 )
+"""Lesson 14's own exercises, in the lesson's order."""
