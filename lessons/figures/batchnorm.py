@@ -519,7 +519,9 @@ def deep(losses: Mapping[str, Array]) -> Figure:
         ax.set(title=kind, xlabel="step", ylim=(0, 1.75))
     np.ravel(axes)[0].set_ylabel("D's loss on reals and fakes")
     np.ravel(axes)[0].legend(loc="lower left", frameon=False, fontsize=8.5)
-    np.ravel(axes)[-1].annotate("knows nothing: 2 ln 2", (75, 2 * np.log(2)), xytext=(75, 1.55), ha="center", fontsize=8.5)
+    np.ravel(axes)[-1].annotate(
+        "knows nothing: 2 ln 2", (75, 2 * np.log(2)), xytext=(75, 1.55), ha="center", fontsize=8.5
+    )
     return figure
 
 
