@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons.judging import Exercise, Mistake, Verdict, as_array
+from lessons.judging import Exercise, Mistake, Verdict, as_array, explanation
 from minigan.nn.backend import xp_of
 
 K, S = 4, 2
@@ -151,6 +151,18 @@ _BLOCKS = Exercise(
             lambda x: to_blocks(x, order=(5, 2, 4)),
             "Inside a block, the channels come first and the pixels after them: pixel by pixel is wanted.",
         ),
+        Mistake(
+            lambda x: to_blocks(x, order=(2, 5, 4)),
+            "Inside a block, the channels stand between the two pixel numbers: pixel by pixel is wanted, C "
+            "channels each.",
+        ),
+        Mistake(
+            lambda x: to_blocks(x, mode="reflect"), "The padding mirrors the image: outside the image there are zeros."
+        ),
+        Mistake(
+            lambda x: to_blocks(x).reshape(*to_blocks(x).shape[:3], 4, -1)[:, :, :, ::-1].reshape(to_blocks(x).shape),
+            "Inside a block, the pixels are in the reverse order: (0, 0) comes first.",
+        ),
         Mistake(lambda x: to_blocks(x, before=0), "Both zeros are below and on the right: one belongs on each side."),
         Mistake(lambda x: to_blocks(x, before=2), "Both zeros are above and on the left: one belongs on each side."),
         Mistake(
@@ -213,6 +225,16 @@ _CONV2X2 = Exercise(
         Mistake(
             lambda x, w: conv2x2(x, np.broadcast_to(w[:1, :1], w.shape)),
             "All four taps use w[0, 0].",
+        ),
+        Mistake(
+            lambda x, w: x[:, :-1, :-1] @ w.sum(axis=(0, 1)),
+            "All four taps meet the same pixel. Tap (p, q) meets the one p below and q to the right.",
+        ),
+        Mistake(lambda x, w: conv2x2(x, w) / 4, "A mean over the taps. Asked for is their sum."),
+        Mistake(lambda x, w: 4 * conv2x2(x, w), "Four times the right result: is the sum over the taps made twice?"),
+        Mistake(
+            lambda x, w: conv2x2(x, w.reshape(w.shape[3], -1).T.reshape(w.shape)),
+            "The kernel's matrix is turned over by a reshape and .T. w.reshape(4*C, O) is right as it is.",
         ),
         Mistake(
             lambda x, w: x[:, :-1, :-1] @ w[0, 0],
@@ -313,6 +335,22 @@ _PHASE_KERNELS = Exercise(
             " the later tap.",
         ),
         Mistake(
+            lambda w: phase_kernels(w)[:, :, :, ::-1],
+            "Along the columns the taps are in the wrong order: 3 before 1, and 2 before 0, as along the rows.",
+        ),
+        Mistake(
+            lambda w: phase_kernels(w)[:, :, ::-1],
+            "Along the rows the taps are in the wrong order: 3 before 1, and 2 before 0, as along the columns.",
+        ),
+        Mistake(
+            lambda w: w.transpose(0, 1, 3, 2).reshape(2, 2, 2, 2, w.shape[3], w.shape[2]).transpose(0, 2, 1, 3, 4, 5),
+            "These are the four quarters of the kernel. A phase takes every second tap: 3 and 1, or 2 and 0.",
+        ),
+        Mistake(
+            lambda w: phase_kernels(w.reshape(4, 4, w.shape[3], w.shape[2]).transpose(0, 1, 3, 2)),
+            "The two channel axes are exchanged by a reshape, which mixes up their numbers: transpose(0, 1, 3, 2).",
+        ),
+        Mistake(
             lambda w: phase_kernels(w).transpose(1, 0, 2, 3, 4, 5),
             "a and b are exchanged: a is the phase of the rows.",
         ),
@@ -364,6 +402,24 @@ _UPSAMPLE = Exercise(
         Mistake(
             lambda x, k: _upsample(x, k, mode="edge"),
             "Right inside, wrong at the border: outside the image there are zeros, not copies of its edge.",
+        ),
+        Mistake(
+            lambda x, k: _upsample(x, k.swapaxes(0, 1)),
+            "a and b of the kernels are exchanged: part (a, b) needs kernels[a, b].",
+        ),
+        Mistake(
+            lambda x, k: _upsample(x, k.swapaxes(0, 1), exchange=True),
+            "a and b of the windows are exchanged: rows begin at padded pixel a, columns at b.",
+        ),
+        Mistake(lambda x, k: _upsample(x, 0 * k + k[:1, :1]), "All four phases use kernels[0, 0]."),
+        Mistake(
+            lambda x, k: (
+                _upsample(x, k)
+                .reshape(len(x), -1, 2, 2 * x.shape[2], k.shape[-1])[:, :, ::-1]
+                .reshape(len(x), 2 * x.shape[1], -1, 2, k.shape[-1])[:, :, :, ::-1]
+                .reshape(len(x), 2 * x.shape[1], 2 * x.shape[2], -1)
+            ),
+            "Even and odd are exchanged where the parts are put together: phase a belongs to y[:, a::2].",
         ),
         Mistake(
             lambda x, k: _upsample(x, k[::-1, ::-1]),
@@ -439,7 +495,69 @@ def _counted(a: Any) -> Any:
     return out
 
 
-def _judge_tile(side: tuple[int, ...], most: int, naive: int) -> Callable[..., Verdict]:
+def _f22(
+    before: Callable[[Any], tuple[Any, Any, Any]] = lambda d: (d[0] - d[1], d[1], d[2] - d[1]),
+    taps: Callable[[Any], tuple[Any, Any, Any]] = lambda g: (g[0], g[0] + g[1], g[1]),
+    after: Callable[[Any, Any, Any], tuple[Any, Any]] = lambda m0, m1, m2: (m0 + m1, m1 + m2),
+) -> Callable[[Any, Any], Any]:
+    """F(2,2) with one of its three steps replaced by a wrong one; in two dimensions, for the rows only."""
+
+    def made(d: Any, g: Any) -> Any:
+        times = np.multiply if d.ndim == 1 else winograd_1d
+        return np.stack(after(*(times(a, b) for a, b in zip(before(d), taps(g), strict=True))))
+
+    return made
+
+
+_TILE_MISTAKES: tuple[tuple[Callable[[Any, Any], Any], str], ...] = (
+    (
+        _f22(after=lambda m0, m1, m2: (m0 + m1, m1 - m2)),
+        "The sign of m2 does not fit: with d2 - d1 it is added, with d1 - d2 subtracted.",
+    ),
+    (
+        _f22(after=lambda m0, m1, m2: (m0 + m1, m2)),
+        "m1 belongs into both outputs: that is what saves the fourth product.",
+    ),
+    (
+        _f22(after=lambda m0, m1, m2: (m0, m1 + m2)),
+        "m1 belongs into both outputs: that is what saves the fourth product.",
+    ),
+    (_f22(after=lambda m0, m1, m2: (m1 + m2, m0 + m1)), "The two outputs are exchanged: y0 = m0 + m1 comes first."),
+    (_f22(after=lambda m0, m1, m2: (m0 - m1, m1 + m2)), "In y0, m1 is subtracted. It is added: y0 = m0 + m1."),
+    (
+        _f22(before=lambda d: (d[1] - d[0], d[1], d[2] - d[1])),
+        "The sign of m0 does not fit: with d0 - d1 it is added, with d1 - d0 subtracted.",
+    ),
+    (
+        _f22(before=lambda d: (d[0] - d[1], d[0], d[2] - d[1])),
+        "m1 is made of d0. It is made of d1, which meets both taps.",
+    ),
+    (
+        _f22(before=lambda d: (d[0] - d[1], d[2], d[2] - d[1])),
+        "m1 is made of d2. It is made of d1, which meets both taps.",
+    ),
+    (_f22(taps=lambda g: (g[0], g[0] - g[1], g[1])), "The middle product takes the *sum* of the taps."),
+    (_f22(taps=lambda g: (g[1], g[0] + g[1], g[0])), "The taps are exchanged: y0 = d0*g0 + d1*g1."),
+    (_f22(taps=lambda g: (g[1], g[0] + g[1], g[1])), "m0 takes the wrong tap: it is (d0 - d1) * g0."),
+    (_f22(taps=lambda g: (g[0], g[0] + g[1], g[0])), "m2 takes the wrong tap: it is (d2 - d1) * g1."),
+)
+
+
+def _of_two_dimensions(
+    mistakes: tuple[tuple[Callable[[Any, Any], Any], str], ...],
+) -> tuple[tuple[Callable[[Any, Any], Any], str], ...]:
+    return (
+        (lambda d, g: winograd_2d(d, g).T, "Rows and columns of the result are exchanged."),
+        (lambda d, g: winograd_2d(d, g.T), "g is used with rows and columns exchanged."),
+        (lambda d, g: winograd_2d(d.T, g), "d is used with rows and columns exchanged."),
+        (lambda d, g: winograd_2d(d, g[::-1, ::-1]), "The taps are upside down: tap (0, 0) meets d[0, 0]."),
+        *mistakes,
+    )
+
+
+def _judge_tile(
+    side: tuple[int, ...], most: int, naive: int, mistakes: tuple[tuple[Callable[[Any, Any], Any], str], ...]
+) -> Callable[..., Verdict]:
     """A judge for `winograd_1d` and `winograd_2d`: the values first, then the number of multiplications."""
     taps, outputs = tuple(2 for _ in side), tuple(2 for _ in side)
 
@@ -457,6 +575,7 @@ def _judge_tile(side: tuple[int, ...], most: int, naive: int) -> Callable[..., V
         cases += [
             (rng.integers(-9, 10, side).astype(float), rng.integers(-9, 10, taps).astype(float)) for _ in range(4)
         ]
+        found = []
         for d, g in cases:
             y = function(d.copy(), g.copy())
             y = y if isinstance(y, np.ndarray) else as_array(y)
@@ -468,13 +587,17 @@ def _judge_tile(side: tuple[int, ...], most: int, naive: int) -> Callable[..., V
                     if len(side) == 1
                     else "Two rows of two outputs; np.stack puts two rows into one array.",
                 )
-            if not np.allclose(np.asarray(y, float), right(d, g)):
-                return Verdict.wrong(
-                    "the outputs are wrong",
-                    f"for d = {d.tolist()} and g = {g.tolist()} yours is {np.asarray(y, float).tolist()},"
-                    f" expected {right(d, g).tolist()}",
-                    cause=_guess(np.asarray(y, float), d, g),
-                )
+            found.append(np.asarray(y, float))
+        wrong = [k for k, (d, g) in enumerate(cases) if not np.allclose(found[k], right(d, g))]
+        if wrong:
+            d, g = cases[wrong[0]]
+            known = [([mistake(d, g) for d, g in cases], why) for mistake, why in mistakes]
+            return Verdict.wrong(
+                "the outputs are wrong",
+                f"for d = {d.tolist()} and g = {g.tolist()} yours is {found[wrong[0]].tolist()},"
+                f" expected {right(d, g).tolist()}",
+                cause=explanation(found, known),
+            )
         Counted.made = 0
         try:
             function(_counted(cases[0][0]), _counted(cases[0][1]))
@@ -502,30 +625,13 @@ def _judge_tile(side: tuple[int, ...], most: int, naive: int) -> Callable[..., V
             )
         return Verdict.ok(f"{most} multiplications instead of {naive}")
 
-    def _guess(y: Any, d: Any, g: Any) -> str:
-        if len(side) == 1:
-            m0, m1, m2 = (d[0] - d[1]) * g[0], d[1] * (g[0] + g[1]), (d[2] - d[1]) * g[1]
-            if np.allclose(y, [m0 + m1, m1 - m2]):
-                return "The sign of m2 does not fit: with d2 - d1 it is added, with d1 - d2 subtracted."
-            if np.allclose(y, [m0 + m1, m2]):
-                return "m1 belongs into both outputs: that is what saves the fourth product."
-            if np.allclose(y, [d[0] * g[1] + d[1] * g[0], d[1] * g[1] + d[2] * g[0]]):
-                return "The taps are exchanged: y0 = d0*g0 + d1*g1."
-            if np.allclose(y, [m0 + d[1] * (g[0] - g[1]), d[1] * (g[0] - g[1]) + m2]):
-                return "The middle product takes the *sum* of the taps."
-        elif np.allclose(y.T, right(d, g)):
-            return "Rows and columns of the result are exchanged."
-        elif np.allclose(y, right(d, g.T)):
-            return "g is used with rows and columns exchanged."
-        return ""
-
     return judge
 
 
 _WINOGRAD_1D = Exercise(
     name="winograd_1d",
     lesson=14,
-    judge=_judge_tile((3,), 3, 4),
+    judge=_judge_tile((3,), 3, 4, _TILE_MISTAKES),
     hints=(
         "One of the four products of the definition is not needed. d1 is the input that both outputs see: let"
         " both of its"
@@ -539,7 +645,7 @@ _WINOGRAD_1D = Exercise(
 _WINOGRAD_2D = Exercise(
     name="winograd_2d",
     lesson=14,
-    judge=_judge_tile((3, 3), 9, 16),
+    judge=_judge_tile((3, 3), 9, 16, _of_two_dimensions(_TILE_MISTAKES)),
     hints=(
         "Read winograd_1d again with d0, d1, d2 as *rows* of the tile and g0, g1 as rows of taps. What does a"
         " product of a"
@@ -557,6 +663,32 @@ def kernel_tiles(w: Any, middle: Callable[[Any, Any], Any] = lambda g0, g1: g0 +
     xp = xp_of(w)
     rows = xp.stack([w[0], middle(w[0], w[1]), w[1]])  # (3, 2, C, O)
     return xp.stack([rows[:, 0], middle(rows[:, 0], rows[:, 1]), rows[:, 1]], axis=1)
+
+
+def _two_kinds(w: Any, of_rows: Callable[[Any, Any], Any], of_columns: Callable[[Any, Any], Any]) -> Any:
+    rows = np.stack([w[0], of_rows(w[0], w[1]), w[1]])
+    return np.stack([rows[:, 0], of_columns(rows[:, 0], rows[:, 1]), rows[:, 1]], axis=1)
+
+
+_Three = Callable[[Any, Any, Any], tuple[Any, Any, Any]]
+
+
+def _as_it_is(d0: Any, d1: Any, d2: Any) -> tuple[Any, Any, Any]:
+    return d0 - d1, d1, d2 - d1
+
+
+def _tiles_by(rows: _Three = _as_it_is, columns: _Three = _as_it_is) -> Callable[[Any], Any]:
+    """V by other combinations of a tile's rows, or of its columns."""
+
+    def made(x: Any) -> Any:
+        by_rows = rows(x[:, :-1:2], x[:, 1::2], x[:, 2::2])
+        return np.stack([np.stack(columns(r[:, :, :-1:2], r[:, :, 1::2], r[:, :, 2::2])) for r in by_rows])
+
+    return made
+
+
+def _both(three: _Three) -> Callable[[Any], Any]:
+    return _tiles_by(three, three)
 
 
 def input_tiles(x: Any, last: int = 1) -> Any:
@@ -617,6 +749,26 @@ _KERNEL_TILES = Exercise(
             lambda w: kernel_tiles(w)[[0, 2, 1]][:, [0, 2, 1]],
             "The order is g0, g0 + g1, g1: the sum is in the middle.",
         ),
+        Mistake(
+            lambda w: kernel_tiles(w)[[1, 0, 2]][:, [1, 0, 2]],
+            "The order is g0, g0 + g1, g1: the sum is in the middle.",
+        ),
+        Mistake(
+            lambda w: kernel_tiles(w)[::-1, ::-1],
+            "The order is turned: g0, g0 + g1, g1, with the upper row and the left column first.",
+        ),
+        Mistake(
+            lambda w: _two_kinds(w, lambda g0, g1: g0 + g1, lambda g0, g1: g0 - g1),
+            "Along the columns, the middle is the *sum* g0 + g1, too.",
+        ),
+        Mistake(
+            lambda w: _two_kinds(w, lambda g0, g1: g0 + g1, lambda g0, g1: (g0 + g1) / 2),
+            "Along the columns, the middle is halved. It is plainly g0 + g1.",
+        ),
+        Mistake(
+            lambda w: _two_kinds(w, lambda g0, g1: (g0 + g1) / 2, lambda g0, g1: g0 + g1),
+            "Along the rows, the middle is halved. It is plainly g0 + g1.",
+        ),
     ),
     hints=(
         "Along one axis, two taps g0, g1 become three: g0, g0 + g1, g1. Do it for the rows, then for the columns.",
@@ -643,6 +795,25 @@ _INPUT_TILES = Exercise(
             " subtract m2,"
             " and the checker cannot know).",
         ),
+        *(
+            Mistake(change(three), f"{where}{why}")
+            for three, why in (
+                (lambda a, b, c: (a - b, b, b - c), "the last of the three has the wrong sign: it is d2 - d1."),
+                (lambda a, b, c: (b - a, b, c - b), "the first of the three has the wrong sign: it is d0 - d1."),
+                (lambda a, b, c: (a + b, b, c + b), "differences are wanted, not sums: d0 - d1 and d2 - d1."),
+                (lambda a, b, c: (a - b, b, c - a), "the last of the three is d2 - d1, and not d2 - d0."),
+                (lambda a, b, c: (a - b, 2 * b, c - b), "the middle is d1 itself, not twice d1."),
+                (lambda a, b, c: (a, b, c - b), "the first of the three is d0 - d1, and not d0."),
+                (lambda a, b, c: (a - b, b, c), "the last of the three is d2 - d1, and not d2."),
+                (lambda a, b, c: (a, b, c), "the rows are only cut out; d0 - d1, d1, d2 - d1 are wanted."),
+                (lambda a, b, c: (a - a, a, c - a), "d1 begins one place later than d0: it is x[:, 1::2]."),
+            )
+            for change, where in (
+                (_both, "Along rows and columns, "),
+                (lambda three: _tiles_by(rows=three), "Along the rows, "),
+                (lambda three: _tiles_by(columns=three), "Along the columns, "),
+            )
+        ),
         Mistake(
             lambda x: input_tiles(x).transpose(1, 0, 2, 3, 4, 5),
             "Rows and columns are exchanged: V[r, s] has r for rows, s for columns.",
@@ -662,6 +833,31 @@ _INPUT_TILES = Exercise(
     ),
     doc="The transform of the input.",
 )
+
+
+def _sums_by(
+    rows: Callable[[Any, Any, Any], tuple[Any, Any]], columns: Callable[[Any, Any, Any], tuple[Any, Any]]
+) -> Callable[[Any, Any], Any]:
+    """The convolution with other sums of the nine products."""
+
+    def made(x: Any, U: Any) -> Any:
+        V = input_tiles(x)
+        _, _, N, Th, Tw, C = V.shape
+        M = (V.reshape(9, -1, C) @ U.reshape(9, C, -1)).reshape(3, 3, N, Th, Tw, -1)
+        y = np.empty((N, 2 * Th, 2 * Tw, U.shape[-1]), x.dtype)
+        for i, row in enumerate(rows(*M)):
+            for j, part in enumerate(columns(*row)):
+                y[:, i::2, j::2] = part
+        return y
+
+    return made
+
+
+def _turned_outputs(x: Any, U: Any) -> Any:
+    y = _winograd(x, U)
+    turned = y.copy()
+    turned[:, 0::2, 1::2], turned[:, 1::2, 0::2] = y[:, 1::2, 0::2], y[:, 0::2, 1::2]
+    return turned
 
 
 def _winograd_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
@@ -687,6 +883,40 @@ _WINOGRAD = Exercise(
         Mistake(
             lambda x, U: _winograd(x, U, blocks=True),
             "The outputs lie in four blocks. The two outputs of a tile are neighbours: y[:, i::2, j::2].",
+        ),
+        *(
+            Mistake(_sums_by(rows, columns), why)
+            for rows, columns, why in (
+                (
+                    lambda m0, m1, m2: (m0 + m1, m1 + m2),
+                    lambda m0, m1, m2: (m0, m1),
+                    "Along the columns nothing is added: both outputs are sums of two, as along the rows.",
+                ),
+                (
+                    lambda m0, m1, m2: (m0 + m1, 2 * m1),
+                    lambda m0, m1, m2: (m0 + m1, m1 + m2),
+                    "m2 is missing from the second row of outputs: y1 = m1 + m2.",
+                ),
+                (
+                    lambda m0, m1, m2: (m0 + m1 + m2,) * 2,
+                    lambda m0, m1, m2: (m0 + m1, m1 + m2),
+                    "Along the rows all three are added. y0 = m0 + m1, and y1 = m1 + m2.",
+                ),
+                (
+                    lambda m0, m1, m2: (m1 + m2, m0 + m1),
+                    lambda m0, m1, m2: (m1 + m2, m0 + m1),
+                    "The two outputs of a tile are exchanged, along rows and columns: m0 + m1 is the first.",
+                ),
+                (
+                    lambda m0, m1, m2: (m0 + m2, 2 * m1),
+                    lambda m0, m1, m2: (m0 + m1, m1 + m2),
+                    "y0 = m0 + m1 and y1 = m1 + m2; along the rows others are added.",
+                ),
+            )
+        ),
+        Mistake(
+            _turned_outputs,
+            "The outputs of a tile have rows and columns exchanged: i belongs to the rows of y, j to the columns.",
         ),
         Mistake(
             lambda x, U: _winograd(x, U.transpose(1, 0, 2, 3)),

@@ -60,10 +60,7 @@ from minigan.system.workers import using_workers
 
 
 # %%
-TURNS = notebook.fast(7, 2)
-
-
-def in_turn(methods, turns=TURNS):
+def in_turn(methods, turns=notebook.fast(7, 2)):
     """The shortest time of each method, on one core: each once, then each once again, and so on."""
     best = dict.fromkeys(methods, np.inf)
     with using_workers(1):
