@@ -343,9 +343,10 @@ class Trainer:
 
     def _what_is_kept(self) -> str:
         if not self.run.path.is_dir():
+            options = "--resume" if self.layers is None else "--resume, with --layers,"
             return (
                 f"the run folder {self.run.path} is no longer there; if it has been moved, python -m minigan.train "
-                f"--resume goes on with it at its new place, from its checkpoint of step {self.run.saved}"
+                f"{options} goes on with it at its new place, from its checkpoint of step {self.run.saved}"
             )
         return f"the checkpoint of step {self.run.saved} is kept: {resume_line(self.run.path, self.layers)}"
 

@@ -51,7 +51,7 @@ def discriminator_step(D, optimizer, x, labels):
     z, caches = D.forward(x, training=True)
     loss, cache = bce_with_logits_forward(z, labels)
     D.zero_grads()
-    D.backward(bce_with_logits_backward(1.0, cache), caches)
+    D.backward(bce_with_logits_backward(1.0, cache)[0], caches)
     optimizer.step(D.grads())
     return loss
 
@@ -59,7 +59,7 @@ def generator_step(G, D, optimizer, noise, labels):
     fakes, caches = G.forward(noise, training=True)
     z, d_caches = D.forward(fakes, training=True, update_stats=False)
     loss, cache = bce_with_logits_forward(z, labels)
-    dx = D.backward(bce_with_logits_backward(1.0, cache), d_caches, input_grad=True, param_grads=False)
+    dx = D.backward(bce_with_logits_backward(1.0, cache)[0], d_caches, input_grad=True, param_grads=False)
     G.zero_grads()
     G.backward(dx, caches)
     optimizer.step(G.grads())
