@@ -60,8 +60,9 @@ from minigan.system.workers import using_workers
 
 
 # %%
-def in_turn(methods, turns=notebook.fast(7, 2)):
+def in_turn(methods, turns=None):
     """The shortest time of each method, on one core: each once, then each once again, and so on."""
+    turns = turns or notebook.fast(7, 2)
     best = dict.fromkeys(methods, np.inf)
     with using_workers(1):
         for method in methods.values():
