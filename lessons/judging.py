@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from lessons.methods import METHODS
+from minigan.check.calls.bounded_prints import bounded_prints
 from minigan.check.calls.own_lines import own_lines
 from minigan.check.engine import precision
 from minigan.check.mistakes.hints import Method
@@ -216,7 +217,7 @@ def judge(exercise: Exercise, given: Sequence[Any], *, seed: int = 0, **settings
     if any(one is None for one in given) or not given:
         return Verdict.not_yet("not answered yet")
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), bounded_prints():
             if exercise.judge is not None:
                 return exercise.judge(*given, **settings)
             if len(given) != 1:
@@ -262,7 +263,8 @@ def judge_layer(name: str, given: tuple[Any, ...], *, layout: str = "NHWC", seed
     if layout not in ("NHWC", "NCHW"):
         raise ValueError(f'check: layout must be "NHWC" or "NCHW", got {layout!r}')
     own = hints_of_method(name, layout, method)
-    outcome = run_exercise(name, dict(zip(functions, given, strict=False)), layout=layout, seed=seed, method=own)
+    with bounded_prints():
+        outcome = run_exercise(name, dict(zip(functions, given, strict=False)), layout=layout, seed=seed, method=own)
     status = outcome.status
     if status == NOT_IMPLEMENTED and len(given) == 1 and outcome.passed:
         status = PASSED  # a lesson may ask for forward first

@@ -2,7 +2,8 @@
 
 `keep_functions` takes functions out of a notebook: their source, the helpers they call, the constants they read and the
 imports they need, all the way down, so that the file stands on its own. It has a section for each exercise. `my` gives
-one layer back, and `my_ops` a set of functions to build the real networks from, with minigan's own for what is missing.
+one layer back, `my_ops` a set of functions to build the real networks from, and `my_gan` a GAN that trains with all of
+them; minigan's own functions stand in for what is missing or wrong.
 """
 
 from __future__ import annotations
@@ -18,18 +19,27 @@ import symtable
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
 from minigan.check.engine.ladder import run_exercise
 from minigan.check.exercise_table import EXERCISES
-from minigan.check.outcomes import PASSED
+from minigan.check.outcomes import PASSED, Outcome
 from minigan.check.sandbox.older_files import with_present_imports
+from minigan.check.sandbox.own_functions import (
+    STEPS,
+    OwnFunctions,
+    check_functions,
+    load_functions,
+    named,
+    read_file,
+)
 from minigan.gan import step as gan
+from minigan.gan.step import GAN
 from minigan.nn.ops import LIBRARY, Ops
-from minigan.nn.ops.table import NAMES
+from minigan.nn.ops.table import NAMES, family
 from minigan.system.atomic_files import write_text
 from minigan.system.errors import UserError
 from minigan.system.file_kinds import kind_of
@@ -324,23 +334,27 @@ def _module(text: str, path: Path) -> ModuleType:
     return module
 
 
-def _kept() -> dict[str, Callable[..., Any]]:
-    """All functions of exercises in the file of kept layers, complete exercises only."""
+_known: dict[tuple[str, str], tuple[OwnFunctions, dict[str, Outcome]]] = {}
+"""What was found in a file, by its path and its SHA-256: a lesson asks more than once."""
+
+
+def _kept() -> tuple[OwnFunctions, dict[str, Outcome]]:
+    """The functions of the file of kept layers that pass their check, and why the others are not used.
+
+    Each is checked anew, in a process of its own: somebody may have edited the file, or started it from a template.
+    """
     path = layers_file()
     try:
-        if not path.exists():
-            return {}
-        module = _module(_read(path), path)
-    except (NotKeptError, OSError) as error:
+        if not path.exists() or _read(path) == HEAD:
+            return OwnFunctions(), {}
+        key = str(path), read_file(path)[1]
+        if key not in _known:
+            checked = check_functions(path, tuple(EXERCISES))
+            own = load_functions(path, checked.sha256, checked.used)
+            _known[key] = own, {name: why for name, why in checked.not_used.items() if name in own.defined}
+        return _known[key]
+    except (NotKeptError, UserError, OSError) as error:
         raise UserError(f"{error}; mend the file, or delete it to go on with minigan's own layers") from None
-    if vars(module).get("LAYOUT", "NHWC") != "NHWC":
-        raise UserError(f"{path} says LAYOUT = {vars(module)['LAYOUT']!r}; the networks need layers for NHWC")
-    found: dict[str, Callable[..., Any]] = {}
-    for exercise in EXERCISES.values():
-        functions = {name: vars(module).get(name) for name in exercise.functions}
-        if all(map(callable, functions.values())):
-            found.update(functions)  # type: ignore[arg-type]
-    return found
 
 
 def my(name: str) -> Any:
@@ -369,7 +383,10 @@ def my(name: str) -> Any:
         return functions if len(functions) > 1 else functions[0]
     if name not in known:
         raise ValueError(f"my: there is no function or exercise {name!r} (python -m minigan.check --list)")
-    return _kept().get(name) or _reference(name)
+    own, _ = _kept()
+    if name not in own.functions:
+        return _reference(name)
+    return getattr(own.ops, name) if name in NAMES else own.functions[name]  # in the table, in minigan's layout
 
 
 def _reference(name: str) -> Callable[..., Any]:
@@ -387,26 +404,58 @@ def _reference(name: str) -> Callable[..., Any]:
 
 
 def my_ops() -> Ops:
-    """The functions to build networks from: a student's kept layers, minigan's own for the rest.
+    """The functions to build networks from: a student's kept layers that pass their check, minigan's own for the rest.
 
     Returns
     -------
     Ops
-        For ``generator(ops=...)`` and ``discriminator(ops=...)``. Prints whose is whose.
+        For ``generator(ops=...)`` and ``discriminator(ops=...)``, with the loss and Adam. Prints whose is whose.
 
     Raises
     ------
     UserError
         If the file of kept layers cannot be used.
     """
-    kept: dict[str, Any] = {name: function for name, function in _kept().items() if name in NAMES}
-    if kept:
-        print(f"yours: {_listed(kept)}")
-    exercises = {name for exercise in EXERCISES.values() for name in exercise.functions}
-    print(f"minigan's own: {_listed(name for name in NAMES if name in exercises and name not in kept)}")
-    return replace(LIBRARY, **kept) if kept else LIBRARY
+    own, not_used = _kept()
+    _tell(own, not_used, OF_NETWORKS)
+    return own.ops
 
 
-def _listed(names: Iterable[str]) -> str:
-    """Functions by exercise, each once."""
-    return ", ".join(dict.fromkeys(re.sub(r"_(forward|backward)$", "", name) for name in names))
+def my_gan(**settings: Any) -> GAN:
+    """A GAN that trains with all that a student has kept: layers, loss, Adam and both training steps.
+
+    Parameters
+    ----------
+    **settings
+        As `minigan.gan.step.build_gan`, but for ops.
+
+    Returns
+    -------
+    GAN
+        Prints whose is whose, as `my_ops`.
+
+    Raises
+    ------
+    UserError
+        If the file of kept layers cannot be used.
+    """
+    own, not_used = _kept()
+    _tell(own, not_used, (*OF_NETWORKS, *STEPS))
+    return own.taught(gan.build_gan(ops=own.ops, **settings))
+
+
+OF_NETWORKS = tuple(name for name in EXERCISES if name in {family(entry) for entry in NAMES})
+"""The exercises whose functions stand in a table of operations."""
+
+
+def _tell(own: OwnFunctions, not_used: dict[str, Outcome], names: Iterable[str]) -> None:
+    """Print which of these exercises are the student's, which are not used and why, and which are minigan's."""
+    names = [name for name in EXERCISES if name in names]
+    yours = [name for name in names if EXERCISES[name].functions[0] in own.functions]
+    refused = {name: not_used[name] for name in names if name in not_used}
+    if yours:
+        print(f"yours: {', '.join(yours)}")
+    if refused:
+        print(f"not used: {named(refused)}")
+    if rest := [name for name in names if name not in yours and name not in refused]:
+        print(f"minigan's own: {', '.join(rest)}")

@@ -2,8 +2,8 @@
 
 One `check` serves all exercises, those of `minigan.check` and the lessons' own: `lessons.judging` judges both, and both
 are reported in the same form. `show` displays a picture, with a text for readers who cannot see it. `yours` lets a
-picture be drawn before the student has written its function. `keep`, `my` and `my_ops` carry a student's layers from
-one lesson to the next (`lessons.kept_layers`).
+picture be drawn before the student has written its function. `keep`, `my`, `my_ops` and `my_gan` carry a student's
+layers from one lesson to the next (`lessons.kept_layers`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from lessons import exercises, fast
 from lessons.judging import Verdict, hints_of_method, judge, judge_layer
-from lessons.kept_layers import keep_functions, my, my_ops
+from lessons.kept_layers import keep_functions, my, my_gan, my_ops
 from minigan.check.exercise_table import EXERCISES
 from minigan.check.mistakes.hints import part_hints
 from minigan.check.outcomes import FAILED, Outcome
@@ -31,7 +31,7 @@ from minigan.check.reports.text_report import render_finding
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["check", "fast", "keep", "my", "my_ops", "show", "show_image", "yours"]
+__all__ = ["check", "fast", "keep", "my", "my_gan", "my_ops", "show", "show_image", "yours"]
 
 DOTS_PER_INCH = 110
 

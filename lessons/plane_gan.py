@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +38,8 @@ BATCH = 128
 NOISE_SIZE = 8
 HIDDEN = 64
 LEARNING_RATE = 2e-3
+PAGE = Path(__file__).resolve().parent / "play" / "gan-in-the-plane.html"
+"""The same game as a page for the browser, which trains there; tests compare its numbers with this module's."""
 EXTENT = 3.0
 """Pictures show the square from -EXTENT to EXTENT."""
 GRID = 64

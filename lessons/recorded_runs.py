@@ -204,6 +204,19 @@ def _faces(sheet: Array, side: int) -> Array:
     return np.stack([small[i : i + side, j : j + side] for i in starts for j in starts])
 
 
+# ------------------------------------------------------------------------------------------------- lesson 10's picture
+def deep_discriminators() -> dict[str, Array]:
+    """Losses of deep discriminators with batch normalisation and without, as ``record_deep_d.py`` recorded them.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray of shape (seeds, steps)
+        Such as "Glorot's kernels, with".
+    """
+    text = (FOLDER / "deep_d.json").read_text(encoding="utf-8")
+    return {name: np.array(losses) for name, losses in json.loads(text).items()}
+
+
 # ------------------------------------------------------------------------------------------------- lesson 13's pictures
 HELD_OUT_SEED = 1
 """Seed of the drawn faces that no run is trained on."""

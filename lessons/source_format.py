@@ -228,7 +228,7 @@ def own_cells(cells: Sequence[Cell], name: str) -> set[int]:
     """Numbers of the code cells whose outcome depends on what the student writes.
 
     These are the exercises, the cells that ask `lessons.notebook` for the student's functions (`yours`, `my`,
-    `my_ops`), and the cells that use a name which one of these has defined.
+    `my_ops`, `my_gan`), and the cells that use a name which one of these has defined.
     """
     own: set[int] = set()
     touched: set[str] = set()
@@ -253,7 +253,7 @@ def _asks_for(statement: ast.stmt, touched: set[str]) -> bool:
     """Whether a statement uses one of these names, or asks `lessons.notebook` for the student's functions."""
     return any(
         (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in touched)
-        or (isinstance(node, ast.Attribute) and node.attr in ("yours", "my", "my_ops"))
+        or (isinstance(node, ast.Attribute) and node.attr in ("yours", "my", "my_ops", "my_gan"))
         for node in ast.walk(statement)
     )
 

@@ -14,11 +14,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from minigan.check.sandbox.own_functions import check_functions, in_a_line, load_functions, read_file
 from minigan.data.image_set import ImageSet
 from minigan.data.images.image_folder import check_folder, describe_skipped
 from minigan.gan.models import discriminator, generator
-from minigan.gan.step import build_gan
+from minigan.gan.step import GAN, build_gan
 from minigan.nn.backend import NUMPY, Backend, get_backend
+from minigan.nn.ops import LIBRARY
 from minigan.ranks.interface import Ranks
 from minigan.runs.config import PRESETS, RunConfig, resumed_config
 from minigan.runs.run_folder import Run, check_new_folder, fresh_folders, lock_run
@@ -65,7 +67,7 @@ def _command(arguments: argparse.Namespace, ranks: Ranks) -> int:
     given = {
         name: value
         for name, value in vars(arguments).items()
-        if value is not None and name not in ("out", "resume", "start_from", "dry_run", "threads")
+        if value is not None and name not in ("out", "resume", "start_from", "dry_run", "threads", "layers")
     }
     asked = None if arguments.ranks is None else ("--ranks", arguments.ranks)
     if arguments.threads is not None:
@@ -75,14 +77,15 @@ def _command(arguments: argparse.Namespace, ranks: Ranks) -> int:
     given.pop("ranks", None)
     if "data" in given:
         given["data"] = _absolute(given["data"])
+    layers = None if arguments.layers is None else Path(arguments.layers)
     if arguments.resume is not None:
         if arguments.out is not None:
             raise UserError(f"--out: a resumed run stays in its folder, {arguments.resume}, got {arguments.out}")
         if arguments.start_from is not None:
             raise UserError(f"--start-from: a resumed run has its networks, got {arguments.start_from}")
-        return _resume(Path(arguments.resume), given, asked, arguments.dry_run, ranks)
+        return _resume(Path(arguments.resume), given, asked, layers, arguments.dry_run, ranks)
     start = Path(arguments.start_from) if arguments.start_from else None
-    return _begin(given, asked, arguments.out, start, arguments.dry_run, ranks)
+    return _begin(given, asked, layers, start, arguments.out, arguments.dry_run, ranks)
 
 
 def _absolute(path: str, option: str = "--data") -> str:
@@ -93,30 +96,32 @@ def _absolute(path: str, option: str = "--data") -> str:
 
 
 def _begin(
-    given: dict[str, Any], asked: Asked, out: str | None, start: Path | None, dry_run: bool, launched: Ranks
+    given: dict[str, Any],
+    asked: Asked,
+    layers: Path | None,
+    start: Path | None,
+    out: str | None,
+    dry_run: bool,
+    launched: Ranks,
 ) -> int:
     preset = given.get("preset", "article")
     if start is not None:
         given = {**size_of_networks(start, given), **given}
-    config = _with_ranks(replace(PRESETS[preset], **given).check(), asked)
+    config = replace(PRESETS[preset], **given)
+    if layers is not None:
+        config = replace(config, layers_sha256=read_file(layers)[1])
+    config = _with_ranks(config.check(), asked)
     names = fresh_folders(preset, datetime.now())
     path = next(names) if out is None else Path(out)
     check_new_folder(path)
     backend = get_backend(config.backend, tf32=config.tf32)
     _say_new_name(asked)
+    if layers is not None:
+        config = _with_checked_layers(config, layers)
     if dry_run:
         return _describe(config, path, 0)
     images = _open_images(config)
-    gan = build_gan(
-        image_size=config.image_size,
-        width=config.width,
-        seed=config.seed,
-        init=config.init,
-        ema=config.ema,
-        g_learning_rate=config.g_learning_rate,
-        plain=config.plain,
-        backend=backend,
-    )
+    gan = _build(config, backend, layers, init=config.init)
     about: dict[str, Any] = {"images": image_facts(images)}
     if start is not None:
         start_from(gan, start)
@@ -125,11 +130,14 @@ def _begin(
         run = Run.create(path, replace(config, ranks=ranks.size), gan, about, backend, otherwise=None if out else names)
         say(f"Run folder: {one_line(run.path)}")
         _say_device(config, backend)
-        return _train(Trainer(run, gan, images, backend, ranks=ranks))
+        return _train(Trainer(run, gan, images, backend, ranks=ranks, layers=layers))
 
 
-def _resume(path: Path, given: dict[str, Any], asked: Asked, dry_run: bool, launched: Ranks) -> int:
+def _resume(
+    path: Path, given: dict[str, Any], asked: Asked, layers: Path | None, dry_run: bool, launched: Ranks
+) -> int:
     config, _ = _resumed_settings(path, given)
+    _insist_on_same_layers(config, path, layers)
     wanted = _with_ranks(config, asked)
     backend = get_backend(config.backend, tf32=config.tf32)
     _say_new_name(asked)
@@ -142,17 +150,11 @@ def _resume(path: Path, given: dict[str, Any], asked: Asked, dry_run: bool, laun
     with lock_run(path) as lock:
         # Again, because only now that the folder is locked no other process can change them.
         config, about = _resumed_settings(path, given)
+        _insist_on_same_layers(config, path, layers)
         expect_checkpoint(path, config)
         images = _open_images(config)
         _warn_if_changed(images, about)
-        gan = build_gan(
-            image_size=config.image_size,
-            width=config.width,
-            ema=config.ema,
-            g_learning_rate=config.g_learning_rate,
-            plain=config.plain,
-            backend=backend,
-        )
+        gan = _build(config, backend, layers)
         run, step, warnings = Run.resume(path, config, gan, about, backend, lock)
         for warning in warnings:
             _warn(warning)
@@ -163,7 +165,66 @@ def _resume(path: Path, given: dict[str, Any], asked: Asked, dry_run: bool, laun
                 before = f"the {config.ranks} of before" if config.ranks else "the threads that it began with"
                 say(f"Ranks: {ranks.size} instead of {before}; the last digits of what follows will differ")
                 run.change_settings(replace(config, ranks=ranks.size))
-            return _train(Trainer(run, gan, images, backend, step=step, ranks=ranks))
+            return _train(Trainer(run, gan, images, backend, step=step, ranks=ranks, layers=layers))
+
+
+def _build(config: RunConfig, backend: Backend, layers: Path | None, init: str = "glorot") -> GAN:
+    """Both networks and their optimizers, with the functions of the user's own that the run is trained with."""
+    own = None
+    if layers is not None:
+        own = load_functions(layers, str(config.layers_sha256), config.layers_used.split(", "), guarded=True)
+    gan = build_gan(
+        image_size=config.image_size,
+        width=config.width,
+        seed=config.seed,
+        init=init,
+        ema=config.ema,
+        g_learning_rate=config.g_learning_rate,
+        ops=LIBRARY if own is None else own.ops,
+        plain=config.plain,
+        backend=backend,
+    )
+    return gan if own is None else own.taught(gan)
+
+
+def _with_checked_layers(config: RunConfig, layers: Path) -> RunConfig:
+    """Check a file of the user's own functions, say which of them will be used, and write that into the settings."""
+    say(f"Checking the functions of {one_line(layers)} ...")
+    checked = check_functions(layers)
+    missing = [name for name, outcome in checked.not_used.items() if outcome.finding is None]
+    reasons = {name: in_a_line(outcome) for name, outcome in checked.not_used.items() if name not in missing}
+    used = [name for name in checked.used if not (name == "generator_step" and config.translate)]
+    if len(used) < len(checked.used):
+        reasons["generator_step"] = "it cannot move the images, which --translate asks for"
+    if used:
+        say(f"  yours: {', '.join(used)} (on one rank)")
+    for name, reason in reasons.items():
+        say(one_line(f"  not used: {name}: {reason}"))
+    if missing:
+        say(f"  not written: {', '.join(missing)}")
+    if not used:
+        raise UserError(f"--layers: at least one exercise must pass its check, got none in {layers}")
+    return replace(config, layers_sha256=checked.sha256, layers_used=", ".join(used))
+
+
+def _insist_on_same_layers(config: RunConfig, run: Path, layers: Path | None) -> None:
+    """Raise UserError unless a run goes on with the functions that it began with."""
+    sha256 = config.layers_sha256
+    if layers is None and sha256 is None:
+        return
+    if sha256 is None:
+        raise UserError(f"--layers: {run} was begun with minigan's own functions and goes on with them, got {layers}")
+    if layers is None:
+        raise UserError(
+            f"--layers: must name the file of your own functions that {run} was begun with "
+            f"(SHA-256 {sha256[:12]}...), got none"
+        )
+    found = read_file(layers)[1]
+    if found != sha256:
+        raise UserError(
+            f"--layers: must be the file that {run} was begun with, with the SHA-256 {sha256[:12]}..., "
+            f"got {layers} with {found[:12]}...; start a new run for another file"
+        )
 
 
 def _say_device(config: RunConfig, backend: Backend) -> None:
@@ -198,7 +259,7 @@ def _train(trainer: Trainer) -> int:
     path = trainer.run.path
     if status:
         say(f"Stopped after {trainer.step} of {trainer.run.config.steps} steps; all is saved. To go on:")
-        say(f"  {resume_line(path)}")
+        say(f"  {resume_line(path, trainer.layers)}")
     else:
         say(f"Done: {trainer.step} steps. Open {one_line(path / 'report.html')} in a browser, or see faces.png")
         say(f"More faces: {command('minigan.sample', path)}")
@@ -236,7 +297,7 @@ def _describe(config: RunConfig, path: Path, done: int) -> int:
     left = f" ({done:,} of them are done)" if done else ""
     say(one_line(f"Would train {config.steps:,} steps{left} of {config.batch_size} images ({source}) in {path}"))
     for name, value in vars(config).items():
-        if name not in ("data", "faces"):
+        if name not in ("data", "faces") and value not in (None, ""):
             say(f"  {name:<16}{value}")
     say("Nothing was written (--dry-run).")
     return 0
@@ -264,6 +325,12 @@ def _parser() -> argparse.ArgumentParser:
         type=path_name,
         metavar="RUN",
         help="begin the new run with the newest networks of another one; both optimizers begin afresh",
+    )
+    add(
+        "--layers",
+        type=path_name,
+        metavar="FILE",
+        help="train with the functions of this Python file that pass their check",
     )
     add("--dry-run", action="store_true", help="say what would be done; write nothing")
     return parser

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import minigan
-from lessons.judging import Exercise, Mistake, Verdict
+from lessons.judging import Exercise, Mistake, Verdict, explanation
 from minigan.data.drawn.faces import draw_face
 from minigan.nn.backend import Array, Shape
 from minigan.nn.initializers import GlorotUniform
@@ -239,7 +239,15 @@ def count_parameters(kind: str, K: int, C: int, O: int) -> tuple[int, int]:
 
 
 _BY_HAND: tuple[tuple[str, int, dict[int, str]], ...] = (
-    ("D's first convolution", 3136, {3072: "the 64 biases are missing", 832: "a kernel is K x K, not K"}),
+    (
+        "D's first convolution",
+        3136,
+        {
+            3072: "the 64 biases are missing",
+            832: "a kernel is K x K, not K",
+            **dict.fromkeys((3073, 3075), "there is one bias for each *output* channel, 64 of them"),
+        },
+    ),
     (
         "D's second convolution",
         131_200,
@@ -249,7 +257,8 @@ _BY_HAND: tuple[tuple[str, int, dict[int, str]], ...] = (
         "its batch normalisation",
         512,
         {
-            256: "gamma and beta are two; the moving mean and variance, saved though not trained, count as well",
+            256: "it has 128 channels and four numbers for each: gamma and beta, and the moving mean and variance, "
+            "which are saved though not trained",
             128: "there are four numbers for each channel",
         },
     ),
@@ -272,7 +281,7 @@ def _judge_by_hand(*given: Any) -> Verdict:
             why = known.get(int(count), "")
             wrong.append(f"{name}: {count:,} is not right" + (f"; {why}" if why else ""))
     if wrong:
-        return Verdict.wrong(f"{len(wrong)} of 4 counts are wrong", *wrong)
+        return Verdict.wrong(f"{len(wrong)} of 4 counts {'is' if len(wrong) == 1 else 'are'} wrong", *wrong)
     return Verdict.ok("3,136, 131,200, 512 and 8,193")
 
 
@@ -310,6 +319,34 @@ COUNT_PARAMETERS = Exercise(
                 (2 * C, 2 * C) if kind == "batch_norm" else ((K * K if kind != "dense" else 1) * C * O, 0)
             ),
             "The biases are missing: one for each output channel.",
+        ),
+        Mistake(
+            lambda kind, K, C, O: (K * K * C * O, 0) if kind.startswith("conv") else count_parameters(kind, K, C, O),
+            "The biases of the convolutions are missing: one for each output channel.",
+        ),
+        Mistake(
+            lambda kind, K, C, O: (C * O, 0) if kind == "dense" else count_parameters(kind, K, C, O),
+            "The biases of the dense layer are missing: one for each number that comes out.",
+        ),
+        Mistake(
+            lambda kind, K, C, O: (
+                (K * K * C * O + C, 0) if kind.startswith("conv") else count_parameters(kind, K, C, O)
+            ),
+            "A bias is added to the *output* of a convolution: there are O of them, not C.",
+        ),
+        Mistake(
+            lambda kind, K, C, O: (C, 2 * C) if kind == "batch_norm" else count_parameters(kind, K, C, O),
+            "Batch normalisation trains two numbers for each channel: gamma and beta.",
+        ),
+        Mistake(
+            lambda kind, K, C, O: count_parameters(kind, K, C, O)[::-1],
+            "The two numbers are exchanged: first the trained ones, then the moving statistics.",
+        ),
+        Mistake(
+            lambda kind, K, C, O: (
+                count_parameters(kind, K, C, O)[::-1] if kind.startswith("conv") else count_parameters(kind, K, C, O)
+            ),
+            "For the convolutions, the two numbers are exchanged: first the trained ones, then the moving statistics.",
         ),
         Mistake(
             lambda kind, K, C, O: (2 * C, 2 * C) if kind == "batch_norm" else (K * C * O + O, 0),
@@ -362,6 +399,38 @@ GLOROT = Exercise(
         Mistake(
             lambda shape: math.sqrt(3 / (math.prod(shape[:-2]) * shape[-2])),
             "That looks at fan_in alone, and would keep the forward pass only: Glorot takes the mean of both fans.",
+        ),
+        Mistake(
+            lambda shape: math.sqrt(6 / (math.prod(shape[:-2]) * shape[-2])),
+            "That looks at fan_in alone (it is He's limit, for ReLU). Glorot takes the mean of both fans.",
+        ),
+        Mistake(
+            lambda shape: math.sqrt(3 / (math.prod(shape[:-2]) * shape[-1])),
+            "That looks at fan_out alone, and would keep the backward pass only: Glorot takes the mean of both fans.",
+        ),
+        Mistake(
+            lambda shape: 2 / (math.prod(shape[:-2]) * (shape[-2] + shape[-1])),
+            "That is the variance. U[-l, l) has the variance l * l / 3: solve that for l.",
+        ),
+        Mistake(
+            lambda shape: 2 * math.sqrt(6 / (math.prod(shape[:-2]) * (shape[-2] + shape[-1]))),
+            "Twice too large: l is *half* the width of the distribution, from 0 to one of its ends.",
+        ),
+        Mistake(
+            lambda shape: math.sqrt(6 / math.prod(shape)),
+            "The two fans are multiplied with each other. They are added: fan_in + fan_out.",
+        ),
+        Mistake(
+            lambda shape: math.sqrt(6 / (math.prod(shape[:-2]) * shape[-2] + shape[-1])),
+            "The receptive field belongs to both fans: K*K*C and K*K*O.",
+        ),
+        Mistake(
+            lambda shape: math.sqrt(6 / ((shape[0] if len(shape) > 2 else 1) * (shape[-2] + shape[-1]))),
+            "A kernel is K x K: its field has K * K places, not K.",
+        ),
+        Mistake(
+            lambda shape: math.sqrt(6 / (shape[0] + shape[1])),
+            "Those are the kernel's height and width. The channels are the last two axes.",
         ),
         Mistake(
             lambda shape: math.sqrt(3 / (math.prod(shape[:-2]) * (shape[-2] + shape[-1]))),
@@ -465,7 +534,7 @@ def _judge_sequential(kind: Any) -> Verdict:
 
     # forward
     made = network.forward(x1.copy(), training=True)
-    if not isinstance(made, tuple) or len(made) != 2:
+    if not isinstance(made, tuple | list) or len(made) != 2:
         told = "None" if made is None else type(made).__name__
         return Verdict.wrong("forward returns two things, the output and the caches", f"yours returns {told}")
     y, caches = made
@@ -634,7 +703,10 @@ NETWORKS = Exercise(
     hints=(
         "Go down the table, line by line; channels in are the channels out of the line before.",
         "D: the first block has no batch normalisation, then three alike. G: the first is 'valid', then three alike.",
-        "D: [conv(3, w), leaky], for C in (w, 2w, 4w): [conv(C, 2C), norm(2C), leaky], then flatten, dense(4*4*8w, 1).",
+        "D: [conv(3, w), leaky], for C in (w, 2w, 4w): [conv(C, 2C), norm(2C), leaky], then flatten, dense(4*4*8w, 1). "
+        "G: [conv_transpose(100, 8w, padding='valid'), norm(8w), leaky], for C in (8w, 4w, 2w): "
+        "[conv_transpose(C, C // 2), norm(C // 2), leaky], then [conv(w, w, 3), norm(w), leaky], conv_transpose(w, 3), "
+        "tanh. Kernels are 4 wide and strides 2, but for the first layer's and the 3 x 3's strides of 1.",
     ),
     doc="discriminator_layers(width, parts) and generator_layers(width, parts), each a list of layers.",
 )
@@ -689,6 +761,12 @@ def _two_steps(step: Callable[..., Any]) -> tuple[list[Any], list[dict[str, Arra
     return losses, optimizer.given, G.buffers()
 
 
+def _loss_after(G: Any, optimizer: Any, noise: Array, images: Array) -> float:
+    l2_step(G, optimizer, noise, images)
+    y, _ = G.forward(noise, training=True, update_stats=False)
+    return float(((y - images) ** 2).mean())
+
+
 def _ratio(yours: dict[str, Array], right: dict[str, Array]) -> float | None:
     """The one factor between two sets of gradients, if there is one."""
     a = np.concatenate([g.ravel() for g in yours.values()])
@@ -698,8 +776,8 @@ def _ratio(yours: dict[str, Array], right: dict[str, Array]) -> float | None:
 
 
 def _judge_l2_step(step: Callable[..., Any]) -> Verdict:
-    losses, given, _ = _two_steps(step)
-    right_losses, right_given, _ = _two_steps(l2_step)
+    losses, given, statistics = _two_steps(step)
+    right_losses, right_given, right_statistics = _two_steps(l2_step)
     if len(given) != 2:
         return Verdict.wrong(
             "optimizer.step is called once in each step", f"in two steps yours called it {len(given)} times"
@@ -725,22 +803,41 @@ def _judge_l2_step(step: Callable[..., Any]) -> Verdict:
         )
         why = next((text for value, text in known if math.isclose(factor, value, rel_tol=1e-6)), "")
         return Verdict.wrong(f"the gradients are {factor:.6g} times the right ones", "Adam would hide it", cause=why)
-    if _ratio(given[1], right_given[1]) is None:
+    again = _ratio(given[1], right_given[1])
+    if again is None or not math.isclose(again, 1, rel_tol=1e-6):
+        both = {name: g + right_given[0][name] for name, g in right_given[1].items()}
+        kept = _ratio(given[1], both)
         return Verdict.wrong(
             "the second step's gradients are wrong",
             "the first step's are right",
-            cause="the first step's gradients are still in there: G.zero_grads() before G.backward.",
+            cause="the first step's gradients are still in there: G.zero_grads() before G.backward."
+            if kept is not None and math.isclose(kept, 1, rel_tol=1e-6)
+            else "",
         )
     try:
         told = [float(loss) for loss in losses]
     except (TypeError, ValueError):
         return Verdict.wrong("the loss is one number", f"yours returns {type(losses[0]).__name__}")
     if not np.allclose(told, right_losses, rtol=1e-9):
-        ratio = told[0] / right_losses[0]
-        evidence = f"yours {told[0]:.6g}, right {right_losses[0]:.6g}, ratio {ratio:.4g}"
-        after = 0.2 < ratio < 1.05 and not math.isclose(ratio, 0.5, rel_tol=1e-6)
-        cause = "it looks like the loss after the update: take it before." if after else "the mean over all elements."
+        evidence = f"yours {told[0]:.6g}, right {right_losses[0]:.6g}, ratio {told[0] / right_losses[0]:.4g}"
+        right, elements = np.array(right_losses), 3 * 32 * 32 * 3
+        hypotheses = (
+            (_two_steps(_loss_after)[0], "it is the loss after the update: take it before."),
+            (right / 2, "half of it: the loss is the mean of the squares."),
+            (right * elements, "the sum: the loss is the mean over all elements."),
+            (
+                right * elements / 3,
+                "the sum over an image's elements, averaged over the batch: the mean runs over all.",
+            ),
+            (np.sqrt(right), "the root of it: the loss is the mean of the squares itself."),
+        )
+        cause = explanation([told], [([list(values)], why) for values, why in hypotheses], 1e-6)
         return Verdict.wrong("right gradients, but another loss is returned", evidence, cause=cause)
+    if not _all_same(list(statistics.values()), list(right_statistics.values())):
+        return Verdict.wrong(
+            "losses and gradients are right, but G's moving statistics are not as after two steps",
+            "forward in training mode moves them, once for each step, unless it is told not to (update_stats=False)",
+        )
     return Verdict.ok("two steps: losses, gradients, fresh each time")
 
 
@@ -820,6 +917,26 @@ RECEPTIVE_FIELDS = Exercise(
         Mistake(
             _fields_with(lambda field, jump, K, S: (field * K, jump)),
             "Kernels overlap: their sizes do not multiply.",
+        ),
+        Mistake(
+            _fields_with(lambda field, jump, K, S: (field + (K - 1) * jump, jump + S)),
+            "The strides are added. They multiply: behind two strides of 2, units are four pixels apart.",
+        ),
+        Mistake(
+            _fields_with(lambda field, jump, K, S: (field + (K - 1) * jump, S)),
+            "Only the last stride is used. How far apart the units are is the product of *all* strides so far.",
+        ),
+        Mistake(
+            lambda layers: [field - 1 for field in receptive_fields(layers)],
+            "One too few: before the first layer a unit is a pixel, and sees 1.",
+        ),
+        Mistake(
+            lambda layers: [math.prod(S for _, S in layers[: k + 1]) for k in range(len(layers))],
+            "These are the distances of the units, j. Asked for is r, the side of what they see.",
+        ),
+        Mistake(
+            lambda layers: receptive_fields(layers[::-1]),
+            "The layers come from the image up; you began at the other end.",
         ),
         Mistake(
             lambda layers: receptive_fields(layers)[-1] if layers else 1,
@@ -933,7 +1050,7 @@ def _judge_patients(answers: Any) -> Verdict:
         if answer != _DIAGNOSES[name]
     ]
     if wrong:
-        return Verdict.wrong(f"{len(wrong)} of 5 are wrong", *wrong)
+        return Verdict.wrong(f"{len(wrong)} of 5 {'is' if len(wrong) == 1 else 'are'} wrong", *wrong)
     return Verdict.ok("all five read from their charts")
 
 
@@ -1016,36 +1133,87 @@ class _Watched:
 _NO_GRADIENT = "backward gives None unless it is asked for the gradient of x: backward(dy, caches, input_grad=True)."
 
 
+def _of_parameters(network: Any, x1: Array, x2: Array, dy: Array) -> bool:
+    """The mistake of comparing the parameters' gradients, to which every backward adds."""
+    found = []
+    for _ in range(2):
+        _, caches = network.forward(x1, training=True)
+        network.forward(x2, training=True)
+        network.backward(dy, caches, input_grad=True)
+        found.append([g.copy() for layer in network.layers for g in layer.grads.values()])
+    return not all(map(np.allclose, *found))
+
+
+def _of_the_second(network: Any, x1: Array, x2: Array, dy: Array) -> bool:
+    """The mistake of comparing the gradient of x1 with that of x2."""
+    gradients = []
+    for x in (x1, x2):
+        _, caches = network.forward(x, training=True)
+        gradients.append(network.backward(dy, caches, input_grad=True))
+    return not np.allclose(*gradients)
+
+
+_OVERWRITES_MISTAKES: tuple[tuple[Callable[..., bool], str], ...] = (
+    (lambda *given: not overwrites(*given), "Just the opposite: True means that the gradient has changed."),
+    (
+        _of_parameters,
+        "Layers add into their grads, so comparing *those* finds a difference in any network with parameters: compare "
+        "dx.",
+    ),
+    (
+        _of_the_second,
+        "The gradient of x1 is compared with that of x2. Compare x1's with x1's: once without, and once with a forward "
+        "of x2 in between.",
+    ),
+    (
+        lambda *given: False,
+        "It finds no network that is broken. The forward of x2 has to come between x1's forward and x1's backward.",
+    ),
+)
+
+
 def _judge_overwrites(function: Callable[..., Any]) -> Verdict:
-    rng = np.random.default_rng(12)
-    for kind, wanted, what in (
-        (Sequential, False, "a network that returns its caches"),
-        (Forgetful, True, "a network that keeps its caches on self"),
-        (_HalfForgetful, True, "a network that keeps two layers' caches on self"),
-        (Sequential, False, "a network that returns its caches"),
-    ):
-        x1, x2 = rng.standard_normal((2, 4, 8, 8, 3))
-        network = _Watched(kind(_small_layers()))
-        try:
-            answer = function(network, x1, x2, rng.standard_normal((4, 2)))
-        except (TypeError, AttributeError) as error:
-            if not network.gave_none:
-                raise
-            told = " ".join(str(error).split())
-            return Verdict.wrong("it computes with None", f"{type(error).__name__}: {told}", cause=_NO_GRADIENT)
-        if not isinstance(answer, bool | np.bool_):
-            return Verdict.wrong("True or False is wanted", f"yours returns {type(answer).__name__}")
-        if bool(answer) != wanted:
-            return Verdict.wrong(
-                f"it says {bool(answer)} of {what}",
-                "compare the gradient of x1 with and without another forward in between"
-                if wanted
-                else "nothing is overwritten there; compare the gradients with np.allclose",
-                cause=(_NO_GRADIENT if network.gave_none else "")
-                if wanted
-                else "layers add into their grads, so comparing *those* finds a difference anywhere: compare dx.",
-            )
-    return Verdict.ok("two of two broken networks found, no false alarm")
+    def no_parameters() -> list[Layer]:
+        return [LeakyReLU(0.2), Flatten()]
+
+    cases: tuple[tuple[type[Sequential], Callable[[], list[Layer]], bool, bool, str], ...] = (
+        (Sequential, _small_layers, False, False, "a network that returns its caches"),
+        (Forgetful, _small_layers, False, True, "a network that keeps its caches on self"),
+        (_HalfForgetful, _small_layers, False, True, "a network that keeps two layers' caches on self"),
+        (Sequential, no_parameters, False, False, "a network without parameters that returns its caches"),
+        (Sequential, _small_layers, True, False, "a network that returns its caches, with x2 equal to x1"),
+    )
+
+    def answers_of(function: Callable[..., Any], watch: list[_Watched]) -> Iterator[Any]:
+        rng = np.random.default_rng(12)
+        for kind, layers, equal, _, _ in cases:
+            x1, x2 = rng.standard_normal((2, 4, 8, 8, 3))
+            network = _Watched(kind(layers()))
+            watch.append(network)
+            dy = rng.standard_normal((4, 192 if layers is no_parameters else 2))
+            yield function(network, x1, x1.copy() if equal else x2, dy)
+
+    watched: list[_Watched] = []
+    answers = []
+    try:
+        for answer in answers_of(function, watched):
+            if not isinstance(answer, bool | np.bool_):
+                return Verdict.wrong("True or False is wanted", f"yours returns {type(answer).__name__}")
+            answers.append(bool(answer))
+    except (TypeError, AttributeError) as error:
+        if not watched[-1].gave_none:
+            raise
+        told = " ".join(str(error).split())
+        return Verdict.wrong("it computes with None", f"{type(error).__name__}: {told}", cause=_NO_GRADIENT)
+    wrong = [(a, what) for a, (*_, wanted, what) in zip(answers, cases, strict=True) if a != wanted]
+    if not wrong:
+        return Verdict.ok("two of two broken networks found, no false alarm")
+    if any(network.gave_none for network in watched):
+        cause = _NO_GRADIENT
+    else:
+        cause = explanation(answers, [(list(answers_of(f, [])), why) for f, why in _OVERWRITES_MISTAKES])
+    title = f"it says {wrong[0][0]} of {wrong[0][1]}"
+    return Verdict.wrong(title, *(f"and {a} of {what}" for a, what in wrong[1:]), cause=cause)
 
 
 OVERWRITES = Exercise(

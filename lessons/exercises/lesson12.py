@@ -9,12 +9,13 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from lessons.judging import Exercise, Mistake, Verdict
+from lessons.judging import Exercise, Mistake, Verdict, judge
 from lessons.recorded_runs import LETTERS, runs
 from minigan.evaluation.diagnosis import ACCURACY, D_MOVE, DEAD_MOVE, G_MOVE, SPREAD
 from minigan.gan.step import GAN, Phase, StepInputs, build_gan, discriminator_step, draw_inputs, generator_step
@@ -63,6 +64,29 @@ _LABELS = Exercise(
             lambda u: (np.ones_like(u[0]), np.zeros_like(u[1])), "These are hard labels: nothing is taken off the 1."
         ),
         Mistake(
+            lambda u: (0.2 * u[1], 1 - 0.2 * u[0]),
+            "The two results are exchanged: the labels of the reals come first.",
+        ),
+        Mistake(
+            lambda u: (1 - 0.2 * u[1], 0.2 * u[0]),
+            "u[0] and u[1] are exchanged: u[0] belongs to the reals, u[1] to the fakes.",
+        ),
+        Mistake(
+            lambda u: (1 - 0.2 * u[1], 0.2 * u[1]),
+            "Both kinds of label are made from u[1]. Then a low real label always goes with a high fake one.",
+        ),
+        Mistake(
+            lambda u: (1 - 0.2 * u[0], 1 - 0.2 * u[1]),
+            "Fakes get labels near 1, like reals. They get a fifth of their number, near 0.",
+        ),
+        Mistake(
+            lambda u: (1 - 0.2 * u[0], np.zeros_like(u[1])), "The labels of the fakes are hard. They are softened too."
+        ),
+        Mistake(lambda u: (np.ones_like(u[0]), 0.2 * u[1]), "The labels of the reals are hard. They are softened too."),
+        Mistake(lambda u: (1 - 0.1 * u[0], 0.1 * u[1]), "A tenth is taken off at most; a fifth is asked for."),
+        Mistake(lambda u: (1 - u[0], u[1]), "The whole number is taken off; a fifth of it is asked for."),
+        Mistake(lambda u: (1 - u[0] / 0.2, u[1] / 0.2), "A fifth is 0.2 times the number, or the number divided by 5."),
+        Mistake(
             lambda u: (np.full_like(u[0], 0.9), np.full_like(u[1], 0.1)),
             "The averages, 0.9 and 0.1. The article wants a new random number for every image.",
         ),
@@ -80,9 +104,9 @@ _LABELS = Exercise(
 def train_step(gan: GAN, inputs: StepInputs) -> tuple[Phase, Phase, Phase, Any]:
     """One training step in the article's order."""
     fakes = gan.generator.predict(inputs.noise)
-    on_real = discriminator_step(gan.discriminator, gan.d_optimizer, inputs.real, inputs.real_labels)
-    on_fake = discriminator_step(gan.discriminator, gan.d_optimizer, fakes, inputs.fake_labels)
-    on_generator = generator_step(
+    on_real = gan.discriminator_step(gan.discriminator, gan.d_optimizer, inputs.real, inputs.real_labels)
+    on_fake = gan.discriminator_step(gan.discriminator, gan.d_optimizer, fakes, inputs.fake_labels)
+    on_generator = gan.generator_step(
         gan.generator, gan.discriminator, gan.g_optimizer, inputs.generator_noise, inputs.real_labels
     )
     return on_real, on_fake, on_generator, fakes
@@ -174,6 +198,36 @@ def _generator_first(gan: GAN, i: StepInputs) -> Any:
     return _d(gan, i.real, i.real_labels), _d(gan, fakes, i.fake_labels), on_generator, fakes
 
 
+def _fakes_of_the_other_noise(gan: GAN, i: StepInputs) -> Any:
+    fakes = gan.generator.predict(i.generator_noise)
+    on_real = _d(gan, i.real, i.real_labels)
+    return on_real, _d(gan, fakes, i.fake_labels), _g(gan, i.generator_noise, i.real_labels), fakes
+
+
+def _reals_called_fake(gan: GAN, i: StepInputs) -> Any:
+    fakes, on_real = _fakes(gan, i), _d(gan, i.real, i.fake_labels)
+    return on_real, _d(gan, fakes, i.fake_labels), _g(gan, i.generator_noise, i.real_labels), fakes
+
+
+def _reals_for_fakes(gan: GAN, i: StepInputs) -> Any:
+    fakes, on_real = _fakes(gan, i), _d(gan, i.real, i.real_labels)
+    return on_real, _d(gan, i.real, i.fake_labels), _g(gan, i.generator_noise, i.real_labels), fakes
+
+
+def _hard_labels_for_reals(gan: GAN, i: StepInputs) -> Any:
+    fakes, on_real = _fakes(gan, i), _d(gan, i.real, np.ones_like(i.real_labels))
+    return on_real, _d(gan, fakes, i.fake_labels), _g(gan, i.generator_noise, i.real_labels), fakes
+
+
+def _hard_labels_for_d(gan: GAN, i: StepInputs) -> Any:
+    fakes, on_real = _fakes(gan, i), _d(gan, i.real, np.ones_like(i.real_labels))
+    return on_real, _d(gan, fakes, np.zeros_like(i.fake_labels)), _g(gan, i.generator_noise, i.real_labels), fakes
+
+
+def _fakes_anew(gan: GAN, i: StepInputs) -> Any:
+    return *train_step(gan, i)[:3], _fakes(gan, i)
+
+
 def _fakes_before_generator_first(gan: GAN, i: StepInputs) -> Any:
     fakes = _fakes(gan, i)
     on_generator = _g(gan, i.generator_noise, i.real_labels)
@@ -255,6 +309,22 @@ _WRONG_STEPS: tuple[tuple[Step, str], ...] = (
         "Reals and fakes go through D in one batch. Batch normalisation then sees both kinds at once, and in G's step, "
         "where there are only fakes, D answers quite differently. Two steps, each on one kind.",
     ),
+    (
+        _fakes_of_the_other_noise,
+        "The fakes for D are made of generator_noise, which is for G's step. Those for D are made of inputs.noise.",
+    ),
+    (_reals_called_fake, "D is told that the reals are fake. Its first step needs inputs.real_labels."),
+    (_reals_for_fakes, "D's second step is shown the reals again, as fakes. It needs the fakes that you have made."),
+    (
+        _hard_labels_for_reals,
+        "D's step on reals uses labels of exactly 1. The article gives it soft ones: inputs.real_labels.",
+    ),
+    (
+        _hard_labels_for_d,
+        "D's steps use labels of exactly 1 and 0. The article gives it soft ones: inputs.real_labels, "
+        "inputs.fake_labels.",
+    ),
+    (_fakes_anew, "The step is right, but the fakes that are returned are made anew, by G after its step."),
     (_fakes_first, "D is trained on the fakes first and on the reals after. The article's order is reals, then fakes."),
     (
         _generator_first,
@@ -335,7 +405,7 @@ def _checked(step: Any) -> Step:
     def checked(gan: GAN, inputs: StepInputs) -> Any:
         result = step(gan, inputs)
         if (
-            not isinstance(result, tuple)
+            not isinstance(result, tuple | list)
             or len(result) != 4
             or not all(hasattr(phase, "logits") for phase in result[:3])
         ):
@@ -394,11 +464,10 @@ _STEP = Exercise(
     judge=_judge_train_step,
     hints=(
         "Follow the table from the top. Each row is one line of code.",
-        "Fakes: gan.generator.predict(inputs.noise). Then discriminator_step twice, on one kind of image each, and "
-        "generator_step with generator_noise and the labels of reals.",
-        "on_fake = discriminator_step(gan.discriminator, gan.d_optimizer, fakes, inputs.fake_labels); the one for "
-        "reals is "
-        "alike. on_generator = generator_step(gan.generator, gan.discriminator, gan.g_optimizer, "
+        "Fakes: gan.generator.predict(inputs.noise). Then gan.discriminator_step twice, on one kind of image each, and "
+        "gan.generator_step with generator_noise and the labels of reals.",
+        "on_fake = gan.discriminator_step(gan.discriminator, gan.d_optimizer, fakes, inputs.fake_labels); the one for "
+        "reals is alike. on_generator = gan.generator_step(gan.generator, gan.discriminator, gan.g_optimizer, "
         "inputs.generator_noise, inputs.real_labels).",
     ),
     doc="One training step of minigan, in the article's order.",
@@ -422,7 +491,7 @@ def _logit_cases(rng: np.random.Generator) -> list[tuple[Any, Any]]:
     return [*cases, (np.array([[900.0], [-900.0], [1.0]]), np.array([[-900.0], [900.0], [0.5]]))]
 
 
-_LOGITS = Exercise(
+_LOGITS_ON_CASES = Exercise(
     name="read_logits",
     lesson=12,
     reference=read_logits,
@@ -434,7 +503,46 @@ _LOGITS = Exercise(
             "The sigmoid of the mean logit is not the mean of the sigmoids: a bent curve does not keep averages.",
         ),
         Mistake(
+            lambda r, f: (_sigmoid(r.mean()), *read_logits(r, f)[1:]),
+            "D(x) is the sigmoid of the mean logit, which is not the mean of the sigmoids: a bent curve does not keep "
+            "averages.",
+        ),
+        Mistake(
+            lambda r, f: (read_logits(r, f)[0], _sigmoid(f.mean()), read_logits(r, f)[2]),
+            "D(G(z)) is the sigmoid of the mean logit, which is not the mean of the sigmoids: a bent curve does "
+            "not keep "
+            "averages.",
+        ),
+        Mistake(
             lambda r, f: (r.mean(), f.mean(), read_logits(r, f)[2]), "These are mean logits. D(x) is a probability."
+        ),
+        Mistake(
+            lambda r, f: (np.tanh(r).mean(), np.tanh(f).mean(), read_logits(r, f)[2]),
+            "tanh goes from -1 to 1. The sigmoid is 0.5 * tanh(z / 2) + 0.5.",
+        ),
+        Mistake(
+            lambda r, f: (_sigmoid(-r).mean(), _sigmoid(-f).mean(), read_logits(r, f)[2]),
+            "The sign of the logits is turned: these are the probabilities of fake.",
+        ),
+        Mistake(
+            lambda r, f: [read_logits(r, f)[k] for k in (1, 0, 2)],
+            "The first two are exchanged: D(x), of the reals, comes first.",
+        ),
+        Mistake(
+            lambda r, f: [read_logits(r, f)[k] for k in (2, 0, 1)],
+            "The accuracy stands first. Asked for are D(x), D(G(z)), accuracy, in this order.",
+        ),
+        Mistake(
+            lambda r, f: (*read_logits(r, f)[:2], read_logits(r, f)[2] * (r.size + f.size)),
+            "The accuracy is a count. A share is asked for: divide by the number of all images.",
+        ),
+        Mistake(
+            lambda r, f: (*read_logits(r, f)[:2], 100 * read_logits(r, f)[2]),
+            "The accuracy is in percent. A share is asked for, from 0 to 1.",
+        ),
+        Mistake(
+            lambda r, f: (*read_logits(r, f)[:2], (f < 0).mean()),
+            "The accuracy counts the fakes only. A D that says no to everything would have 100 %.",
         ),
         Mistake(
             lambda r, f: (*read_logits(r, f)[:2], (r > 0).mean()),
@@ -462,6 +570,30 @@ _LOGITS = Exercise(
     ),
     doc="Mean D(x), mean D(G(z)), accuracy.",
 )
+
+
+def _judge_logits(function: Any) -> Verdict:
+    """The numbers first; then whether they come about without an overflow, which the numbers do not show."""
+    verdict = judge(_LOGITS_ON_CASES, [function])
+    if not verdict.passed:
+        return verdict
+    name = getattr(function, "__name__", "read_logits")
+    try:
+        with np.errstate(over="raise", invalid="raise"):
+            function(np.array([[-900.0], [900.0]]), np.array([[-900.0], [900.0]]))
+    except FloatingPointError as error:
+        return Verdict.wrong(
+            f"{name}: the numbers are right, but a logit of -900 or 900 overflows on the way",
+            f"NumPy says: {error}",
+            cause="exp(900) is infinite. The result is right only because 1 / infinity is 0; infinity / infinity, "
+            "in another way of writing it, is NaN. 0.5 * tanh(z / 2) + 0.5 is the same function and never overflows.",
+            code="E30",
+            where=name,
+        )
+    return verdict
+
+
+_LOGITS = replace(_LOGITS_ON_CASES, reference=None, cases=None, judge=_judge_logits)
 
 
 def spread(images: Any) -> float:
@@ -513,6 +645,25 @@ _SPREAD = Exercise(
             "count as differences between images. Compare pixel by pixel: axis=0.",
         ),
         Mistake(lambda x: 2 * x.var(axis=0, ddof=1).mean(), "The root is missing: this is in squared units."),
+        Mistake(
+            lambda x: math.sqrt(((x[1:] - x[:-1]) ** 2).mean()),
+            "Only neighbours in the batch are compared. Every image is to be compared with every other.",
+        ),
+        Mistake(
+            lambda x: math.sqrt(((x[1:] - x[0]) ** 2).mean()),
+            "Only the first image is compared with the others. Every image is to be compared with every other.",
+        ),
+        Mistake(
+            lambda x: math.sqrt(2 * x.var(axis=0, ddof=1).sum()),
+            "The squares are added up over the pixels. Their mean is asked for, or large images would have "
+            "large spreads.",
+        ),
+        Mistake(
+            lambda x: x.std(axis=0).mean(),
+            "That is the mean deviation from the mean image. The mean square over pairs is twice a variance "
+            "with N - 1, and "
+            "the root comes last.",
+        ),
         Mistake(
             lambda x: float(np.mean([abs(x[i] - x[j]).mean() for i in range(len(x)) for j in range(i)])),
             "That is the mean *absolute* difference; asked for is the root of the mean square.",
@@ -578,6 +729,30 @@ _MOVE = Exercise(
         Mistake(
             lambda b, a: sum(abs(a[k] - b[k]).sum() for k in b) / sum(v.size for v in b.values()),
             "That is the mean absolute step; asked for is the root of the mean square.",
+        ),
+        Mistake(
+            lambda b, a: _root(sum(((a[k] - b[k]) ** 2).sum() for k in b) / len(b)),
+            "The squares are divided by the number of arrays. Divide by the number of all weights.",
+        ),
+        Mistake(
+            lambda b, a: _root(sum(((a[k] - b[k]) ** 2).sum() for k in b)) / sum(v.size for v in b.values()),
+            "The root is taken before the division. Divide first: the root of a mean of squares is asked for.",
+        ),
+        Mistake(
+            lambda b, a: _root(sum(((a[k] - b[k]) ** 2).sum() for k in b) / sum(len(v) for v in b.values())),
+            "len of a kernel is its first axis only. The number of its weights is kernel.size.",
+        ),
+        Mistake(
+            lambda b, a: max(np.abs(a[k] - b[k]).max() for k in b),
+            "That is the largest step of any weight. Asked for is the root of the mean square over all.",
+        ),
+        Mistake(
+            lambda b, a: _root(sum((a[k] ** 2 - b[k] ** 2).sum() for k in b) / sum(v.size for v in b.values())),
+            "That is the difference of the squares. The square of the difference is asked for.",
+        ),
+        Mistake(
+            lambda b, a: _root(sum((((a[k] - b[k]) / b[k]) ** 2).sum() for k in b) / sum(v.size for v in b.values())),
+            "Each step is divided by its weight. The steps themselves are asked for.",
         ),
         Mistake(
             lambda b, a: _root(sum(((a[k] - b[k]) ** 2).sum() for k in b)),

@@ -41,6 +41,10 @@ def _circle(a: Any, b: Any, t: Any, angle: float) -> Any:
     return (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
 
 
+def _or_straight(a: Any, b: Any, t: Any, angle: float) -> Any:
+    return _lerp(a, b, t) if angle < NEARLY_PARALLEL else _circle(a, b, t, angle)
+
+
 def _unit(x: Any) -> Any:
     return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
@@ -76,6 +80,39 @@ _SLERP = Exercise(
             "walked faster than the ends.",
         ),
         Mistake(
+            lambda a, b, t: _or_straight(_unit(a), _unit(b), t, _angle(a, b)),
+            "The stops have length 1: you went on with the normalised vectors. They are only for the angle; a and b "
+            "themselves are mixed.",
+        ),
+        Mistake(
+            lambda a, b, t: _or_straight(a, b, 1 - t, _angle(a, b)),
+            "You walk from b to a: at t = 0 it must be a, so a goes with sin((1 - t) * angle).",
+        ),
+        Mistake(
+            lambda a, b, t: (
+                _lerp(a, b, t)
+                if _angle(a, b) < NEARLY_PARALLEL
+                else _circle(a, b, t, _angle(a, b)) * np.sin(_angle(a, b))
+            ),
+            "The division by sin(angle) is missing: at t = 0 the result must be a itself.",
+        ),
+        Mistake(
+            lambda a, b, t: _or_straight(a, b, t, float(np.cos(_angle(a, b)))),
+            "The cosine is taken for the angle: np.arccos makes the one of the other.",
+        ),
+        Mistake(
+            lambda a, b, t: _or_straight(a, b, t, float(np.arccos(np.clip(a @ b / np.linalg.norm(a), -1, 1)))),
+            "The cosine is a @ b divided by *both* lengths.",
+        ),
+        Mistake(
+            lambda a, b, t: _or_straight(a, b, t, float(np.arccos(np.clip(a @ b / np.linalg.norm(b), -1, 1)))),
+            "The cosine is a @ b divided by *both* lengths.",
+        ),
+        Mistake(
+            lambda a, b, t: _or_straight(a, b, t, float(np.arccos(np.clip(a @ b / (a @ a * (b @ b)), -1, 1)))),
+            "The cosine is a @ b divided by both lengths. a @ a is the *square* of a length.",
+        ),
+        Mistake(
             lambda a, b, t: _circle(_unit(a), _unit(b), t, _angle(a, b)),
             "The stops have length 1: you went on with the normalised vectors. They are only for the angle; a and b "
             "themselves are mixed.",
@@ -87,6 +124,14 @@ _SLERP = Exercise(
         Mistake(
             lambda a, b, t: _circle(a, b, t, np.arccos(np.clip(a @ b, -1, 1))),
             "The angle comes from a @ b alone. That is the cosine only if both have length 1: divide by both lengths.",
+        ),
+        Mistake(
+            lambda a, b, t: _or_straight(a, b, t, float(np.arccos(np.clip(a @ b, -1, 1)))),
+            "The angle comes from a @ b alone. That is the cosine only if both have length 1: divide by both lengths.",
+        ),
+        Mistake(
+            lambda a, b, t: _or_straight(a, b, t, np.degrees(_angle(a, b))),
+            "The angle is in degrees. np.sin wants radians, which is what np.arccos gives.",
         ),
         Mistake(
             lambda a, b, t: _circle(a, b, t, np.degrees(_angle(a, b))),
@@ -198,6 +243,18 @@ _DIRECTION = Exercise(
             "Sums. There are many more faces without the attribute than with it, and they outweigh it.",
         ),
         Mistake(
+            lambda z, has: (z * has[:, None]).mean(axis=0) - (z * ~has[:, None]).mean(axis=0),
+            "Both sums are divided by the number of *all* faces. Each mean is over its own.",
+        ),
+        Mistake(
+            lambda z, has: np.median(z[has], axis=0) - np.median(z[~has], axis=0),
+            "Medians. The means are asked for; only for them does the derivation hold.",
+        ),
+        Mistake(
+            lambda z, has: z[has][0] - z[~has][0],
+            "Only the first face of each kind. One face says too little: average them.",
+        ),
+        Mistake(
             lambda z, has: _unit(z[has].mean(axis=0) - z[~has].mean(axis=0)),
             "Brought to length 1. The length tells how strong the signal is; the lesson needs it.",
         ),
@@ -242,6 +299,27 @@ _ARITHMETIC = Exercise(
             lambda a, b, c: a.mean(axis=0) + b.mean(axis=0) - c.mean(axis=0),
             "The signs are exchanged: it is a - b + c.",
         ),
+        Mistake(
+            lambda a, b, c: a.mean(axis=0) + b.mean(axis=0) + c.mean(axis=0),
+            "b is added. It is to be taken away: a - b + c.",
+        ),
+        Mistake(
+            lambda a, b, c: a.mean(axis=0) - b.mean(axis=0) - c.mean(axis=0),
+            "c is taken away. It is to be added: a - b + c.",
+        ),
+        Mistake(lambda a, b, c: a.mean(axis=0) - b.mean(axis=0), "c is missing: it is a - b + c."),
+        Mistake(
+            lambda a, b, c: arithmetic(a, b, c) / 3,
+            "Divided by 3. The three means are added and subtracted as they are.",
+        ),
+        Mistake(
+            lambda a, b, c: a.mean(axis=0) - b.mean(axis=0) + c[0],
+            "Of c only the first is taken. Each group is averaged.",
+        ),
+        Mistake(
+            lambda a, b, c: 10 * _unit(arithmetic(a, b, c)),
+            "Brought to length 10. Asked for is the result as it is; its length is part of what the lesson looks at.",
+        ),
     ),
     hints=(
         "Each group becomes one noise: the mean over its faces.",
@@ -278,7 +356,7 @@ def _judge_truncate(function: Any) -> Verdict:
         return Verdict.wrong(
             f"{name}: the result must be an array of shape {z.shape}, got {np.shape(result)}", code="E13"
         )
-    if result.dtype != z.dtype:
+    if result.dtype.kind != "f":
         return Verdict.wrong(f"{name}: the result has dtype {result.dtype}, expected {z.dtype}", code="E14")
     beyond = float((np.abs(result) > limit).mean())
     inside = np.abs(before) <= limit
@@ -290,11 +368,20 @@ def _judge_truncate(function: Any) -> Verdict:
             f"{name} changes numbers that are within the limit", cause=cause if scaled else "", code="E30"
         )
     if beyond > 0:
+        above, below = result > limit, result < -limit
+        kept = np.asarray(result == before)
+        causes = (
+            (bool(kept.all()), "Nothing was drawn again: the result is z."),
+            (not above.any() and bool(kept[below].all()), "Numbers below -limit count, too: compare np.abs(z)."),
+            (not below.any() and bool(kept[above].all()), "Numbers above limit count, too: compare np.abs(z)."),
+            (
+                not kept[~inside].any(),
+                "They were drawn again once, and some fell outside again. Go on until none is left.",
+            ),
+        )
         return Verdict.wrong(
             f"{name}: {100 * beyond:.1f} % of the numbers are still beyond the limit",
-            cause="They were drawn again once, and some fell outside again. Go on until none is left."
-            if result.max() > limit
-            else "Numbers below -limit count, too: compare np.abs(z).",
+            cause=next((why for holds, why in causes if holds), ""),
             code="E30",
         )
     new = result[~inside].astype(float)
@@ -370,6 +457,26 @@ def _wrapped_once(a: Any, b: Any) -> float:
     return float(np.sqrt(((a - b).astype(float) ** 2).mean()))
 
 
+def _from_squares(a: Any, b: Any, squares: Any, k: int) -> Any:
+    places = np.argsort(squares, axis=1)[:, :k]
+    return places, np.sqrt(np.maximum(np.take_along_axis(squares, places, axis=1), 0) / a.shape[1])
+
+
+def _from_uint8(queries: Any, faces: Any, k: int) -> Any:
+    a, b = queries.reshape(len(queries), -1), faces.reshape(len(faces), -1)
+    return _from_squares(a, b, (a * a).sum(axis=1)[:, None] - 2 * a @ b.T + (b * b).sum(axis=1), k)
+
+
+def _without_own_square(queries: Any, faces: Any, k: int) -> Any:
+    a, b = queries.reshape(len(queries), -1).astype(float), faces.reshape(len(faces), -1).astype(float)
+    return _from_squares(a, b, -2 * a @ b.T + (b * b).sum(axis=1), k)
+
+
+def _without_two(queries: Any, faces: Any, k: int) -> Any:
+    a, b = queries.reshape(len(queries), -1).astype(float), faces.reshape(len(faces), -1).astype(float)
+    return _from_squares(a, b, (a * a).sum(axis=1)[:, None] - a @ b.T + (b * b).sum(axis=1), k)
+
+
 def _nearest_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     def images(N: int, S: int) -> Any:
         return rng.integers(0, 256, (N, S, S, 3)).astype(np.uint8)
@@ -406,6 +513,24 @@ _NEAREST = Exercise(
             "The mean *absolute* difference; asked for is the root of the mean square.",
         ),
         Mistake(lambda q, f, k: _by_loops(q, f, k, _rms, most=True), "These are the farthest faces, not the nearest."),
+        Mistake(
+            lambda q, f, k: tuple(a[:, ::-1] for a in _by_loops(q, f, k, _rms, most=True)),
+            "These are the farthest faces, not the nearest: the last k of the sorted ones.",
+        ),
+        Mistake(
+            lambda q, f, k: _by_loops(q, f, k, lambda a, b: _rms(a, b) * 3**0.5),
+            "Divided by the number of pixels. Each pixel has three values, one for each colour: divide by all of them.",
+        ),
+        Mistake(
+            lambda q, f, k: (nearest(q, f, k)[0], np.array([[_rms(x, y) for y in f[:k]] for x in q])),
+            "The places are right. The distances are those of the first k faces, and not of the nearest.",
+        ),
+        Mistake(
+            _from_uint8,
+            "The images are uint8, and products and sums of these wrap around at 256. Make them float first.",
+        ),
+        Mistake(_without_own_square, "The places are right; in the distances |a|^2 is missing."),
+        Mistake(_without_two, "The 2 is missing: |a - b|^2 = |a|^2 - 2 a.b + |b|^2."),
         Mistake(
             lambda q, f, k: tuple(a[:, ::-1] for a in nearest(q, f, k)),
             "The right ones, but the nearest must come first.",

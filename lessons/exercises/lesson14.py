@@ -1,4 +1,4 @@
-"""Lesson 14's own exercises: counting work, one product for four loops, the phase split, and Winograd's F(2,2).
+"""Lesson 14's own exercises: counting work, blocks of pixels, Winograd's F(2,2), and the phase split of G's layer.
 
 Two exercises count: `winograd_1d` and `winograd_2d` are called with numbers that remember every multiplication, so the
 right values with one product too many do not pass. The suspects of the hunt are functions to be called, not read:
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons.judging import Exercise, Mistake, Verdict
+from lessons.judging import Exercise, Mistake, Verdict, as_array, explanation
 from minigan.nn.backend import xp_of
 
 K, S = 4, 2
@@ -22,51 +22,160 @@ K, S = 4, 2
 
 # --------------------------------------------------------------------------------------------------------- the counting
 def work(N: int, H: int, W: int, C: int, O: int) -> tuple[int, int]:
-    """FLOP and bytes of a transposed convolution with K = 4 and S = 2, as its definition has them."""
-    flop = 2 * N * H * W * K * K * C * O
-    values = N * H * W * C + K * K * C * O + N * (S * H) * (S * W) * O
-    return flop, 4 * values
+    """FLOP and bytes of a convolution with K = 4 and S = 2, as its definition has them."""
+    pixels = N * (H // S) * (W // S)
+    values = N * H * W * C + K * K * C * O + pixels * O
+    return 2 * pixels * K * K * C * O, 4 * values
 
 
-def _bytes(N: int, H: int, W: int, C: int, O: int) -> int:
-    return work(N, H, W, C, O)[1]
+def _work_with(
+    flop: Callable[..., int] = lambda N, H, W, C, O: work(N, H, W, C, O)[0],
+    moved: Callable[..., int] = lambda N, H, W, C, O: work(N, H, W, C, O)[1],
+) -> Callable[..., tuple[int, int]]:
+    return lambda N, H, W, C, O: (flop(N, H, W, C, O), moved(N, H, W, C, O))
 
 
 _WORK = Exercise(
     name="work",
     lesson=14,
     reference=work,
-    cases=lambda rng: [(1, 2, 3, 5, 7), (2, 3, 4, 6, 5), (32, 8, 8, 256, 128), (1, 1, 1, 1, 1)],
+    cases=lambda rng: [(1, 2, 4, 5, 7), (2, 6, 4, 6, 5), (32, 16, 16, 128, 256), (1, 2, 2, 1, 1), (3, 4, 2, 2, 3)],
     mistakes=(
         Mistake(
-            lambda N, H, W, C, O: (N * H * W * 16 * C * O, _bytes(N, H, W, C, O)),
+            _work_with(flop=lambda N, H, W, C, O: work(N, H, W, C, O)[0] // 2),
             "The bytes are right, the FLOP are half: a multiplication and an addition are two operations.",
         ),
         Mistake(
-            lambda N, H, W, C, O: (2 * N * 4 * H * W * 16 * C * O, _bytes(N, H, W, C, O)),
-            "Four times too many FLOP: 16 taps were counted for every *output* pixel. It is every *input* pixel that is"
-            " stamped with all 16; an output pixel is reached by 4 of them.",
+            _work_with(flop=lambda N, H, W, C, O: work(N, H, W, C, O)[0] * 4),
+            "The bytes are right, the FLOP are four times too many: 16 taps were counted for every *input* pixel. It is"
+            " every *output* pixel that sees 16, and there are a quarter as many.",
         ),
         Mistake(
-            lambda N, H, W, C, O: (work(N, H, W, C, O)[0], _bytes(N, H, W, C, O) // 4),
+            _work_with(flop=lambda N, H, W, C, O: work(N, H, W, C, O)[0] // 4),
+            "The bytes are right, the FLOP are a quarter: the kernel is 4 x 4, that is 16 taps.",
+        ),
+        Mistake(
+            _work_with(flop=lambda N, H, W, C, O: work(N, H, W, C, O)[0] // O),
+            "The bytes are right. The FLOP are those of one output channel: there are O.",
+        ),
+        Mistake(
+            _work_with(flop=lambda N, H, W, C, O: work(N, H, W, C, O)[0] // N),
+            "The bytes are right. The FLOP are those of one image: there are N.",
+        ),
+        Mistake(
+            _work_with(moved=lambda N, H, W, C, O: work(N, H, W, C, O)[1] // 4),
             "The FLOP are right. These are values, not bytes: a float32 takes 4.",
         ),
         Mistake(
-            lambda N, H, W, C, O: (work(N, H, W, C, O)[0], 4 * (N * H * W * C + N * 4 * H * W * O)),
+            _work_with(moved=lambda N, H, W, C, O: 2 * work(N, H, W, C, O)[1]),
+            "The FLOP are right, the bytes twice too many: a float32 takes 4, not 8.",
+        ),
+        Mistake(
+            _work_with(moved=lambda N, H, W, C, O: work(N, H, W, C, O)[1] - 4 * 16 * C * O),
             "The FLOP are right. The kernel has to be read too: 4*4*C*O values.",
         ),
         Mistake(
-            lambda N, H, W, C, O: (work(N, H, W, C, O)[0], 4 * (N * H * W * (C + O) + 16 * C * O)),
-            "The FLOP are right. y is twice as high and twice as wide as x: four times as many pixels.",
+            _work_with(moved=lambda N, H, W, C, O: work(N, H, W, C, O)[1] - 4 * N * (H // 2) * (W // 2) * O),
+            "The FLOP are right. y is missing: it has to be written.",
+        ),
+        Mistake(
+            _work_with(moved=lambda N, H, W, C, O: work(N, H, W, C, O)[1] - 4 * N * H * W * C),
+            "The FLOP are right. x is missing: it has to be read.",
+        ),
+        Mistake(
+            _work_with(moved=lambda N, H, W, C, O: 4 * (N * H * W * (C + O) + 16 * C * O)),
+            "The FLOP are right. y is half as high and half as wide as x: a quarter of the pixels.",
+        ),
+        Mistake(lambda N, H, W, C, O: work(N, H, W, C, O)[::-1], "Both are right, in the wrong order: (flop, bytes)."),
+    ),
+    hints=(
+        "Lesson 7: how many taps does one output pixel see, and how many numbers are multiplied for each of them?",
+        "One output pixel and one tap: C*O multiplications and as many additions. There are N * H/2 * W/2 pixels and 16"
+        " taps. For the bytes, write down the shapes of x, w and y and multiply each out.",
+        "flop = 2 * N * (H//2) * (W//2) * 16 * C * O; bytes = 4 * (x.size + w.size + y.size), y is (N, H//2, W//2, O).",
+    ),
+    doc="FLOP and bytes of one layer.",
+)
+
+
+# --------------------------------------------------------------------------------------------------------------- blocks
+def to_blocks(x: Any, before: int = 1, mode: str = "constant", order: tuple[int, ...] = (2, 4, 5)) -> Any:
+    """Blocks of 2 x 2 pixels as one, after padding by one: (N, H, W, C) to (N, H/2+1, W/2+1, 4*C).
+
+    With other arguments than the default it does so wrongly: `before` zeros above and on the left, and the rest of the
+    two below and on the right; the padding of another mode; the numbers of a block in another order.
+    """
+    xp = xp_of(x)
+    N, H, W, C = x.shape
+    around = (before, 2 - before)
+    big = xp.pad(x, ((0, 0), around, around, (0, 0)), mode=mode)
+    blocks = big.reshape(N, H // 2 + 1, 2, W // 2 + 1, 2, C).transpose(0, 1, 3, *order)
+    return blocks.reshape(N, H // 2 + 1, W // 2 + 1, 4 * C)
+
+
+def block_kernel(w: Any) -> Any:
+    """The taps sorted as the pixels are: (4, 4, C, O) to (2, 2, 4*C, O)."""
+    C, O = w.shape[2:]
+    return w.reshape(2, 2, 2, 2, C, O).transpose(0, 2, 1, 3, 4, 5).reshape(2, 2, 4 * C, O)
+
+
+def _reshaped_only(x: Any) -> Any:
+    N, H, W, C = x.shape
+    big = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    return big.reshape(N, H // 2 + 1, W // 2 + 1, 4 * C)
+
+
+def _not_padded(x: Any) -> Any:
+    N, H, W, C = x.shape
+    blocks = x.reshape(N, H // 2, 2, W // 2, 2, C).transpose(0, 1, 3, 2, 4, 5)
+    return blocks.reshape(N, H // 2, W // 2, 4 * C)
+
+
+_BLOCKS = Exercise(
+    name="to_blocks",
+    lesson=14,
+    reference=to_blocks,
+    cases=lambda rng: [(rng.standard_normal(shape),) for shape in ((1, 2, 4, 1), (2, 4, 2, 3), (3, 6, 4, 2))],
+    mistakes=(
+        Mistake(
+            _reshaped_only,
+            "A reshape alone keeps the numbers in their order in memory, row after row. A block has two pixels of one"
+            " row and two of the next: the axes have to be exchanged (transpose) before the last reshape.",
+        ),
+        Mistake(_not_padded, "The padding is missing: one zero on every side, so there is one block more each way."),
+        Mistake(
+            lambda x: to_blocks(x, order=(4, 2, 5)),
+            "Inside a block, rows and columns are exchanged: (1, 0) before (0, 1).",
+        ),
+        Mistake(
+            lambda x: to_blocks(x, order=(5, 2, 4)),
+            "Inside a block, the channels come first and the pixels after them: pixel by pixel is wanted.",
+        ),
+        Mistake(
+            lambda x: to_blocks(x, order=(2, 5, 4)),
+            "Inside a block, the channels stand between the two pixel numbers: pixel by pixel is wanted, C "
+            "channels each.",
+        ),
+        Mistake(
+            lambda x: to_blocks(x, mode="reflect"), "The padding mirrors the image: outside the image there are zeros."
+        ),
+        Mistake(
+            lambda x: to_blocks(x).reshape(*to_blocks(x).shape[:3], 4, -1)[:, :, :, ::-1].reshape(to_blocks(x).shape),
+            "Inside a block, the pixels are in the reverse order: (0, 0) comes first.",
+        ),
+        Mistake(lambda x: to_blocks(x, before=0), "Both zeros are below and on the right: one belongs on each side."),
+        Mistake(lambda x: to_blocks(x, before=2), "Both zeros are above and on the left: one belongs on each side."),
+        Mistake(
+            lambda x: to_blocks(x, mode="edge"), "The padding repeats the edge: outside the image there are zeros."
         ),
     ),
     hints=(
-        "Lesson 9: every input pixel is stamped onto the output, tap by tap. How many numbers does one stamp multiply?",
-        "One input pixel and one tap: C*O multiplications and as many additions. There are N*H*W pixels and 16 taps."
-        " For the bytes, write down the shapes of x, w and y and multiply each out.",
-        "flop = 2 * N*H*W * 16 * C*O; bytes = 4 * (x.size + w.size + y.size) with y of shape (N, 2H, 2W, O).",
+        "Pad first. Then every axis of the image splits into two: which block, and which place in it.",
+        "X.reshape(N, H//2+1, 2, W//2+1, 2, C) splits both axes. Bring the two places (axes 2 and 4) behind the two"
+        " block numbers (axes 1 and 3), before C.",
+        "X.reshape(N, H//2+1, 2, W//2+1, 2, C).transpose(0, 1, 3, 2, 4, 5).reshape(N, H//2+1, W//2+1, 4*C)",
     ),
-    doc="FLOP and bytes of one layer.",
+    doc="Blocks of 2 x 2 pixels as one pixel.",
 )
 
 
@@ -116,6 +225,16 @@ _CONV2X2 = Exercise(
         Mistake(
             lambda x, w: conv2x2(x, np.broadcast_to(w[:1, :1], w.shape)),
             "All four taps use w[0, 0].",
+        ),
+        Mistake(
+            lambda x, w: x[:, :-1, :-1] @ w.sum(axis=(0, 1)),
+            "All four taps meet the same pixel. Tap (p, q) meets the one p below and q to the right.",
+        ),
+        Mistake(lambda x, w: conv2x2(x, w) / 4, "A mean over the taps. Asked for is their sum."),
+        Mistake(lambda x, w: 4 * conv2x2(x, w), "Four times the right result: is the sum over the taps made twice?"),
+        Mistake(
+            lambda x, w: conv2x2(x, w.reshape(w.shape[3], -1).T.reshape(w.shape)),
+            "The kernel's matrix is turned over by a reshape and .T. w.reshape(4*C, O) is right as it is.",
         ),
         Mistake(
             lambda x, w: x[:, :-1, :-1] @ w[0, 0],
@@ -216,6 +335,22 @@ _PHASE_KERNELS = Exercise(
             " the later tap.",
         ),
         Mistake(
+            lambda w: phase_kernels(w)[:, :, :, ::-1],
+            "Along the columns the taps are in the wrong order: 3 before 1, and 2 before 0, as along the rows.",
+        ),
+        Mistake(
+            lambda w: phase_kernels(w)[:, :, ::-1],
+            "Along the rows the taps are in the wrong order: 3 before 1, and 2 before 0, as along the columns.",
+        ),
+        Mistake(
+            lambda w: w.transpose(0, 1, 3, 2).reshape(2, 2, 2, 2, w.shape[3], w.shape[2]).transpose(0, 2, 1, 3, 4, 5),
+            "These are the four quarters of the kernel. A phase takes every second tap: 3 and 1, or 2 and 0.",
+        ),
+        Mistake(
+            lambda w: phase_kernels(w.reshape(4, 4, w.shape[3], w.shape[2]).transpose(0, 1, 3, 2)),
+            "The two channel axes are exchanged by a reshape, which mixes up their numbers: transpose(0, 1, 3, 2).",
+        ),
+        Mistake(
             lambda w: phase_kernels(w).transpose(1, 0, 2, 3, 4, 5),
             "a and b are exchanged: a is the phase of the rows.",
         ),
@@ -267,6 +402,24 @@ _UPSAMPLE = Exercise(
         Mistake(
             lambda x, k: _upsample(x, k, mode="edge"),
             "Right inside, wrong at the border: outside the image there are zeros, not copies of its edge.",
+        ),
+        Mistake(
+            lambda x, k: _upsample(x, k.swapaxes(0, 1)),
+            "a and b of the kernels are exchanged: part (a, b) needs kernels[a, b].",
+        ),
+        Mistake(
+            lambda x, k: _upsample(x, k.swapaxes(0, 1), exchange=True),
+            "a and b of the windows are exchanged: rows begin at padded pixel a, columns at b.",
+        ),
+        Mistake(lambda x, k: _upsample(x, 0 * k + k[:1, :1]), "All four phases use kernels[0, 0]."),
+        Mistake(
+            lambda x, k: (
+                _upsample(x, k)
+                .reshape(len(x), -1, 2, 2 * x.shape[2], k.shape[-1])[:, :, ::-1]
+                .reshape(len(x), 2 * x.shape[1], -1, 2, k.shape[-1])[:, :, :, ::-1]
+                .reshape(len(x), 2 * x.shape[1], 2 * x.shape[2], -1)
+            ),
+            "Even and odd are exchanged where the parts are put together: phase a belongs to y[:, a::2].",
         ),
         Mistake(
             lambda x, k: _upsample(x, k[::-1, ::-1]),
@@ -342,7 +495,69 @@ def _counted(a: Any) -> Any:
     return out
 
 
-def _judge_tile(side: tuple[int, ...], most: int, naive: int) -> Callable[..., Verdict]:
+def _f22(
+    before: Callable[[Any], tuple[Any, Any, Any]] = lambda d: (d[0] - d[1], d[1], d[2] - d[1]),
+    taps: Callable[[Any], tuple[Any, Any, Any]] = lambda g: (g[0], g[0] + g[1], g[1]),
+    after: Callable[[Any, Any, Any], tuple[Any, Any]] = lambda m0, m1, m2: (m0 + m1, m1 + m2),
+) -> Callable[[Any, Any], Any]:
+    """F(2,2) with one of its three steps replaced by a wrong one; in two dimensions, for the rows only."""
+
+    def made(d: Any, g: Any) -> Any:
+        times = np.multiply if d.ndim == 1 else winograd_1d
+        return np.stack(after(*(times(a, b) for a, b in zip(before(d), taps(g), strict=True))))
+
+    return made
+
+
+_TILE_MISTAKES: tuple[tuple[Callable[[Any, Any], Any], str], ...] = (
+    (
+        _f22(after=lambda m0, m1, m2: (m0 + m1, m1 - m2)),
+        "The sign of m2 does not fit: with d2 - d1 it is added, with d1 - d2 subtracted.",
+    ),
+    (
+        _f22(after=lambda m0, m1, m2: (m0 + m1, m2)),
+        "m1 belongs into both outputs: that is what saves the fourth product.",
+    ),
+    (
+        _f22(after=lambda m0, m1, m2: (m0, m1 + m2)),
+        "m1 belongs into both outputs: that is what saves the fourth product.",
+    ),
+    (_f22(after=lambda m0, m1, m2: (m1 + m2, m0 + m1)), "The two outputs are exchanged: y0 = m0 + m1 comes first."),
+    (_f22(after=lambda m0, m1, m2: (m0 - m1, m1 + m2)), "In y0, m1 is subtracted. It is added: y0 = m0 + m1."),
+    (
+        _f22(before=lambda d: (d[1] - d[0], d[1], d[2] - d[1])),
+        "The sign of m0 does not fit: with d0 - d1 it is added, with d1 - d0 subtracted.",
+    ),
+    (
+        _f22(before=lambda d: (d[0] - d[1], d[0], d[2] - d[1])),
+        "m1 is made of d0. It is made of d1, which meets both taps.",
+    ),
+    (
+        _f22(before=lambda d: (d[0] - d[1], d[2], d[2] - d[1])),
+        "m1 is made of d2. It is made of d1, which meets both taps.",
+    ),
+    (_f22(taps=lambda g: (g[0], g[0] - g[1], g[1])), "The middle product takes the *sum* of the taps."),
+    (_f22(taps=lambda g: (g[1], g[0] + g[1], g[0])), "The taps are exchanged: y0 = d0*g0 + d1*g1."),
+    (_f22(taps=lambda g: (g[1], g[0] + g[1], g[1])), "m0 takes the wrong tap: it is (d0 - d1) * g0."),
+    (_f22(taps=lambda g: (g[0], g[0] + g[1], g[0])), "m2 takes the wrong tap: it is (d2 - d1) * g1."),
+)
+
+
+def _of_two_dimensions(
+    mistakes: tuple[tuple[Callable[[Any, Any], Any], str], ...],
+) -> tuple[tuple[Callable[[Any, Any], Any], str], ...]:
+    return (
+        (lambda d, g: winograd_2d(d, g).T, "Rows and columns of the result are exchanged."),
+        (lambda d, g: winograd_2d(d, g.T), "g is used with rows and columns exchanged."),
+        (lambda d, g: winograd_2d(d.T, g), "d is used with rows and columns exchanged."),
+        (lambda d, g: winograd_2d(d, g[::-1, ::-1]), "The taps are upside down: tap (0, 0) meets d[0, 0]."),
+        *mistakes,
+    )
+
+
+def _judge_tile(
+    side: tuple[int, ...], most: int, naive: int, mistakes: tuple[tuple[Callable[[Any, Any], Any], str], ...]
+) -> Callable[..., Verdict]:
     """A judge for `winograd_1d` and `winograd_2d`: the values first, then the number of multiplications."""
     taps, outputs = tuple(2 for _ in side), tuple(2 for _ in side)
 
@@ -360,22 +575,29 @@ def _judge_tile(side: tuple[int, ...], most: int, naive: int) -> Callable[..., V
         cases += [
             (rng.integers(-9, 10, side).astype(float), rng.integers(-9, 10, taps).astype(float)) for _ in range(4)
         ]
+        found = []
         for d, g in cases:
             y = function(d.copy(), g.copy())
-            if not isinstance(y, np.ndarray) or y.shape != outputs:
+            y = y if isinstance(y, np.ndarray) else as_array(y)
+            if y is None or y.shape != outputs:
                 return Verdict.wrong(
-                    f"the result must be an array of shape {outputs}, got {type(y).__name__} of shape {np.shape(y)}",
+                    f"the result must be an array of shape {outputs}, got "
+                    + ("something else" if y is None else f"one of shape {y.shape}"),
                     "Return one array of the outputs: np.array([y0, y1])."
                     if len(side) == 1
                     else "Two rows of two outputs; np.stack puts two rows into one array.",
                 )
-            if not np.allclose(np.asarray(y, float), right(d, g)):
-                return Verdict.wrong(
-                    "the outputs are wrong",
-                    f"for d = {d.tolist()} and g = {g.tolist()} yours is {np.asarray(y, float).tolist()},"
-                    f" expected {right(d, g).tolist()}",
-                    cause=_guess(np.asarray(y, float), d, g),
-                )
+            found.append(np.asarray(y, float))
+        wrong = [k for k, (d, g) in enumerate(cases) if not np.allclose(found[k], right(d, g))]
+        if wrong:
+            d, g = cases[wrong[0]]
+            known = [([mistake(d, g) for d, g in cases], why) for mistake, why in mistakes]
+            return Verdict.wrong(
+                "the outputs are wrong",
+                f"for d = {d.tolist()} and g = {g.tolist()} yours is {found[wrong[0]].tolist()},"
+                f" expected {right(d, g).tolist()}",
+                cause=explanation(found, known),
+            )
         Counted.made = 0
         try:
             function(_counted(cases[0][0]), _counted(cases[0][1]))
@@ -403,30 +625,13 @@ def _judge_tile(side: tuple[int, ...], most: int, naive: int) -> Callable[..., V
             )
         return Verdict.ok(f"{most} multiplications instead of {naive}")
 
-    def _guess(y: Any, d: Any, g: Any) -> str:
-        if len(side) == 1:
-            m0, m1, m2 = (d[0] - d[1]) * g[0], d[1] * (g[0] + g[1]), (d[2] - d[1]) * g[1]
-            if np.allclose(y, [m0 + m1, m1 - m2]):
-                return "The sign of m2 does not fit: with d2 - d1 it is added, with d1 - d2 subtracted."
-            if np.allclose(y, [m0 + m1, m2]):
-                return "m1 belongs into both outputs: that is what saves the fourth product."
-            if np.allclose(y, [d[0] * g[1] + d[1] * g[0], d[1] * g[1] + d[2] * g[0]]):
-                return "The taps are exchanged: y0 = d0*g0 + d1*g1."
-            if np.allclose(y, [m0 + d[1] * (g[0] - g[1]), d[1] * (g[0] - g[1]) + m2]):
-                return "The middle product takes the *sum* of the taps."
-        elif np.allclose(y.T, right(d, g)):
-            return "Rows and columns of the result are exchanged."
-        elif np.allclose(y, right(d, g.T)):
-            return "g is used with rows and columns exchanged."
-        return ""
-
     return judge
 
 
 _WINOGRAD_1D = Exercise(
     name="winograd_1d",
     lesson=14,
-    judge=_judge_tile((3,), 3, 4),
+    judge=_judge_tile((3,), 3, 4, _TILE_MISTAKES),
     hints=(
         "One of the four products of the definition is not needed. d1 is the input that both outputs see: let"
         " both of its"
@@ -440,7 +645,7 @@ _WINOGRAD_1D = Exercise(
 _WINOGRAD_2D = Exercise(
     name="winograd_2d",
     lesson=14,
-    judge=_judge_tile((3, 3), 9, 16),
+    judge=_judge_tile((3, 3), 9, 16, _of_two_dimensions(_TILE_MISTAKES)),
     hints=(
         "Read winograd_1d again with d0, d1, d2 as *rows* of the tile and g0, g1 as rows of taps. What does a"
         " product of a"
@@ -458,6 +663,32 @@ def kernel_tiles(w: Any, middle: Callable[[Any, Any], Any] = lambda g0, g1: g0 +
     xp = xp_of(w)
     rows = xp.stack([w[0], middle(w[0], w[1]), w[1]])  # (3, 2, C, O)
     return xp.stack([rows[:, 0], middle(rows[:, 0], rows[:, 1]), rows[:, 1]], axis=1)
+
+
+def _two_kinds(w: Any, of_rows: Callable[[Any, Any], Any], of_columns: Callable[[Any, Any], Any]) -> Any:
+    rows = np.stack([w[0], of_rows(w[0], w[1]), w[1]])
+    return np.stack([rows[:, 0], of_columns(rows[:, 0], rows[:, 1]), rows[:, 1]], axis=1)
+
+
+_Three = Callable[[Any, Any, Any], tuple[Any, Any, Any]]
+
+
+def _as_it_is(d0: Any, d1: Any, d2: Any) -> tuple[Any, Any, Any]:
+    return d0 - d1, d1, d2 - d1
+
+
+def _tiles_by(rows: _Three = _as_it_is, columns: _Three = _as_it_is) -> Callable[[Any], Any]:
+    """V by other combinations of a tile's rows, or of its columns."""
+
+    def made(x: Any) -> Any:
+        by_rows = rows(x[:, :-1:2], x[:, 1::2], x[:, 2::2])
+        return np.stack([np.stack(columns(r[:, :, :-1:2], r[:, :, 1::2], r[:, :, 2::2])) for r in by_rows])
+
+    return made
+
+
+def _both(three: _Three) -> Callable[[Any], Any]:
+    return _tiles_by(three, three)
 
 
 def input_tiles(x: Any, last: int = 1) -> Any:
@@ -518,6 +749,26 @@ _KERNEL_TILES = Exercise(
             lambda w: kernel_tiles(w)[[0, 2, 1]][:, [0, 2, 1]],
             "The order is g0, g0 + g1, g1: the sum is in the middle.",
         ),
+        Mistake(
+            lambda w: kernel_tiles(w)[[1, 0, 2]][:, [1, 0, 2]],
+            "The order is g0, g0 + g1, g1: the sum is in the middle.",
+        ),
+        Mistake(
+            lambda w: kernel_tiles(w)[::-1, ::-1],
+            "The order is turned: g0, g0 + g1, g1, with the upper row and the left column first.",
+        ),
+        Mistake(
+            lambda w: _two_kinds(w, lambda g0, g1: g0 + g1, lambda g0, g1: g0 - g1),
+            "Along the columns, the middle is the *sum* g0 + g1, too.",
+        ),
+        Mistake(
+            lambda w: _two_kinds(w, lambda g0, g1: g0 + g1, lambda g0, g1: (g0 + g1) / 2),
+            "Along the columns, the middle is halved. It is plainly g0 + g1.",
+        ),
+        Mistake(
+            lambda w: _two_kinds(w, lambda g0, g1: (g0 + g1) / 2, lambda g0, g1: g0 + g1),
+            "Along the rows, the middle is halved. It is plainly g0 + g1.",
+        ),
     ),
     hints=(
         "Along one axis, two taps g0, g1 become three: g0, g0 + g1, g1. Do it for the rows, then for the columns.",
@@ -544,6 +795,25 @@ _INPUT_TILES = Exercise(
             " subtract m2,"
             " and the checker cannot know).",
         ),
+        *(
+            Mistake(change(three), f"{where}{why}")
+            for three, why in (
+                (lambda a, b, c: (a - b, b, b - c), "the last of the three has the wrong sign: it is d2 - d1."),
+                (lambda a, b, c: (b - a, b, c - b), "the first of the three has the wrong sign: it is d0 - d1."),
+                (lambda a, b, c: (a + b, b, c + b), "differences are wanted, not sums: d0 - d1 and d2 - d1."),
+                (lambda a, b, c: (a - b, b, c - a), "the last of the three is d2 - d1, and not d2 - d0."),
+                (lambda a, b, c: (a - b, 2 * b, c - b), "the middle is d1 itself, not twice d1."),
+                (lambda a, b, c: (a, b, c - b), "the first of the three is d0 - d1, and not d0."),
+                (lambda a, b, c: (a - b, b, c), "the last of the three is d2 - d1, and not d2."),
+                (lambda a, b, c: (a, b, c), "the rows are only cut out; d0 - d1, d1, d2 - d1 are wanted."),
+                (lambda a, b, c: (a - a, a, c - a), "d1 begins one place later than d0: it is x[:, 1::2]."),
+            )
+            for change, where in (
+                (_both, "Along rows and columns, "),
+                (lambda three: _tiles_by(rows=three), "Along the rows, "),
+                (lambda three: _tiles_by(columns=three), "Along the columns, "),
+            )
+        ),
         Mistake(
             lambda x: input_tiles(x).transpose(1, 0, 2, 3, 4, 5),
             "Rows and columns are exchanged: V[r, s] has r for rows, s for columns.",
@@ -563,6 +833,31 @@ _INPUT_TILES = Exercise(
     ),
     doc="The transform of the input.",
 )
+
+
+def _sums_by(
+    rows: Callable[[Any, Any, Any], tuple[Any, Any]], columns: Callable[[Any, Any, Any], tuple[Any, Any]]
+) -> Callable[[Any, Any], Any]:
+    """The convolution with other sums of the nine products."""
+
+    def made(x: Any, U: Any) -> Any:
+        V = input_tiles(x)
+        _, _, N, Th, Tw, C = V.shape
+        M = (V.reshape(9, -1, C) @ U.reshape(9, C, -1)).reshape(3, 3, N, Th, Tw, -1)
+        y = np.empty((N, 2 * Th, 2 * Tw, U.shape[-1]), x.dtype)
+        for i, row in enumerate(rows(*M)):
+            for j, part in enumerate(columns(*row)):
+                y[:, i::2, j::2] = part
+        return y
+
+    return made
+
+
+def _turned_outputs(x: Any, U: Any) -> Any:
+    y = _winograd(x, U)
+    turned = y.copy()
+    turned[:, 0::2, 1::2], turned[:, 1::2, 0::2] = y[:, 1::2, 0::2], y[:, 0::2, 1::2]
+    return turned
 
 
 def _winograd_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
@@ -588,6 +883,40 @@ _WINOGRAD = Exercise(
         Mistake(
             lambda x, U: _winograd(x, U, blocks=True),
             "The outputs lie in four blocks. The two outputs of a tile are neighbours: y[:, i::2, j::2].",
+        ),
+        *(
+            Mistake(_sums_by(rows, columns), why)
+            for rows, columns, why in (
+                (
+                    lambda m0, m1, m2: (m0 + m1, m1 + m2),
+                    lambda m0, m1, m2: (m0, m1),
+                    "Along the columns nothing is added: both outputs are sums of two, as along the rows.",
+                ),
+                (
+                    lambda m0, m1, m2: (m0 + m1, 2 * m1),
+                    lambda m0, m1, m2: (m0 + m1, m1 + m2),
+                    "m2 is missing from the second row of outputs: y1 = m1 + m2.",
+                ),
+                (
+                    lambda m0, m1, m2: (m0 + m1 + m2,) * 2,
+                    lambda m0, m1, m2: (m0 + m1, m1 + m2),
+                    "Along the rows all three are added. y0 = m0 + m1, and y1 = m1 + m2.",
+                ),
+                (
+                    lambda m0, m1, m2: (m1 + m2, m0 + m1),
+                    lambda m0, m1, m2: (m1 + m2, m0 + m1),
+                    "The two outputs of a tile are exchanged, along rows and columns: m0 + m1 is the first.",
+                ),
+                (
+                    lambda m0, m1, m2: (m0 + m2, 2 * m1),
+                    lambda m0, m1, m2: (m0 + m1, m1 + m2),
+                    "y0 = m0 + m1 and y1 = m1 + m2; along the rows others are added.",
+                ),
+            )
+        ),
+        Mistake(
+            _turned_outputs,
+            "The outputs of a tile have rows and columns exchanged: i belongs to the rows of y, j to the columns.",
         ),
         Mistake(
             lambda x, U: _winograd(x, U.transpose(1, 0, 2, 3)),
@@ -646,44 +975,45 @@ _LOST = Exercise(
 )
 
 CAUSES = {
-    1: "the two taps of each phase are in the wrong order",
-    2: "the windows of all four phases begin at the same pixel",
+    1: "the taps of each block are in the wrong order",
+    2: "both zeros of the padding are above and on the left",
     3: "the padding repeats the edge instead of zeros",
     4: "m1 is missing from the second output of every pair",
-    5: "the phases (0, 1) and (1, 0) are exchanged when they are put together",
+    5: "the pixels of a block are in the order of columns, the taps in that of rows",
     6: "one image of the batch is computed with another one's input",
     7: "nothing: this is float32's rounding",
 }
 """What may be wrong with a suspect."""
 
 
-def _with_kernels(change: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda x, w: _upsample(x, change(phase_kernels(w)))
+def _in_blocks(conv: Callable[[Any, Any], Any], **settings: Any) -> Callable[[Any, Any], Any]:
+    return lambda x, w: conv(to_blocks(x, **settings), block_kernel(w))
 
 
 SUSPECTS: dict[str, Callable[[Any, Any], Any]] = {
-    "A": lambda x, w: _upsample(x, phase_kernels(w), start=lambda a: 0),
-    "B": lambda x, w: _upsample(x, phase_kernels(w), mode="edge"),
-    "C": lambda x, w: _upsample(x, all_tiles(w), lambda d, U: _winograd(d, U, shared=False)),
-    "D": lambda x, w: _upsample(x, all_tiles(w), _winograd),
-    "E": lambda x, w: _upsample(x, phase_kernels(w), exchange=True),
+    "A": _in_blocks(conv2x2, before=2),
+    "B": _in_blocks(conv2x2, mode="edge"),
+    "C": _in_blocks(lambda d, w: _winograd(d, kernel_tiles(w), shared=False)),
+    "D": _in_blocks(lambda d, w: _winograd(d, kernel_tiles(w))),
+    "E": _in_blocks(conv2x2, order=(4, 2, 5)),
 }
-"""Five fast transposed convolutions (x (N, H, W, C) with even H = W, w (4, 4, O, C)), of which not all are right."""
+"""Five fast convolutions, K = 4, S = 2, P = 1 (x (N, H, W, C), w (4, 4, C, O)), of which not all are right."""
+
+
+def hunted() -> tuple[Any, Any]:
+    """An image and a kernel on which the suspects are looked at: x (1, 12, 12, 8), w (4, 4, 8, 2)."""
+    rng = np.random.default_rng(5)
+    return rng.standard_normal((1, 12, 12, 8)).astype(np.float32), rng.standard_normal((4, 4, 8, 2)).astype(np.float32)
+
 
 _ANSWERS = {"A": 2, "B": 3, "C": 4, "D": 7, "E": 5}
 _LOOK = {
-    "A": "Phase (0, 0) is right everywhere, and the other three are wrong everywhere.",
-    "B": "It is right everywhere but in the outermost ring.",
-    "C": "Look at a single phase, y[:, 0::2, 0::2]: which of *its* rows and columns are right?",
+    "A": "Give it an image with a single 1 in it, and a kernel with a single 1. Where is the 1 in the result?",
+    "B": "It is right everywhere but in the outermost ring, and there too if the border of the image is 0.",
+    "C": "It is right in every even row and column. What is special about the second output of a pair?",
     "D": "Look at the scale: how large is the largest difference beside y itself?",
-    "E": "Two phases are right everywhere. Compare the other two with each other.",
+    "E": "Give it a kernel with a single 1, at (0, 1) say. Which pixels does it take?",
 }
-
-
-def all_tiles(w: Any) -> Any:
-    """`kernel_tiles` of each of the four kernels: (2, 2, 3, 3, C, O)."""
-    k, xp = phase_kernels(w), xp_of(w)
-    return xp.stack([xp.stack([kernel_tiles(k[a, b]) for b in range(2)]) for a in range(2)])
 
 
 def _answers(right: dict[str, Any], allowed: Collection[Any], look: dict[str, str]) -> Callable[..., Verdict]:
@@ -716,11 +1046,11 @@ _HUNT = Exercise(
     lesson=14,
     judge=_answers(_ANSWERS, tuple(CAUSES), _LOOK),
     hints=(
-        "Where a result is wrong tells more than how much. Look at each phase y[:, a::2, b::2] alone.",
-        "Two suspects are wrong in whole phases, one inside each phase, one at the border, and one is no suspect"
-        " at all.",
-        "For A and E: swap phases of the wrong result and compare again. For C: which rows and columns of a"
-        " phase are right?",
+        "Where a result is wrong tells more than how much. Look at every second row and column alone.",
+        "Two suspects are wrong everywhere, one in every second row and column, one at the border, and one is right but"
+        " for rounding.",
+        "For A and E: take an image and a kernel with a single 1 each. One result is moved by a pixel; in the other,"
+        " taps (0, 1) and (1, 0) have changed places.",
     ),
     doc="Five suspects.",
 )
@@ -766,9 +1096,8 @@ _GPU_EXERCISE = Exercise(
 
 EXERCISES = (
     _WORK,
+    _BLOCKS,
     _CONV2X2,
-    _PHASE_KERNELS,
-    _UPSAMPLE,
     _WINOGRAD_1D,
     _WINOGRAD_2D,
     _KERNEL_TILES,
@@ -777,4 +1106,7 @@ EXERCISES = (
     _LOST,
     _HUNT,
     _GPU_EXERCISE,
+    _PHASE_KERNELS,
+    _UPSAMPLE,
 )
+"""Lesson 14's own exercises, in the lesson's order."""

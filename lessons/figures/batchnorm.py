@@ -494,6 +494,37 @@ def opinions(logits: Mapping[str, Array]) -> Figure:
     return figure
 
 
+def deep(losses: Mapping[str, Array]) -> Figure:
+    """How deep discriminators learn, a panel for each kind of first kernel.
+
+    Parameters
+    ----------
+    losses : mapping of str to Array of shape (seeds, steps)
+        Named by the kernels, a comma, and "with" or "without" (batch normalisation).
+
+    Returns
+    -------
+    Figure
+    """
+    kinds = list(dict.fromkeys(name.rpartition(", ")[0] for name in losses))
+    figure, axes = style.new(len(kinds), 1, 9, 3.4)
+    looks = {"without": (style.ORANGE, "--"), "with": (style.BLUE, "-")}
+    for ax, kind in zip(np.ravel(axes), kinds, strict=True):
+        for end, (color, line) in looks.items():
+            for number, one in enumerate(losses[f"{kind}, {end}"]):
+                smooth = np.convolve(one, np.ones(10) / 10, mode="valid")  # a mean over ten steps
+                label = f"{end} batch normalisation" if number == 0 else None
+                ax.plot(np.arange(9, len(one)), smooth, color=color, linestyle=line, linewidth=1.3, label=label)
+        ax.axhline(2 * np.log(2), color=style.GREY, linewidth=1, linestyle=":")
+        ax.set(title=kind, xlabel="step", ylim=(0, 1.75))
+    np.ravel(axes)[0].set_ylabel("D's loss on reals and fakes")
+    np.ravel(axes)[0].legend(loc="lower left", frameon=False, fontsize=8.5)
+    np.ravel(axes)[-1].annotate(
+        "knows nothing: 2 ln 2", (75, 2 * np.log(2)), xytext=(75, 1.55), ha="center", fontsize=8.5
+    )
+    return figure
+
+
 def residuals(suspects: Mapping[str, Backward], rng: np.random.Generator) -> Figure:
     """What each suspect's dx lacks, against xhat, for one channel.
 

@@ -179,6 +179,50 @@ def animated(figures: Sequence[Figure], milliseconds: Sequence[int]) -> bytes:
     return file.getvalue()
 
 
+def patch_row(patch: Any) -> Figure:
+    """A patch of pixels with channels, and the row that it becomes: in the right order, and in one that is not.
+
+    Parameters
+    ----------
+    patch : Array of shape (K, K, C)
+
+    Returns
+    -------
+    Figure
+    """
+    K, _, C = patch.shape
+    colours = (style.BLUE, style.ORANGE, style.GREEN)
+    figure, ax = style.new(1, 1, 9, 2.6)
+    ax.set_axis_off()
+
+    def box(x: float, y: float, value: float, channel: int, width: float = 1.0) -> None:
+        ax.add_patch(Rectangle((x, y), width, 1, facecolor=colours[channel], edgecolor="white", alpha=0.85))
+        ink = style.INK if colours[channel] == style.ORANGE else "white"
+        ax.text(x + width / 2, y + 0.5, f"{value:g}", ha="center", va="center", color=ink, fontsize=11)
+
+    for p in range(K):
+        for q in range(K):
+            for c in range(C):
+                box(q * (C + 0.4) + c, (K - 1 - p) * 1.3 + 0.3, patch[p, q, c], c)
+    far = K * (C + 0.4) + 2.2
+    rows = (("p, q, c", patch, 1.9), ("c, p, q", np.moveaxis(patch, 2, 0), 0.1))
+    for order, numbers, y in rows:
+        channels = np.broadcast_to(np.arange(C), patch.shape)
+        channels = channels if order == "p, q, c" else np.moveaxis(channels, 2, 0)
+        for k, (value, channel) in enumerate(zip(numbers.ravel(), channels.ravel(), strict=True)):
+            box(far + k, y, value, int(channel))
+        wrong = order != "p, q, c"
+        ax.text(far - 0.2, y + 0.5, order, ha="right", va="center", fontsize=10)
+        ax.text(far + patch.size + 0.2, y + 0.5, "wrong" if wrong else "right", ha="left", va="center", fontsize=10)
+        if wrong:
+            ax.plot([far, far + patch.size], [y + 0.5, y + 0.5], color=style.INK, linewidth=1.5)
+    ax.set_title("One patch of K x K pixels with C = 2 channels, and its row of the patch matrix", fontsize=10)
+    ax.set_xlim(-0.2, far + patch.size + 1.6)
+    ax.set_ylim(-0.2, 3.2)
+    ax.set_aspect("equal")
+    return figure
+
+
 def places(cases: Sequence[tuple[int, int, int, int]]) -> Figure:
     """Where a window fits on one row of pixels.
 

@@ -104,7 +104,8 @@ def kernels(named: Mapping[str, tuple[Array, float]]) -> Figure:
     figure, axes = style.new(len(named), 1, 9, 2.6)
     reach = 1.25 * max(limit for _, limit in named.values())
     for ax, (name, (kernel, limit)) in zip(np.ravel(axes), named.items(), strict=True):
-        ax.hist(np.ravel(kernel), bins=60, range=(-reach, reach), density=True, color=style.BLUE)
+        half = int(np.ceil(16 * reach / limit))  # sixteen bars between 0 and the limit, so that none lies on both sides
+        ax.hist(np.ravel(kernel), bins=np.arange(-half, half + 1) * limit / 16, density=True, color=style.BLUE)
         for edge in (-limit, limit):
             ax.axvline(edge, color=style.RED, linestyle="--", linewidth=1.2)
         ax.set_title(f"{name}\n{kernel.shape}, limit {limit:.4f}", fontsize=9)

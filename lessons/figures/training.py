@@ -58,7 +58,7 @@ def losses_of_an_answer(label: float = 0.9) -> Figure:
         axes[1],
         1 - label,
         _cost(1 - label, label),
-        f"D sees through G:\n{_cost(1 - label, label):.2f} and no more",
+        f"D says {1 - label:.1f} of every fake:\n{_cost(1 - label, label):.2f}",
         (0.24, 1.75),
     )
     _mark(axes[1], 0.5, _cost(0.5, label), "D cannot tell: 0.693", (0.55, 1.3))
@@ -111,6 +111,25 @@ def _strip(ax: Axes, frames: Any, steps: Sequence[int]) -> None:
     ax.spines[:].set_visible(False)
     ax.set_xlabel("training step")
     ax.set_ylabel("noise")
+
+
+def sixteen(faces: Any, title: str) -> Figure:
+    """Sixteen faces in two rows.
+
+    Parameters
+    ----------
+    faces : Array of shape (16, S, S, 3)
+        uint8, or in [-1, 1].
+    title : str
+
+    Returns
+    -------
+    Figure
+    """
+    figure, ax = style.new(1, 1, 9.4, 2.9)
+    _strip(ax, np.asarray(faces).reshape(2, 8, *np.shape(faces)[1:]).swapaxes(0, 1), range(8))
+    ax.set(title=title, xticks=[], yticks=[], xlabel="", ylabel="")
+    return figure
 
 
 def curves(steps: Any, history: Any, title: str = "") -> Figure:

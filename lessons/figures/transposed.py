@@ -145,6 +145,28 @@ def checkerboards(counts: Sequence[Any], spreads: Sequence[Any], titles: Sequenc
     return figure
 
 
+def grown(before: Any, after: Mapping[str, Any]) -> Figure:
+    """A small map, and what layers that double it have made of it.
+
+    Parameters
+    ----------
+    before : Array of shape (H, W)
+    after : mapping of str to Array of shape (H', W')
+        By the title; each with its largest value 1.
+
+    Returns
+    -------
+    Figure
+    """
+    figure, axes = style.new(1 + len(after), 1, 9, 3.2)
+    maps = {"before": before / before.max(), **after}
+    for ax, (title, one) in zip(np.ravel(axes), maps.items(), strict=True):
+        ax.imshow(one, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        ax.set_title(f"{title}: {one.shape[0]} x {one.shape[1]}", fontsize=9)
+        ax.set_axis_off()
+    return figure
+
+
 def suspects(dots: Any, kernel: Any, results: Mapping[str, Any], bias: float) -> Figure:
     """An input, a kernel, and what several layers make of them, as numbers.
 

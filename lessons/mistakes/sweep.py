@@ -169,7 +169,7 @@ def _calls(text: str, made: list[Cell], name: str) -> Iterator[tuple[str, _Call]
 def _written(text: str) -> set[str]:
     """Names that a cell defines."""
     tree = ast.parse(text)
-    names = {one.name for one in tree.body if isinstance(one, ast.FunctionDef)}
+    names = {one.name for one in tree.body if isinstance(one, ast.FunctionDef | ast.ClassDef)}
     targets = [t for one in tree.body if isinstance(one, ast.Assign) for t in one.targets]
     return names | {n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)}
 

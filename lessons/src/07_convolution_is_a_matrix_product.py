@@ -264,6 +264,19 @@ notebook.show(
 # Write `im2col(x, K, stride, pad)`: an array of shape $(N H_o W_o,\; K K C)$, whose row $m$ is the patch of place $m$,
 # in the order p, q, c.
 #
+# By hand, one patch of 2 x 2 pixels with **two** channels. With one channel there is nothing to mix up; with two there is:
+
+# %% tags=["picture"]
+notebook.show(
+    figures.convolution.patch_row(np.array([[[1, 10], [2, 20]], [[3, 30], [4, 40]]])),
+    "Left, a patch of four pixels with two numbers each: 1 and 10, 2 and 20, 3 and 30, 4 and 40. Right, its row in the order p, q, c: "
+    "1, 10, 2, 20, 3, 30, 4, 40; and below, crossed out, the order c, p, q: 1, 2, 3, 4, 10, 20, 30, 40.",
+)
+
+# %% [markdown]
+# Both rows have the right length and the right numbers. But $W$ is `w.reshape(K*K*C, O)`, which runs through p, q, c: only the
+# upper row meets the right weights.
+#
 # The obvious way loops over the places and copies one patch each time: $H_o \cdot W_o$ little copies. There is a better
 # one. **Loop over the taps instead**: there are only $K\cdot K = 16$ of them. Tap (p, q) meets the pixels in rows
 # $p,\, p+S,\, p+2S, \dots$ and columns $q,\, q+S, \dots$, and that is one slice with a step.

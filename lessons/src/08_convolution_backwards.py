@@ -210,7 +210,18 @@ for r in range(8):
 #
 # > The gradient of a thing that was copied is the sum of the gradients of its copies.
 #
-# That is `col2im`, and it is the outer sum of the formula for dx. Here is A for a row of six pixels, K = 3, S = 2, P = 0.
+# That is `col2im`, and it is the outer sum of the formula for dx. By hand, with $w = (2, -1)$ and $dy = (1, -2, 3)$ from three
+# places, S = 1. Each place hands out its dy times the kernel, which is a row of `dcols`, and `col2im` lays the rows onto the
+# pixels that they were copied from:
+#
+# | place | row of dcols | pixel 0 | pixel 1 | pixel 2 | pixel 3 |
+# |---|---|---|---|---|---|
+# | 0 | $1 \cdot (2, -1) = (2, -1)$ | 2 | -1 | | |
+# | 1 | $-2 \cdot (2, -1) = (-4, 2)$ | | -4 | 2 | |
+# | 2 | $3 \cdot (2, -1) = (6, -3)$ | | | 6 | -3 |
+# | added up | | **2** | **-5** | **8** | **-3** |
+#
+# Here is A for a row of six pixels, K = 3, S = 2, P = 0.
 # Read it by rows and you have im2col; read it by columns, and each column tells who touched its pixel. (Pixel 5 has an
 # empty column. Nobody ever looked at it, so its gradient is 0.)
 

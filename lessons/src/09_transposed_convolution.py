@@ -379,6 +379,25 @@ notebook.show(
 # <https://distill.pub/2016/deconv-checkerboard/>). The article that minigan follows uses **K = 4 with S = 2**: four stamps
 # for every pixel.
 #
+# Here is what it looks like. One smooth map of 6 x 6 is doubled three times, by your layer, with kernels that are 1 on average and
+# vary by chance around it:
+
+# %% tags=["picture"]
+smooth = np.exp(-((np.arange(6) - 2.5) ** 2) / 8)
+grown = {}
+for K in (3, 4):
+    z = np.outer(smooth, smooth)[None, :, :, None]
+    for _ in range(3):
+        kernel = 1 + 0.15 * np.random.default_rng(9).standard_normal((K, K, 1, 1))
+        z, _ = forward(z, kernel, np.zeros(1), 2, 1)
+    grown[f"K = {K}, S = 2"] = z[0, :, :, 0] / z.max()
+notebook.show(
+    figures.transposed.grown(np.outer(smooth, smooth), grown),
+    "A smooth bright spot of 6 by 6 pixels, and what three doublings make of it. With K = 3 it is covered by a coarse "
+    "grid of bright and dark pixels; with K = 4 the spot is whole, with a faint grain.",
+)
+
+# %% [markdown]
 # To be honest about it: even stamps remove the *built-in* checkerboard, not every one. A pixel at an even place and its
 # neighbour at an odd place still get their stamps through different taps, and training has to bring these into agreement.
 # Odena and his co-authors advise enlarging the map by repetition and using an ordinary convolution instead, which costs more

@@ -3,8 +3,8 @@
 #
 # You have all the layers. Here they become two networks, with 2,768,321 and 3,616,771 parameters, **with the layers that
 # you have written in lessons 3 to 10 inside**. You work out both, shape by shape and parameter by parameter, see what flows
-# through them before the first step, check every gradient of them at once, and make each learn one batch by heart, which is
-# the best test of a network that there is.
+# through them before the first step, check every gradient of them at once, and make each learn one batch by heart. Then you
+# plant a wrong layer, and see which of these tests notices it.
 #
 # ## What you will do, and need
 #
@@ -20,13 +20,14 @@
 # | 11.9, 11.10 | break it: five patients, and a test that finds a bug no gradient check finds | 30 |
 #
 # With reading, about three hours. The computer needs well under a minute with minigan's layers, a few minutes if yours are
-# loops. You need lessons 3, 4, 5 and 7 to 10. If you have skipped one, minigan's own layer stands in for what is missing.
+# loops. You need lessons 3 to 10. If you have skipped one, minigan's own layer stands in for what is missing.
 
 # %% tags=["setup"]
 # setup
 
 # %%
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -226,11 +227,11 @@ notebook.show(
 # So signals keep their size, layer after layer, if $\mathrm{Var}(w) = 1/n_\text{in}$. Backward is a sum as well: $dx$
 # adds up $n_\text{out} = K \cdot K \cdot O$ products of a weight and a $dy$, and *gradients* keep their size if
 # $\mathrm{Var}(w) = 1/n_\text{out}$. Both at once is impossible when $C \ne O$. Xavier Glorot and Yoshua Bengio
-# (AISTATS 2010, eq. 16) take the mean of the two fans:
+# (AISTATS 2010, eq. 12) take the mean of the two fans:
 #
 # $$\mathrm{Var}(w) = \frac{2}{n_\text{in} + n_\text{out}} .$$
 #
-# Last, from the variance to the limits of a uniform distribution on $[-l, l)$, whose density is $1/(2l)$:
+# Last, from the variance to the limits of a uniform distribution on $[-l, l)$, whose density is $1/(2l)$ (their eq. 16):
 #
 # $$\mathrm{Var}(w) = \int_{-l}^{l} \frac{w^2}{2l}\, dw = \frac{1}{2l} \cdot \frac{2 l^3}{3} = \frac{l^2}{3}
 #   \quad\Longrightarrow\quad l = \sqrt{\frac{6}{n_\text{in} + n_\text{out}}} .$$
@@ -263,8 +264,8 @@ chosen = {"D's first": D.layers[0], "D's last conv": D.layers[8], "D's dense": D
 kernels = {name: layer.params["kernel"] for name, layer in chosen.items()}
 notebook.show(
     figures.dcgan.kernels({name: (kernel, limit(kernel.shape)) for name, kernel in kernels.items()}),
-    "Histograms of four kernels at their first values: flat between the limits that the formula gives, and "
-    "nothing outside.",
+    "Histograms of four kernels at their first values: flat between the limits that the formula gives, which are dashed "
+    "lines, and empty beyond them.",
 )
 
 # %% [markdown]
@@ -428,7 +429,8 @@ notebook.show(
 # Two snags, both dealt with in `check_network`. Somewhere among thousands of LeakyReLUs one is always near its kink,
 # where the slope is not what the gradient says; so the slope is measured with $h$ and $h/2$, and where the two
 # disagree another direction is tried. And the biases in front of a batch normalisation have gradients of 0 (lesson
-# 10, question 1): there an error is judged by the size of the *other* gradients.
+# 10, question 1): there an error is judged by the size of the *other* gradients. If one gradient is wrong, so are all
+# that are computed from it. So the verdict names the last layer, going backwards, whose incoming gradient is still right.
 #
 # This is the injection point at work: `generator(ops=ops)` builds minigan's network out of your functions.
 
@@ -437,8 +439,6 @@ errors = {}
 for build in (minigan.discriminator, minigan.generator):
     network = build(image_size=32, width=2, dtype=np.float64, ops=ops)
     errors[network.name] = check_network(network, probes=notebook.fast(2, 1))
-    worst = max(errors[network.name], key=errors[network.name].get)
-    print(f"{network.name}: worst error {errors[network.name][worst]:.1e}, at {worst}")
 notebook.show(
     figures.dcgan.gradient_errors(errors),
     "Relative errors of all gradients of both networks, between 1e-14 and 1e-8, all far below the line at 1e-5 "
@@ -448,10 +448,10 @@ notebook.show(
 # %% [markdown]
 # ### By heart
 #
-# Right gradients do not make a network that learns. The loss may be fed with the wrong labels, the optimizer with
-# last step's gradients, the images may be in the wrong range. There is one test that catches nearly everything at
-# once, takes seconds, and is skipped by nearly everyone: **make the network learn one single batch by heart.** A
-# network with thousands of parameters can do that with 16 images. If it cannot, do not start the long run.
+# Right gradients do not make a network that learns. The labels may belong to other images, the sign of a step may be
+# wrong, an optimizer may hold no parameters. There is a test for this that takes seconds: **make the network learn one
+# single batch by heart.** A network with thousands of parameters can do that with 16 images. If it cannot, do not start
+# the long run. If it can, that proves less than one would think: see below, under "Break it".
 #
 # First D. Sixteen faces, eight of them labelled 1 and eight 0, *by lot*. There is nothing to understand here; each
 # face has to be remembered. The step is lesson 6's.
@@ -593,6 +593,34 @@ notebook.show(
 # %% [markdown]
 # ## Break it
 #
+# ### A wrong layer that learns
+#
+# Now plant a mistake: a LeakyReLU whose backward forgets the slope of 0.2 and hands every gradient on as it is. All else
+# stays right. **Predict before you run**: will this D still learn its batch by heart? And what will the check of all
+# gradients say?
+
+
+# %%
+def planted_forward(x, slope=0.2):
+    return np.where(x > 0, x, slope * x), None
+
+
+def planted_backward(dy, cache):
+    return dy.copy()  # wrong: below 0, it should be slope * dy
+
+
+planted = replace(ops, leaky_relu_forward=planted_forward, leaky_relu_backward=planted_backward)
+D = minigan.discriminator(image_size=32, width=8, ops=planted)
+optimizer = minigan.Adam(D.params(), learning_rate=1e-3)
+losses = [float(discriminator_step(D, optimizer, batch.images, batch.labels)) for _ in range(notebook.fast(100, 60))]
+print(f"by heart: loss {losses[0]:.3f} at first, {losses[-1]:.4f} after {len(losses)} steps")
+errors = check_network(minigan.discriminator(image_size=32, width=2, dtype=np.float64, ops=planted), probes=1)
+
+# %% [markdown]
+# It learns by heart, and its gradients are wrong. The wrong gradient still points downhill often enough, and Adam does not
+# care for its length. So learning by heart catches what stops a network from learning, and lets pass what only misleads
+# it. The check of all gradients is the one to trust; and one test of a whole does not replace those of its parts.
+#
 # ### Exercise 11.9: five patients   *(15 minutes)*
 #
 # Five discriminators, before their first step. Their charts show, after each of the four blocks, mean and deviation
@@ -681,10 +709,11 @@ check("overwrites", overwrites)
 # <details><summary>Answer</summary>
 #
 # Two eyes with all around them span some 32 pixels. A unit of block 3 sees 22 pixels: one eye, and what lies between.
-# Block 4, with 46, is the first that can hold both. If it does not, the dense layer can still weigh its units, but
-# only by *adding* what each says: "blue on the left" and "blue on the right" add up in the same way for one blue eye
-# as for half of each, and a sum cannot ask whether they agree. A comparison needs a unit that sees both, and a kink
-# after it. Mismatched eyes are the best-known flaw of small GANs.
+# Block 4, with 46, is the first that can hold both. The dense layer comes after it, and only *adds*. Let it give weight
+# $a$ to "blue on the left" and weight $b$ to "blue on the right". Two blue eyes get $a + b$, two brown ones 0, and mixed
+# ones $a$ or $b$. If both mixed pairs are to get less than both equal pairs, then $a < 0$ and $b < 0$, but also
+# $a < a + b$, so $b > 0$: impossible. A sum cannot ask whether two things agree. A comparison needs a unit that sees both,
+# and a kink after it.
 #
 # </details>
 #

@@ -1,7 +1,8 @@
 # %% [markdown]
 # # Lesson 12: Train it, and read the gauges
 #
-# Everything is built. Now it runs: a generator and a discriminator of your own layers, on drawn faces, for a few minutes.
+# Everything is built. Now it runs: a generator and a discriminator of your own layers, with your loss, your Adam and your
+# two steps, on drawn faces, for a few minutes. At the end they draw faces.
 #
 # Training a GAN is less like solving an equation and more like flying at night. You cannot see where you are; you have
 # instruments. Most people look at one of them, the loss, and it is the one that tells least. In this lesson you write the
@@ -14,7 +15,7 @@
 # |---|---|---|
 # | 12.1 | soft labels | 5 |
 # | 12.2 | the whole training step, in the article's order | 15 |
-# | | *training, with your layers: one to five minutes of waiting* | 5 |
+# | | *training, with your layers: two to five minutes of waiting* | 5 |
 # | 12.3 | D(x), D(G(z)) and the accuracy, from logits | 10 |
 # | 12.4, 12.5 | two gauges that no loss replaces: spread and move | 20 |
 # | 12.6 | break it: four training steps, each with one thing wrong, told apart by their gauges | 15 |
@@ -39,8 +40,9 @@ from lessons.exercises import lesson12
 from lessons.notebook import check
 from minigan.data.open import open_images
 from minigan.evaluation.diagnosis import diagnose_numbers
-from minigan.gan.step import METRICS, build_gan, discriminator_step, draw_inputs, generator_step
+from minigan.gan.step import METRICS, build_gan, draw_inputs
 from minigan.nn.rng import stream
+from minigan.pages.plots import to_uint8
 from minigan.runs.config import RunConfig
 
 # %% [markdown]
@@ -68,7 +70,7 @@ from minigan.runs.config import RunConfig
 # <details><summary>Answer</summary>
 #
 # $-0.9 \ln 0.07 - 0.1 \ln 0.93 = 0.9 \cdot 2.659 + 0.1 \cdot 0.073 = 2.40$. A loss of 2.4 sounds terrible. It is what
-# a healthy run shows for thousands of steps.
+# the article's own run, a healthy one, shows for thousands of steps.
 #
 # </details>
 #
@@ -115,10 +117,11 @@ from minigan.runs.config import RunConfig
 #
 # $$-0.9 \ln 0.1 - 0.1 \ln 0.9 \;=\; 2.072 + 0.011 \;=\; 2.083$$
 #
-# So a G whose every fake is seen through has a loss of about 2.1. *Not* of 10, and not rising. And a G that learns well? In
-# the article's own run it had 2.4 to 2.6, because D reads single fakes at 0.03 and others at 0.3, and the logarithm punishes the
-# 0.03s more than it rewards the 0.3s. In the small runs of this lesson it is 1.9 to 2.3. Among them are a dead G (2.14) and a healthy
-# one (2.18). **You cannot tell whether G is alive by its loss.** Remember that when you look at curves.
+# So a G whose every fake is seen through by that D has a loss of about 2.1. *Not* of 10, and not rising. A real D's answers
+# scatter. Let it say 0.03 of three fakes in four and 0.3 of the fourth: that is 0.1 on average, but the loss is
+# $\tfrac34 \cdot 3.16 + \tfrac14 \cdot 1.12 = 2.65$, because the logarithm punishes a 0.03 more than it rewards a 0.3. And a G that
+# learns well? In the article's own run it had 2.4 to 2.6: D's answers scatter, and fakes are still found out. **You cannot tell by
+# its loss whether G is alive.** Remember that when you look at curves.
 #
 # ### And the textbook's balance?
 #
@@ -168,10 +171,10 @@ check("soft_labels", soft_labels)
 # * `inputs.real` (B, S, S, 3), pixels in -1 to 1; `inputs.noise` and `inputs.generator_noise`, (B, 1, 1, 100) each;
 # * `inputs.real_labels` and `inputs.fake_labels`, (B, 1) each, which are your `soft_labels`.
 #
-# Both kinds of step you wrote in lesson 6. Here take minigan's, which return the logits beside the loss:
+# Both kinds of step you wrote in lesson 6. `gan` has them, yours if you kept them, and they return the logits beside the loss:
 #
-# * `discriminator_step(D, optimizer, x, labels)` and `generator_step(G, D, optimizer, noise, labels)` return a
-#   *phase*, with `.loss` and `.logits`, both from before the update.
+# * `gan.discriminator_step(D, optimizer, x, labels)` and `gan.generator_step(G, D, optimizer, noise, labels)` return a
+#   *phase*, with `.loss` and `.logits`, both from before the update. (Of your `generator_step` only the loss is known.)
 #
 # Return `(on_real, on_fake, on_generator, fakes)`: the three phases, and the fakes that D was shown.
 
@@ -181,9 +184,9 @@ def train_step(gan, inputs):
     """One step: make fakes, D on reals, D on fakes, G through the frozen D."""
     # --- your code
     fakes = gan.generator.predict(inputs.noise)
-    on_real = discriminator_step(gan.discriminator, gan.d_optimizer, inputs.real, inputs.real_labels)
-    on_fake = discriminator_step(gan.discriminator, gan.d_optimizer, fakes, inputs.fake_labels)
-    on_generator = generator_step(
+    on_real = gan.discriminator_step(gan.discriminator, gan.d_optimizer, inputs.real, inputs.real_labels)
+    on_fake = gan.discriminator_step(gan.discriminator, gan.d_optimizer, fakes, inputs.fake_labels)
+    on_generator = gan.generator_step(
         gan.generator, gan.discriminator, gan.g_optimizer, inputs.generator_noise, inputs.real_labels
     )
     return on_real, on_fake, on_generator, fakes
@@ -267,8 +270,9 @@ check("read_logits", read_logits)
 #
 # for G, **whatever the network's size and whatever the loss**. In minigan's recorded runs it is between 0.00005 and 0.0001,
 # from 16 to 64 channels and from 32 to 128 pixels. D takes two steps of 0.0002: about twice that, and it is
-# measured at 0.00006 to 0.0003. A network whose move is far away from that is not learning as it should, and you
-# can say so without knowing anything about its loss.
+# measured at 0.00006 to 0.0003. A network whose move is far away from that is not learning as usual, and you can say so
+# without knowing anything about its loss. (With another learning rate the band moves with it. Below, G learns at 0.0003,
+# twice as fast: about 0.00017.)
 #
 # ### Exercise 12.4: spread   *(10 minutes)*
 #
@@ -303,14 +307,19 @@ check("move", move)
 # %% [markdown]
 # ## Train it
 #
-# Now build both networks from your layers. `notebook.my_ops()` says whose are whose. Images are 32 x 32 and the networks
-# narrow (`width=24`), so that a step takes a fraction of a second even with an `im2col` of your own.
+# Now build both networks from your layers. The line below says whose are whose. (The list of layers itself is minigan's
+# `Sequential`, which does what yours of lesson 11 does.) Images are 32 x 32 and the networks half as wide as the article's, so
+# that a step takes a fraction of a second even with an `im2col` of your own. And G learns at 0.0003, twice as fast as the
+# article's: docs/better-training.md measures that this makes better faces in runs as short as ours.
+#
+# Adam never comes to rest: each of its steps moves G's weights by about the same small distance, to and fro with the
+# images of the batch. So the faces below are drawn by an *average* of G's weights over its latest steps, the debiased moving
+# average of lessons 5 and 10. It does not touch the training.
 
 # %%
-SIZE, WIDTH, BATCH, SEED = 32, 24, 16, 12
+SIZE, WIDTH, BATCH, SEED, G_RATE = 32, 32, 16, 12, 3e-4
 
-ops = notebook.my_ops()
-gan = build_gan(image_size=SIZE, width=WIDTH, seed=SEED, ops=ops)
+gan = notebook.my_gan(image_size=SIZE, width=WIDTH, seed=SEED, g_learning_rate=G_RATE, ema=0.999)
 faces = open_images(None, image_size=SIZE, count=notebook.fast(4000, 150), progress=False)
 print(
     f"{len(faces):,} drawn faces; G has {sum(gan.generator.count()):,} parameters, D {sum(gan.discriminator.count()):,}"
@@ -333,70 +342,106 @@ def copies(gan):
     return [{name: w.copy() for name, w in net.params().items()} for net in (gan.generator, gan.discriminator)]
 
 
-def train(gan, step, steps, frame_steps=(), longest=300.0):
-    """Train, and write down what happens: history (T, 6), vitals, and faces from fixed noise at some steps."""
-    fixed = stream(SEED, "pictures").standard_normal((4, 1, 1, 100), np.float32)
-    history, vitals, frames, began = [], [], {}, time.perf_counter()
-    for t in range(steps):
-        if t in frame_steps:
-            frames[t] = gan.generator.predict(fixed)
-        inputs = draw_inputs(faces.batch(SEED, t, BATCH), SEED, t)
-        before = copies(gan) if t % 25 == 0 else None
-        on_real, on_fake, on_generator, fakes = step(gan, inputs)
-        losses = [float(phase.loss) for phase in (on_real, on_fake, on_generator)]
-        history.append([*losses, *answers_of(on_real.logits, on_fake.logits)])
-        if before is not None:
-            g_before, d_before = before
-            vitals.append(
-                {
-                    "step": t,
-                    "real_low": float(inputs.real.min()),
-                    "real_high": float(inputs.real.max()),
-                    "real_spread": spread_of(inputs.real),
-                    "fake_spread": spread_of(fakes),
-                    "g_move": move_of(g_before, gan.generator.params()),
-                    "d_move": move_of(d_before, gan.discriminator.params()),
-                }
-            )
-        if time.perf_counter() - began > longest:
-            print(f"stopped after {t + 1} steps: {longest:.0f} seconds are enough here")
-            break
-    frames[len(history)] = gan.generator.predict(fixed)
-    return np.array(history), vitals, frames
+class Training:
+    """A GAN in training and what has been seen of it; `go_on` goes on where it stopped."""
+
+    def __init__(self, gan):
+        self.gan, self.history, self.vitals, self.frames = gan, [], [], {}
+        self.fixed = stream(SEED, "pictures").standard_normal((16, 1, 1, 100), np.float32)
+
+    def drawn(self):
+        """Sixteen faces from noise that never changes, by the average of G."""
+        return self.gan.average.settle().predict(self.fixed)
+
+    def go_on(self, step, steps, frame_steps=(), longest=300.0):
+        """Train up to so many steps in all, or for so many seconds."""
+        began = time.perf_counter()
+        while len(self.history) < steps and time.perf_counter() - began < longest:
+            t = len(self.history)
+            if t in frame_steps:
+                self.frames[t] = self.drawn()[:4]
+            inputs = draw_inputs(faces.batch(SEED, t, BATCH), SEED, t)
+            before = copies(self.gan) if t % 25 == 0 else None
+            on_real, on_fake, on_generator, fakes = step(self.gan, inputs)
+            self.gan.average.update(self.gan.generator)
+            if before is not None:
+                self.vitals.append(self.vitals_of(t, inputs.real, fakes, *before))
+            losses = [float(phase.loss) for phase in (on_real, on_fake, on_generator)]
+            self.history.append([*losses, *answers_of(on_real.logits, on_fake.logits)])
+        seconds = time.perf_counter() - began
+        print(f"{len(self.history):,} of {steps:,} steps; {seconds:.0f} s this time")
+        if len(self.history) < steps:
+            print("run this cell again to go on")
+
+    def vitals_of(self, t, real, fakes, g_before, d_before):
+        """What minigan's diagnosis wants to know of a step."""
+        return {
+            "step": t,
+            "real_low": float(real.min()),
+            "real_high": float(real.max()),
+            "real_spread": spread_of(real),
+            "fake_spread": spread_of(fakes),
+            "g_move": move_of(g_before, self.gan.generator.params()),
+            "d_move": move_of(d_before, self.gan.discriminator.params()),
+        }
 
 
 # %% [markdown]
-# Watch the time of the first few steps, and you know how long the rest will take. Loops over pixels are too slow for
-# this; an `im2col` takes a few minutes; after five minutes it stops by itself.
+# The first few steps, with a GAN of their own, tell how long the rest takes. It stops after 300 seconds; **run the cell
+# again and it goes on where it stopped**, as often as you like. You may also interrupt it. After some 700 steps there is
+# something like a face, after 2,500 there are faces.
 
 # %%
-STEPS = notebook.fast(1500, 30)
+STEPS = notebook.fast(2500, 30)
+training = Training(gan)
 
+first = Training(build_gan(image_size=SIZE, width=WIDTH, seed=SEED, ops=gan.generator.ops, ema=0.999))
 began = time.perf_counter()
-warm_up = build_gan(image_size=SIZE, width=WIDTH, seed=SEED, ops=ops)
-train(warm_up, step_of_yours, 3)
-seconds = (time.perf_counter() - began) / 3
-print(f"about {seconds:.2f} s a step: {STEPS} steps will take {min(seconds * STEPS, 300) / 60:.1f} minutes")
+first.go_on(step_of_yours, 4)
+print(f"so {STEPS:,} steps would take about {(time.perf_counter() - began) / 4 * STEPS / 60:.0f} minutes")
 
 # %%
-history, vitals, frames = train(gan, step_of_yours, STEPS, frame_steps=(0, 50, 100, 200, 400, 700, 1100))
-print(f"{len(history)} steps")
+training.go_on(step_of_yours, STEPS, frame_steps=(0, 100, 200, 400, 700, 1100, 1700))
+
+# %%
+history, vitals = np.array(training.history), training.vitals
 for label, a, b in (("first 25", 0, 25), ("last 100", -100, None)):
     told = ", ".join(f"{name} {value:.3f}" for name, value in zip(METRICS, np.median(history[a:b], axis=0)))
-    print(f"median of the {label}: {told}")
+    print(f"median of the {label} steps: {told}")
+
+# %% tags=["picture"]
+frames = {**training.frames, len(history): training.drawn()[:4]}
+notebook.show(
+    figures.training.filmstrip(np.stack([*frames.values()]), list(frames)),
+    "Four rows of faces, one for each noise, over the training steps: grey at step 0, then noise, then bright patches where "
+    "faces and hair will be, and in the end faces with hair, eyes and skin.",
+)
+
+# %% [markdown]
+# And here is what it was all for: sixteen faces, not chosen, drawn by your own layers.
 
 # %% tags=["picture"]
 notebook.show(
-    figures.training.filmstrip(np.stack([*frames.values()]), list(frames)),
-    "Four rows of faces, one for each noise, over the training steps: grey at step 0, noise for some hundred steps, then bright "
-    "patches where faces and hair will be, and in the end coarse faces with hair, eyes and skin.",
+    figures.training.sixteen(training.drawn(), f"Sixteen faces after {len(history):,} steps"),
+    "Sixteen faces in two rows, not chosen: many hair colours and styles, most of them clear, some with blotched hair or "
+    "eyes.",
 )
+
+# %% [markdown]
+# How many of them are *clear*? minigan's reader of drawn faces says of an image whether its hair and skin have colours
+# that the painter uses (docs/metrics.md). Of real faces, practically all are clear. Draw 500 new ones and count:
+
+# %%
+reader = recorded_runs.colour_reader(recorded_runs.held_out_faces(SIZE, notebook.fast(1500, 200)))
+noise = stream(SEED, "metrics").standard_normal((notebook.fast(500, 50), 1, 1, 100), np.float32)
+drawn = to_uint8(training.gan.average.settle().predict(noise))
+print(f"clear: {reader.read(drawn).clear.mean():.0%} of {len(drawn)} new faces, after {len(history):,} steps")
 
 # %% tags=["picture"]
 notebook.show(
     figures.training.curves(np.arange(len(history)), history, "your run: "),
-    "Left: D's two losses fall to the floor of 0.325 within a hundred steps and stay just above it; G's stays near "
-    "2. Right: D(x) stays near 0.9 and D(G(z)) near 0.1.",
+    "Left: D's two losses fall towards the floor of 0.325 within some hundred steps and stay a little above it; G's wavers "
+    "around 2. Right: D(x) stays near 0.9 and D(G(z)) near 0.1.",
 )
 
 # %% [markdown]
@@ -405,20 +450,22 @@ notebook.show(
 # Hold both pictures beside each other. The faces go from noise to people. The losses, after the first hundred steps, go
 # nowhere.
 #
-# * **D stands on its floor.** It tells fakes from reals nearly always, from the first minute to the last. That is normal. In
-#   the log of the article's own 10,000 steps D's losses fall from 0.45 to 0.38, and that is all.
+# * **D stands just above its floor.** It tells fakes from reals in most cases, from the first minute to the last. That is normal.
+#   In the log of the article's own 10,000 steps D's losses fall from 0.45 to 0.38, and that is all.
 # * **G's loss does not fall.** G improves, and D improves with it: each moves the other's target. A loss here is a score in
 #   a match, not an altitude. (That is why M. Arjovsky and others looked for a loss that does mean something:
 #   arXiv:1701.07875.)
 # * **D(x) near 0.9 and D(G(z)) near 0.1** is the same statement once more, in probabilities.
-# * What the losses *are* good for: NaN, values that run away, and an accuracy far below 90 %. They
+# * What the losses *are* good for: NaN, values that run away, and an accuracy not far above 50 %. They
 #   tell that something broke. They never tell that all is well.
 #
 # Is the run normal, then? minigan examines runs by rules that were fitted on many normal and broken ones. It wants the losses
 # of every step and your vitals:
 
 # %%
-config = RunConfig(preset="quick", image_size=SIZE, width=WIDTH, batch_size=BATCH, steps=STEPS, seed=SEED)
+config = RunConfig(
+    preset="quick", image_size=SIZE, width=WIDTH, batch_size=BATCH, steps=STEPS, seed=SEED, g_learning_rate=G_RATE, ema=0.999
+)
 findings = diagnose_numbers(config, np.arange(len(history)), history, vitals)
 print("minigan.evaluation.diagnosis:", "; ".join(f.title for f in findings) or "nothing looks wrong")
 if vitals:
@@ -659,8 +706,9 @@ notebook.show(
 #
 # You can train a GAN and say what ails it. Losses told you little, so how good are the faces *really*? minigan measures
 # them: `python -m minigan.evaluate runs/NAME` compares patches at several sizes (T. Karras and others, arXiv:1710.10196) and
-# counts kinds of face; docs/metrics.md explains it. For better faces let `make train` run for a few minutes, or
-# `python -m minigan.train` overnight.
+# counts kinds of face; docs/metrics.md explains it. For better faces train longer: `python -m minigan.train --layers
+# my_layers.py` trains with your layers, your loss, your Adam and your steps, overnight if you like, and without `--layers` with
+# minigan's own faster ones.
 #
 # In **lesson 13** you take a trained generator and explore what it has made of its noise: ways from face to face, directions
 # that mean something, and whether it has learned faces by heart.

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from minigan.check.engine.network_errors import NetworkErrors
     from minigan.check.outcomes import Outcome
     from minigan.nn.network import Sequential
 
@@ -47,6 +48,7 @@ def check(exercise: str, *functions: Callable[..., Any], layout: str = "NHWC", s
     ValueError
         If the exercise is unknown, or the number of functions, the layout or the hint does not fit.
     """
+    from minigan.check.calls.bounded_prints import bounded_prints
     from minigan.check.engine.ladder import run_exercise
     from minigan.check.exercise_table import EXERCISES
     from minigan.check.reports.text_report import render_finding
@@ -60,7 +62,8 @@ def check(exercise: str, *functions: Callable[..., Any], layout: str = "NHWC", s
         raise ValueError(f'check: layout must be "NHWC" or "NCHW", got {layout!r}')
     if hint not in (1, 2, 3):
         raise ValueError(f"check: hint must be 1, 2 or 3, got {hint!r}")
-    outcome = run_exercise(exercise, dict(zip(names, functions, strict=False)), layout=layout, seed=seed)
+    with bounded_prints():
+        outcome = run_exercise(exercise, dict(zip(names, functions, strict=False)), layout=layout, seed=seed)
     if outcome.finding is None:
         told = f" ({', '.join([*outcome.passed, *filter(None, [outcome.note])])})" if outcome.passed else ""
         print(f"{exercise}   {outcome.status}{told}")
@@ -69,8 +72,11 @@ def check(exercise: str, *functions: Callable[..., Any], layout: str = "NHWC", s
     return outcome
 
 
-def check_network(network: Sequential, *, batch_size: int = 3, seed: int = 0, probes: int = 2) -> dict[str, float]:
+def check_network(network: Sequential, *, batch_size: int = 3, seed: int = 0, probes: int = 2) -> NetworkErrors:
     """Compare every gradient of a whole network with the slope of its output, kinks taken into account.
+
+    Prints a verdict. If a gradient is wrong, it names the last layer, going backwards, that still gets a right one: it
+    is the layer at fault.
 
     Parameters
     ----------
@@ -84,9 +90,10 @@ def check_network(network: Sequential, *, batch_size: int = 3, seed: int = 0, pr
 
     Returns
     -------
-    dict of str to float
-        Largest relative error of each gradient by path, and of "input". Below 1e-5 is right. If a
+    NetworkErrors
+        A dict: the largest relative error of each gradient by path, and of "input". Below 1e-5 is right. If a
         LeakyReLU's kink lies within the step along a direction, its slope is not reliable; another direction is tried.
+        ``verdict`` is what was printed, ``passed`` whether all are right, ``guilty`` the number of the layer at fault.
 
     Raises
     ------
@@ -95,4 +102,6 @@ def check_network(network: Sequential, *, batch_size: int = 3, seed: int = 0, pr
     """
     from minigan.check.engine.network_errors import network_errors
 
-    return network_errors(network, batch_size=batch_size, seed=seed, probes=probes)
+    errors = network_errors(network, batch_size=batch_size, seed=seed, probes=probes)
+    print(errors.verdict)
+    return errors

@@ -136,6 +136,31 @@ def student_shape(shape: tuple[int, ...], role: str | None, layout: str) -> tupl
     return tuple(_turned(np.empty(shape, np.bool_), role, layout, forth=True).shape)
 
 
+def flat_to_student(rows: Array, shape: tuple[int, ...], layout: str) -> Array:
+    """Rows of numbers, one for each image, in the order in which the student's images hold them; a fresh copy.
+
+    Parameters
+    ----------
+    rows : Array of shape (N, H*W*C)
+    shape : tuple of int
+        Of the images, (N, H, W, C).
+    layout : "NHWC" or "NCHW"
+
+    Returns
+    -------
+    Array of the same shape
+    """
+    return to_student(rows.reshape(shape), "image", layout).reshape(len(rows), -1)
+
+
+def flat_from_student(rows: Array, shape: tuple[int, ...], layout: str) -> Array:
+    """The reverse of `flat_to_student`."""
+    if layout == "NHWC":
+        return rows
+    N, H, W, C = shape
+    return from_student(rows.reshape(N, C, H, W), "image", layout).reshape(N, -1)
+
+
 def _turned(array: Array, role: str | None, layout: str, *, forth: bool) -> Array:
     if layout == "NHWC" or array.ndim != 4:
         return array

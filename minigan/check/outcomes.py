@@ -47,7 +47,7 @@ class Finding:
     title: str
     evidence: tuple[str, ...] = ()
     cause: str = ""
-    hints: tuple[str, ...] = ()
+    hints: tuple[str, ...] = field(default=(), repr=False)  # whoever wants more of them asks for more
     where: str = ""
 
 
@@ -82,13 +82,16 @@ class Outcome:
     passed: list[str] = field(default_factory=list)
     lesson: int = 0
     seconds: float = 0.0
-    picture: dict[str, Any] | None = None
+    picture: dict[str, Any] | None = field(default=None, repr=False)
     note: str = ""
 
     @property
     def ok(self) -> bool:
         """Whether nothing is wrong (it may not be implemented yet)."""
         return self.status in (PASSED, NOT_IMPLEMENTED)
+
+    def _ipython_display_(self) -> None:
+        """Nothing: `minigan.check.check` has printed what there is to say."""
 
     def to_dict(self) -> dict[str, Any]:
         """As plain dicts and lists, for JSON."""

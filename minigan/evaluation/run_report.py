@@ -474,8 +474,10 @@ def _commands(facts: RunFacts) -> list[tuple[str, str]]:
     """What one can do with the run, and the command for it."""
     path = facts.path
     more = ["--steps", str(2 * facts.config.steps)] if facts.state == FINISHED else []
+    if facts.config.layers_sha256 is not None:
+        more += ["--layers", "FILE"]
     commands: list[tuple[Any, ...]] = [
-        ("Train further" if more else "Go on", "minigan.train", "--resume", path, *more),
+        ("Train further" if facts.state == FINISHED else "Go on", "minigan.train", "--resume", path, *more),
         ("Measure the faces", "minigan.evaluate", path),
         ("Draw new faces", "minigan.sample", path, "--n", 64, "--seed", 1),
         ("Draw the path from one face to another", "minigan.sample", path, "--interpolate"),
@@ -485,13 +487,20 @@ def _commands(facts: RunFacts) -> list[tuple[str, str]]:
 
 
 # --------------------------------------------------------------------------------------------------------- the settings
+_OF_LAYERS = {"layers_sha256": "--layers: SHA-256 of the file", "layers_used": "--layers: exercises used"}
+
+
 def _settings(config: RunConfig) -> list[tuple[str, str, str | None]]:
     """Each option, its value, and the preset's value where it differs."""
     preset = PRESETS[config.preset]
-    rows = []
+    rows: list[tuple[str, str, str | None]] = []
     for field in fields(RunConfig):
         if field.name == "faces" and config.data is not None:
             continue  # this run draws none
+        if field.name in _OF_LAYERS:
+            if config.layers_sha256 is not None:
+                rows.append((_OF_LAYERS[field.name], shortened(getattr(config, field.name)), None))
+            continue
         value, usual = getattr(config, field.name), getattr(preset, field.name)
         if (field.name, value) == ("data", None):
             told = "drawn faces"

@@ -11,7 +11,7 @@ import weakref
 
 import numpy as np
 
-from minigan.gan.step import GAN
+from minigan.gan.step import GAN, discriminator_step, generator_step
 from minigan.nn.backend import Array
 from minigan.nn.layers import BatchNormalization
 from minigan.nn.ops import PLAIN, has_own
@@ -88,6 +88,9 @@ def why_not_divided(gan: GAN) -> str | None:
     It knows nothing of other ranks: a mean would be that of this rank's images. A function `adam_update` of one's own
     is no such thing; it is called with parts of parameters.
     """
+    for ours, step in ((discriminator_step, gan.discriminator_step), (generator_step, gan.generator_step)):
+        if step is not ours:
+            return f"the {ours.__name__} is not minigan's own"
     for network, adam in ((gan.generator, gan.g_optimizer), (gan.discriminator, gan.d_optimizer)):
         if type(adam) is not Adam or adam.ops.new_adam is not PLAIN.new_adam:
             return f"the optimizer of the {network.name} is not minigan's own"

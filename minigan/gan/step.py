@@ -61,6 +61,7 @@ class GAN:
     """Both networks, their optimizers, and the generator's average if there is one: all that training changes.
 
     share : which part of every batch this process has (`minigan.nn.share`); all of it, unless the GAN was divided.
+    discriminator_step, generator_step : the steps that `train_step` takes: those below, unless you replace them.
     """
 
     generator: Sequential
@@ -69,6 +70,8 @@ class GAN:
     d_optimizer: Adam
     average: GeneratorAverage | None = None
     share: Share = field(default_factory=Share)
+    discriminator_step: Callable[..., Phase] = field(default_factory=lambda: discriminator_step)
+    generator_step: Callable[..., Phase] = field(default_factory=lambda: generator_step)
 
     def params(self) -> list[Array]:
         """All arrays that a training step updates."""
@@ -215,9 +218,9 @@ def train_step(gan: GAN, inputs: StepInputs, moves: Array | None = None) -> Step
         if moves is not None:
             move = moves[2]
             (real, _), (fake, _) = ops.translate_forward(real, moves[0]), ops.translate_forward(fake, moves[1])
-        on_real = discriminator_step(gan.discriminator, gan.d_optimizer, real, inputs.real_labels)
-        on_fake = discriminator_step(gan.discriminator, gan.d_optimizer, fake, inputs.fake_labels)
-        on_generator = generator_step(
+        on_real = gan.discriminator_step(gan.discriminator, gan.d_optimizer, real, inputs.real_labels)
+        on_fake = gan.discriminator_step(gan.discriminator, gan.d_optimizer, fake, inputs.fake_labels)
+        on_generator = gan.generator_step(
             gan.generator, gan.discriminator, gan.g_optimizer, inputs.generator_noise, inputs.real_labels, move
         )
         if gan.average is not None:

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from minigan.gan.models import INITS, MAX_WIDTH
 from minigan.gan.step import D_LEARNING_RATE, G_LEARNING_RATE
-from minigan.nn.backend import backend_names
+from minigan.nn.backend import NUMPY, backend_names
 from minigan.nn.geometry import IMAGE_SIZES
 from minigan.nn.rng import MAX_SEED
 from minigan.runs.setting_declaration import check_values, declared_settings, has_type_of, setting
@@ -97,6 +97,10 @@ class RunConfig:
         fixed=False,
         added_later=True,
     )
+    # Of a run that trains with functions of the user's own (--layers FILE). The file is no setting: whoever resumes the
+    # run has to name it again.
+    layers_sha256: str | None = setting(None, "SHA-256 of the file of --layers", has_option=False, added_later=True)
+    layers_used: str = setting("", "exercises whose functions are that file's", has_option=False, added_later=True)
     sample_every: int = setting(
         100, "steps between saved images ({article.sample_every}; quick: {quick.sample_every})", range=(1, _MANY)
     )
@@ -143,6 +147,8 @@ class RunConfig:
         for name in ("tf32", "cuda_graph"):
             if getattr(self, name) and self.backend != "cupy":
                 raise UserError(f"{option(name)}: needs --backend cupy, got {self.backend}")
+        if self.layers_sha256 is not None and self.backend != NUMPY.name:
+            raise UserError(f"--layers: needs --backend {NUMPY.name}, got {self.backend}")
         if self.cuda_graph and self.plain:  # its learning rate is computed on the host, and would be replayed for ever
             raise UserError("--cuda-graph: only the fast versions can be recorded, got --plain as well")
         if self.init == "original" and (self.image_size, self.width) != (64, 64):

@@ -61,6 +61,10 @@ class RunError(RuntimeError):
         self.exit_status = exit_status
 
 
+class OwnFunctionError(RuntimeError):
+    """A function of the user's own, which training calls, has raised an exception; the message is one line with it."""
+
+
 def is_of_disk(error: OSError) -> bool:
     """Whether a disk is full, read-only or broken, or a limit on space is reached: nothing can be written there."""
     return error.errno in _OF_DISK

@@ -59,6 +59,8 @@ def rank_count(config: RunConfig, asked: tuple[str, int] | None = None) -> int:
             raise UserError(f"{option}: must be {launched}, as many as the MPI launcher has started, got {number}")
         if launched > 1 and config.backend != NUMPY.name:
             raise UserError(f"--backend: must be {NUMPY.name} on several ranks, got {config.backend}")
+        if launched > 1 and config.layers_sha256 is not None:
+            raise UserError(f"--layers: needs one rank, got {launched}, started by an MPI launcher")
         if launched > config.batch_size:
             raise UserError(f"--batch-size: must be at least the number of ranks, {launched}, got {config.batch_size}")
         return launched
@@ -66,10 +68,12 @@ def rank_count(config: RunConfig, asked: tuple[str, int] | None = None) -> int:
         most, why = min((local.MAX_RANKS, ""), (config.batch_size, ", the batch size"))
         if config.backend != NUMPY.name:
             most, why = 1, f" with --backend {config.backend}"
+        if config.layers_sha256 is not None:
+            most, why = 1, " with --layers, because functions of your own know nothing of other ranks"
         if not 1 <= number <= most:
             raise UserError(f"{option}: must be {'' if most == 1 else '1 to '}{most}{why}, got {number}")
         return number
-    if config.backend != NUMPY.name:
+    if config.backend != NUMPY.name or config.layers_sha256 is not None:
         return 1
     if config.ranks:
         return min(config.ranks, config.batch_size, local.MAX_RANKS)

@@ -35,8 +35,8 @@ from minigan.runs.run_folder import Run
 from minigan.runs.run_records import read_rows
 from minigan.system.cli import SAME_REQUEST_SECONDS
 from minigan.system.command_lines import command
-from minigan.system.console import exclaim, say, warn
-from minigan.system.errors import RunError, is_of_disk, words_for
+from minigan.system.console import exclaim, one_line, say, warn
+from minigan.system.errors import OwnFunctionError, RunError, is_of_disk, words_for
 from minigan.system.progress import ProgressBar
 from minigan.system.wording import see
 from minigan.training.ranks import are_fakes_wanted, complete_moments, inputs_of, part_of, whole_fakes
@@ -111,6 +111,8 @@ class Trainer:
         Whether to show a progress bar on stderr.
     ranks : Ranks
         This process is number 0 of them, and the GAN is divided among them.
+    layers : Path, optional
+        The file with functions of the user's own that the run trains with, as the command line named it.
     """
 
     def __init__(
@@ -123,7 +125,9 @@ class Trainer:
         step: int = 0,
         progress: bool = True,
         ranks: Ranks = ALONE,
+        layers: Path | None = None,
     ) -> None:
+        self.layers = layers
         self.run, self.gan, self.images, self.backend, self.step = run, gan, images, backend, step
         self._progress, self._ranks = progress, ranks
         self._ring = MetricRing(backend)
@@ -197,8 +201,14 @@ class Trainer:
         except RunError as error:
             end, words = run_report.FAILED, str(error)
             raise
+        except OwnFunctionError as error:
+            end, words = run_report.FAILED, f"{error}; {self._what_is_kept()}"
+            raise RunError(words) from None
         except Exception as error:
             failure = words_for(error)
+            if failure is None and self.layers is not None and isinstance(error, ValueError | TypeError):
+                # What a student's function returns fits small arrays, which were checked, and not these.
+                failure = f"{type(error).__name__} with functions of {self.layers.name}: {one_line(error)}"
             if failure is None:
                 raise
             end, words = run_report.FAILED, f"{failure}; {self._what_is_kept()}"
@@ -333,11 +343,12 @@ class Trainer:
 
     def _what_is_kept(self) -> str:
         if not self.run.path.is_dir():
+            options = "--resume" if self.layers is None else "--resume, with --layers,"
             return (
                 f"the run folder {self.run.path} is no longer there; if it has been moved, python -m minigan.train "
-                f"--resume goes on with it at its new place, from its checkpoint of step {self.run.saved}"
+                f"{options} goes on with it at its new place, from its checkpoint of step {self.run.saved}"
             )
-        return f"the checkpoint of step {self.run.saved} is kept: {resume_line(self.run.path)}"
+        return f"the checkpoint of step {self.run.saved} is kept: {resume_line(self.run.path, self.layers)}"
 
     @staticmethod
     def _where(error: OSError) -> str:
@@ -345,9 +356,9 @@ class Trainer:
         return f"cannot write {name}: {error.strerror or error}{see('disk') if is_of_disk(error) else ''}"
 
 
-def resume_line(path: Path) -> str:
-    """The command that goes on with a run."""
-    return command("minigan.train", "--resume", path)
+def resume_line(path: Path, layers: Path | None = None) -> str:
+    """The command that goes on with a run; `layers` as in `Trainer`."""
+    return command("minigan.train", "--resume", path, *(() if layers is None else ("--layers", layers)))
 
 
 @contextlib.contextmanager

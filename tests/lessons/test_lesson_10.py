@@ -1,11 +1,13 @@
 """Lesson 10's own exercises and pictures."""
 
+import importlib.util
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lessons import figures
+from lessons import figures, recorded_runs
 from lessons.exercises import lesson10
 from lessons.judging import judge
 from minigan.nn import ops
@@ -215,3 +217,32 @@ def test_three_opinions_are_of_the_same_fakes():
     assert np.abs(logits["alone"] - logits["record"]).max() > 1e-3
     again = lesson10.three_opinions(steps=2, batch_size=4)
     np.testing.assert_array_equal(logits["mixed"], again["mixed"])
+
+
+# ------------------------------------------------------------------------------------------------- deep discriminators
+def record_deep_d():
+    path = Path(recorded_runs.FOLDER) / "record_deep_d.py"
+    spec = importlib.util.spec_from_file_location("record_deep_d", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_recorded_deep_discriminators_are_what_their_script_makes(monkeypatch):
+    script = record_deep_d()
+    recorded = recorded_runs.deep_discriminators()
+    assert set(recorded) == {f"{name}, {end}" for name in script.SCALES for end in ("with", "without")}
+    assert all(losses.shape == (len(script.SEEDS), script.STEPS) for losses in recorded.values())
+    monkeypatch.setattr(script, "STEPS", 2)
+    for norm, end in ((True, "with"), (False, "without")):
+        made = script.losses(script.SEEDS[0], norm=norm, scale=script.SCALES["Glorot's kernels"])
+        np.testing.assert_allclose(made, recorded[f"Glorot's kernels, {end}"][0, :2], atol=2e-3)
+
+
+def test_the_lesson_says_of_the_deep_discriminators_what_was_recorded():
+    ends = {name: losses[:, -25:].mean(axis=1) for name, losses in recorded_runs.deep_discriminators().items()}
+    without, norm = ends["Glorot's kernels, without"], ends["Glorot's kernels, with"]
+    assert (without < norm).sum() == 3  # "in three of five seeds the one without ends lower"
+    assert np.ptp(norm) < np.ptp(without)  # "more even"
+    assert np.abs(ends["a third of them, without"] - 2 * np.log(2)).max() < 1e-3  # "all five learn nothing"
+    assert ends["a third of them, with"].max() < min(without.min(), norm.min())  # "even faster"

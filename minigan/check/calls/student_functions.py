@@ -25,7 +25,15 @@ from minigan.check.calls.contract import (
     wrong_structure,
 )
 from minigan.check.calls.own_lines import own_lines
-from minigan.check.exercise_table import Case, Exercise, from_student, student_shape, to_student
+from minigan.check.exercise_table import (
+    Case,
+    Exercise,
+    flat_from_student,
+    flat_to_student,
+    from_student,
+    student_shape,
+    to_student,
+)
 from minigan.check.outcomes import Finding, NotYet, Stop
 from minigan.nn.backend import Array
 
@@ -115,7 +123,10 @@ def call_forward(subject: Subject, case: Case, dtype: Any = np.float64) -> Forwa
         role = exercise.roles.get("y")
         shape = student_shape(expected.shape, role, subject.layout)
         y = insist_on_array(name, "y", raw, shape, dtype, exercise, case, subject.layout)
-        y = _flat_back(y, case, subject.layout) if role == "flat" else from_student(y, role, subject.layout)
+        if role == "flat":
+            y = flat_from_student(y, case.arrays["x"].shape, subject.layout)
+        else:
+            y = from_student(y, role, subject.layout)
     return Forward(case, given, y, cache, raw)
 
 
@@ -126,22 +137,6 @@ def student_arguments(subject: Subject, case: Case, dtype: Any) -> dict[str, Any
         name: int(a.item()) if name == "t" else to_student(a, roles.get(name), subject.layout).astype(dtype)
         for name, a in case.arrays.items()
     }
-
-
-def _flat_back(y: Array, case: Case, layout: str) -> Array:
-    """Rows of an NCHW student in the order of minigan's."""
-    if layout == "NHWC":
-        return y
-    N, H, W, C = case.arrays["x"].shape
-    return y.reshape(N, C, H, W).transpose(0, 2, 3, 1).reshape(N, -1)
-
-
-def _flat_forth(dy: Array, case: Case, layout: str) -> Array:
-    """The reverse of `_flat_back`, as a copy."""
-    if layout == "NHWC":
-        return dy.copy()
-    N, H, W, C = case.arrays["x"].shape
-    return np.ascontiguousarray(dy.reshape(N, H, W, C).transpose(0, 3, 1, 2).reshape(N, -1))
 
 
 def call_backward(subject: Subject, forward: Forward, dy: Array, dtype: Any = np.float64) -> list[Array]:
@@ -160,7 +155,7 @@ def raw_gradients(
     given_dy = student_dy(subject, forward, dy, dtype) if given_dy is None else given_dy
     result = subject.call(name, given_dy, forward.cache)
     names = list(exercise.gradients)
-    result = _as_tuple(result) if len(names) == 1 else result
+    result = as_tuple(result) if len(names) == 1 else result
     if not isinstance(result, tuple | list) or len(result) != len(names):
         raise Stop(wrong_structure(name, ", ".join(names), result))
     insist_on_order(name, result, exercise, forward.case, subject.layout)
@@ -179,7 +174,7 @@ def student_dy(subject: Subject, forward: Forward, dy: Array, dtype: Any) -> Any
     if exercise.scalar:
         return float(dy)
     if exercise.roles.get("y") == "flat":
-        return _flat_forth(dy, forward.case, subject.layout).astype(dtype)
+        return flat_to_student(dy, forward.case.arrays["x"].shape, subject.layout).astype(dtype)
     return to_student(dy, exercise.roles.get("y"), subject.layout).astype(dtype)
 
 
@@ -191,7 +186,7 @@ def call_rule(subject: Subject, case: Case, given: dict[str, Any], dtype: Any) -
         result = subject.call(name, *given.values(), *case.settings.values())
     else:
         result = subject.call(name, *given.values(), **case.settings)
-    result = _as_tuple(result) if len(exercise.results) == 1 else result
+    result = as_tuple(result) if len(exercise.results) == 1 else result
     if not isinstance(result, tuple | list) or len(result) != len(exercise.results):
         raise Stop(wrong_structure(name, ", ".join(exercise.results), result))
     expected = exercise.oracle(**plain_numbers(case), **case.settings)
@@ -228,9 +223,9 @@ def plain_numbers(case: Case) -> dict[str, Any]:
     return {name: int(a.item()) if name == "t" else a for name, a in case.arrays.items()}
 
 
-def _as_tuple(result: Any) -> Any:
-    """A single result as a tuple of one; None and tuples as they are."""
-    return result if result is None or isinstance(result, tuple) else (result,)
+def as_tuple(result: Any) -> Any:
+    """A single result as a tuple of one; None, tuples and lists as they are."""
+    return result if result is None or isinstance(result, tuple | list) else (result,)
 
 
 _LOOK = "Run the function by hand on a small array and look at the shapes just before that line."

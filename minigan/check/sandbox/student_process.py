@@ -197,13 +197,17 @@ def check_one(name: str, module: ModuleType, layout: str, seed: int) -> Outcome:
 
 
 # ----------------------------------------------------------------------------------------------------------------- load
-def load(path: Path) -> ModuleType:
+def load(path: Path, content: bytes | None = None, names: Mapping[str, Any] | None = None) -> ModuleType:
     """Import a student's file under a name that hides no other module; its folder becomes the first in `sys.path`.
 
     Parameters
     ----------
     path : Path
         Absolute.
+    content : bytes, optional
+        What the file holds, if it has been read already.
+    names : mapping, optional
+        What the module has before its first line, such as a `print` of its own.
 
     Returns
     -------
@@ -214,14 +218,17 @@ def load(path: Path) -> ModuleType:
     NotImportedError
         With the finding that says why it cannot be imported.
     """
-    code = _compiled(path)
+    code = _compiled(path, content)
     # A file called statistics.py must not take the place of Python's own module.
-    usable = path.stem.isidentifier() and path.stem not in sys.modules and path.stem not in sys.stdlib_module_names
+    taken = sys.modules.get(path.stem)
+    is_free = taken is None or getattr(taken, "__file__", None) == str(path)
+    usable = path.stem.isidentifier() and is_free and path.stem not in sys.stdlib_module_names
     name = path.stem if usable else "student_file"
     spec = importlib.util.spec_from_loader(name, loader=None, origin=str(path))
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     module.__file__ = str(path)
+    vars(module).update(names or {})
     sys.modules[name] = module
     sys.path.insert(0, str(path.parent))
     try:
@@ -237,7 +244,7 @@ def load(path: Path) -> ModuleType:
 @contextlib.contextmanager
 def _replacements_undone() -> Iterator[None]:
     """Put back what the file replaces inside this block in the modules of others, such as `json.dumps` or `len`."""
-    modules = dict(sys.modules)
+    modules, trace = dict(sys.modules), sys.gettrace()
     functions = [
         (vars(module), {name: value for name, value in vars(module).items() if callable(value)})
         for module in modules.values()
@@ -248,7 +255,7 @@ def _replacements_undone() -> Iterator[None]:
     finally:
         for names, before in functions:
             names.update({name: value for name, value in before.items() if names.get(name) is not value})
-        sys.settrace(None)
+        sys.settrace(trace)
         sys.modules.update(modules)
 
 
@@ -290,13 +297,13 @@ def layout_of(module: ModuleType, path: str) -> str:
     )
 
 
-def _compiled(path: Path) -> CodeType:
+def _compiled(path: Path, content: bytes | None) -> CodeType:
     from minigan.check.sandbox.older_files import with_present_imports
     from minigan.system.file_kinds import ADVICE, kind_of
     from minigan.system.wording import see
 
     try:
-        content = path.read_bytes()
+        content = path.read_bytes() if content is None else content
     except OSError as error:  # it was there when the supervisor looked
         raise _no_python(path, "the file cannot be read", _one_line(error)) from None
     if kind := kind_of(content):
