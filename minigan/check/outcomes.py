@@ -154,5 +154,13 @@ class Stop(Exception):  # noqa: N818 -- not an error: the check ends here
         self.finding, self.picture = finding, picture
 
 
+class Halted(Exception):  # noqa: N818 -- not an error of the checker
+    """Nothing more can be asked of the student's functions: their process was ended, or has run out of memory."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.title)
+        self.finding = finding
+
+
 class NotYet(Exception):  # noqa: N818 -- not an error
     """The student has not written this function yet."""
