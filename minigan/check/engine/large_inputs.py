@@ -23,7 +23,7 @@ def check_large_inputs(subject: Subject, case: Case) -> None:
     with np.errstate(all="ignore"):
         result = subject.call(name, *student_arguments(subject, case, dtype).values(), **case.settings)
         accepted = [np.asarray(oracle(**case.arrays, **case.settings)) for oracle in _oracles(exercise)]
-    y = result[0] if isinstance(result, tuple | list) and len(result) == 2 else None
+    y: Any = result[0] if isinstance(result, tuple | list) and len(result) == 2 else None
     if np.shape(y) != accepted[0].shape or np.asarray(y).dtype.kind not in "fiu":
         call_forward(subject, case, dtype)  # it breaks the contract; this says how
     y = np.asarray(y, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Check a student's file in a process of its own, so that nothing in it can hang, crash or flood this one, or judge itself.
+"""Check a student's file in a process of its own, so that nothing in it can hang, crash or flood this one.
 
 `check_file` starts `minigan.check.sandbox.student_process` with the file. The ladder runs here, with the cases, the
 right results and the verdict; each call of a student's function becomes a message to that process, and what comes back
@@ -34,8 +34,8 @@ from minigan.check.engine.ladder import run_exercise
 from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import CHECKER_ERROR, FAILED, NOT_CHECKED, FileReport, Finding, Halted, Outcome
 from minigan.check.sandbox import entrance, student_process, wire
-from minigan.system.errors import RunError, UserError
 from minigan.nn.backend import Array
+from minigan.system.errors import RunError, UserError
 from minigan.system.wording import see
 
 TIME_LIMIT = 10.0
@@ -144,7 +144,7 @@ def student_file(path: str | os.PathLike[str]) -> Path:
     """
     file = Path(os.path.abspath(path))  # noqa: PTH100 (a link keeps its folder: siblings are beside the link)
     if file.is_dir():
-        raise UserError(f"{path} is a folder; name the Python files in it")
+        raise UserError(f"{path} is a folder")
     if file.is_symlink() and not file.exists():
         raise UserError(f"{path} is a link that leads to no file")
     if not file.exists():
@@ -366,7 +366,7 @@ def _finding_of(stopped: Stopped, child: Child, limit: float, *, importing: bool
             "E06",
             rung,
             f"the process gave the checker no answer that can be read while {doing}",
-            cause="Something in the file writes into the files that the checker listens to, or replaces parts of Python.",
+            cause="Something writes into the files that the checker listens to, or replaces parts of Python.",
         )
     return Finding(
         "E06",
@@ -385,6 +385,21 @@ def _checker_error(name: str, said: str) -> Outcome:
 
 
 # -------------------------------------------------------------------------------------------------------------- process
+_living: set[Child] = set()
+_ended = threading.Event()
+
+
+def end_all(wait: Callable[[], None]) -> None:
+    """End all processes of students, and start no others until `wait` has waited for the threads that ask them."""
+    _ended.set()
+    try:
+        for child in list(_living):
+            child.kill()
+        wait()
+    finally:
+        _ended.clear()
+
+
 class Child:
     """A process of `minigan.check.sandbox.student_process`, and the threads that listen to it.
 
@@ -410,6 +425,8 @@ class Child:
         self._stray: list[str] = []
         self._received: queue.Queue[Message | Stopped] = queue.Queue(maxsize=100)  # of forged ones there is no end
         self._threads: list[threading.Thread] = []
+        if _ended.is_set():
+            raise RunError("stopped")
         try:
             self._process = _start(Path(self.path).parent)
         except OSError as error:
@@ -423,6 +440,7 @@ class Child:
         job = {"path": self.path, "memory_limit": memory_limit, "token": self.token, "sys_path": _search_path()}
         line = json.dumps(job)
         self._write(line.encode("ascii") + b"\n")
+        _living.add(self)
 
     def __enter__(self) -> Child:
         return self
@@ -519,6 +537,7 @@ class Child:
     def kill(self) -> None:
         """End the process and all that it has started, and wait for it."""
         self.alive = False
+        _living.discard(self)
         _kill_all(self._process, held=any(thread.is_alive() for thread in self._threads))
         for thread in self._threads:
             thread.join(timeout=2)
@@ -589,7 +608,7 @@ class Child:
                 if not found:
                     break
                 rest = after
-                before, found, said = line.partition(token)
+                _, found, said = line.partition(token)
                 if found:
                     try:
                         head = wire.head_of(said)

@@ -1,15 +1,15 @@
-"""How values travel between the checker and a student's process: a description in JSON, and the raw bytes of the arrays.
+"""How values travel between the checker and a student's process: a description in JSON, and raw bytes of arrays.
 
-Nothing that arrives is ever executed, as unpickling would. Sizes are bounded, dtypes come from a short list, and whatever
-does not keep the rules raises `WireError`. What the checker does not compute with, an object of a class for example,
-travels as the name of its class.
+Nothing that arrives is ever executed, as unpickling would do. Sizes are bounded, dtypes come from a short list, and
+whatever does not keep the rules raises `WireError`. What the checker does not compute with, an object of a class for
+example, travels as the name of its class.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,11 @@ DEEPEST = 6
 LONGEST_TEXT = 2000
 
 _dumps = json.dumps  # kept here: a student's file may replace it in the module
-_ARRAYS = {"array": np.asarray, "matrix": lambda a: a.view(np.matrix), "masked": np.ma.asarray}
+_ARRAYS: dict[str, Callable[[Any], Any]] = {
+    "array": np.asarray,
+    "matrix": lambda a: a.view(np.matrix),
+    "masked": np.ma.asarray,
+}
 
 
 class WireError(ValueError):
@@ -38,7 +42,7 @@ class WireError(ValueError):
 
 # ----------------------------------------------------------------------------------------------------------------- send
 def packed(value: Any) -> tuple[Any, bytes]:
-    """A value as something that JSON can say, and bytes.
+    r"""A value as something that JSON can say, and bytes.
 
     Parameters
     ----------
@@ -52,7 +56,7 @@ def packed(value: Any) -> tuple[Any, bytes]:
     Examples
     --------
     >>> packed((1.5, np.array([1, 2], np.int8)))
-    (['tuple', 2, [['float', '0x1.8000000000000p+0'], ['array', 'int8', [2], 0]]], b'\\x01\\x02')
+    (['tuple', 2, [['float', '0x1.8000000000000p+0'], ['array', 'int8', [2], 0]]], b'\x01\x02')
     """
     chunks: list[bytes] = []
     return _described(value, chunks, [0], DEEPEST), b"".join(chunks)
@@ -149,7 +153,8 @@ def _value(told: Any, payload: bytes, depth: int) -> Any:
     if kind == "kept":
         return Kept(_whole(rest[0], 10**9))
     if kind in ("number", *_ARRAYS):
-        array = _array(*rest, payload)
+        dtype, shape, offset = rest
+        array = _array(dtype, shape, offset, payload)
         return array[()] if kind == "number" else _ARRAYS[kind](array)
     if depth and kind in ("tuple", "list"):
         count, items = rest
