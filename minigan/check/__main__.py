@@ -1,8 +1,8 @@
 """Check files of layers: ``python -m minigan.check my_layers.py``.
 
 This file reads the command line and makes sure that the files to write can be written. It lets
-`minigan.check.sandbox.supervisor` check each student's file in a process of its own, prints the result, and writes the
-reports.
+`minigan.check.sandbox.supervisor` check each student's file in a process of its own, several at a time, prints the
+result, and writes the reports.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ import glob
 import json
 import math
 import os
+import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +24,18 @@ from minigan import __version__
 from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import FileReport
 from minigan.check.reports.text_report import render_class, render_text
-from minigan.check.sandbox.supervisor import TIME_LIMIT, check_file, chosen, student_file
+from minigan.check.sandbox.handed_in import files_in
+from minigan.check.sandbox.supervisor import TIME_LIMIT, check_file, chosen, end_all, student_file
 from minigan.check.student_template import write_template
 from minigan.system.atomic_files import write_text
-from minigan.system.cli import Parser, path_name, run_command, whole
+from minigan.system.cli import Parser, core_count, path_name, run_command, whole
 from minigan.system.command_lines import command
 from minigan.system.console import one_line, say
+from minigan.system.cores import allowed_processors
 from minigan.system.errors import UserError
 from minigan.system.progress import with_progress
+
+PLAIN_SEED = 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0: all that is implemented passes. 1: something failed.
+        0: all that is implemented passes. 1: something failed, or is not implemented with --strict.
 
     Raises
     ------
@@ -60,26 +67,70 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_template(path)
         say(f"Wrote {one_line(path)}. Fill in a function, then: {command('minigan.check', path)}")
         return 0
-    names = chosen(arguments.only)
+    names = _exercises(arguments.exercise, arguments.lesson)
     files = _files(arguments.files)
+    seed = _seed_for(arguments.seed, is_teachers=arguments.strict or len(files) > 1)
     outputs = [_writable(option, getattr(arguments, option)) for option in ("report", "json")]
     if outputs[0] is not None and outputs[0] == outputs[1]:
         raise UserError(f"--report and --json name the same file, {outputs[0]}")
     if clash := {path.resolve() for path in outputs if path} & {Path(file).resolve() for file in files}:
         raise UserError(f"{clash.pop()} is to be checked; a report would replace it")
-    reports = _check(files, names, arguments.time_limit, arguments.seed)
+    jobs = arguments.jobs or allowed_processors()
+    reports = _check(files, names, arguments.time_limit, seed, min(jobs, len(files)))
+    for report in reports:
+        report.strict = arguments.strict
     try:
-        _write(reports, *outputs, hint=arguments.hint, seed=arguments.seed)
+        _write(reports, *outputs, hint=arguments.hint, seed=seed)
     finally:  # so that the result is printed even if the disk is full
         _tell(reports, arguments.hint)
+        if seed != arguments.seed and seed != PLAIN_SEED:
+            say(f"\nThe test cases were drawn with --seed {seed}.")
     if outputs[0] is not None:
         say(f"\nReport: {one_line(outputs[0])}")
     return 0 if all(report.ok for report in reports) else 1
 
 
-def _check(files: Sequence[str], names: Sequence[str], time_limit: float, seed: int) -> list[FileReport]:
-    seen = with_progress(files, "Checking", "files", shown=len(files) > 1 and sys.stderr.isatty(), leave=False)
-    return [check_file(file, exercises=names, time_limit=time_limit, seed=seed) for file in seen]
+def _exercises(names: Sequence[str] | None, lessons: Sequence[int] | None) -> list[str]:
+    """The exercises that were named, and those of the lessons that were named; all if nothing was."""
+    if lessons is None:
+        return chosen(names)
+    of_lessons = [name for name, exercise in EXERCISES.items() if exercise.lesson in lessons]
+    empty = [n for n in lessons if not any(exercise.lesson == n for exercise in EXERCISES.values())]
+    if empty:
+        known = sorted({exercise.lesson for exercise in EXERCISES.values()})
+        raise UserError(f"--lesson: lesson {empty[0]} has no layers; lessons {', '.join(map(str, known))} have")
+    return chosen([*of_lessons, *(names or ())])
+
+
+def _seed_for(given: int | None, *, is_teachers: bool) -> int:
+    """The seed: 0 for a student, who wants to see the same numbers again; another one each time for a class."""
+    if given is not None:
+        return given
+    return secrets.randbelow(10**6) + 1 if is_teachers else PLAIN_SEED
+
+
+def _check(files: Sequence[str], names: Sequence[str], time_limit: float, seed: int, jobs: int) -> list[FileReport]:
+    def check(file: str) -> FileReport:
+        return check_file(file, exercises=names, time_limit=time_limit, seed=seed)
+
+    shown = len(files) > 1 and sys.stderr.isatty()
+    with closing(_in_turn(check, files, jobs)) as found:
+        return [next(found) for _ in with_progress(files, "Checking", "files", shown=shown, leave=False)]
+
+
+def _in_turn(check: Callable[[str], FileReport], files: Sequence[str], jobs: int) -> Generator[FileReport, None, None]:
+    """The reports in the files' order; so many files are checked at a time. Ctrl-C ends all their processes."""
+    if jobs <= 1:
+        yield from map(check, files)
+        return
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        yield from pool.map(check, files)
+    except BaseException:
+        end_all(lambda: pool.shutdown(cancel_futures=True))
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _write(reports: list[FileReport], page: Path | None, data: Path | None, *, hint: int, seed: int) -> None:
@@ -101,14 +152,18 @@ def _tell(reports: Sequence[FileReport], hint: int) -> None:
 
 
 def _files(given: Sequence[str]) -> list[str]:
-    """The files to check, each once. Patterns are expanded here, because the shell of Windows does not do it."""
+    """The files to check, each once. Patterns are expanded here, because the shell of Windows does not do it.
+
+    A folder stands for the files of layers in it.
+    """
     files: dict[str, None] = {}
     for name in given:
         pattern = glob.has_magic(name) and not Path(name).exists()
         matches = sorted(glob.glob(name)) if pattern else []  # noqa: PTH207 (a pattern may be absolute)
         for match in matches or [name]:
-            student_file(match)
-            files[match] = None
+            for file in files_in(match) if Path(match).is_dir() else [match]:
+                student_file(file)
+                files[file] = None
     if not files:
         raise UserError("name a file to check; --template my_layers.py writes one to start from (see --help)")
     return list(files)
@@ -134,6 +189,7 @@ def _json(reports: Sequence[FileReport], seed: int) -> str:
     data = {
         "minigan": __version__,
         "seed": seed,
+        "strict": any(report.strict for report in reports),
         "ok": all(report.ok for report in reports),
         "files": [{**report.to_dict(), "ok": report.ok} for report in reports],
     }
@@ -192,15 +248,22 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         "minigan.check",
         "Check layers, losses, update rules and training steps that you have written; say what is wrong, and why.",
-        "exit status: 0 all that is implemented passes, 1 something failed, 2 a mistake in the call",
+        "exit status: 0 all that is implemented passes (with --strict: all passes), 1 something failed, 2 a\n"
+        "mistake in the call. A student's file runs with your rights: it can read and delete what you can. Check files\n"
+        "of people whom you do not trust in a container.",
     )
     add = parser.add_argument
-    add("files", nargs="*", type=path_name, metavar="FILE", help="Python files; several make a table of the class")
-    add("--only", nargs="+", action="extend", metavar="NAME", help="these exercises only (see --list)")
+    add("files", nargs="*", type=path_name, metavar="FILE", help="files or folders; several make a table of the class")
+    names = "these exercises only (see --list)"
+    add("--exercise", "--only", nargs="+", action="extend", metavar="NAME", help=names)
+    add("--lesson", nargs="+", action="extend", type=whole, metavar="N", help="the exercises of these lessons only")
+    add("--strict", action="store_true", help="what is not implemented fails; for teachers, and in CI")
     add("--hint", type=int, choices=(1, 2, 3), default=1, help="how many hints to show (1)")
     add("--report", type=path_name, metavar="OUT.html", help="write a page with heat maps of the gradients")
     add("--json", type=path_name, metavar="OUT.json", help="write everything as data")
-    add("--seed", type=_seed, default=0, metavar="N", help="seed of the random test cases (0)")
+    seeds = "seed of the random test cases (0; drawn anew for several files, and with --strict)"
+    add("--seed", type=_seed, metavar="N", help=seeds)
+    add("--jobs", type=core_count, metavar="N", help="how many files to check at a time (as many as there are cores)")
     add(
         "--time-limit",
         type=_seconds,

@@ -121,6 +121,8 @@ class FileReport:
     layout : str
         "NHWC" or "NCHW".
     seconds : float
+    strict : bool
+        Whether what is not implemented counts as failed.
     """
 
     path: str
@@ -128,6 +130,7 @@ class FileReport:
     problem: Finding | None = None
     layout: str = "NHWC"
     seconds: float = 0.0
+    strict: bool = False
 
     def count(self, status: str) -> int:
         """How many outcomes have a status."""
@@ -135,8 +138,9 @@ class FileReport:
 
     @property
     def ok(self) -> bool:
-        """Whether all that is implemented passes."""
-        return self.problem is None and all(outcome.ok for outcome in self.outcomes)
+        """Whether all that is implemented passes; if `strict`, whether all passes."""
+        right = (outcome.status == PASSED if self.strict else outcome.ok for outcome in self.outcomes)
+        return self.problem is None and all(right)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain dicts and lists, for JSON."""
@@ -155,6 +159,14 @@ class Stop(Exception):  # noqa: N818 -- not an error: the check ends here
     def __init__(self, finding: Finding, picture: dict[str, Any] | None = None) -> None:
         super().__init__(finding.title)
         self.finding, self.picture = finding, picture
+
+
+class Halted(Exception):  # noqa: N818 -- not an error of the checker
+    """Nothing more can be asked of the student's functions: their process was ended, or has run out of memory."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.title)
+        self.finding = finding
 
 
 class NotYet(Exception):  # noqa: N818 -- not an error

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 OPTION = "--minigan-impl"
+STRICT = "--minigan-strict"
 LESSONS = range(1, 15)
 TESTS = Path(__file__).with_name("plugin_tests.py")
 OLDEST = (7, 2)
@@ -20,9 +21,13 @@ OLDEST = (7, 2)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option."""
-    parser.getgroup("minigan").addoption(
+    """Add the options."""
+    group = parser.getgroup("minigan")
+    group.addoption(
         OPTION, metavar="FILE", default=None, help="check this file of layers, one test for each exercise of minigan"
+    )
+    group.addoption(
+        STRICT, action="store_true", help="what is not implemented fails, and the test cases are drawn anew"
     )
 
 

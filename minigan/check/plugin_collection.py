@@ -6,12 +6,13 @@ were named. The file is checked once, in a process of its own, for the exercises
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from minigan.check.plugin import OPTION, TESTS, student_path
+from minigan.check.plugin import OPTION, STRICT, TESTS, student_path
 
 if TYPE_CHECKING:
     from minigan.check.outcomes import FileReport
@@ -37,9 +38,12 @@ def minigan_report(request: pytest.FixtureRequest) -> FileReport:
 
     exercises = [exercise for item in request.session.items if (exercise := exercise_of(item)) is not None]
     try:
-        report = check_file(student_path(request.config), exercises=exercises)
+        strict = bool(request.config.getoption(STRICT))
+        seed = secrets.randbelow(10**6) + 1 if strict else 0  # nobody can learn right answers by heart
+        report = check_file(student_path(request.config), exercises=exercises, seed=seed)
     except RunError as error:
         pytest.fail(str(error), pytrace=False)
+    report.strict = strict
     report.path = request.config.getoption(OPTION)  # as it was named, so that printed commands can be copied
     return report
 

@@ -26,9 +26,11 @@ def test_exercise(exercise: str, minigan_report: FileReport) -> None:
     outcome = next(outcome for outcome in minigan_report.outcomes if outcome.exercise == exercise)
     if outcome.status == PASSED:
         return
+    if outcome.status == NOT_IMPLEMENTED and minigan_report.strict:
+        pytest.fail(f"{exercise}   not implemented yet", pytrace=False)
     if outcome.status == NOT_IMPLEMENTED:
         pytest.skip("not implemented yet")
     if outcome.status == NOT_CHECKED:
-        pytest.fail(render_problem(minigan_report), pytrace=False)
+        pytest.fail(render_problem(minigan_report) or f"{exercise}   not checked: {outcome.note}", pytrace=False)
     text = render_finding(outcome, minigan_report.path)
     pytest.fail(text if outcome.status == FAILED else f"{text}\n  This is a mistake of minigan's.", pytrace=False)

@@ -133,7 +133,10 @@ def test_a_class(tmp_path, capsys, monkeypatch):
     [
         ([], "name a file"),
         (["nowhere.py"], "there is no file nowhere.py"),
-        (["."], "is a folder"),
+        (["empty"], "is a folder without a file of layers"),
+        (["good.py", "--lesson", "11"], "lesson 11 has no layers; lessons 3, 4, 5, 6, 8, 9, 10 have"),
+        (["good.py", "--lesson", "x"], "whole number"),
+        (["good.py", "--jobs", "0"], "--jobs"),
         (["book.ipynb"], "notebook"),
         (["good.py", "nowhere.py"], "there is no file nowhere.py"),
         (["good.py", "--only", "dens"], "dense"),
@@ -155,6 +158,7 @@ def test_a_class(tmp_path, capsys, monkeypatch):
 def test_a_wrong_call_is_one_line_and_checks_nothing(tmp_path, monkeypatch, capsys, arguments, said):
     write(tmp_path, GOOD, "good.py")
     write(tmp_path, "{}", "book.ipynb")
+    (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(command, "check_file", lambda *_, **__: pytest.fail("checked all the same"))
     assert call(*arguments) == 2
@@ -162,7 +166,62 @@ def test_a_wrong_call_is_one_line_and_checks_nothing(tmp_path, monkeypatch, caps
     assert out == ""
     assert err.count("\n") == 1
     assert said in err
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["book.ipynb", "good.py"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["book.ipynb", "empty", "good.py"]
+
+
+def test_strict_fails_what_is_not_implemented(tmp_path, capsys):
+    template = tmp_path / "my_layers.py"
+    call("--template", template)
+    assert call(template, "--exercise", "dense", "--strict") == 1
+    assert "with --seed " in capsys.readouterr().out
+    path, data = write(tmp_path, GOOD), tmp_path / "out.json"
+    assert call(path, "--exercise", "dense", "--lesson", "3", "--json", data, "--strict", "--seed", "4") == 1
+    saved = json.loads(data.read_text())
+    assert (saved["strict"], saved["ok"], saved["seed"]) == (True, False, 4)
+    assert {o["exercise"] for o in saved["files"][0]["outcomes"]} == {
+        name for name, exercise in EXERCISES.items() if exercise.lesson == 3
+    }
+    assert call(path, "--exercise", "dense", "sgd", "--strict") == 0
+
+
+def test_a_folder_stands_for_the_files_of_layers_in_it(tmp_path, capsys):
+    for folder, name, source in (
+        ("ann", "my_layers.py", GOOD),
+        ("bob/deep", "layers.py", GOOD.replace("+ b", "")),
+        ("bob/deep", "helper.py", "def helper(): pass\n"),
+        (".git", "layers.py", GOOD),
+        ("cid", "broken.py", "def sgd_step(p, g lr):\n"),
+    ):
+        (tmp_path / "class" / folder).mkdir(parents=True, exist_ok=True)
+        write(tmp_path / "class" / folder, source, name)
+    data = tmp_path / "out.json"
+    assert call(tmp_path / "class", "--exercise", "sgd", "--jobs", "2", "--json", data) == 1
+    saved = json.loads(data.read_text())
+    named = {Path(file["path"]).relative_to(tmp_path / "class").as_posix(): file["ok"] for file in saved["files"]}
+    assert named == {"ann/my_layers.py": True, "bob/deep/layers.py": True, "cid/broken.py": False}
+    assert saved["seed"] > 0  # nobody can have learnt the right answers by heart
+
+
+LEARNT = """
+import numpy as np
+ANSWERS = {answers}
+def sgd_step(p, g, lr):
+    return np.array(ANSWERS.get(repr((p.tolist(), lr)), p.tolist()))
+"""
+
+
+def test_right_answers_learnt_by_heart_help_nobody(tmp_path, capsys):
+    exercise = EXERCISES["sgd"]
+    cases = exercise.cases(np.random.default_rng([0, *b"sgd"]))
+    answers = {
+        repr((case.arrays["p"].tolist(), case.settings["lr"])): exercise.oracle(**case.arrays, **case.settings)[
+            0
+        ].tolist()
+        for case in cases
+    }
+    path = write(tmp_path, LEARNT.format(answers=answers))
+    assert call(path, "--exercise", "sgd", "--strict") == 1
+    assert "1 failed (E" in capsys.readouterr().out
 
 
 @posix

@@ -78,6 +78,13 @@ def test_one_lesson_from_another_folder(folder):
     assert (folder / "work" / "imported").read_text() == "x"  # once; the endless adam_step was not even called
 
 
+def test_strict_fails_what_is_not_implemented(folder):
+    done, counts = run("--minigan-impl=work/layers.py", "--minigan-strict", "-k", "relu or momentum", "-v")
+    assert done.returncode == 1
+    assert counts == {"passed": 1, "failed": 2, "deselected": len(EXERCISES) - 3}
+    assert "momentum   not implemented yet" in done.stdout
+
+
 def test_explicit_paths_run_too(folder):
     done, counts = run("--minigan-impl=work/layers.py", "test_own.py", "-k", "own or relu and not leaky", "-v")
     assert done.returncode == 0

@@ -3,19 +3,27 @@
 `Subject` holds the functions of one exercise. The exercise's cases are in minigan's layout (N, H, W, C); `call_forward`
 and `call_backward` convert the arguments to the student's layout, call the function, check what it returns against the
 contract (`minigan.check.calls.contract`), and convert the results back. An exception in a student's function becomes a
-finding, and the check ends with it (`Stop`).
+finding, and the check ends with it (`Stop`). Where the functions run, here or in a process of their own, makes no
+difference (`minigan.check.calls.answers`).
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from minigan.check.calls.answers import (
+    DOES_NOT_FIT,
+    NOT_WRITTEN,
+    OUT_OF_MEMORY,
+    RETURNED,
+    Answer,
+    Functions,
+    FunctionsHere,
+)
 from minigan.check.calls.contract import (
     POWER,
     insist_on_array,
@@ -24,7 +32,6 @@ from minigan.check.calls.contract import (
     not_an_array,
     wrong_structure,
 )
-from minigan.check.calls.own_lines import own_lines
 from minigan.check.exercise_table import (
     Case,
     Exercise,
@@ -34,69 +41,87 @@ from minigan.check.exercise_table import (
     student_shape,
     to_student,
 )
-from minigan.check.outcomes import Finding, NotYet, Stop
+from minigan.check.outcomes import Finding, Halted, NotYet, Stop
 from minigan.nn.backend import Array
 
 
 @dataclass
 class Subject:
-    """A student's functions for one exercise, called in their own layout."""
+    """A student's functions for one exercise, called in their own layout.
+
+    `functions` are callables by name, or `minigan.check.calls.answers.Functions`, which may run in another process.
+    """
 
     exercise: Exercise
-    functions: Mapping[str, Callable[..., Any] | None]
+    functions: Mapping[str, Callable[..., Any] | None] | Functions
     layout: str = "NHWC"
     passed: list[str] = field(default_factory=list)
     note: str = ""
 
+    def __post_init__(self) -> None:
+        if isinstance(self.functions, Mapping):
+            self.functions = FunctionsHere(self.functions)
+
+    @property
+    def _calls(self) -> Functions:
+        return cast(Functions, self.functions)
+
+    def has(self, name: str) -> bool:
+        """Whether this function is there."""
+        return self._calls.has(name)
+
     def call(self, name: str, *arguments: Any, **settings: Any) -> Any:
         """Call one function; an exception becomes a finding, and one that is missing raises `NotYet`."""
-        function = self.functions.get(name)
-        if function is None:
-            raise NotYet
-        try:
-            bound = inspect.signature(function)
-        except (TypeError, ValueError):
-            bound = None
-        if bound is not None:
-            try:
-                bound.bind(*arguments, **settings)
-            except TypeError as error:
-                told = ", ".join([*("..." for _ in arguments), *(f"{k}={v}" for k, v in settings.items())])
-                raise Stop(
-                    Finding(
-                        "E16",
-                        "contract",
-                        f"{name} cannot be called with the exercise's arguments",
-                        (
-                            f"called as {name}({told}), with {len(arguments)} arguments: {error}",
-                            f"yours is {name}{bound}",
-                        ),
-                        hints=(f"The exercise asks for {' and '.join(self.exercise.signatures)}.",),
-                        where=name,
-                    )
-                ) from None
-        try:
-            with np.errstate(all="ignore"):
-                return function(*arguments, **settings)
-        except NotImplementedError:
-            raise NotYet from None
-        except (MemoryError, Stop, NotYet):
-            raise
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            raise Stop(_raised(name, function, error)) from None
+        return self.answer(name, arguments, settings).value
+
+    def answer(self, name: str, arguments: tuple[Any, ...], settings: dict[str, Any], *, keep: bool = False) -> Answer:
+        """The same, and all that is known about the call; with `keep`, the second result is a cache that is kept."""
+        answer = self._calls.call(name, arguments, settings, keep=keep)
+        if answer.kind == RETURNED:
+            return answer
+        raise self._failure(name, answer, len(arguments), settings)
+
+    def play(self, name: str, world: dict[str, Array]) -> tuple[list[Any], dict[str, Any]]:
+        """Let a training step run in a world; the losses it returns, and the arrays afterwards."""
+        answer = self._calls.play(name, world)
+        if answer.kind != RETURNED:
+            raise self._failure(name, answer, len(self.exercise.signatures[0].split(",")), {})
+        return answer.value["losses"], answer.value["arrays"]
+
+    def _failure(self, name: str, answer: Answer, count: int, settings: dict[str, Any]) -> Exception:
+        if answer.kind == NOT_WRITTEN:
+            return NotYet()
+        if answer.kind == OUT_OF_MEMORY:
+            evidence = (": ".join(filter(None, [answer.error, answer.text])), *answer.lines)
+            cause = "The arrays of the checker are tiny: something grows that should not."
+            title = "it needs too much memory"
+            return Halted(Finding("E05", "contract", title, evidence, cause, where=name))
+        if answer.kind == DOES_NOT_FIT:
+            told = ", ".join([*("..." for _ in range(count)), *(f"{k}={v}" for k, v in settings.items())])
+            return Stop(
+                Finding(
+                    "E16",
+                    "contract",
+                    f"{name} cannot be called with the exercise's arguments",
+                    (
+                        f"called as {name}({told}), with {count} arguments: {answer.error}",
+                        f"yours is {name}{answer.text}",
+                    ),
+                    hints=(f"The exercise asks for {' and '.join(self.exercise.signatures)}.",),
+                    where=name,
+                )
+            )
+        return Stop(_raised(name, answer))
 
 
 @dataclass
 class Forward:
-    """A student's forward call on one case: the arguments as given, and the result in minigan's layout."""
+    """A student's forward call on one case: the result in minigan's layout, the cache, and what the call did."""
 
     case: Case
-    given: dict[str, Array]
     y: Array
     cache: Any
-    raw: Any
+    answer: Answer
 
 
 class CheckedCall(NamedTuple):
@@ -111,7 +136,8 @@ def call_forward(subject: Subject, case: Case, dtype: Any = np.float64) -> Forwa
     """Call forward and check that its result keeps the contract."""
     exercise, name = subject.exercise, subject.exercise.functions[0]
     given = student_arguments(subject, case, dtype)
-    result = subject.call(name, *given.values(), **case.settings)
+    answer = subject.answer(name, tuple(given.values()), case.settings, keep=True)
+    result = answer.value
     if not isinstance(result, tuple | list) or len(result) != 2:
         raise Stop(wrong_structure(name, "(y, cache)", result))
     raw, cache = result
@@ -127,7 +153,7 @@ def call_forward(subject: Subject, case: Case, dtype: Any = np.float64) -> Forwa
             y = flat_from_student(y, case.arrays["x"].shape, subject.layout)
         else:
             y = from_student(y, role, subject.layout)
-    return Forward(case, given, y, cache, raw)
+    return Forward(case, y, cache, answer)
 
 
 def student_arguments(subject: Subject, case: Case, dtype: Any) -> dict[str, Any]:
@@ -141,21 +167,17 @@ def student_arguments(subject: Subject, case: Case, dtype: Any) -> dict[str, Any
 
 def call_backward(subject: Subject, forward: Forward, dy: Array, dtype: Any = np.float64) -> list[Array]:
     """Call backward and check the contract; gradients as fresh copies in minigan's layout."""
-    return [from_student(raw, role, subject.layout).copy() for raw, role in raw_gradients(subject, forward, dy, dtype)]
+    return answered_backward(subject, forward, dy, dtype)[0]
 
 
-def raw_gradients(
-    subject: Subject, forward: Forward, dy: Array, dtype: Any, given_dy: Any = None
-) -> list[tuple[Array, str | None]]:
-    """Call backward and check the contract; (gradient, role) of each as the student returned it.
-
-    `given_dy` is dy in the student's layout, if the caller has made it and wants to look at it afterwards.
-    """
+def answered_backward(
+    subject: Subject, forward: Forward, dy: Array, dtype: Any = np.float64
+) -> tuple[list[Array], Answer]:
+    """The same, and what the call did."""
     exercise, name = subject.exercise, subject.exercise.functions[1]
-    given_dy = student_dy(subject, forward, dy, dtype) if given_dy is None else given_dy
-    result = subject.call(name, given_dy, forward.cache)
+    answer = subject.answer(name, (student_dy(subject, forward, dy, dtype), forward.cache), {})
     names = list(exercise.gradients)
-    result = as_tuple(result) if len(names) == 1 else result
+    result = as_tuple(answer.value) if len(names) == 1 else answer.value
     if not isinstance(result, tuple | list) or len(result) != len(names):
         raise Stop(wrong_structure(name, ", ".join(names), result))
     insist_on_order(name, result, exercise, forward.case, subject.layout)
@@ -164,8 +186,9 @@ def raw_gradients(
         argument = exercise.gradients[gradient]
         role = exercise.roles.get(argument)
         shape = student_shape(forward.case.arrays[argument].shape, role, subject.layout)
-        out.append((insist_on_array(name, gradient, raw, shape, dtype, exercise, forward.case, subject.layout), role))
-    return out
+        array = insist_on_array(name, gradient, raw, shape, dtype, exercise, forward.case, subject.layout)
+        out.append(from_student(array, role, subject.layout).copy())
+    return out, answer
 
 
 def student_dy(subject: Subject, forward: Forward, dy: Array, dtype: Any) -> Any:
@@ -180,13 +203,18 @@ def student_dy(subject: Subject, forward: Forward, dy: Array, dtype: Any) -> Any
 
 def call_rule(subject: Subject, case: Case, given: dict[str, Any], dtype: Any) -> tuple[Any, ...]:
     """Call the only function of an exercise without backward and check the contract; its results as returned."""
+    return answered_rule(subject, case, given, dtype)[0]
+
+
+def answered_rule(subject: Subject, case: Case, given: dict[str, Any], dtype: Any) -> tuple[tuple[Any, ...], Answer]:
+    """The same, and what the call did. Arguments count in the order of `given`."""
     exercise, name = subject.exercise, subject.exercise.functions[0]
     if exercise.name == "adam":  # the signature has t between v and the numbers
-        given = {k: given[k] for k in ("p", "g", "m", "v", "t")}
-        result = subject.call(name, *given.values(), *case.settings.values())
+        values = [given[k] for k in ("p", "g", "m", "v", "t")]
+        answer = subject.answer(name, (*values, *case.settings.values()), {})
     else:
-        result = subject.call(name, *given.values(), **case.settings)
-    result = as_tuple(result) if len(exercise.results) == 1 else result
+        answer = subject.answer(name, tuple(given.values()), case.settings)
+    result = as_tuple(answer.value) if len(exercise.results) == 1 else answer.value
     if not isinstance(result, tuple | list) or len(result) != len(exercise.results):
         raise Stop(wrong_structure(name, ", ".join(exercise.results), result))
     expected = exercise.oracle(**plain_numbers(case), **case.settings)
@@ -202,7 +230,7 @@ def call_rule(subject: Subject, case: Case, given: dict[str, Any], dtype: Any) -
             if exercise.name == "adam" and (label, stop.finding.code) == ("p", "E15"):
                 raise Stop(_adam_not_finite(stop.finding, *result[1:])) from None
             raise
-    return tuple(result)
+    return tuple(result), answer
 
 
 def _adam_not_finite(finding: Finding, m: Any, v: Any) -> Finding:
@@ -241,30 +269,17 @@ _RAISED = {
 """What is probably behind an exception, and a hint, by parts of the function's name and of the message."""
 
 
-def _raised(name: str, function: Callable[..., Any], error: BaseException) -> Finding:
+def _raised(name: str, answer: Answer) -> Finding:
     """Finding E10: a function raises an exception."""
-    _, lines = own_lines(error, (name, getattr(function, "__name__", name)), _is_library)
-    what = "calls sys.exit" if isinstance(error, SystemExit) else f"raises {type(error).__name__}"
-    try:
-        text = " ".join(str(error).split())[:300]
-    except Exception:  # an exception of the student's own, whose message cannot be made
-        text = ""
-    cause, hint = next((told for (who, said), told in _RAISED.items() if who in name and said in text), ("", _LOOK))
+    what = "calls sys.exit" if answer.error == "SystemExit" else f"raises {answer.error}"
+    told = ((cause, hint) for (who, said), (cause, hint) in _RAISED.items() if who in name and said in answer.text)
+    cause, hint = next(told, ("", _LOOK))
     return Finding(
         "E10",
         "contract",
-        f"{name} {what}" + (f": {text}" if text else ""),
-        lines,
+        f"{name} {what}" + (f": {answer.text}" if answer.text else ""),
+        answer.lines,
         cause,
         hints=(hint,),
         where=name,
     )
-
-
-def _is_library(filename: str) -> bool:
-    """Whether a frame is NumPy's or minigan's. A finding shows the last line of the student's own code instead."""
-    parts = Path(filename).parts
-    own = Path(__file__).resolve().parents[2]
-    parents = Path(filename).resolve().parents
-    inside = own in parents and own / "check" / "zoo" not in parents
-    return "numpy" in parts or filename.startswith("<__array_function__") or inside

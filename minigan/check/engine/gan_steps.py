@@ -1,94 +1,44 @@
 """Training steps of a GAN: mistakes that no gradient check can see.
 
 A student's step and the right one run on minigan's own networks, from equal weights, two times each. Then everything
-that may have changed is compared: the parameters of both networks, their moving statistics, the losses returned. If
-something differs, the step is compared with wrong steps that people write (`minigan.check.mistakes.wrong_steps`), and
-the finding names the one that it equals.
+that may have changed is compared: the parameters of both networks, their moving statistics, the losses returned. A
+student's step may run in another process, on networks that are built there; what is compared are the arrays that it
+leaves behind. If something differs, the step is compared with wrong steps that people write
+(`minigan.check.mistakes.wrong_steps`), and the finding names the one that it equals.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from minigan.check.calls.worlds import B, World, parts_of
 from minigan.check.mistakes.hints import RESULTS
 from minigan.check.mistakes.wrong_steps import Step, wrong_steps
 from minigan.check.outcomes import Finding
-from minigan.gan.models import discriminator, generator
 from minigan.gan.step import discriminator_step, generator_step
 from minigan.nn.backend import Array
-from minigan.nn.network import Sequential
 
-B, SIZE, WIDTH, STEPS = 5, 32, 2, 2
-RATE = 0.05
+Parts = dict[str, dict[str, Array]]
+Play = Callable[[dict[str, Array]], tuple[list[Any], dict[str, Any]]]
+
 TOLERANCE = 1e-5
+BEFORE_BATCH_NORM = 1e-3
+"""For biases before a batch normalization: their gradient is only rounding."""
 
 
-class PlainDescent:
-    """The simplest optimizer. Unlike Adam, it shows whether a gradient has the right size."""
-
-    def __init__(self, params: dict[str, Array]) -> None:
-        self.params = params
-
-    def step(self, grads: dict[str, Array]) -> None:
-        """Move every parameter against its gradient."""
-        for name, p in self.params.items():
-            if name not in grads or grads[name].shape != p.shape:
-                raise ValueError(
-                    f"optimizer.step: {name} needs a gradient of shape {p.shape}; are these gradients of its network?"
-                )
-            p -= RATE * grads[name]
-
-
-@dataclass
-class World:
-    """Both networks, an optimizer, and the inputs of each step, always from the same seed."""
-
-    G: Sequential
-    D: Sequential
-    optimizer: PlainDescent
-    inputs: list[Array]
-    labels: list[Array]
-    G_learns: bool
-
-    def state(self) -> dict[str, dict[str, Array]]:
-        """Copies of all that a step can change, by part."""
-        parts = {
-            "G's parameters": self.G.params(),
-            "G's moving statistics": self.G.buffers(),
-            "D's parameters": self.D.params(),
-            "D's moving statistics": self.D.buffers(),
-        }
-        return {part: {name: a.copy() for name, a in arrays.items()} for part, arrays in parts.items()}
-
-
-def make_world(name: str, seed: int) -> World:
-    """A small GAN for a step, after a little training so that nothing is at its initial value."""
-    G = generator(image_size=SIZE, width=WIDTH, seed=seed)
-    D = discriminator(image_size=SIZE, width=WIDTH, seed=seed)
-    rng = np.random.default_rng(seed)
-    noise = rng.standard_normal((STEPS + 1, B, 1, 1, 100)).astype(np.float32)
-    images = rng.uniform(-1, 1, (STEPS + 1, B, SIZE, SIZE, 3)).astype(np.float32)
-    labels = rng.uniform(0.05, 0.95, (STEPS + 1, B, 1)).astype(np.float32)
-    for network, x in ((G, noise[-1]), (D, images[-1])):
-        network.forward(x, training=True)
-    learner = D if name == "discriminator_step" else G
-    optimizer = PlainDescent(learner.params())
-    inputs = images if name == "discriminator_step" else noise
-    return World(G, D, optimizer, list(inputs[:STEPS]), list(labels[:STEPS]), name == "generator_step")
-
-
-def check_step(name: str, step: Step, rng: np.random.Generator) -> Finding | None:
+def check_step(name: str, play: Play, rng: np.random.Generator) -> Finding | None:
     """Compare a student's step with the right one.
 
     Parameters
     ----------
     name : str
         "discriminator_step" or "generator_step".
-    step : callable
-        As the exercise asks for.
+    play : callable
+        Lets the student's step run in the world that a dict of arrays describes (`World.arrays`); returns the losses,
+        and the arrays afterwards.
     rng : numpy.random.Generator
 
     Returns
@@ -97,48 +47,56 @@ def check_step(name: str, step: Step, rng: np.random.Generator) -> Finding | Non
     """
     seed = int(rng.integers(2**31))
     right: Step = {"discriminator_step": discriminator_step, "generator_step": generator_step}[name]  # type: ignore[assignment]
-    world = make_world(name, seed)
-    before = world.state()
-    losses, expected_losses = _run(name, step, world), None
-    for loss in losses:
-        problem = _bad_loss(name, loss)
-        if problem is not None:
-            return problem
-    twin = make_world(name, seed)
-    again = _run(name, step, twin)
-    if not (_same(world.state(), twin.state()) and np.allclose([float(v) for v in losses], [float(v) for v in again])):
+    start = World.new(name, seed)
+    played = [_played(name, play, World.new(name, seed)) for _ in range(2)]
+    for one in played:
+        if isinstance(one, Finding):
+            return one
+    (losses, after), (again, after_again) = played  # type: ignore[misc]
+    if not (_same(after, after_again) and np.allclose(losses, again)):
         cause = "it draws random numbers of its own instead of using what it is given, or remembers an earlier call."
         return Finding("E23", "hygiene", f"two equal calls of {name} do different things", cause=cause, where=name)
-    truth = make_world(name, seed)
-    expected_losses = _run(name, lambda *a: right(*a).loss, truth)
-    numbers = [float(np.asarray(loss)) for loss in losses]
-    if _same(world.state(), truth.state()) and np.allclose(numbers, expected_losses, rtol=1e-4):
+    truth = World.new(name, seed)
+    expected = _run(truth, lambda *a: right(*a).loss)
+    if _same(after, truth.state()) and np.allclose(losses, expected, rtol=1e-4):
         return None
     for code, cause, wrong in wrong_steps(name, B):
-        other = make_world(name, seed)
-        other_losses = _run(name, wrong, other)
-        if _same(world.state(), other.state()) and np.allclose(numbers, other_losses, rtol=1e-4):
+        other = World.new(name, seed)
+        other_losses = _run(other, wrong)
+        if _same(after, other.state()) and np.allclose(losses, other_losses, rtol=1e-4):
             return Finding(
                 code,
                 "behaviour",
                 f"{name} does not do what it should",
-                _told(numbers, expected_losses, world, truth),
+                _told(losses, expected, after, truth.state()),
                 cause,
                 RESULTS[name],
                 where=name,
             )
-    return _describe(name, before, world, truth, numbers, expected_losses)
+    return _describe(name, start.state(), after, truth.state(), losses, expected)
 
 
-def _run(name: str, step: Step, world: World) -> list[Any]:
-    losses = []
+def _run(world: World, step: Step) -> list[float]:
+    """The losses of a step that changes this world."""
     with np.errstate(all="ignore"):
-        for x, labels in zip(world.inputs, world.labels, strict=True):
-            if name == "discriminator_step":
-                losses.append(step(world.D, world.optimizer, x.copy(), labels.copy()))
-            else:
-                losses.append(step(world.G, world.D, world.optimizer, x.copy(), labels.copy()))
-    return losses
+        return [float(step(*arguments)) for arguments in world.calls()]
+
+
+def _played(name: str, play: Play, world: World) -> tuple[list[float], Parts] | Finding:
+    """A student's losses and the state afterwards, or what is wrong with their form."""
+    start = world.arrays()
+    losses, arrays = play({key: a.copy() for key, a in start.items()})
+    for loss in losses:
+        problem = _bad_loss(name, loss)
+        if problem is not None:
+            return problem
+    for key, was in start.items():
+        now = arrays.get(key)
+        if not isinstance(now, np.ndarray) or (now.shape, now.dtype) != (was.shape, was.dtype):
+            got = f"of shape {now.shape} and dtype {now.dtype}" if isinstance(now, np.ndarray) else "gone"
+            title = f"{name}: afterwards {key} is {got}; it was of shape {was.shape} and dtype {was.dtype}"
+            return Finding("E80", "behaviour", title, hints=RESULTS[name], where=name)
+    return [float(np.asarray(loss)) for loss in losses], parts_of(arrays)
 
 
 def _bad_loss(name: str, loss: Any) -> Finding | None:
@@ -154,29 +112,28 @@ def _bad_loss(name: str, loss: Any) -> Finding | None:
     return None
 
 
-def _same(a: dict[str, dict[str, Array]], b: dict[str, dict[str, Array]]) -> bool:
+def _same(a: Parts, b: Parts) -> bool:
     return not _different_parts(a, b)
 
 
-def _different_parts(a: dict[str, dict[str, Array]], b: dict[str, dict[str, Array]]) -> list[str]:
-    """Parts that differ. Biases before a batch normalization are left out: their gradient is only rounding."""
+def _different_parts(a: Parts, b: Parts) -> list[str]:
+    """Parts that differ; NaN differs from everything."""
     out = []
     for part, arrays in a.items():
         for name, array in arrays.items():
-            if name.endswith(".bias") and _feeds_batch_norm(part, name, arrays):
-                continue
-            if np.abs(array - b[part][name]).max() > TOLERANCE:
+            before_norm = name.endswith(".bias") and _feeds_batch_norm(name, arrays)
+            if not np.abs(array - b[part][name]).max() <= (BEFORE_BATCH_NORM if before_norm else TOLERANCE):
                 out.append(part)
                 break
     return out
 
 
-def _feeds_batch_norm(part: str, name: str, arrays: dict[str, Array]) -> bool:
+def _feeds_batch_norm(name: str, arrays: dict[str, Array]) -> bool:
     return f"{int(name.split('.')[0]) + 1}.gamma" in arrays
 
 
-def _told(losses: list[float], expected: list[float], world: World, truth: World) -> tuple[str, ...]:
-    parts = _different_parts(world.state(), truth.state())
+def _told(losses: list[float], expected: list[float], after: Parts, right: Parts) -> tuple[str, ...]:
+    parts = _different_parts(after, right)
     return (
         "losses of two steps: yours "
         + ", ".join(f"{v:.5f}" for v in losses)
@@ -187,18 +144,12 @@ def _told(losses: list[float], expected: list[float], world: World, truth: World
 
 
 def _describe(
-    name: str,
-    before: dict[str, dict[str, Array]],
-    world: World,
-    truth: World,
-    losses: list[float],
-    expected: list[float],
+    name: str, before: Parts, after: Parts, right: Parts, losses: list[float], expected: list[float]
 ) -> Finding:
     """No known mistake: say what is different."""
-    after, right = world.state(), truth.state()
     learner, other = ("D", "G") if name == "discriminator_step" else ("G", "D")
     changed, should = set(_different_parts(before, after)), set(_different_parts(before, right))
-    evidence = _told(losses, expected, world, truth)
+    evidence = _told(losses, expected, after, right)
     if f"{learner}'s parameters" not in changed:
         code, title = "E81", f"{learner}'s parameters do not change"
     elif f"{other}'s parameters" in changed:

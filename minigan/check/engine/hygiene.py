@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-
 import numpy as np
 
 from minigan.check.calls.student_functions import CheckedCall, Forward, Subject, call_backward, call_forward
@@ -98,17 +95,3 @@ def unsteady_result(function: str) -> Finding:
         cause="it draws random numbers, fills np.empty only partly, or remembers something between calls.",
         where=function,
     )
-
-
-def arrays_in(thing: Any, depth: int = 4) -> Iterator[Array]:
-    """Arrays somewhere inside a cache."""
-    if isinstance(thing, np.ndarray):
-        yield thing
-    elif depth and isinstance(thing, Mapping):
-        for value in thing.values():
-            yield from arrays_in(value, depth - 1)
-    elif depth and isinstance(thing, list | tuple | set):
-        for value in thing:
-            yield from arrays_in(value, depth - 1)
-    elif depth and hasattr(thing, "__dict__") and not isinstance(thing, type) and not callable(thing):
-        yield from arrays_in(vars(thing), depth - 1)

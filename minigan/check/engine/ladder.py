@@ -20,22 +20,22 @@ from typing import Any
 
 import numpy as np
 
+from minigan.check.calls.answers import CACHE, Functions, FunctionsHere
 from minigan.check.calls.student_functions import (
     CheckedCall,
     Forward,
     Subject,
+    answered_backward,
+    answered_rule,
     call_backward,
     call_forward,
     call_rule,
     plain_numbers,
-    raw_gradients,
     student_arguments,
-    student_dy,
 )
 from minigan.check.calls.wrong_shapes import other_geometry
 from minigan.check.engine import gan_steps, precision
 from minigan.check.engine.hygiene import (
-    arrays_in,
     check_memory_of_calls,
     modified_input,
     shared_memory,
@@ -51,13 +51,23 @@ from minigan.check.mistakes.wrong_forwards import explain_forward
 from minigan.check.mistakes.wrong_gradients import explain_gradient
 from minigan.check.mistakes.wrong_updates import TriedRule, explain_rule
 from minigan.check.numeric import differs
-from minigan.check.outcomes import CHECKER_ERROR, FAILED, NOT_IMPLEMENTED, PASSED, Finding, NotYet, Outcome, Stop
+from minigan.check.outcomes import (
+    CHECKER_ERROR,
+    FAILED,
+    NOT_IMPLEMENTED,
+    PASSED,
+    Finding,
+    Halted,
+    NotYet,
+    Outcome,
+    Stop,
+)
 from minigan.nn.backend import Array
 
 
 def run_exercise(
     name: str,
-    functions: Mapping[str, Callable[..., Any] | None],
+    functions: Mapping[str, Callable[..., Any] | None] | Functions,
     *,
     layout: str = "NHWC",
     seed: int = 0,
@@ -70,8 +80,8 @@ def run_exercise(
     ----------
     name : str
         A key of `EXERCISES`.
-    functions : mapping of str to callable
-        The student's functions by name; a missing one counts as not written yet.
+    functions : mapping of str to callable, or Functions
+        The student's functions by name; a missing one counts as not written yet. They may run in another process.
     layout : "NHWC" or "NCHW"
     seed : int
         For the cases and directions.
@@ -84,11 +94,12 @@ def run_exercise(
         Never an exception for a student's mistake; an error of the checker itself is reported as such.
     """
     exercise = EXERCISES[name]
-    subject = Subject(exercise, functions, layout)
+    calls = FunctionsHere(functions) if isinstance(functions, Mapping) else functions
+    subject = Subject(exercise, calls, layout)
     begin = time.perf_counter()
     outcome = Outcome(name, PASSED, lesson=exercise.lesson)
     try:
-        if all(functions.get(f) is None for f in exercise.functions):
+        if not any(map(subject.has, exercise.functions)):
             raise NotYet
         rng = np.random.default_rng([seed, *name.encode()])
         climb = {"pair": _climb_pair, "rule": _climb_rule, "step": _climb_step}[exercise.kind]
@@ -97,9 +108,8 @@ def run_exercise(
         outcome.status = NOT_IMPLEMENTED
     except Stop as stop:
         outcome.status, outcome.finding, outcome.picture = FAILED, stop.finding, stop.picture
-    except MemoryError:
-        outcome.status = FAILED
-        outcome.finding = Finding("E05", "load", "it needs too much memory", where=name)
+    except Halted as halted:
+        outcome.status, outcome.finding = FAILED, halted.finding
     except Exception as error:  # an error of the checker must not look like the student's
         frames = traceback.extract_tb(error.__traceback__)
         where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
@@ -109,19 +119,17 @@ def run_exercise(
             "", "load", f"the checker itself failed ({told}); this says nothing about your code", (where,), where=name
         )
     outcome.passed, outcome.note = subject.passed, subject.note
-    if "forward" not in outcome.passed or not all(functions.get(f) for f in exercise.functions):
+    if "forward" not in outcome.passed or not all(map(subject.has, exercise.functions)):
         outcome.lesson = exercise.forward_lesson or exercise.lesson
     if outcome.status == FAILED and not _is_retry:
-        _try_other_layout(outcome, name, functions, layout, seed)
-        if outcome.finding is not None and outcome.finding.rung != "load":
+        _try_other_layout(outcome, name, calls, layout, seed)
+        if outcome.finding is not None and not outcome.finding.code.startswith("E0"):
             outcome.finding = with_three_hints(outcome.finding, exercise, layout, method)
     outcome.seconds = time.perf_counter() - begin
     return outcome
 
 
-def _try_other_layout(
-    outcome: Outcome, name: str, functions: Mapping[str, Callable[..., Any] | None], layout: str, seed: int
-) -> None:
+def _try_other_layout(outcome: Outcome, name: str, functions: Functions, layout: str, seed: int) -> None:
     """If the forward pass is wrong in this layout and right in the other one, say that instead."""
     finding = outcome.finding
     if finding is None:
@@ -160,7 +168,7 @@ def _climb_pair(subject: Subject, rng: np.random.Generator) -> None:
     _check_float32_forward(subject, cases[0])
     subject.passed.append("forward")
     backward = exercise.functions[1]
-    if subject.functions.get(backward) is None:
+    if not subject.has(backward):
         raise NotYet
     runs: list[CheckedCall] = []
     for case in cases:
@@ -234,14 +242,13 @@ def _check_forward(subject: Subject, case: Case) -> Tried:
     """Contract and hygiene of one forward call; its result beside the right one."""
     exercise, name = subject.exercise, subject.exercise.functions[0]
     forward = call_forward(subject, case)
-    before = student_arguments(subject, case, np.float64)
-    for argument, array in forward.given.items():
-        if not np.array_equal(array, before[argument]):
-            raise Stop(modified_input(name, argument))
+    arguments = list(case.arrays)
+    for k in forward.answer.changed[:1]:
+        raise Stop(modified_input(name, arguments[k]))
     if not exercise.scalar and not exercise.may_view:
-        for argument, array in forward.given.items():
-            if isinstance(forward.raw, np.ndarray) and np.may_share_memory(forward.raw, array):
-                raise Stop(shared_memory(name, "y", argument, same=forward.raw is array))
+        for shared in forward.answer.shared:
+            if shared.result == 0:
+                raise Stop(shared_memory(name, "y", arguments[shared.argument], same=shared.same))
     again = call_forward(subject, case)
     if not np.allclose(again.y, forward.y, rtol=1e-9, atol=1e-12):
         raise Stop(unsteady_result(name))
@@ -256,29 +263,21 @@ def _check_float32_forward(subject: Subject, case: Case) -> None:
 def _check_backward(subject: Subject, forward: Forward, dy: Array) -> list[Array]:
     """Contract and hygiene of one backward call."""
     exercise, name = subject.exercise, subject.exercise.functions[1]
-    given_dy = student_dy(subject, forward, dy, np.float64)
-    dy_before = np.array(given_dy, copy=True)
-    raw = raw_gradients(subject, forward, dy, np.float64, given_dy)
-    if not np.array_equal(given_dy, dy_before):
+    gradients, answer = answered_backward(subject, forward, dy)
+    if answer.changed:
         raise Stop(modified_input(name, "dy", "E21"))
-    before = student_arguments(subject, forward.case, np.float64)
-    for argument, array in forward.given.items():
-        if not np.array_equal(array, before[argument]):
-            raise Stop(modified_input(name, argument))
+    for k in answer.changed_before[:1]:
+        raise Stop(modified_input(name, list(forward.case.arrays)[k]))
     if not exercise.may_view:
-        cached = list(arrays_in(forward.cache))
-        for (array, _), gradient in zip(raw, exercise.gradients, strict=True):
-            if isinstance(given_dy, np.ndarray) and np.may_share_memory(array, given_dy):
-                raise Stop(shared_memory(name, gradient, "dy", same=array is given_dy))
-            if any(np.may_share_memory(array, other) for other in cached):
-                same_array = any(array is other for other in cached)
-                raise Stop(shared_memory(name, gradient, "an array of the cache", same=same_array))
-    return [from_student(array, role, subject.layout).copy() for array, role in raw]
+        for shared in sorted(answer.shared, key=lambda shared: shared.result):
+            of = "an array of the cache" if shared.argument == CACHE else "dy"
+            raise Stop(shared_memory(name, list(exercise.gradients)[shared.result], of, same=shared.same))
+    return gradients
 
 
 def _check_float32_backward(subject: Subject, case: Case, rng: np.random.Generator) -> None:
     forward = call_forward(subject, case, np.float32)
-    raw_gradients(subject, forward, rng.standard_normal(forward.y.shape), np.float32)
+    call_backward(subject, forward, rng.standard_normal(forward.y.shape), np.float32)
 
 
 def _climb_rule(subject: Subject, rng: np.random.Generator) -> None:
@@ -287,11 +286,10 @@ def _climb_rule(subject: Subject, rng: np.random.Generator) -> None:
     tried = []
     for case in exercise.cases(rng):
         given = student_arguments(subject, case, np.float64)
-        before = {k: np.array(a, copy=True) for k, a in given.items()}
-        results = call_rule(subject, case, given, np.float64)
-        for argument, array in given.items():
-            if not np.array_equal(array, before[argument]):
-                raise Stop(modified_input(name, argument))
+        results, answer = answered_rule(subject, case, given, np.float64)
+        arguments = list(given)
+        for k in answer.changed[:1]:
+            raise Stop(modified_input(name, arguments[k]))
         again = call_rule(subject, case, student_arguments(subject, case, np.float64), np.float64)
         if any(differs(np.asarray(a), np.asarray(b), 1e-9) for a, b in zip(results, again, strict=True)):
             raise Stop(unsteady_result(name))
@@ -303,10 +301,9 @@ def _climb_rule(subject: Subject, rng: np.random.Generator) -> None:
         tried.append(TriedRule(plain_numbers(case), case, values, expected))
         if any(tried[-1].wrong):
             continue
-        for label, raw in zip(exercise.results, results, strict=True):
-            for argument, array in given.items():
-                if isinstance(raw, np.ndarray) and isinstance(array, np.ndarray) and np.may_share_memory(raw, array):
-                    raise Stop(shared_memory(name, label, argument, same=raw is array))
+        for shared in answer.shared:
+            label, argument = exercise.results[shared.result], arguments[shared.argument]
+            raise Stop(shared_memory(name, label, argument, same=shared.same))
     if any(any(t.wrong) for t in tried):
         if not _rule_is_rounded(subject, tried, rng):
             raise Stop(explain_rule(exercise, tried, name, subject.layout))
@@ -336,7 +333,7 @@ def _rule_is_rounded(subject: Subject, tried: list[TriedRule], rng: np.random.Ge
 
 def _climb_step(subject: Subject, rng: np.random.Generator) -> None:
     name = subject.exercise.functions[0]
-    finding = gan_steps.check_step(name, lambda *arguments: subject.call(name, *arguments), rng)
+    finding = gan_steps.check_step(name, lambda world: subject.play(name, world), rng)
     if finding is not None:
         raise Stop(finding)
     subject.passed.append("behaviour")

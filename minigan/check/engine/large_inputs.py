@@ -23,7 +23,10 @@ def check_large_inputs(subject: Subject, case: Case) -> None:
     with np.errstate(all="ignore"):
         result = subject.call(name, *student_arguments(subject, case, dtype).values(), **case.settings)
         accepted = [np.asarray(oracle(**case.arrays, **case.settings)) for oracle in _oracles(exercise)]
-    y = np.asarray(result[0], dtype=np.float64)
+    y: Any = result[0] if isinstance(result, tuple | list) and len(result) == 2 else None
+    if np.shape(y) != accepted[0].shape or np.asarray(y).dtype.kind not in "fiu":
+        call_forward(subject, case, dtype)  # it breaks the contract; this says how
+    y = np.asarray(y, dtype=np.float64)
     if any(not differs(y, a, t) for a, t in zip(accepted, tolerances, strict=False)):
         return
     cause = "exp of a large number is infinity, and log of something rounded to 0 is minus infinity."

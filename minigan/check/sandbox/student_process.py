@@ -1,12 +1,15 @@
-"""The process in which a student's file runs: it imports the file and checks and reports one exercise after the other.
+"""The process in which a student's file runs: it imports the file, and answers calls of its functions.
 
-`minigan.check.sandbox.supervisor` starts this file as a script and talks to it over the three standard streams.
-Standard input brings one line of JSON, the job, and then one byte for each step: the import, and each exercise. When
-standard input closes, the supervisor is gone, and this process ends too. Before the student's file is imported,
-standard output becomes the channel for results, one line of JSON for each. What the file prints, with `print` or
-directly into a file descriptor, goes to the error stream, where the supervisor counts it and throws it away. Lines of
-the channel begin with a random word from the job, so that nothing that the file writes there by accident is taken for
-a result. All this protects against mistakes, not against a file that means harm.
+`minigan.check.sandbox.supervisor` starts it (`minigan.check.sandbox.entrance`) and talks to it over the three standard
+streams. Standard input brings one line of JSON, the job, and then requests: import the file, call a function with these
+arrays, let a training step run. What comes back are raw results (`minigan.check.sandbox.wire`); the caches stay here
+under a number. There are no right results here and no verdict: whatever the file replaces or forges in this process, it
+passes only with the right numbers.
+
+When standard input closes, the supervisor is gone, and this process ends too. Before the student's file is imported,
+standard output becomes the channel for answers. What the file prints, with `print` or directly into a file descriptor,
+goes to the error stream, where the supervisor counts it and throws it away. Messages on the channel begin with a random
+word from the job, so that nothing that the file writes there by accident is taken for an answer.
 """
 
 from __future__ import annotations
@@ -17,19 +20,30 @@ import importlib.util
 import json
 import linecache
 import os
+import queue
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
-if TYPE_CHECKING:  # at run time later, when `sys.path` is that of the supervisor
-    from minigan.check.outcomes import Finding, Outcome
+import numpy as np
 
+from minigan.check.calls import worlds  # noqa: F401 (before files in the student's folder can hide it)
+from minigan.check.calls.answers import RAISED, Answer, FunctionsHere
+from minigan.check.exercise_table import EXERCISES
+from minigan.check.outcomes import Finding
+from minigan.check.sandbox.older_files import with_present_imports
+from minigan.check.sandbox.wire import framed, packed, packed_answer, unpacked
+from minigan.system.file_kinds import ADVICE, kind_of
+from minigan.system.wording import see
+
+EXERCISE_FUNCTIONS = [name for exercise in EXERCISES.values() for name in exercise.functions]
 LAYOUTS = ("NHWC", "NCHW")
+NOTHING = (["none"], b"")
 NOT_INSTALLED_HINT = "The exercises need NumPy only. Install the module in the same environment, or remove the import."
 AT_IMPORT_HINT = (
     'The checker imports the file to find its functions. Put code that runs under if __name__ == "__main__":'
@@ -54,7 +68,7 @@ NO_PYTHON_HINTS = (
 )
 """Beginnings of lines that are not Python, and what to do about them."""
 
-_steps = threading.Semaphore(0)  # one for each step that may be taken
+_requests: queue.SimpleQueue[tuple[dict[str, Any], bytes]] = queue.SimpleQueue()
 
 
 class Channel:
@@ -65,28 +79,33 @@ class Channel:
     descriptor : int
         File descriptor to write to.
     token : str
-        First word of every line.
+        First word of every message.
     """
 
     def __init__(self, descriptor: int, token: str) -> None:
         self.descriptor = descriptor
         self.token = token
         self.process = os.getpid()
+        # A student's file may replace functions of Python's modules; these are needed to say what came of it.
+        self._write, self._getpid, self._exit = os.write, os.getpid, os._exit
 
-    def send(self, kind: str, value: Any) -> None:
+    def send(self, kind: str, number: int, value: tuple[Any, bytes] = NOTHING) -> None:
         """Send one message. If this is a copy of the process, forked by the student's file, end it instead.
 
         Parameters
         ----------
         kind : str
-        value : anything that JSON can say
+        number : int
+            Of the request that is answered.
+        value : tuple
+            As `minigan.check.sandbox.wire.packed` gives it.
         """
-        if os.getpid() != self.process:
-            os._exit(1)
+        if self._getpid() != self.process:
+            self._exit(1)
         # The line break in front ends an incomplete line that the student's code may have written.
-        line = f"\n{self.token}{json.dumps([kind, value], default=_plain)}\n".encode("ascii")
-        while line:
-            line = line[os.write(self.descriptor, line) :]
+        data = memoryview(framed({"kind": kind, "number": number}, value, f"\n{self.token}"))
+        while data:
+            data = data[self._write(self.descriptor, data) :]
 
 
 class NotImportedError(Exception):
@@ -104,96 +123,119 @@ class NotImportedError(Exception):
 
 
 # ------------------------------------------------------------------------------------------------------------------ run
-def main() -> NoReturn:
-    """Do the job that standard input names, and end the process, so that nothing of the student's runs afterwards."""
-    job = json.loads(sys.stdin.readline())
-    asker, answers = _take_over_streams()
-    channel = Channel(answers, job["token"])
-    try:
-        threading.Thread(target=_obey, args=(asker,), daemon=True).start()
-        sys.path[:] = job["sys_path"]
-        _load_checker()
-        _limit(job["memory_limit"])
-        faulthandler.enable(channel.descriptor)
-    except BaseException:
-        channel.send("broken", traceback.format_exc())
-        os._exit(1)
-    channel.send("ready", None)
-    _work(job, channel)
-    threading.Event().wait()  # all is sent; the supervisor ends this process and all that it started
-    os._exit(0)
-
-
-def _work(job: Mapping[str, Any], channel: Channel) -> None:
-    _steps.acquire()
-    try:
-        with _watched(job["import_limit"], channel):
-            module = load(Path(job["path"]))
-            layout = layout_of(module, job["path"])
-    except NotImportedError as error:
-        channel.send("problem", asdict(error.finding))
-        return
-    channel.send("imported", layout)
-    for name in job["exercises"]:
-        _steps.acquire()
-        with _watched(job["time_limit"], channel), _replacements_undone():
-            outcome = check_one(name, module, layout, job["seed"])
-        channel.send("outcome", outcome.to_dict())
-
-
-def check_one(name: str, module: ModuleType, layout: str, seed: int) -> Outcome:
-    """Check one exercise; whatever goes wrong becomes an outcome.
+def prepared(job: Mapping[str, Any], asker: int, answers: int) -> Server:
+    """Get ready to answer requests, and say so.
 
     Parameters
     ----------
-    name : str
-        A key of `minigan.check.exercise_table.EXERCISES`.
-    module : module
-        The student's.
-    layout : str
-        "NHWC" or "NCHW".
-    seed : int
+    job : mapping
+        Path of the student's file, token of the channel, limit on memory.
+    asker, answers : int
+        Descriptors that requests come from, and answers go to.
 
     Returns
     -------
-    Outcome
-        "checker error" if the engine itself raises: that is not the student's fault.
+    Server
     """
-    from minigan.check.engine import ladder
-    from minigan.check.exercise_table import EXERCISES
-    from minigan.check.outcomes import CHECKER_ERROR, FAILED, Finding, Outcome
+    np.ones((64, 64)) @ np.ones((64, 64))  # BLAS takes its memory
+    threading.Thread(target=_obey, args=(asker,), daemon=True).start()
+    _limit(job["memory_limit"])
+    faulthandler.enable(answers)
+    channel = Channel(answers, job["token"])
+    channel.send("ready", 0)
+    return Server(Path(job["path"]), channel)
 
-    exercise = EXERCISES[name]
-    found = {function: vars(module).get(function) for function in exercise.functions}
-    functions = {function: value if callable(value) else None for function, value in found.items()}
-    status = FAILED
-    try:
-        return ladder.run_exercise(name, functions, layout=layout, seed=seed)
-    except MemoryError as error:
-        finding = Finding(
-            "E05",
-            "contract",
-            "it needs too much memory",
-            evidence=(_one_line(error), *_place(error, module.__file__)),
-            cause="The arrays of the checker are tiny: something grows that should not.",
-        )
-    except Exception as error:
-        status = CHECKER_ERROR
-        finding = Finding(
-            "",
-            "load",
-            "the checker itself failed; this says nothing about your code",
-            evidence=(_one_line(error), *traceback.format_exc().splitlines()[-6:-1]),
-        )
-    except BaseException as error:  # sys.exit() and the like
-        finding = Finding(
-            "E10",
-            "contract",
-            "it stops the whole program" + (": it calls sys.exit()" if isinstance(error, SystemExit) else ""),
-            evidence=(_one_line(error), *_place(error, module.__file__)),
-            cause="A function of a network returns its result, or raises an exception where it cannot.",
-        )
-    return Outcome(name, status, finding, lesson=exercise.lesson)
+
+class Server:
+    """Answers requests, one after the other.
+
+    Parameters
+    ----------
+    path : Path
+        The student's file.
+    channel : Channel
+    """
+
+    def __init__(self, path: Path, channel: Channel) -> None:
+        self.path, self.channel = path, channel
+        self.module = ModuleType("nothing")
+        self.functions = FunctionsHere({}, catch_interrupts=True)
+        self._undo = contextlib.ExitStack()
+
+    def serve(self) -> NoReturn:
+        """Answer until the supervisor ends this process."""
+        while True:
+            head, payload = _requests.get()
+            with _watched(head["limit"], self.channel):
+                try:
+                    kind, value = self._answered(head, payload)
+                except BaseException as error:  # the file has replaced something that is needed here
+                    self._put_back()
+                    kind, value = "answer", packed_answer(Answer(RAISED, error=type(error).__name__))
+            self.channel.send(kind, head["number"], value)
+
+    def _answered(self, head: Mapping[str, Any], payload: bytes) -> tuple[str, tuple[Any, bytes]]:
+        if head["kind"] == "import":
+            return self._import()
+        if head["kind"] == "begin":  # another exercise
+            self.functions.forget()
+            self._put_back()
+            return "begun", NOTHING
+        asked = unpacked(head["value"], payload)
+        if head["kind"] == "play":
+            answer = self.functions.play(asked["name"], asked["world"])
+        else:
+            answer = self.functions.call(asked["name"], asked["arguments"], asked["settings"], keep=asked["keep"])
+        try:
+            return "answer", packed_answer(answer)
+        except Exception:
+            self._put_back()
+            return "answer", packed_answer(answer)
+
+    def _put_back(self) -> None:
+        """Put back what the file has replaced since the exercise began."""
+        self._undo.close()
+        self._undo.enter_context(_replacements_undone())
+
+    def _import(self) -> tuple[str, tuple[Any, bytes]]:
+        try:
+            self.module = load(self.path)
+            layout = layout_of(self.module, str(self.path))
+        except NotImportedError as error:
+            return "problem", packed(asdict(error.finding))
+        found = {name: value for name, value in vars(self.module).items() if callable(value)}
+        self.functions = FunctionsHere(found, catch_interrupts=True)
+        names = [name for name in EXERCISE_FUNCTIONS if name in found]
+        uses = {name: functions_used(found[name], vars(self.module), EXERCISE_FUNCTIONS) for name in names}
+        return "imported", packed({"layout": layout, "functions": names, "uses": uses})
+
+
+def functions_used(function: Any, surroundings: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """Which of these names a function uses, itself or through functions of the same file.
+
+    Parameters
+    ----------
+    function : callable
+    surroundings : mapping
+        The file's global names.
+    names : sequence of str
+
+    Returns
+    -------
+    list of str
+        In the order of `names`.
+    """
+    seen: set[str] = set()
+    todo = [getattr(function, "__code__", None)]
+    while todo:
+        code = todo.pop()
+        if not isinstance(code, CodeType):
+            continue
+        todo += code.co_consts  # functions inside it
+        for name in set(code.co_names) - seen:
+            seen.add(name)
+            todo.append(getattr(surroundings.get(name), "__code__", None))
+    return [name for name in names if name in seen]
 
 
 # ----------------------------------------------------------------------------------------------------------------- load
@@ -281,8 +323,6 @@ def layout_of(module: ModuleType, path: str) -> str:
     layout = vars(module).get("LAYOUT", LAYOUTS[0])
     if isinstance(layout, str) and layout in LAYOUTS:
         return layout
-    from minigan.check.outcomes import Finding
-
     said = f"LAYOUT = {_short_repr(layout)}"
     raise NotImportedError(
         Finding(
@@ -298,10 +338,6 @@ def layout_of(module: ModuleType, path: str) -> str:
 
 
 def _compiled(path: Path, content: bytes | None) -> CodeType:
-    from minigan.check.sandbox.older_files import with_present_imports
-    from minigan.system.file_kinds import ADVICE, kind_of
-    from minigan.system.wording import see
-
     try:
         content = path.read_bytes() if content is None else content
     except OSError as error:  # it was there when the supervisor looked
@@ -332,8 +368,6 @@ def _compiled(path: Path, content: bytes | None) -> CodeType:
 
 
 def _no_python(path: Path, title: str, *evidence: str, hint: str = "") -> NotImportedError:
-    from minigan.check.outcomes import Finding
-
     evidence = tuple(map(_one_line, evidence))
     return NotImportedError(
         Finding("E01", "load", title, evidence=evidence, hints=(hint,) if hint else (), where=path.name)
@@ -364,8 +398,6 @@ def _hint_for(said: str, line: str) -> str:
 
 
 def _why_not_imported(error: BaseException, path: Path) -> Finding:
-    from minigan.check.outcomes import Finding
-
     place = _place(error, str(path))
     if isinstance(error, MemoryError):
         title = "it needs too much memory when it is imported"
@@ -417,38 +449,15 @@ def _short_repr(value: object) -> str:
         return f"a {type(value).__name__}"
 
 
-def _plain(value: Any) -> Any:
-    """Values that JSON does not have: NumPy's as numbers and lists, all others as their repr."""
-    return value.tolist() if hasattr(value, "tolist") else _short_repr(value)
-
-
 # -------------------------------------------------------------------------------------------------------------- process
-def _take_over_streams() -> tuple[int, int]:
-    """The descriptors of the former standard input and output; the student has only the error stream."""
-    asker, channel, nothing = os.dup(0), os.dup(1), os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    os.dup2(2, 1)
-    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 (empty: input() raises EOFError)
-    return asker, channel
-
-
 def _obey(descriptor: int) -> None:
-    """Allow one step for each byte. Exit when it closes: without the supervisor, nobody stops an endless loop."""
-    with contextlib.suppress(OSError):
-        while steps := os.read(descriptor, 1024):
-            _steps.release(len(steps))
-    os._exit(1)
-
-
-def _load_checker() -> None:
-    """Import all that checking needs, before files in the student's folder can hide it; let BLAS take its memory."""
-    import numpy as np
-
-    from minigan.check import exercise_table, outcomes  # noqa: F401
-    from minigan.check.engine import ladder  # noqa: F401
-
-    np.ones((64, 64)) @ np.ones((64, 64))
+    """Queue requests. Exit when the stream closes: without the supervisor, nobody stops an endless loop."""
+    stop = os._exit
+    with contextlib.suppress(Exception), open(descriptor, "rb", closefd=False) as stream:
+        while line := stream.readline():
+            head = json.loads(line)
+            _requests.put((head, stream.read(head["bytes"])))
+    stop(1)
 
 
 @contextlib.contextmanager
@@ -489,7 +498,3 @@ def _limit(memory: int) -> None:
         if hard != resource.RLIM_INFINITY:
             most = min(most, hard)
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
-
-
-if __name__ == "__main__":
-    main()

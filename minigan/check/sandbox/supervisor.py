@@ -1,9 +1,10 @@
 """Check a student's file in a process of its own, so that nothing in it can hang, crash or flood this one.
 
-`check_file` starts `minigan.check.sandbox.student_process` with the file and the exercises to check. Results arrive one
-by one. If the process takes too long, dies or prints without end, it is killed together with everything it has started;
-the exercise at fault gets a finding (E04 to E07), and a fresh process goes on with the next one. The finding also
-says which line was running: "line 12, in relu_forward: while True:".
+`check_file` starts `minigan.check.sandbox.student_process` with the file. The ladder runs here, with the cases, the
+right results and the verdict; each call of a student's function becomes a message to that process, and what comes back
+are arrays. If the process takes too long, dies or prints without end, it is killed together with everything it has
+started; the exercise at fault gets a finding (E04 to E07), and a fresh process goes on with the next one. The finding
+also says which line was running: "line 12, in relu_forward: while True:".
 """
 
 from __future__ import annotations
@@ -20,17 +21,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, NamedTuple, cast
 
+from minigan.check.calls.answers import NOT_WRITTEN, RETURNED, Answer
+from minigan.check.engine.ladder import run_exercise
 from minigan.check.exercise_table import EXERCISES
-from minigan.check.outcomes import CHECKER_ERROR, FAILED, NOT_CHECKED, FileReport, Finding, Outcome
-from minigan.check.sandbox import student_process
+from minigan.check.outcomes import CHECKER_ERROR, FAILED, NOT_CHECKED, FileReport, Finding, Halted, Outcome
+from minigan.check.sandbox import entrance, student_process, wire
+from minigan.nn.backend import Array
 from minigan.system.errors import RunError, UserError
 from minigan.system.wording import see
 
@@ -41,6 +45,9 @@ MEMORY_LIMIT = 2 * 1024**3
 PRINT_LIMIT = 1_000_000  # bytes per exercise
 LARGEST_FILE = 10_000_000  # bytes
 
+ENDED = ("E04", "E05", "E06", "E07")
+"""Findings after which a process is ended. An exercise that uses such a function is not even tried."""
+
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
@@ -50,6 +57,24 @@ class Stopped(Enum):
     LATE = "it takes too long"
     FLOOD = "it prints too much"
     GONE = "its process has ended"
+    GARBLED = "what it answers cannot be read"
+
+
+class Message(NamedTuple):
+    """What a process has sent: the kind, the number of the request, and the value as it was packed."""
+
+    kind: str
+    number: int
+    value: Any
+    payload: bytes
+
+
+class Limits(NamedTuple):
+    """Seconds for each exercise and for importing the file, and bytes of memory."""
+
+    time: float
+    importing: float
+    memory: int
 
 
 # ----------------------------------------------------------------------------------------------------------------- file
@@ -92,16 +117,10 @@ def check_file(
     todo = chosen(exercises)
     report = FileReport(str(path), [])
     started = time.monotonic()
-    job = {
-        "path": str(file),
-        "seed": seed,
-        "time_limit": time_limit,
-        "import_limit": import_limit,
-        "memory_limit": memory_limit,
-    }
+    limits = Limits(time_limit, import_limit, memory_limit)
     while todo and report.problem is None:
-        with Child({**job, "exercises": todo}) as child:
-            todo = _check(child, job, todo, report)
+        with Child(file, memory_limit) as child:
+            todo = _check(child, limits, seed, todo, report)
     report.outcomes += [Outcome(name, NOT_CHECKED, lesson=EXERCISES[name].lesson) for name in todo]
     report.seconds = time.monotonic() - started
     return report
@@ -125,7 +144,7 @@ def student_file(path: str | os.PathLike[str]) -> Path:
     """
     file = Path(os.path.abspath(path))  # noqa: PTH100 (a link keeps its folder: siblings are beside the link)
     if file.is_dir():
-        raise UserError(f"{path} is a folder; name the Python files in it")
+        raise UserError(f"{path} is a folder")
     if file.is_symlink() and not file.exists():
         raise UserError(f"{path} is a link that leads to no file")
     if not file.exists():
@@ -175,39 +194,141 @@ def chosen(names: Sequence[str] | None) -> list[str]:
     return [name for name in EXERCISES if names is None or name in names]
 
 
-def _check(child: Child, job: dict[str, Any], todo: list[str], report: FileReport) -> list[str]:
-    """Receive outcomes from one process; return the exercises that are left for another process."""
-    answer = child.receive(START_LIMIT)
-    if isinstance(answer, Stopped) or answer[0] == "broken":
+def _check(child: Child, limits: Limits, seed: int, todo: list[str], report: FileReport) -> list[str]:
+    """Check exercises with one process; return those that are left for another process."""
+    answer = child.receive(0, START_LIMIT)
+    if isinstance(answer, Stopped) or answer.kind == "broken":
         if isinstance(answer, Stopped):
             said = ": ".join(filter(None, [answer.value, child.last_words(), child.first_print()]))
         else:
-            said = answer[1].strip().splitlines()[-1]
+            said = str(answer.value[1]).strip().splitlines()[-1]
         report.outcomes += [_checker_error(name, said) for name in todo]
         return []
-    answer = child.ask(job["import_limit"])
-    if isinstance(answer, Stopped):
-        finding = _finding_of(answer, child, job["import_limit"], importing=True)
-        report.problem = replace(finding, where=Path(job["path"]).name)
+    answer = child.ask("import", None, limits.importing)
+    try:
+        functions = RemoteFunctions(child, _imported(answer, child, limits, report))
+    except Halted as halted:
+        report.problem = halted.finding
         return todo
-    kind, value = answer
-    if kind == "problem":
-        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
-        report.problem = Finding(**fields)
-        return todo
-    report.layout = value
     for done, name in enumerate(todo, start=1):
-        began = time.monotonic()
-        answer = child.ask(job["time_limit"])
-        if isinstance(answer, Stopped):
-            finding = _finding_of(answer, child, job["time_limit"])
-            outcome = Outcome(name, FAILED, finding, lesson=EXERCISES[name].lesson, seconds=time.monotonic() - began)
-        else:
-            outcome = Outcome.from_dict(answer[1])
-        report.outcomes.append(outcome)
-        if isinstance(answer, Stopped) or (outcome.finding is not None and outcome.finding.code == "E05"):
+        report.outcomes.append(_outcome(name, functions, limits, seed, report))
+        if not child.alive or _code(report.outcomes[-1]) == "E05":
             return todo[done:]  # in a fresh process
     return []
+
+
+def _outcome(name: str, functions: RemoteFunctions, limits: Limits, seed: int, report: FileReport) -> Outcome:
+    """The outcome of one exercise. If it uses what has failed before, only that is told."""
+    used = {other for function in EXERCISES[name].functions for other in functions.uses.get(function, ())}
+    ahead = next((o for o in report.outcomes if o.status == FAILED and used & _wrong_functions(o)), None)
+    waits = Outcome(name, NOT_CHECKED, lesson=EXERCISES[name].lesson)
+    if ahead is not None:
+        which = sorted(used & _wrong_functions(ahead), key=list(EXERCISES[ahead.exercise].functions).index)[0]
+        said = ahead.finding.cause or ahead.finding.title if ahead.finding else ""
+        waits.note = f"mend {ahead.exercise} first: {which} is used here, and {_code(ahead)}: {said}"
+        if _code(ahead) in ENDED:
+            return waits
+    try:
+        functions.begin(limits.time)
+    except Halted as halted:
+        return Outcome(name, FAILED, halted.finding, lesson=EXERCISES[name].lesson)
+    outcome = run_exercise(name, functions, layout=report.layout, seed=seed)
+    return waits if ahead is not None and outcome.status == FAILED else outcome
+
+
+def _wrong_functions(outcome: Outcome) -> set[str]:
+    """The functions of a failed exercise that may be wrong: not its forward, if that was found right."""
+    functions = EXERCISES[outcome.exercise].functions
+    return set(functions[1:] if "forward" in outcome.passed else functions)
+
+
+def _code(outcome: Outcome) -> str:
+    return outcome.finding.code if outcome.finding is not None else ""
+
+
+def _imported(answer: Message | Stopped, child: Child, limits: Limits, report: FileReport) -> dict[str, list[str]]:
+    """The functions that the file has, and which others each of them uses; sets the report's layout."""
+    if isinstance(answer, Stopped):
+        finding = _finding_of(answer, child, limits.importing, importing=True)
+        raise Halted(replace(finding, where=Path(child.path).name))
+    try:
+        told = wire.unpacked(answer.value, answer.payload)
+        if answer.kind == "problem":
+            fields = {key: tuple(map(str, v)) if isinstance(v, list | tuple) else str(v) for key, v in told.items()}
+            raise Halted(Finding(**fields))  # type: ignore[arg-type]
+        report.layout = {layout: layout for layout in student_process.LAYOUTS}[told["layout"]]
+        return {str(name): [str(used) for used in told["uses"][name]] for name in told["functions"]}
+    except (TypeError, ValueError, KeyError, IndexError):
+        child.kill()
+        raise Halted(_finding_of(Stopped.GARBLED, child, limits.importing, importing=True)) from None
+
+
+class RemoteFunctions:
+    """A student's functions in their process, as `minigan.check.calls.answers.Functions`.
+
+    Parameters
+    ----------
+    child : Child
+        Its process, which has imported the file.
+    uses : dict of str to list of str
+        The functions that there are, and which others each of them uses.
+    """
+
+    def __init__(self, child: Child, uses: Mapping[str, list[str]]) -> None:
+        self.child, self.uses = child, uses
+        self.limit = self.left = 0.0
+
+    def begin(self, seconds: float) -> None:
+        """Begin another exercise: its functions may run for so many seconds in all."""
+        self.limit = self.left = seconds
+        self.child.forget_prints()
+        self._ask("begin", None)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a function of this name."""
+        return name in self.uses
+
+    def call(self, name: str, arguments: tuple[Any, ...], settings: Mapping[str, Any], *, keep: bool = False) -> Answer:
+        """Call one; the arguments are copied into the other process."""
+        if name not in self.uses:
+            return Answer(NOT_WRITTEN)
+        asked = {"name": name, "arguments": arguments, "settings": settings, "keep": keep}
+        return self._answer("call", asked, len(arguments))
+
+    def play(self, name: str, world: Mapping[str, Array]) -> Answer:
+        """Let a training step run in a world that is built there."""
+        if name not in self.uses:
+            return Answer(NOT_WRITTEN)
+        answer = self._answer("play", {"name": name, "world": world}, 0)
+        value = answer.value
+        if answer.kind == RETURNED and not (
+            isinstance(value, dict) and isinstance(value.get("losses"), list) and isinstance(value.get("arrays"), dict)
+        ):
+            raise self._halt(Stopped.GARBLED)
+        return answer
+
+    def _answer(self, kind: str, asked: Mapping[str, Any], arguments: int) -> Answer:
+        message = self._ask(kind, asked)
+        try:
+            if message.kind != "answer":
+                raise wire.WireError("no answer")
+            return wire.unpacked_answer(message.value, message.payload, arguments)
+        except wire.WireError:
+            raise self._halt(Stopped.GARBLED) from None
+
+    def _ask(self, kind: str, asked: Any) -> Message:
+        if not self.child.alive:
+            raise self._halt(Stopped.GONE)
+        began = time.monotonic()
+        message = self.child.ask(kind, asked, max(self.left, 0.05))
+        self.left -= time.monotonic() - began
+        if isinstance(message, Stopped):
+            raise self._halt(message)
+        return message
+
+    def _halt(self, stopped: Stopped) -> Halted:
+        self.child.kill()
+        return Halted(_finding_of(stopped, self.child, self.limit))
 
 
 # ------------------------------------------------------------------------------------------------------------- findings
@@ -240,6 +361,13 @@ def _finding_of(stopped: Stopped, child: Child, limit: float, *, importing: bool
             cause="A print inside a loop?",
             hints=(*under_guard, "Print shapes, not arrays, and take prints out once a function works."),
         )
+    if stopped is Stopped.GARBLED:
+        return Finding(
+            "E06",
+            rung,
+            f"the process gave the checker no answer that can be read while {doing}",
+            cause="Something writes into the files that the checker listens to, or replaces parts of Python.",
+        )
     return Finding(
         "E06",
         rung,
@@ -257,18 +385,37 @@ def _checker_error(name: str, said: str) -> Outcome:
 
 
 # -------------------------------------------------------------------------------------------------------------- process
+_living: set[Child] = set()
+_ended = threading.Event()
+
+
+def end_all(wait: Callable[[], None]) -> None:
+    """End all processes of students, and start no others until `wait` has waited for the threads that ask them."""
+    _ended.set()
+    try:
+        for child in list(_living):
+            child.kill()
+        wait()
+    finally:
+        _ended.clear()
+
+
 class Child:
     """A process of `minigan.check.sandbox.student_process`, and the threads that listen to it.
 
     Parameters
     ----------
-    job : dict
-        What `minigan.check.sandbox.student_process.main` reads.
+    path : Path
+        The student's file.
+    memory_limit : int
+        Bytes.
     """
 
-    def __init__(self, job: dict[str, Any]) -> None:
+    def __init__(self, path: Path, memory_limit: int) -> None:
         self.token = f"{secrets.token_hex(16)} "
-        self.path = str(job["path"])
+        self.path = str(path)
+        self.alive = True
+        self._number = 0
         self._lock = threading.Lock()
         self._deaf = False  # whether the process goes on, but has closed the channel
         # Of the latest step: bytes printed, their beginning, and lines of the channel that are no messages (the running
@@ -276,8 +423,10 @@ class Child:
         self._printed = 0
         self._first = b""
         self._stray: list[str] = []
-        self._received: queue.Queue[tuple[str, Any] | Stopped] = queue.Queue()
+        self._received: queue.Queue[Message | Stopped] = queue.Queue(maxsize=100)  # of forged ones there is no end
         self._threads: list[threading.Thread] = []
+        if _ended.is_set():
+            raise RunError("stopped")
         try:
             self._process = _start(Path(self.path).parent)
         except OSError as error:
@@ -288,8 +437,10 @@ class Child:
         except RuntimeError as error:
             self.kill()
             raise _cannot_start(self.path, error) from None
-        line = json.dumps({**job, "token": self.token, "sys_path": _search_path()})
+        job = {"path": self.path, "memory_limit": memory_limit, "token": self.token, "sys_path": _search_path()}
+        line = json.dumps(job)
         self._write(line.encode("ascii") + b"\n")
+        _living.add(self)
 
     def __enter__(self) -> Child:
         return self
@@ -299,36 +450,49 @@ class Child:
     ) -> None:
         self.kill()
 
-    def ask(self, seconds: float) -> tuple[str, Any] | Stopped:
-        """Let the process take its next step, the import or an exercise, and wait for the result.
+    def ask(self, kind: str, value: Any, seconds: float) -> Message | Stopped:
+        """Ask for something, and wait for the answer.
 
         Parameters
         ----------
+        kind : str
+            "import", "begin", "call" or "play".
+        value : anything that `wire.packed` takes
         seconds : float
 
         Returns
         -------
-        (kind, value), or Stopped
-        """
-        with self._lock:
-            self._printed, self._first = 0, b""
-        self._stray.clear()
-        self._write(b"\n")
-        return self.receive(seconds)
-
-    def receive(self, seconds: float) -> tuple[str, Any] | Stopped:
-        """Wait for the next message.
-
-        Parameters
-        ----------
-        seconds : float
-
-        Returns
-        -------
-        (kind, value), or Stopped
+        Message, or Stopped
             In the latter case the process is killed.
         """
-        answer = self._wait(time.monotonic() + seconds)
+        self._stray.clear()
+        self._number += 1
+        self._write(wire.framed({"kind": kind, "number": self._number, "limit": seconds}, wire.packed(value)))
+        return self.receive(self._number, seconds)
+
+    def forget_prints(self) -> None:
+        """Count what is printed from 0 again."""
+        with self._lock:
+            self._printed, self._first = 0, b""
+
+    def receive(self, number: int, seconds: float) -> Message | Stopped:
+        """Wait for the answer to a request; what else arrives is thrown away.
+
+        Parameters
+        ----------
+        number : int
+            The request's.
+        seconds : float
+
+        Returns
+        -------
+        Message, or Stopped
+            In the latter case the process is killed.
+        """
+        deadline = time.monotonic() + seconds
+        answer = self._wait(deadline)
+        while isinstance(answer, Message) and answer.number != number:
+            answer = self._wait(deadline)
         if answer is Stopped.GONE and any(line.startswith("Timeout (") for line in self._stray):
             answer = Stopped.LATE  # it died while writing which line was running
         if answer is Stopped.GONE:
@@ -346,10 +510,12 @@ class Child:
         self._threads.append(thread)
 
     def _write(self, data: bytes) -> None:
-        with contextlib.suppress(OSError):  # already dead; `receive` says so
-            cast(BinaryIO, self._process.stdin).write(data)
+        with contextlib.suppress(OSError, ValueError):  # already dead; `receive` says so
+            view = memoryview(data)
+            while view:
+                view = view[cast(BinaryIO, self._process.stdin).write(view) :]
 
-    def _wait(self, deadline: float) -> tuple[str, Any] | Stopped:
+    def _wait(self, deadline: float) -> Message | Stopped:
         while True:
             left = deadline - time.monotonic()
             answer = self._next(min(max(left, 0), 0.1))
@@ -363,13 +529,15 @@ class Child:
             if self._process.poll() is not None:
                 return self._next(0.5) or Stopped.GONE
 
-    def _next(self, seconds: float) -> tuple[str, Any] | Stopped | None:
+    def _next(self, seconds: float) -> Message | Stopped | None:
         with contextlib.suppress(queue.Empty):
             return self._received.get(timeout=seconds)
         return None
 
     def kill(self) -> None:
         """End the process and all that it has started, and wait for it."""
+        self.alive = False
+        _living.discard(self)
         _kill_all(self._process, held=any(thread.is_alive() for thread in self._threads))
         for thread in self._threads:
             thread.join(timeout=2)
@@ -424,18 +592,32 @@ class Child:
         return f"it ended with exit status {status}"
 
     def _listen(self, stream: BinaryIO) -> None:
-        """Sort the lines of the channel into messages and strays."""
+        """Sort what comes over the channel into messages and stray lines."""
         token, rest = self.token.encode("ascii"), b""
+        head: dict[str, Any] | None = None  # of the message whose payload is awaited
         while chunk := _read(stream):
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                _, found, message = line.partition(token)
+            rest += chunk
+            while True:
+                if head is not None:
+                    if len(rest) < head["bytes"]:
+                        break
+                    payload, rest = rest[: head["bytes"]], rest[head["bytes"] :]
+                    self._received.put(_message(head, payload))
+                    head = None
+                line, found, after = rest.partition(b"\n")
+                if not found:
+                    break
+                rest = after
+                _, found, said = line.partition(token)
                 if found:
-                    self._received.put(_message(message))
+                    try:
+                        head = wire.head_of(said)
+                    except wire.WireError:  # the student's code has written into the middle of it
+                        self._received.put(Stopped.GARBLED)
                 elif line:
-                    self._stray.append(line.decode("ascii", "replace"))
+                    self._stray.append(line[:1000].decode("ascii", "replace"))
                     self._add(line)
-            if len(rest) > PRINT_LIMIT:
+            if head is None and len(rest) > PRINT_LIMIT:
                 self._add(rest)
                 rest = b""
         self._received.put(Stopped.GONE)
@@ -465,12 +647,11 @@ def _cannot_start(path: str, why: object) -> RunError:
     return RunError(f"cannot start the process that checks {Path(path).name}: {why}{see('limits')}")
 
 
-def _message(line: bytes) -> tuple[str, Any] | Stopped:
-    try:
-        kind, value = json.loads(line)
-    except ValueError:  # the student's code has written into the middle of it
-        return Stopped.GONE
-    return kind, value
+def _message(head: Mapping[str, Any], payload: bytes) -> Message | Stopped:
+    kind, number = head.get("kind"), head.get("number")
+    if not isinstance(kind, str) or not isinstance(number, int):
+        return Stopped.GARBLED
+    return Message(kind, number, head.get("value"), payload)
 
 
 def _start(folder: Path) -> subprocess.Popen[bytes]:
@@ -491,7 +672,7 @@ def _start(folder: Path) -> subprocess.Popen[bytes]:
         [
             sys.executable,
             "-P",
-            student_process.__file__,
+            entrance.__file__,
         ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -1,22 +1,43 @@
-"""The process that runs a student's file: whose fault an exception is."""
+"""The process that runs a student's file: which functions use which others."""
 
-import pytest
+import numpy as np
 
-from minigan.check.engine import ladder
-from minigan.check.exercise_table import EXERCISES
-from minigan.check.outcomes import CHECKER_ERROR, FAILED
-from minigan.check.sandbox import student_process
+from minigan.check.sandbox.student_process import EXERCISE_FUNCTIONS, functions_used
+
+SOURCE = """
+def sigmoid_forward(x):
+    return helper(x), x
+
+def helper(x):
+    return [dense_forward(row) for row in x]
+
+def dense_forward(x):
+    return recursive(x)
+
+def recursive(x):
+    return recursive(x) if x else helper(x)
+
+class Loss:
+    def __call__(self, z):
+        return sigmoid_forward(z)
+
+def sgd_step(p, g, lr):
+    def inside():
+        return tanh_forward(p)
+    return inside()
+"""
 
 
-@pytest.mark.parametrize(
-    ("error", "status", "code"),
-    [(ValueError("ours"), CHECKER_ERROR, ""), (MemoryError(), FAILED, "E05"), (SystemExit(), FAILED, "E10")],
-)
-def test_what_the_engine_raises_is_told_apart(monkeypatch, error, status, code):
-    def broken(*_, **__):
-        raise error
+def used(name):
+    names = {}
+    exec(SOURCE, names)
+    return functions_used(names.get(name), names, EXERCISE_FUNCTIONS)
 
-    monkeypatch.setattr(ladder, "run_exercise", broken)
-    outcome = student_process.check_one("conv2d", pytest, "NHWC", 0)
-    assert (outcome.status, outcome.finding.code, outcome.lesson) == (status, code, EXERCISES["conv2d"].lesson)
-    assert not outcome.ok
+
+def test_functions_use_others_through_helpers_and_inner_functions():
+    assert used("sigmoid_forward") == ["dense_forward"]
+    assert used("dense_forward") == ["dense_forward"]  # through its helpers, which call it
+    assert used("sgd_step") == ["tanh_forward"]
+    assert used("Loss") == []  # only functions are followed
+    assert functions_used(np.maximum, {}, EXERCISE_FUNCTIONS) == []
+    assert functions_used(None, {}, EXERCISE_FUNCTIONS) == []

@@ -44,7 +44,7 @@ def leaky_relu_forward(x, alpha=0.2):
 
 def tanh_forward(x):
     while True:
-        print("a storm", x)
+        print("a storm" * 100)
 
 def sigmoid_forward(x):
     os._exit(0)
@@ -135,7 +135,8 @@ def test_a_function_at_fault_harms_no_other(mischief, exercise, status, code, sa
 
 def test_every_exercise_has_its_outcome_in_order(mischief):
     assert [o.exercise for o in mischief.outcomes] == list(EXERCISES)
-    assert [o.lesson for o in mischief.outcomes] == [e.lesson for e in EXERCISES.values()]
+    taught = [e.forward_lesson or e.lesson for e in EXERCISES.values()]  # no forward pass among them is right
+    assert [o.lesson for o in mischief.outcomes] == taught
     assert mischief.problem is None
     assert not mischief.ok
 
@@ -421,3 +422,79 @@ def test_what_cannot_be_read_is_refused(tmp_path):
         file.truncate(supervisor.LARGEST_FILE + 1)
     with pytest.raises(UserError, match="at most"):
         supervisor.student_file(huge)
+
+
+DEPENDENT = (
+    GOOD
+    + """
+def sigmoid_forward(x):
+    return 1 / (1 + np.exp(-x)), x
+
+def sigmoid_backward(dy, x):
+    return dy
+
+def probabilities(z):
+    return sigmoid_forward(z)[0]
+
+def bce_with_logits_forward(z, target):
+    loss = (np.maximum(z, 0) - z * target + np.log1p(np.exp(-np.abs(z)))).sum()
+    return loss, (z, target)
+
+def bce_with_logits_backward(dloss, cache):
+    z, target = cache
+    return dloss * (probabilities(z) - target)
+
+def discriminator_step(D, optimizer, x, labels):
+    D.zero_grads()
+    z, caches = D.forward(x, training=True)
+    loss, cache = bce_with_logits_forward(z, labels)
+    D.backward(bce_with_logits_backward(1.0, cache), caches)
+    optimizer.step(D.grads())
+    return loss
+"""
+)
+
+
+def outcomes(tmp_path, source, *names, **settings):
+    report = supervisor.check_file(write(tmp_path, source), exercises=names, **settings)
+    return {o.exercise: o for o in report.outcomes}
+
+
+def test_what_uses_a_wrong_function_waits_until_that_is_mended(tmp_path):
+    names = ("sigmoid", "bce_with_logits", "discriminator_step", "sgd")
+    found = outcomes(tmp_path, DEPENDENT, *names)
+    assert found["sigmoid"].finding.code == "E39"  # it overflows, so bce, which fails, waits for it
+    assert found["bce_with_logits"].note.startswith("mend sigmoid first: sigmoid_forward is used here, and E39: ")
+    right = DEPENDENT.replace("1 / (1 + np.exp(-x)), x", "0.5 + 0.5 * np.tanh(0.5 * x), x")
+    found = outcomes(tmp_path, right, *names)
+    assert found["sigmoid"].passed == ["forward"]  # only its backward is wrong, which nobody uses
+    assert found["bce_with_logits"].finding.code == "E34"
+    assert found["discriminator_step"].status == NOT_CHECKED
+    assert (
+        found["discriminator_step"].note
+        == ("mend bce_with_logits first: bce_with_logits_forward is used here, and E34: it is N times the right one.")
+        or "z.size" in found["discriminator_step"].note
+    )
+    assert found["sgd"].status == PASSED
+    alone = outcomes(tmp_path, right, "discriminator_step")["discriminator_step"]
+    assert (alone.status, alone.finding.code) == (FAILED, "E87")
+
+
+def test_an_endless_function_costs_one_time_limit(tmp_path):
+    endless = DEPENDENT.replace("    return 1 / (1 + np.exp(-x)), x", "    while True: pass")
+    begin = time.monotonic()
+    found = outcomes(tmp_path, endless, "sigmoid", "bce_with_logits", "discriminator_step", "sgd", time_limit=1.5)
+    assert [o.finding.code for o in found.values() if o.finding] == ["E04"]
+    assert found["discriminator_step"].note.startswith("mend sigmoid first: ")
+    assert found["sgd"].status == PASSED
+    assert time.monotonic() - begin < 30
+
+
+def test_what_uses_a_wrong_function_and_is_right_passes(tmp_path):
+    source = DEPENDENT.replace("log1p(np.exp(-np.abs(z)))).sum()", "log1p(np.exp(-np.abs(z)))).mean()")
+    source = source.replace(
+        "(probabilities(z) - target)", "(0 * probabilities(0.0) + np.tanh(z / 2) / 2 + 0.5 - target) / z.size"
+    )
+    found = outcomes(tmp_path, source, "sigmoid", "bce_with_logits")
+    assert found["sigmoid"].status == FAILED
+    assert found["bce_with_logits"].status == PASSED
