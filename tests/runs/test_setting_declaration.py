@@ -132,7 +132,7 @@ def test_config_of_the_first_version_is_read(tmp_path):
 
 
 def test_a_run_of_an_earlier_quick_preset_keeps_its_settings(tmp_path):
-    """What a preset says today plays no part: what the file says counts, and for younger settings what was done then."""
+    """What a preset says today plays no part: the file counts, and for younger settings what was done then."""
     first = {"preset": "quick", "faces": 4000, "steps": 1500, "batch_size": 16, "width": 32, "sample_every": 50}
     settings = {name: getattr(RunConfig(), name) for name in FIRST_VERSION} | first
     (tmp_path / "config.json").write_text(json.dumps({"settings": settings}))
