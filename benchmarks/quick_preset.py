@@ -133,7 +133,9 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
     for name in dict.fromkeys(row["name"] for row in rows):
         for kind in ("raw", "ema"):
             found = [row["measures"][kind] for row in rows if row["name"] == name]
-            cells = (" ".join([key, *(format(m[key]["value"], ".3g") for m in found)]) for key in SHOWN)
+            cells = (
+                " ".join([key, *(format(m[key]["value"], ".3g") for m in found)]) for key in SHOWN if key in found[0]
+            )
             say(f"{name:14s} {kind}: {', '.join(cells)}")
 
 

@@ -87,7 +87,8 @@ def make(run: FinishedRun, folder: Path, made_with: str, title: str | None, note
     rows = measured(run, folder / "metrics.jsonl", every)
     final, grid_words = finish(run, folder)
     losses = loss_medians(run, 1000)
-    flat = [{"step": row["step"], **{name: m["value"] for name, m in row["measures"].items()}} for row in rows]
+    common = [name for name in rows[0]["measures"] if all(name in row["measures"] for row in rows)]
+    flat = [{"step": row["step"], **{name: row["measures"][name]["value"] for name in common}} for row in rows]
     write_text(folder / "losses.csv", as_csv(loss_medians(run, 100)))
     write_text(folder / "metrics.csv", as_csv(flat))
     save_loss_plot(folder / "losses.png", run.steps, dict(zip(METRICS, run.history.T, strict=True)))
@@ -250,7 +251,7 @@ def save_distances(path: Path, rows: Sequence[Mapping[str, Any]], side: int) -> 
 def page(run: FinishedRun, numbers: Mapping[str, Any], title: str | None, note: str, grid_words: str) -> str:
     """README.md."""
     rows, final = numbers["measured"], numbers["final"]
-    shown = [name for name in COLUMNS if name in rows[0]["measures"]]
+    shown = [name for name in COLUMNS if all(name in row["measures"] for row in rows)]
     label = {
         name: describe(name, Measurement(**m), 1)[0].split(":")[-1].strip() for name, m in rows[0]["measures"].items()
     }
