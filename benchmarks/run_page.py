@@ -75,9 +75,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if Path(arguments.name).name != arguments.name:
         raise UserError(f"NAME: must be the name of a folder, without a path, got {arguments.name!r}")
-    folder = Path(arguments.out) / arguments.name
+    if arguments.every < 1:
+        raise UserError(f"--every: must be at least 1, got {arguments.every}")
+    run, folder = open_run(Path(arguments.run)), Path(arguments.out) / arguments.name
     folder.mkdir(parents=True, exist_ok=True)
-    make(open_run(Path(arguments.run)), folder, arguments.commit, arguments.title, arguments.note, arguments.every)
+    make(run, folder, arguments.commit, arguments.title, arguments.note, arguments.every)
     say(f"Written: {folder / 'README.md'}")
     return 0
 
@@ -252,9 +254,6 @@ def page(run: FinishedRun, numbers: Mapping[str, Any], title: str | None, note: 
     """README.md."""
     rows, final = numbers["measured"], numbers["final"]
     shown = [name for name in COLUMNS if all(name in row["measures"] for row in rows)]
-    label = {
-        name: describe(name, Measurement(**m), 1)[0].split(":")[-1].strip() for name, m in rows[0]["measures"].items()
-    }
     form = {name: describe(name, Measurement(**m), 1)[1] for name, m in rows[0]["measures"].items()}
     return render(
         "run_page.md.jinja",
@@ -273,7 +272,7 @@ def page(run: FinishedRun, numbers: Mapping[str, Any], title: str | None, note: 
             ]
             for row in numbers["losses"]
         ],
-        head=[label[name] for name in shown],
+        head=[COLUMNS[name] for name in shown],
         measured=[
             [f"{row['step']:,}", *(form[name](row["measures"][name]["value"]) for name in shown)] for row in rows
         ],
@@ -285,7 +284,20 @@ def page(run: FinishedRun, numbers: Mapping[str, Any], title: str | None, note: 
     )
 
 
-COLUMNS = ("swd_64", "swd_32", "swd_16", "swd", "distance", "similarity", "nearest", "copies", "clear", "modes")
+COLUMNS = {
+    "swd_128": "SWD 128",
+    "swd_64": "SWD 64",
+    "swd_32": "SWD 32",
+    "swd_16": "SWD 16",
+    "swd": "SWD",
+    "distance": "diversity",
+    "similarity": "MS-SSIM",
+    "nearest": "nearest",
+    "copies": "copies",
+    "clear": "clear",
+    "modes": "kinds of 168",
+}
+"""The measures that the page shows step by step, with short names."""
 
 
 def final_row(name: str, m: Measurement, samples: int) -> list[str]:

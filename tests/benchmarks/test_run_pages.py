@@ -169,6 +169,9 @@ def test_wrong_calls_are_one_line(home, tmp_path, capsys):
     shutil.rmtree(tmp_path / "run1" / "models")
     assert make_page(tmp_path, tmp_path) == 2
     assert "RUN: must keep a generator" in capsys.readouterr().err
+    assert make_page(home, tmp_path, "page", "run1", "--every", "0") == 2
+    assert "--every: must be at least 1, got 0" in capsys.readouterr().err
+    assert not (tmp_path / "page").exists()
     assert run_command(run_page.main, [str(home / "run1"), "page", "--commit", "xyz"]) == 2
     assert "must be 7 to 40 hexadecimal digits, got 'xyz'" in capsys.readouterr().err
 
