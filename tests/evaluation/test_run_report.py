@@ -341,7 +341,7 @@ def long_run(tmp_path):
 
 def test_a_normal_run(long_run):
     words, tree = write(long_run)
-    assert "✓ Nothing looks wrong Compared with runs of width 32 with batches of 16 (" in tree.text
+    assert "✓ Nothing looks wrong Compared with runs of any other configuration (" in tree.text
     (long_run / "vitals.jsonl").unlink()
     assert "The losses look normal" in write(long_run)[1].text
     assert words.count('class="card verdict') == 1
