@@ -17,6 +17,7 @@ import numpy as np
 from left_out import LEFT_OUT
 from measured_programs import Program, serve, system_seconds, timed
 from measured_ranks import (
+    LEARN,
     MEMORY,
     SEED,
     STEPS,
@@ -152,6 +153,39 @@ class Minigan(Program):
         if more is not None:  # it includes the repetition that is not timed
             result["system_seconds"] += more / (count + 1)
         return result
+
+    # ---- a run ----
+
+    def begin_run(self, folder: str, batch_size: int, width: int, image_size: int) -> int:
+        """Start a run from the weights in the folder.
+
+        Returns
+        -------
+        int
+            The number of ranks.
+        """
+        self.close()
+        size = Size(batch_size, width, image_size)
+        self.gan = new_gan(size)
+        with np.load(Path(folder) / "start.npz", allow_pickle=False) as start:
+            for prefix, network in (("D", self.gan.discriminator), ("G", self.gan.generator)):
+                for name, p in network.params().items():
+                    p[...] = start[f"{prefix}.{name}"]
+        ranks = self._following.enter_context(ranks_for(self.gan, size, self._threads, self._launched, folder))
+        self._rank = Rank(ranks, self.gan, draw_inputs(new_images(size), SEED, 0))
+        return ranks.size
+
+    def learn(self, folder: str) -> dict[str, Any]:
+        """Go on with the block of inputs in the folder: a step with each. Only the steps are timed."""
+        assert self._rank is not None
+        if self._rank.ranks.size > 1:
+            order(self._rank.ranks, LEARN)
+        return self._rank.learn(folder)
+
+    def draw(self, folder: str) -> None:
+        """Draw images from the noise in the folder, with moving statistics."""
+        noise = np.load(Path(folder) / "noise.npy", allow_pickle=False)
+        np.save(Path(folder) / "faces.npy", self.gan.generator.predict(noise, batch_size=250))
 
     def close(self) -> None:
         """Let the other ranks go."""

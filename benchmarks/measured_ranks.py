@@ -1,12 +1,14 @@
 """The ranks of minigan as a program to measure: what they all do when rank 0 is asked for training steps.
 
 Rank 0 is `measured_minigan`, the process that the benchmarks talk to. The others wait in `follow` for its next order, a
-small array that it broadcasts, and do the same: so many steps, or say how much memory they have.
+small array that it broadcasts, and do the same: so many steps, a step with each of a block of inputs, or say how much
+memory they have.
 """
 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -26,7 +28,7 @@ from minigan.system.errors import RunError
 from minigan.training.ranks import part_of, rank_count
 
 SEED = 1
-LEAVE, STEPS, MEMORY = range(3)
+LEAVE, STEPS, MEMORY, LEARN = range(4)
 ORDER = 3  # numbers: what; how many steps, or whether to reset the peak; what is left out
 
 
@@ -71,6 +73,18 @@ class Rank:
     def step(self) -> Array:
         """One step; its metrics."""
         return train_step(self.gan, self._inputs).metrics
+
+    def learn(self, folder: str) -> dict[str, Any]:
+        """A step with each of the inputs in the folder's block: seconds of all, losses of each. Collective."""
+        with np.load(Path(folder) / "block.npz", allow_pickle=False) as file:
+            block = dict(file)
+        steps = [StepInputs(**{name: inputs[k] for name, inputs in block.items()}) for k in range(len(block["real"]))]
+        parts = [part_of(self.gan, inputs, None)[0] for inputs in steps]
+        if self.ranks.size > 1:
+            self._sum_of_the_others([0.0])  # all have read it
+        begin = time.perf_counter()
+        losses = [train_step(self.gan, inputs).metrics[:3].tolist() for inputs in parts]
+        return {"seconds": time.perf_counter() - begin, "losses": losses}
 
     def system_seconds(self, before: float | None) -> float | None:
         """Seconds inside the operating system since `before`, of all other ranks. Collective."""
@@ -122,8 +136,8 @@ def order(ranks: Ranks, *numbers: int) -> tuple[int, ...]:
     return tuple(told.tolist())
 
 
-def follow(ranks: Ranks, size: Size) -> None:
-    """What every other rank does, until rank 0 says LEAVE."""
+def follow(ranks: Ranks, size: Size, folder: str = "") -> None:
+    """What every other rank does, until rank 0 says LEAVE. The blocks of `Rank.learn` are in the folder."""
     rank = Rank(ranks, new_gan(size), draw_inputs(new_images(size), SEED, 0))
     parts = list(LEFT_OUT.values())
     while True:
@@ -132,6 +146,9 @@ def follow(ranks: Ranks, size: Size) -> None:
             return
         if what == MEMORY:
             rank.memory(bool(count))
+            continue
+        if what == LEARN:
+            rank.learn(folder)
             continue
         before = system_seconds()
         with parts[part]():
@@ -154,7 +171,7 @@ def told_size(ranks: Ranks, size: Size | None = None) -> Size:
 
 
 @contextlib.contextmanager
-def ranks_for(gan: GAN, size: Size, count: int | None, launched: Ranks) -> Iterator[Ranks]:
+def ranks_for(gan: GAN, size: Size, count: int | None, launched: Ranks, folder: str = "") -> Iterator[Ranks]:
     """Start the other ranks, or tell those of an MPI program, and let them follow inside a ``with`` block.
 
     Parameters
@@ -166,6 +183,8 @@ def ranks_for(gan: GAN, size: Size, count: int | None, launched: Ranks) -> Itera
         How many ranks; None for what training would choose.
     launched : Ranks
         Of an MPI program, or `ALONE`.
+    folder : str
+        For `follow`.
 
     Yields
     ------
@@ -178,7 +197,7 @@ def ranks_for(gan: GAN, size: Size, count: int | None, launched: Ranks) -> Itera
             told_size(launched, size)
         elif (wanted := rank_count(config)) > 1:
             room = memory_bytes(gan, wanted, size.batch_size)
-            program = local.start(follow, (size,), size=wanted, memory_bytes=room, warn=_refuse)
+            program = local.start(follow, (size, folder), size=wanted, memory_bytes=room, warn=_refuse)
             ranks = stack.enter_context(program)
         yield ranks
         if ranks.size > 1:

@@ -1,10 +1,14 @@
 """PyTorch as a program to measure: the same work, channels_last, written as PyTorch's users write it.
 
-Needs torch and numpy, not minigan. Starts from the weights and inputs that minigan's worker left in the folder.
+Needs torch and numpy, not minigan. Starts from the weights and inputs that minigan's worker left in the folder. For
+`quality`, which trains, it also keeps to what Keras 2.2.4 does otherwise than PyTorch (`begin_run`).
 """
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,10 @@ from torch import nn
 from torch.nn import functional as F
 
 NOISE_SIZE = 100
+
+
+def batch_norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.5)
 
 
 def discriminator(width: int, image_size: int) -> nn.Sequential:
@@ -31,7 +39,7 @@ def discriminator(width: int, image_size: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * channels, 1))
 
 
-def generator(width: int, image_size: int) -> nn.Sequential:
+def generator(width: int, image_size: int, batch_norm: Callable[[int], nn.BatchNorm2d] = batch_norm) -> nn.Sequential:
     layers: list[nn.Module] = []
     side, channels = 2, NOISE_SIZE
     while side < image_size // 2:
@@ -44,8 +52,45 @@ def generator(width: int, image_size: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.ConvTranspose2d(channels, 3, 4, 2, 1), nn.Tanh())
 
 
-def batch_norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.5)
+class KerasBatchNorm(nn.BatchNorm2d):
+    """Batch normalization with Keras 2.2.4's moving statistics.
+
+    Its averages are zero-debiased, ``biased / (1 - 0.5**t)``. That is a plain average whose momentum changes from one
+    update to the next. And it corrects the variance once more than PyTorch does, by N / (N - 1.001).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, eps=1e-3)
+        self.updates, self.correction = 0, 1.0  # before the first update, the variance is 1
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.updates += 1
+            self.momentum = 0.5 / (1 - 0.5**self.updates)
+            count = x.numel() / x.shape[1]
+            self.correction = count / (count - 1.001)
+            return super().forward(x)
+        variance = self.running_var * self.correction
+        return F.batch_norm(x, self.running_mean, variance, self.weight, self.bias, False, 0.0, self.eps)
+
+
+class KerasAdam(torch.optim.Adam):
+    """Adam with an epsilon that is not corrected for bias, as Keras 2.2.4's."""
+
+    updates = 0
+
+    def step(self, closure: Any = None) -> Any:
+        self.updates += 1
+        for group in self.param_groups:
+            group["eps"] = 1e-7 / math.sqrt(1 - group["betas"][1] ** self.updates)
+        return super().step(closure)
+
+
+class Limits(nn.Module):
+    """Where Keras's loss stops: beyond, it is constant."""
+
+    def forward(self, logit: torch.Tensor) -> torch.Tensor:
+        return logit.clamp(-16.118096, 15.942385)
 
 
 def load(network: nn.Sequential, start: dict[str, np.ndarray], prefix: str) -> None:
@@ -98,20 +143,57 @@ class Torch(Program):
     # ---- the whole step ----
 
     def build(self, folder: str, batch_size: int, width: int, image_size: int) -> None:
+        start = self._networks(folder, width, image_size)
+        self.run_D, self.run_G = (torch.compile(n) if self._compiled else n for n in (self.D, self.G))
+        self._optimizers(torch.optim.Adam)
+        self._take(start)
+
+    def begin_run(self, folder: str, batch_size: int, width: int, image_size: int) -> None:
+        """Start a run from the weights in the folder, with Keras's statistics, Adam and limits of the logit."""
+        self._networks(folder, width, image_size, KerasBatchNorm)
+        self.run_D, self.run_G = nn.Sequential(self.D, Limits()), self.G
+        self._optimizers(KerasAdam)
+
+    def learn(self, folder: str) -> dict[str, Any]:
+        """Go on with the block of inputs in the folder: a step with each. Only the steps are timed."""
+        with np.load(Path(folder) / "block.npz", allow_pickle=False) as file:
+            block = dict(file)
+        losses, seconds = [], 0.0
+        for k in range(len(block["real"])):
+            self._take({name: inputs[k] for name, inputs in block.items()})
+            begin = time.perf_counter()
+            losses.append([float(loss) for loss in self._step()])
+            seconds += time.perf_counter() - begin
+        return {"seconds": seconds, "losses": losses}
+
+    def draw(self, folder: str) -> None:
+        """Draw images from the noise in the folder, with moving statistics."""
+        noise = self._images(np.load(Path(folder) / "noise.npy", allow_pickle=False))
+        self.G.eval()
+        with torch.no_grad():
+            made = torch.cat([self.G(part) for part in noise.split(250)])
+        np.save(Path(folder) / "faces.npy", made.permute(0, 2, 3, 1).contiguous().cpu().numpy())
+
+    def _networks(self, folder: str, width: int, image_size: int, norm: Any = batch_norm) -> dict[str, np.ndarray]:
+        """Make both, with the weights in the folder; returns all that is there."""
         with np.load(Path(folder) / "start.npz", allow_pickle=False) as file:
             start = dict(file)
-        self.D, self.G = discriminator(width, image_size), generator(width, image_size)
+        self.D, self.G = discriminator(width, image_size), generator(width, image_size, norm)
         load(self.D, start, "D")
         load(self.G, start, "G")
         for network in (self.D, self.G):
             network.to(self._device, memory_format=torch.channels_last)
-        self.run_D, self.run_G = (torch.compile(n) if self._compiled else n for n in (self.D, self.G))
+        return start
+
+    def _optimizers(self, adam: Any) -> None:
         settings = {"betas": (0.5, 0.999), "eps": 1e-7, "fused": True}
-        self.d_optimizer = torch.optim.Adam(self.D.parameters(), lr=2e-4, **settings)
-        self.g_optimizer = torch.optim.Adam(self.G.parameters(), lr=1.5e-4, **settings)
-        self.real, self.noise, self.g_noise = (self._images(start[k]) for k in ("real", "noise", "generator_noise"))
+        self.d_optimizer = adam(self.D.parameters(), lr=2e-4, **settings)
+        self.g_optimizer = adam(self.G.parameters(), lr=1.5e-4, **settings)
+
+    def _take(self, inputs: dict[str, np.ndarray]) -> None:
+        self.real, self.noise, self.g_noise = (self._images(inputs[k]) for k in ("real", "noise", "generator_noise"))
         self.real_labels, self.fake_labels = (
-            torch.from_numpy(start[k]).to(self._device) for k in ("real_labels", "fake_labels")
+            torch.from_numpy(inputs[k]).to(self._device) for k in ("real_labels", "fake_labels")
         )
 
     def first_step(self) -> list[float]:

@@ -29,6 +29,7 @@ from minigan.data.image_set import ImageSet
 from minigan.data.open import open_images
 from minigan.evaluation.diagnosis import diagnose_run
 from minigan.evaluation.metrics import Yardstick, draw_samples
+from minigan.gan.step import G_LEARNING_RATE
 from minigan.nn.backend import NUMPY
 from minigan.runs.saved_generator import load_generator
 from minigan.system.atomic_files import write_text
@@ -123,6 +124,7 @@ def one_run(path: Path, arm: str, seed: int, arguments: argparse.Namespace, yard
         "--width": arguments.width,
         "--batch-size": arguments.batch_size,
         "--ema": arguments.ema,
+        "--g-learning-rate": G_LEARNING_RATE,
         "--seed": seed,
         "--sample-every": 250,
         "--save-every": arguments.steps,

@@ -35,7 +35,17 @@ SCHEMA = 1
 CPU_FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_tile", "asimd", "sve")
 """Instruction sets that decide how fast a float32 matrix product can be; those present are kept with the numbers."""
 
-PATH_OPTIONS = ("--results", "--before", "--data", "--torch-python", "--keras-python", "--nvrtc", "--nvdisasm")
+PATH_OPTIONS = (
+    "--results",
+    "--before",
+    "--data",
+    "--out",
+    "--keep",
+    "--torch-python",
+    "--keras-python",
+    "--nvrtc",
+    "--nvdisasm",
+)
 
 
 # ---- Options ----

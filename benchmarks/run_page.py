@@ -75,9 +75,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if Path(arguments.name).name != arguments.name:
         raise UserError(f"NAME: must be the name of a folder, without a path, got {arguments.name!r}")
-    folder = Path(arguments.out) / arguments.name
+    if arguments.every < 1:
+        raise UserError(f"--every: must be at least 1, got {arguments.every}")
+    run, folder = open_run(Path(arguments.run)), Path(arguments.out) / arguments.name
     folder.mkdir(parents=True, exist_ok=True)
-    make(open_run(Path(arguments.run)), folder, arguments.commit, arguments.title, arguments.note, arguments.every)
+    make(run, folder, arguments.commit, arguments.title, arguments.note, arguments.every)
     say(f"Written: {folder / 'README.md'}")
     return 0
 
@@ -87,7 +89,8 @@ def make(run: FinishedRun, folder: Path, made_with: str, title: str | None, note
     rows = measured(run, folder / "metrics.jsonl", every)
     final, grid_words = finish(run, folder)
     losses = loss_medians(run, 1000)
-    flat = [{"step": row["step"], **{name: m["value"] for name, m in row["measures"].items()}} for row in rows]
+    common = [name for name in rows[0]["measures"] if all(name in row["measures"] for row in rows)]
+    flat = [{"step": row["step"], **{name: row["measures"][name]["value"] for name in common}} for row in rows]
     write_text(folder / "losses.csv", as_csv(loss_medians(run, 100)))
     write_text(folder / "metrics.csv", as_csv(flat))
     save_loss_plot(folder / "losses.png", run.steps, dict(zip(METRICS, run.history.T, strict=True)))
@@ -250,10 +253,7 @@ def save_distances(path: Path, rows: Sequence[Mapping[str, Any]], side: int) -> 
 def page(run: FinishedRun, numbers: Mapping[str, Any], title: str | None, note: str, grid_words: str) -> str:
     """README.md."""
     rows, final = numbers["measured"], numbers["final"]
-    shown = [name for name in COLUMNS if name in rows[0]["measures"]]
-    label = {
-        name: describe(name, Measurement(**m), 1)[0].split(":")[-1].strip() for name, m in rows[0]["measures"].items()
-    }
+    shown = [name for name in COLUMNS if all(name in row["measures"] for row in rows)]
     form = {name: describe(name, Measurement(**m), 1)[1] for name, m in rows[0]["measures"].items()}
     return render(
         "run_page.md.jinja",
@@ -272,7 +272,7 @@ def page(run: FinishedRun, numbers: Mapping[str, Any], title: str | None, note: 
             ]
             for row in numbers["losses"]
         ],
-        head=[label[name] for name in shown],
+        head=[COLUMNS[name] for name in shown],
         measured=[
             [f"{row['step']:,}", *(form[name](row["measures"][name]["value"]) for name in shown)] for row in rows
         ],
@@ -284,7 +284,20 @@ def page(run: FinishedRun, numbers: Mapping[str, Any], title: str | None, note: 
     )
 
 
-COLUMNS = ("swd_64", "swd_32", "swd_16", "swd", "distance", "similarity", "nearest", "copies", "clear", "modes")
+COLUMNS = {
+    "swd_128": "SWD 128",
+    "swd_64": "SWD 64",
+    "swd_32": "SWD 32",
+    "swd_16": "SWD 16",
+    "swd": "SWD",
+    "distance": "diversity",
+    "similarity": "MS-SSIM",
+    "nearest": "nearest",
+    "copies": "copies",
+    "clear": "clear",
+    "modes": "kinds of 168",
+}
+"""The measures that the page shows step by step, with short names."""
 
 
 def final_row(name: str, m: Measurement, samples: int) -> list[str]:

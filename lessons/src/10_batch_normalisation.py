@@ -569,6 +569,11 @@ notebook.show(
 # is $v \cdot \frac{N}{N-1} \cdot \frac{N}{N-1.001}$. TensorFlow 1.8 corrects the biased variance once, and Keras
 # 2.2.4 corrects it once more. With 64 images of 4 x 4 pixels, $N = 1024$, the factor is 1.00196. It is in
 # `BatchNormalization.update`, not in your function.
+#
+# And a consequence of momentum 0.5: the latest batch makes up half of the record, the one before a quarter. A generator
+# that is saved carries the record of its last few batches. So one saved generator is a draw, and two runs should not be
+# compared by one of each. `python -m minigan.evaluate RUN --fresh-statistics 50` measures the record anew, over 50
+# batches of noise, before it draws; docs/metrics.md shows what that is worth.
 
 # %% [markdown]
 # ## Batch normalisation in a GAN

@@ -217,9 +217,8 @@ for name, way in (("ends", None), ("lerp", straight), ("slerp", circle)):
 # %% [markdown]
 # Compare the spreads first. The middles of great circles are as varied as any faces, those of straight lines a little less. Then the
 # clear faces: of a few hundred, a share is only known to about two in a hundred, so do not read much into a small difference. That is the
-# whole effect: it can be measured, and it is modest. It is modest because this G begins with an affine map and a LeakyReLU, which do not mind a
-# shorter z very much: the face only moves towards the average face. In a deeper or touchier network it may matter more. *Walk on
-# the sphere; it costs nothing. But do not expect wonders.*
+# whole effect: it can be measured, and it is modest. It is modest because a length of 7 is not yet far from 10 for this G. How much shorter may noise be? You will see in
+# the next section, and under "Truncation". *Walk on the sphere; it costs nothing. But do not expect wonders.*
 
 # %% [markdown]
 # ## Break it: four walks
@@ -250,8 +249,8 @@ notebook.show(
         "Four walks from a to b",
         "t",
     ),
-    "Four strips of seven faces from the same first face to the same last, but for the fourth walk. Two passes quite other faces on its way; "
-    "four shows almost the same pale face throughout.",
+    "Four strips of seven images. Walks one to three go from the same first face to the same last; two passes quite other faces on its way. "
+    "Walk four shows almost the same pale image throughout.",
 )
 
 # %% [markdown]
@@ -275,8 +274,8 @@ walks = {
 check("walks", walks)
 
 # %% [markdown]
-# Walk four teaches something about G. With length 1 instead of 10 the noise hardly speaks, and G draws what it draws when it is told
-# nothing: an average face.
+# Walk four teaches something about G. With length 1 instead of 10 the noise hardly speaks: whatever its direction, the image is nearly the
+# same. And since no noise in training was ever so short, nothing has taught G that this image should be a face.
 
 # %% [markdown]
 # ## Directions that mean something
@@ -370,7 +369,7 @@ for name in ("black", "silver", "aqua", "brown"):
     print(f"{name:9s} {has.sum():6d} {np.linalg.norm(directions[name]):8.2f} {chance:14.2f}")
 
 # %% [markdown]
-# Lengths near 2, and the error well below. So the plane is no bad picture of what G does.
+# The lengths are not far from the 2.06 that the plane promised, and well above the error. So the plane is no bad picture of what G does.
 #
 # The acid test: take *fresh* noise that had no part in finding the direction, and push it along. Keep its length at what it was, so that we
 # stay in the shell. How many faces have this hair colour then? And, for comparison, a random direction:
@@ -400,8 +399,8 @@ shares["black, along a\nrandom direction"] = [
 # %% tags=["picture"]
 notebook.show(
     figures.latent.effect(strengths, shares, "Fresh faces, pushed along a direction"),
-    "Share of faces with a hair colour against how far they were pushed: black, silver and aqua rise from about 10 % to over 90 %; "
-    "brown rises to about 40 % at strength 2 and falls to nearly nothing; along a random direction the share of black hair stays low.",
+    "Share of faces with a hair colour against how far they were pushed: all begin at about a tenth or less; black and aqua rise to nearly all "
+    "faces, silver less far, and brown least; along a random direction the share of black hair stays low.",
 )
 
 # %% tags=["picture"]
@@ -421,7 +420,7 @@ if shown:
             "strength",
         ),
         "Three rows of six faces: from left to right their hair becomes black, while pose and face stay at first; at strength 6 "
-        "and 8 all three have become much the same face.",
+        "and 8 all three have become much alike.",
     )
 else:
     print("no hair colours to be found in this generator's faces")
@@ -440,9 +439,9 @@ again = reader.read(draw(pushed(fresh, anything, 4)))
 print(f"at random       skin read differently in {(again.skin != before.skin).mean():4.0%} of faces")
 
 # %% [markdown]
-# Compare with the random direction: any push of this length changes the skin of some faces. Some hair directions change it in clearly
-# more, others in fewer. In the data hair and skin are independent: the painter draws them separately. In G they are not quite; its
-# directions are *entangled*, and nothing in the training asked for anything else.
+# Compare with the random direction: any push of this length changes the skin of some faces. Is there a hair direction that changes it in
+# clearly more? (With 300 faces, five in a hundred may be chance.) In the data hair and skin are independent: the painter draws them separately.
+# A direction that changes both is *entangled*, and nothing in the training asked G for anything else.
 
 # %% [markdown]
 # ## Arithmetic
@@ -579,7 +578,7 @@ measured = np.array([clear_and_spread(version) for version in versions])
 # %% tags=["picture"]
 notebook.show(
     figures.latent.tradeoff(limits, *measured.T, [np.linalg.norm(v, axis=1).mean() for v in versions]),
-    "Left: clear faces against spread, by limit: both fall together as the limit goes from none to 0.25. Right: the mean length of the noise "
+    "Left: clear faces against spread, by limit: as the limit goes from none to 0.25, both fall, the last part steeply. Right: the mean length of the noise "
     "falls with the limit, from 10 to about 1.4.",
 )
 
@@ -593,14 +592,14 @@ notebook.show(
         "The same noise, truncated",
         "noise",
     ),
-    "Three rows of the same seven noises, the limit rising from 0.25 to none: pale and nearly equal faces at the top, colourful and "
-    "different ones at the bottom.",
+    "Three rows of the same seven noises, the limit rising from 0.25 to none: pale images that are much alike at the top, colourful and "
+    "different faces at the bottom.",
 )
 
 # %% [markdown]
-# No bargain: variety falls, as expected, and so does the share of clear faces, all the way. (By eye, a limit of 0.75 gives calm, even
-# pleasant faces. The reader does not care for calm; it looks for the painter's colours, and they have faded. Which of the two do you
-# call quality? Say it before you measure.) Look at the right panel to see why they fade. In a hundred dimensions,
+# No bargain: variety falls, as expected, and the share of clear faces does not rise; with the smaller limits it falls, too. (Look at the row for
+# 0.75. Are these worse faces? The reader does not ask whether a face is pleasant; it looks for the painter's colours, and they have
+# faded. Which of the two do you call quality? Say it before you measure.) Look at the right panel to see why they fade. In a hundred dimensions,
 # truncating is above all *shortening*: with a limit of 1 the noise has length 5.4, and G has never seen any of that length. Brock and others say
 # themselves that many of their networks do not stand it, and that the training has to be changed so that they do.
 #
@@ -701,13 +700,13 @@ notebook.show(
 #
 # </details>
 #
-# **3.** Along the direction for black hair the share rose to nearly 100 %. For brown it rose to about 40 % and then *fell*, the farther
-# one went. What might be different?
+# **3.** Along the direction for black hair nearly all faces get it, if they are pushed far enough. Along that for brown far fewer do. What
+# might be different?
 #
 # <details><summary>Answer</summary>
 #
 # The plane is only a picture. Black is at an end: nothing is darker, so "more of it" stays black. Brown lies *between* chestnut, orange and blond:
-# walk on, and you come out on the other side. Such an attribute is a slab and not a half-space, and a straight direction goes through it.
+# walk on, and you may come out on the other side. Such an attribute is a slab and not a half-space, and a straight direction goes through it.
 #
 # </details>
 #

@@ -98,7 +98,7 @@ def test_better_training_is_judged_as_such():
     assert codes(made(**losses)) == ["unusual"]
     assert codes(made(accuracy=0.7)) == ["discriminator-lost"]
     assert made(config=twice, accuracy=0.7) == []
-    assert codes(made(config=twice, accuracy=0.6)) == ["discriminator-lost"]
+    assert codes(made(config=twice, accuracy=0.55)) == ["discriminator-lost"]
     for config in (twice, replace(ARTICLE, translate=True)):
         assert made(config=config, **losses) == []
         assert "--translate or --g-learning-rate" in band_of(config, 5000).name
@@ -215,17 +215,28 @@ FLOOR = (0.327, 0.327, 2.09)
 
 FALLING = [OURS[0], FLOOR, FLOOR, FLOOR]
 
+SMALL_LONG = [(0.35, 0.35, 2.0), (0.39, 0.37, 1.88), (0.42, 0.40, 1.67), *[(0.43, 0.41, 1.6)] * 4, (0.44, 0.43, 1.53)]
+"""Nearly the medians, by 1,000 steps, of a run with images of 32x32, width 8 and batches of 16: D comes to err more."""
+
+SMALL_FAST = [(0.44, 0.41, 1.6), (0.54, 0.51, 1.18), (0.59, 0.56, 1.05), (0.615, 0.59, 0.98)]
+"""The same with --g-learning-rate 0.0003."""
+
 
 def losses_like(medians, steps=10_000, *, seed=0):
-    """A history whose losses have these medians, and as long a tail as real ones (p95 near 0.7), in slow waves."""
+    """A history whose losses have these medians, and go up and down as real ones do, in slow waves.
+
+    Large networks' have a long tail (p95 of D's near 0.7, of G's near 4); where D is right about everything, and in
+    small networks, it is short.
+    """
+    tail = 1.0 if medians in (AUTHOR, OURS, FASTER) else 0.4
     rng = np.random.default_rng(seed)
     wave = np.zeros((steps, 3))
     for k in range(1, steps):
         wave[k] = 0.8 * wave[k - 1] + 0.6 * rng.standard_normal(3)
     at = np.array(medians)[np.arange(steps) * len(medians) // steps]
-    floor = np.array([0.325, 0.325, 1.0])
+    floor = np.array([0.325, 0.325, 0.5])
     history = np.tile(list(NORMAL.values()), (steps, 1))
-    history[:, :3] = floor + (at - floor) * np.exp(wave * np.array([1.1, 1.0, 0.35]))
+    history[:, :3] = floor + (at - floor) * np.exp(tail * wave * np.array([1.1, 1.0, 0.35]))
     return history
 
 
@@ -257,6 +268,9 @@ def said(config, history, vital=None, every=250):
             for changed in ({}, {"width": 128}, {"width": 32, "batch_size": 16}, {"g_learning_rate": 1e-4})
         ),
         (replace(ARTICLE, width=8, batch_size=32), [FLOOR]),
+        (replace(ARTICLE, image_size=32, width=8, batch_size=16), SMALL_LONG),
+        (replace(ARTICLE, image_size=32, width=8, batch_size=16, g_learning_rate=3e-4), SMALL_FAST),
+        (replace(ARTICLE, image_size=32, width=8, batch_size=16, translate=True), SMALL_LONG),
     ],
 )  # fmt: skip
 def test_silent_to_the_last_step_of_a_long_normal_run(config, medians, seed):
@@ -306,7 +320,6 @@ def test_bands_are_those_of_the_configuration_and_named():
     assert band_of(ARTICLE, 1100) == band_of(ARTICLE, 300)  # the steps that are judged begin before 1,000
     assert band_of(ARTICLE, 300).g[1] > band_of(ARTICLE, 1500).g[1] > band_of(ARTICLE, 5000).g[1]
     assert "drawn" in band_of(RunConfig(), 5000).name
-    assert "width 32" in band_of(RunConfig(width=32, batch_size=16), 500).name
     assert "other" in band_of(replace(ARTICLE, width=8), 500).name
     (finding,) = made(5000, g=3.2)
     assert finding.band == band_of(ARTICLE, 5000).name

@@ -155,6 +155,8 @@ def test_runs_can_be_recorded_anew(letter, tmp_path, monkeypatch):
     record = importlib.util.module_from_spec(spec)
     monkeypatch.setattr(sys, "path", list(sys.path))
     spec.loader.exec_module(record)
+    named = {word.split("=")[0] for word in record.OPTIONS}
+    assert {"--batch-size", "--ema", "--g-learning-rate", "--steps", "--width"} <= named  # the preset's may change
     small = ["--width=2", "--steps=60", "--batch-size=4", "--seed=1", "--ranks=1"]
     monkeypatch.setattr(record, "OPTIONS", ["--preset=quick", "--image-size=32", *small])
     monkeypatch.setattr(record, "HERE", tmp_path)

@@ -26,7 +26,11 @@ from minigan.training import trainer
 
 RECORD = GOLDEN / "diagnosis.npz"
 STEPS = 400
-SIZE = ["--preset", "quick", "--image-size", "32", "--width", "16", "--steps", str(STEPS)]
+SIZE = [
+    *("--preset", "quick", "--image-size", "32", "--width", "16", "--batch-size", "16", "--steps", str(STEPS)),
+    *("--ema", "0", "--g-learning-rate", "0.00015"),
+]
+"""All that decides the numbers of a run, but for the preset's 4,000 faces, is named here."""
 NEXT_TO_NOTHING = 1e-9  # Adam refuses 0
 NORMAL_SEEDS = (1, 2, 3, 4, 5)
 
