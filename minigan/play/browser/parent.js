@@ -31,7 +31,7 @@ export class Parent {
     this.page.favourites.onChange(() => this.told());
     this.float();
     window.addEventListener("hashchange", () => location.hash && this.open(location.hash));
-    if (!location.hash || !this.open(location.hash)) this.set(this.past.shift() ?? random());
+    if (!location.hash || !this.open(location.hash)) this.set(this.past[0] ?? random());
   }
 
   is(face) {
@@ -50,6 +50,7 @@ export class Parent {
 
   become(face, { sliders = true } = {}) {
     this.face = face;
+    if (this.past.length && same(this.past[0], face)) this.past.shift();  // after loading the page again
     if (sliders) this.startSliders(face);
     this.preview(face);
     this.page.store.write("history", [face, ...this.past]);
