@@ -61,9 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             say_which(step)
     name = f"{arguments.network}-step{step:06}{'-raw' if arguments.raw else ''}{suffix}"
     out = Path(arguments.out) if arguments.out else _beside(source, name)
-    if arguments.out and out.exists() and not arguments.force:
-        raise UserError(f"--out: {out} exists already; --force replaces it")
     try:
+        if arguments.out and out.exists() and not arguments.force:
+            raise UserError(f"--out: {out} exists already; --force replaces it")
         write(out, network)
     except OSError as error:
         raise cannot_write(error, f"{out} cannot be written") from None
