@@ -149,10 +149,11 @@ export class Parent {
     return slid(this.base, directions, this.amounts.map((amount) => far * amount));
   }
 
+  /** Make the moved face the parent. Undo then goes back to before the sliders were touched. */
   moveTo() {
     const face = this.moved();
     if (this.is(face)) return;
-    this.past.unshift(this.face);
+    if (this.is(this.base)) this.past.unshift(this.base);
     this.undone = [];
     this.become(face, { sliders: false });
   }
