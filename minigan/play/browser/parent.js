@@ -22,7 +22,7 @@ export class Parent {
     find("undo").addEventListener("click", () => this.step(this.past, this.undone, "Undone."));
     find("redo").addEventListener("click", () => this.step(this.undone, this.past, "Redone."));
     find("keep").addEventListener("click", () => this.page.favourites.toggle(this.face));
-    find("save").addEventListener("click", () => this.save());
+    find("save").addEventListener("click", () => this.page.attempt(() => this.save()));
     find("share").addEventListener("click", () => this.share());
     find("text-form").addEventListener("submit", (event) => { event.preventDefault(); this.open(find("text").value); });
     find("text").addEventListener("focus", () => find("text").select());
