@@ -14,10 +14,12 @@ endif
 EXTRA  ?= dev
 BENCH  ?=
 PARALLEL := --numprocesses auto --dist worksteal
+INTEROP  := .venv-interop
+INTEROP_BIN := $(INTEROP)/$(notdir $(BIN))
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help train notebook lessons smoke test test-thorough test-versions lint type format bench gpu docs dist architecture faces explore clean
+.PHONY: help train notebook lessons smoke test test-thorough test-versions lint type format bench gpu docs dist architecture faces explore site test-interop clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,6 +32,9 @@ train: $(VENV)/.core  ## train the quick preset on drawn faces, a few minutes; f
 
 explore: $(VENV)/.core  ## explore the pretrained generator in the browser; a run of yours: ARGS=runs/NAME
 	$(BIN)/python -m minigan.explore $(ARGS)
+
+site: $(VENV)/.core  ## write the explorer to site/, for any web server
+	$(BIN)/python -m minigan.explore --static site $(ARGS)
 
 notebook: $(VENV)/.notebook  ## open the lessons in Jupyter, in the browser
 	cd lessons && ../$(BIN)/python -m jupyterlab --ServerApp.ip=127.0.0.1 $(ARGS)
@@ -48,6 +53,9 @@ test: $(VENV)/.dev  ## run the tests on all cores, a few minutes; one at a time:
 
 test-thorough: $(VENV)/.dev  ## run all tests with many more examples, seeds and kills
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q $(PARALLEL) -m "thorough or not thorough" $(ARGS)
+
+test-interop: $(INTEROP)/.ready  ## compare exported networks with ONNX Runtime, Keras and PyTorch, a few minutes
+	$(INTEROP_BIN)/python -m pytest -q tests/exchange tests/commands/test_exchange_commands.py $(ARGS)
 
 test-versions:  ## run the tests on other Pythons and with the oldest libraries; some of them: VERSIONS="lowest 3.13"
 	$(PYTHON) .ci/versions.py $(VERSIONS) -- $(ARGS)
@@ -82,7 +90,7 @@ architecture: $(VENV)/.dev  ## draw docs/pictures/architecture.svg anew, from th
 	$(BIN)/python docs/draw_architecture.py $(ARGS)
 
 clean:  ## remove the virtual environment and caches, not runs/
-	rm -rf $(VENV) .versions .pytest_cache .mypy_cache .ruff_cache .grimp_cache .import_linter_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) $(INTEROP) .versions .pytest_cache .mypy_cache .ruff_cache .grimp_cache .import_linter_cache .hypothesis build *.egg-info
 
 # One virtual environment; a stamp file for each level of what is installed in it.
 $(BIN)/python$(EXE):
@@ -113,4 +121,13 @@ $(VENV)/.docs: pyproject.toml $(VENV)/.core
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.core
 	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRA)]'
+	@touch $@
+
+# The other tools, in an environment of their own: PyTorch is large. PyTorch's own index has a small build without CUDA;
+# where that index cannot be reached, pip takes the package from wherever else it looks.
+$(INTEROP)/.ready: pyproject.toml | $(BIN)/python$(EXE)
+	$(BIN)/python -m venv $(INTEROP)
+	$(INTEROP_BIN)/python -m pip install --quiet --retries 0 --index-url https://download.pytorch.org/whl/cpu 'torch>=2.4,<3' || \
+		$(INTEROP_BIN)/python -m pip install --quiet 'torch>=2.4,<3'
+	$(INTEROP_BIN)/python -m pip install --quiet --editable '.[interop]'
 	@touch $@

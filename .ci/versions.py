@@ -117,7 +117,10 @@ def lowest() -> list[str]:
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    wanted = [project["dependencies"], *(extras[name] for name in ("prepare", "lessons", "mpi", "test", "dev"))]
+    wanted = [
+        project["dependencies"],
+        *(extras[name] for name in ("exchange", "prepare", "lessons", "mpi", "test", "dev")),
+    ]
     found = []
     for requirement in chain.from_iterable(wanted):
         if requirement.startswith(f"{project['name']}["):

@@ -1,7 +1,8 @@
-"""Write a trained generator for other tools: ``python -m minigan.export RUN --to onnx``.
+"""Write a trained generator for other tools: ``python -m minigan.export [RUN] --to onnx``.
 
-The file holds the newest generator of a run: for a run with ``--ema`` the generator's average, unless ``--raw`` asks
-for the generator itself. docs/exchange.md shows how each tool reads its file.
+Without a RUN, it is the generator that comes with minigan (`minigan.runs.pretrained`). The file holds the newest
+generator of a run: for a run with ``--ema`` the generator's average, unless ``--raw`` asks for the generator itself.
+docs/exchange.md shows how each tool reads its file.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from minigan.exchange.to_keras import write_keras
 from minigan.exchange.to_onnx import write_onnx
 from minigan.exchange.to_torch import write_torch
 from minigan.nn.network import Sequential
+from minigan.runs.pretrained import is_pretrained, pretrained_run, say_which
 from minigan.runs.saved_generator import load_discriminator, load_generator
 from minigan.system.cli import Parser, path_name, run_command
 from minigan.system.console import one_line, say
@@ -47,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         See `minigan.system.cli.run_command`.
     """
     arguments = _parser().parse_args(argv)
-    source = Path(arguments.run)
+    source = Path(arguments.run) if arguments.run else pretrained_run()
     suffix, write = FORMATS[arguments.to]
     if arguments.network == "discriminator":
         if arguments.raw:
@@ -55,12 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         network, step = load_discriminator(source)
     else:
         network, step = load_generator(source, raw=arguments.raw)
+        if not arguments.run:
+            say_which(step)
     name = f"{arguments.network}-step{step:06}{'-raw' if arguments.raw else ''}{suffix}"
-    own = source / name if source.is_dir() else source.with_name(f"{source.stem[:100]}-{name}")
-    out = Path(arguments.out) if arguments.out else own
-    if arguments.out and out.exists() and not arguments.force:
-        raise UserError(f"--out: {out} exists already; --force replaces it")
+    out = Path(arguments.out) if arguments.out else _beside(source, name)
     try:
+        if arguments.out and out.exists() and not arguments.force:
+            raise UserError(f"--out: {out} exists already; --force replaces it")
         write(out, network)
     except OSError as error:
         raise cannot_write(error, f"{out} cannot be written") from None
@@ -68,12 +71,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _beside(source: Path, name: str) -> Path:
+    """A file in the run, or beside a saved network; in the current folder for what comes with minigan."""
+    if is_pretrained(source):
+        return Path(f"pretrained-{name}")
+    return source / name if source.is_dir() else source.with_name(f"{source.stem[:100]}-{name}")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = Parser("minigan.export", "Write the newest generator of a run to a file for another tool.")
     add = parser.add_argument
-    add("run", type=path_name, metavar="RUN", help="run folder, or a saved network in its models/")
+    add(
+        "run",
+        type=path_name,
+        nargs="?",
+        metavar="RUN",
+        help="run folder, or a saved network in its models/ (default: the generator that comes with minigan)",
+    )
     add("--to", choices=tuple(FORMATS), required=True, help="the tool: ONNX, Keras 3 or PyTorch")
-    add("--out", type=path_name, metavar="FILE", help="file to write (default: one in or beside RUN)")
+    add(
+        "--out",
+        type=path_name,
+        metavar="FILE",
+        help="file to write (default: one in or beside RUN; without RUN, one in the current folder)",
+    )
     add("--force", action="store_true", help="replace FILE if it exists")
     add("--network", choices=("generator", "discriminator"), default="generator", help="which (default: generator)")
     add("--raw", action="store_true", help="of a run with --ema, the generator itself and not its average")

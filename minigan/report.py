@@ -45,11 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         out = runs[0] / REPORT_NAME
     else:
         out = Path(arguments.out or f"comparison-{'-'.join(run.resolve().name for run in runs)[:100]}.html")
-        if arguments.out and out.exists() and not arguments.force:
-            raise UserError(f"--out: {out} exists already; --force replaces it")
     try:
         if len(runs) == 1:
             renew(runs[0])
+        elif arguments.out and out.exists() and not arguments.force:
+            raise UserError(f"--out: {out} exists already; --force replaces it")
         else:
             write_comparison(out, runs)
     except OSError as error:

@@ -28,7 +28,7 @@ def test_each_requirement_has_a_lowest_version():
 
 @pytest.mark.parametrize("requirement", ["numpy", "numpy<3", "numpy==2.0", "numpy>1"])
 def test_a_requirement_without_one_is_refused(tmp_path, monkeypatch, requirement):
-    extras = "\n".join(f"{name} = []" for name in ("prepare", "lessons", "mpi", "test", "dev"))
+    extras = "\n".join(f"{name} = []" for name in ("exchange", "prepare", "lessons", "mpi", "test", "dev"))
     text = f'[project]\nname = "x"\ndependencies = ["{requirement}"]\n[project.optional-dependencies]\n{extras}\n'
     (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
     monkeypatch.setattr(versions, "ROOT", tmp_path)

@@ -225,10 +225,12 @@ class _Reader:
     # ------------------------------------------------------------------------------------------------ model_config
     def check_config(self, network: Sequential) -> None:
         """Compare the file's own description of the model, if it has one, with the network: weights do not say all."""
-        config = self.file.attrs.get("model_config")
-        if config is None:  # `save_weights` writes none
+        if "model_config" not in self.file.attrs:  # `save_weights` writes none
             return
-        told = list(_described(json.loads(config)))
+        about = self.file.attrs.get_id("model_config")
+        if about.shape != () or self.h5py.check_string_dtype(about.dtype) is None:
+            raise _UnusableError("its attribute model_config is no text")
+        told = list(_described(json.loads(self.file.attrs["model_config"])))
         wanted = list(_expected(network))
         if network.name == "discriminator" and told[len(wanted) :] == ["sigmoid"]:
             told.pop()  # minigan's discriminator ends in the logit; its sigmoid is in the loss

@@ -33,7 +33,9 @@ def write_torch(path: Path, network: Sequential) -> None:
     OSError
         If it cannot be written.
     """
-    write_bytes(path, safetensors.numpy.save(torch_state(network), {"format": "pt"}))
+    state = torch_state(network)
+    np.empty(3 * sum(array.nbytes for array in state.values()), np.uint8)  # without room, safetensors ends the process
+    write_bytes(path, safetensors.numpy.save(state, {"format": "pt"}))
 
 
 def torch_state(network: Sequential) -> dict[str, Array]:

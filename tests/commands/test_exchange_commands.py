@@ -37,6 +37,18 @@ def test_a_file_in_the_run(run, capsys):
     assert (run / "discriminator-step000000.torch.safetensors").is_file()
 
 
+def test_without_a_run_it_is_the_generator_that_comes_with_minigan(run, tmp_path, capsys, monkeypatch):
+    """Its file is written in the current folder, never inside the package."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(export, "pretrained_run", lambda: run)
+    monkeypatch.setattr(export, "is_pretrained", lambda source: source == run)
+    before = sorted(run.iterdir())
+    assert call(export, "--to", "torch") == 0
+    assert "The generator that comes with minigan" in capsys.readouterr().out
+    assert (tmp_path / "pretrained-generator-step000000.torch.safetensors").is_file()
+    assert sorted(run.iterdir()) == before
+
+
 def test_a_file_of_ones_own_choice(run, tmp_path, capsys):
     out = tmp_path / "mine.safetensors"
     assert call(export, run, "--to", "torch", "--out", out) == 0

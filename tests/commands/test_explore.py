@@ -73,9 +73,8 @@ def test_the_browser_is_opened_at_the_address(saved, monkeypatch, capsys):
 def test_a_folder(saved, tmp_path, capsys):
     assert call(saved, "--static", tmp_path / "my site") == 0
     out = capsys.readouterr().out
-    assert re.match(
-        rf"{tmp_path}/my site: 0\.\d MB for any file server; to look at it: python -m http\.server .*'", out
-    )
+    assert out.startswith(str(tmp_path / "my site") + ": 0.")
+    assert " MB for any file server; to look at it: python -m http.server --bind 127.0.0.1 --directory " in out
     assert (tmp_path / "my site" / "index.html").is_file()
 
 
@@ -94,7 +93,7 @@ def test_a_port_in_use_is_told_in_one_line(saved, capsys):
         (["--port", "web"], "must be a whole number, got 'web'"),
         (["--static", "site", "--port", "8000"], "--static: writes a folder and serves nothing"),
         (["--static", "site", "--no-browser"], "--static: writes a folder and serves nothing"),
-        (["--static", "/"], "--static: must end in the name of a folder, got /"),
+        (["--static", "/"], "--static: must end in the name of a folder, got "),
     ],
 )
 def test_wrong_options_are_told_in_one_line(saved, capsys, arguments, words):

@@ -387,8 +387,10 @@ def test_names_that_lead_elsewhere(good):
         json.dumps({"config": {"layers": [{"class_name": "Model", "config": {}}]}}).encode(),
         b"[" * 20_000,
         b'{"config": {"layers": [{"class_name": "LeakyReLU", "config": {"alpha": 1e999}}]}}',
+        [b"{}", b"{}"],
+        np.int64(3),
     ],
-    ids=["cut", "list", "number", "no layer", "model in a model", "deep", "infinite"],
+    ids=["cut", "list", "number", "no layer", "model in a model", "deep", "infinite", "two texts", "no text"],
 )
 def test_descriptions_that_are_none(good, config):
     with h5py.File(good, "r+") as file:

@@ -28,6 +28,7 @@ def test_what_is_in_it(subject, tmp_path):
     size = write_folder(folder, subject)
     files = contents(folder)
     assert size == sum(map(len, files.values()))
+    assert size - len(pack(subject.generator)[1]) < 200_000  # with the article's generator, 8 MB in all
     page = files["index.html"].decode()
     data = json.loads(re.search(r'id="data">(.*?)</script>', page)[1])
     plan, numbers = pack(subject.generator)
@@ -106,7 +107,10 @@ def test_a_mark_that_is_no_list_protects(subject, tmp_path):
 def test_what_cannot_be_a_folder_is_refused(subject, tmp_path, name, words):
     (tmp_path / "file").write_text("")
     (tmp_path / "there").mkdir()
-    (tmp_path / "link").symlink_to("there")
+    try:
+        (tmp_path / "link").symlink_to("there")
+    except OSError:
+        pytest.skip("links need a permission here")
     with pytest.raises(UserError, match=words):
         write_folder(tmp_path / name, subject)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link", "there"]

@@ -34,8 +34,17 @@ function tellTrouble(error) {
   find("trouble").textContent = error ? error.message : "";
 }
 
+/** Do something that may fail, and tell what went wrong. */
+async function attempt(action) {
+  try {
+    await action();
+  } catch (error) {
+    tellTrouble(error);
+  }
+}
+
 const store = new Store(data.weights);
-const page = { data, size: data.size, find, say, store, artist: new Artist(engineFor(data), data.size, tellTrouble) };
+const page = { data, size: data.size, find, say, attempt, store, artist: new Artist(engineFor(data), data.size, tellTrouble) };
 page.favourites = new Favourites(page);
 page.parent = new Parent(page);
 page.setParent = (face) => page.parent.set(face);

@@ -43,12 +43,14 @@ export function favouritesView(page) {
     for (const id of ["sheet-save", "kept-copy"]) find(id).disabled = !count;
   }
 
-  find("sheet-save").addEventListener("click", async () => {
+  async function saveSheet() {
     const images = await Promise.all(favourites.faces.map((face) => page.artist.image(face)));
     const words = favourites.faces.map((face) => textOf(face, page.data.weights)).join("\n");
     save(await pngOf([sheetOf(images.map((image) => enlarged(image, 2)), 4)], { words }), "faces.png");
     page.say("Saved.");
-  });
+  }
+
+  find("sheet-save").addEventListener("click", () => page.attempt(saveSheet));
   find("sheet-print").addEventListener("click", () => window.print());
   find("kept-copy").addEventListener("click", async () => {
     const words = favourites.faces.map((face) => textOf(face, page.data.weights)).join("\n");

@@ -22,7 +22,7 @@ export class Parent {
     find("undo").addEventListener("click", () => this.step(this.past, this.undone, "Undone."));
     find("redo").addEventListener("click", () => this.step(this.undone, this.past, "Redone."));
     find("keep").addEventListener("click", () => this.page.favourites.toggle(this.face));
-    find("save").addEventListener("click", () => this.save());
+    find("save").addEventListener("click", () => this.page.attempt(() => this.save()));
     find("share").addEventListener("click", () => this.share());
     find("text-form").addEventListener("submit", (event) => { event.preventDefault(); this.open(find("text").value); });
     find("text").addEventListener("focus", () => find("text").select());
@@ -31,7 +31,7 @@ export class Parent {
     this.page.favourites.onChange(() => this.told());
     this.float();
     window.addEventListener("hashchange", () => location.hash && this.open(location.hash));
-    if (!location.hash || !this.open(location.hash)) this.set(this.past.shift() ?? random());
+    if (!location.hash || !this.open(location.hash)) this.set(this.past[0] ?? random());
   }
 
   is(face) {
@@ -50,6 +50,7 @@ export class Parent {
 
   become(face, { sliders = true } = {}) {
     this.face = face;
+    if (this.past.length && same(this.past[0], face)) this.past.shift();  // after loading the page again
     if (sliders) this.startSliders(face);
     this.preview(face);
     this.page.store.write("history", [face, ...this.past]);
@@ -148,10 +149,11 @@ export class Parent {
     return slid(this.base, directions, this.amounts.map((amount) => far * amount));
   }
 
+  /** Make the moved face the parent. Undo then goes back to before the sliders were touched. */
   moveTo() {
     const face = this.moved();
     if (this.is(face)) return;
-    this.past.unshift(this.face);
+    if (this.is(this.base)) this.past.unshift(this.base);
     this.undone = [];
     this.become(face, { sliders: false });
   }

@@ -75,6 +75,7 @@ function scanlines({ width, height, data }) {
 }
 
 async function compressed(bytes) {
+  if (typeof CompressionStream === "undefined") throw new Error("This browser cannot write PNG files; a newer one can.");
   const stream = new Blob([bytes]).stream().pipeThrough(new CompressionStream("deflate"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
