@@ -398,7 +398,7 @@ training = Training(gan)
 first = Training(build_gan(image_size=SIZE, width=WIDTH, seed=SEED, ops=gan.generator.ops, ema=0.999))
 began = time.perf_counter()
 first.go_on(step_of_yours, 4)
-print(f"so {STEPS:,} steps would take about {(time.perf_counter() - began) / 4 * STEPS / 60:.0f} minutes")
+print(f"so {STEPS:,} steps would take about {(time.perf_counter() - began) / 4 * STEPS / 60:.1f} minutes")
 
 # %%
 training.go_on(step_of_yours, STEPS, frame_steps=(0, 100, 200, 400, 700, 1100, 1700))

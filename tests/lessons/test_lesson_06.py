@@ -259,6 +259,7 @@ def test_pictures(short_run):
         pictures.on_a_line(x, np.full(9, 0.5), 0.6 + 0.1 * x),
         pictures.density(lambda x: lesson06.mixture_log_density(x, plane_gan.ring_centres(), plane_gan.SIGMA)),
         pictures.history({"a": short_run, "b": short_run}),
+        pictures.modes_covered({1: np.zeros((3, 4)), 2: np.ones((3, 4))}),
     ]
     without_ticks = [
         pictures.counted({"a": points, "b": points}, [1, 2]),
