@@ -2,14 +2,18 @@
 
 import io
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from lessons.judging import judge, judge_layer
 from lessons.notebook import check as lesson_check
-from minigan.check import check
+from minigan.check import check, check_network
 from minigan.check.calls.bounded_prints import LIMIT, Bounded, bounded_prints, printing_to
+from minigan.nn.layers import ReLU
+from minigan.nn.network import Sequential
+from minigan.nn.ops import LIBRARY
 
 
 def test_up_to_the_limit_all_is_shown(capsys):
@@ -74,3 +78,21 @@ def test_prints_in_a_lessons_own_exercise(capsys):
 
     assert judge(exercises.find("read_logits"), [read_logits]).status == "not implemented"
     assert len(capsys.readouterr().out) < 2 * LIMIT
+
+
+def test_prints_of_a_layer_in_the_check_of_a_network(capsys):
+    def loud_backward(dy, x):
+        for _ in range(2_000):
+            print("in the loop")
+        return dy * (x > 0)
+
+    ops = replace(LIBRARY, relu_forward=loud, relu_backward=loud_backward)
+    assert check_network(Sequential([ReLU(ops=ops)], input_shape=(3,)), probes=1).passed
+    told = capsys.readouterr().out
+    assert len(told) < 2 * LIMIT
+    assert "all 1 gradients are right" in told
+
+
+def test_a_stream_says_what_programs_ask_before_they_print():
+    stream = Bounded()
+    assert (stream.encoding, stream.writable(), stream.isatty()) == ("utf-8", True, False)
