@@ -24,6 +24,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
+from minigan.check.calls.bounded_prints import bounded_prints
 from minigan.check.engine.ladder import run_exercise
 from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import PASSED, Outcome
@@ -297,9 +298,10 @@ def _joined(others: str, exercise: str, section: _Section, aliases: dict[str, st
 
 def _must_work(exercise: str, text: str, path: Path) -> None:
     """Raise NotKeptError unless the layer works from the text of the new file alone."""
-    module = _module(text, path)
-    functions = {name: vars(module).get(name) for name in EXERCISES[exercise].functions}
-    outcome = run_exercise(exercise, functions)
+    with bounded_prints():
+        module = _module(text, path)
+        functions = {name: vars(module).get(name) for name in EXERCISES[exercise].functions}
+        outcome = run_exercise(exercise, functions)
     if outcome.status != PASSED:
         why = outcome.finding.title if outcome.finding else outcome.status
         raise NotKeptError(f"outside this notebook it does not work: {why}")

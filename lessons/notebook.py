@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import html
 import io
 import json
 import os
@@ -31,7 +32,7 @@ from minigan.check.reports.text_report import render_finding
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["check", "fast", "keep", "my", "my_gan", "my_ops", "show", "show_image", "yours"]
+__all__ = ["check", "fast", "keep", "my", "my_gan", "my_ops", "show", "show_image", "show_page", "yours"]
 
 DOTS_PER_INCH = 110
 
@@ -181,6 +182,28 @@ def show_image(data: bytes, alt: str, kind: str = "image/png") -> None:
         return
     content = {kind: base64.b64encode(data).decode("ascii"), "text/plain": alt}
     display(content, metadata={kind: {"alt": alt}}, raw=True)
+
+
+def show_page(path: Path, alt: str, height: int = 900) -> None:
+    """Display a page that stands on its own, scripts and all, in a frame of the notebook.
+
+    Parameters
+    ----------
+    path : Path
+        An HTML file without files beside it.
+    alt : str
+        What is to be seen, for readers who cannot see it, and where the notebook is shown without scripts.
+    height : int
+        Of the frame, in pixels.
+    """
+    try:
+        from IPython.display import display
+    except ModuleNotFoundError:  # a plain script
+        print(alt)
+        return
+    page = html.escape(path.read_text(encoding="utf-8"))
+    frame = f'<iframe title="{html.escape(alt)}" srcdoc="{page}" width="100%" height="{height}"></iframe>'
+    display({"text/html": frame, "text/plain": alt}, raw=True)
 
 
 def _close(figure: Figure) -> None:

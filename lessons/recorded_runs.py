@@ -204,7 +204,19 @@ def _faces(sheet: Array, side: int) -> Array:
     return np.stack([small[i : i + side, j : j + side] for i in starts for j in starts])
 
 
-# ------------------------------------------------------------------------------------------------- lesson 10's picture
+# -------------------------------------------------------------------------------------- lessons 6's and 10's pictures
+def plane_modes() -> dict[int, Array]:
+    """Modes that a GAN in the plane covers, by G's steps in a round, as ``record_plane_modes.py`` recorded them.
+
+    Returns
+    -------
+    dict of int to numpy.ndarray of shape (seeds, counts)
+        A count every 20 rounds.
+    """
+    text = (FOLDER / "plane_modes.json").read_text(encoding="utf-8")
+    return {int(steps): np.array(counts) for steps, counts in json.loads(text).items()}
+
+
 def deep_discriminators() -> dict[str, Array]:
     """Losses of deep discriminators with batch normalisation and without, as ``record_deep_d.py`` recorded them.
 

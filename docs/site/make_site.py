@@ -31,8 +31,9 @@ PAGES = ROOT / "build" / "site" / "pages"
 HTML = ROOT / "build" / "site" / "html"
 SOLUTIONS = "lessons/solutions"
 
+PLAY_PAGES = {"lessons/play/gan-in-the-plane.html": "A GAN in the plane"}
 SETTING_UP = "# Find minigan"
-PLAY = "docs/play"
+PLAY, EXPLORER = "lessons/play", "explore"
 
 LINK = re.compile(r"(?P<image>!?)\[(?P<text>(?:\[[^\]]*\]\([^)]*\)|[^\[\]])*)\]\((?P<target>[^()\s]+)\)")
 CODE_OR_LINK = re.compile(rf"(?P<code>(?P<ticks>`+)[^`\n]+(?P=ticks))|{LINK.pattern}")
@@ -58,6 +59,7 @@ def main(arguments: list[str]) -> int:
     for path in sorted(links.files | own_files()):
         copy(path)
     copy_mathjax()
+    write_explorer()
     if links.broken:
         print("\n".join(sorted(links.broken)), file=sys.stderr)
         return 1
@@ -299,6 +301,12 @@ def copy_mathjax() -> None:
     target.write_bytes((package / "static" / "mathjax" / "tex-svg.js").read_bytes())
 
 
+def write_explorer() -> None:
+    """Put the explorer of the generator that comes with minigan beside the pages, for browsers that draw themselves."""
+    folder = PAGES / EXPLORER
+    subprocess.run([sys.executable, "-m", "minigan.explore", "--static", folder], cwd=ROOT, check=True)
+
+
 # ---- mkdocs ----
 
 
@@ -315,6 +323,7 @@ def navigation(modules: Iterable[str]) -> list[Any]:
     project = [path for path in markdown_files() if "/" not in path and path != "README.md"]
     return [
         {"minigan": ["README.md"]},
+        {"Play": [{"Explore faces": f"{EXPLORER}/index.html"}, *({name: path} for path, name in PLAY_PAGES.items())]},
         {"Course": ["lessons/README.md", *lessons, *rest]},
         {"Use": [*(f"docs/{name}.md" for name in use), *others]},
         {

@@ -445,7 +445,30 @@ class Trial:
         return self.passed == (self.seeds if self.mutant is None else 0)
 
 
-def survival(check: Check, *, seeds: int = 5) -> list[Trial]:
+def of_stage(stage: int) -> list[tuple[Mutant | None, TriedPair]]:
+    """What a check is tried on: every right function with None for its mutant, and then the mutants.
+
+    Parameters
+    ----------
+    stage : int
+        1: smooth functions of one argument; 2: of several, and results of other forms; 3: all, with kinks, tiny numbers
+        and large ones.
+
+    Returns
+    -------
+    list of (Mutant or None, TriedPair)
+    """
+    every: list[tuple[Mutant | None, TriedPair]] = [*((None, s) for s in SUBJECTS), *((m, m.subject) for m in MUTANTS)]
+    late = [LEAKY, SHIFTED, MEGA, *(m.subject for m in MUTANTS if m.needs == "relative")]
+    if stage == 3:
+        return every
+    chosen = [(m, s) for m, s in every if s not in late]
+    if stage == 2:
+        return chosen
+    return [(m, s) for m, s in chosen if len(s.arguments) == 1 and (m is None or m.needs in ("plain", "dy"))]
+
+
+def survival(check: Check, *, seeds: int = 5, stage: int = 3) -> list[Trial]:
     """Try a check on every subject and every mutant.
 
     Parameters
@@ -454,6 +477,8 @@ def survival(check: Check, *, seeds: int = 5) -> list[Trial]:
         ``check(forward, backward, arguments, rng)`` to True (nothing wrong) or False.
     seeds : int
         How often each is tried.
+    stage : int
+        As `of_stage`.
 
     Returns
     -------
@@ -466,7 +491,7 @@ def survival(check: Check, *, seeds: int = 5) -> list[Trial]:
         Whatever the check raises.
     """
     trials = []
-    for mutant, subject in [*((None, s) for s in SUBJECTS), *((m, m.subject) for m in MUTANTS)]:
+    for mutant, subject in of_stage(stage):
         backward = subject.backward if mutant is None else mutant.backward
         name = subject.name if mutant is None else f"{short(subject)}, {mutant.name}"
         passed = 0
@@ -803,8 +828,12 @@ TRUSTED_SLOPE = Exercise(
 )
 
 
-def _judge_killers(*given: Any) -> Verdict:
+def _judge_killers(*given: Any, stage: int = 3) -> Verdict:
     (check,) = given
+    if stage not in (1, 2, 3):
+        raise ValueError(f"check: stage must be 1, 2 or 3, got {stage!r}")
+    mutants = sum(mutant is not None for mutant, _ in of_stage(stage))
+    subjects = len(of_stage(stage)) - mutants
     if not callable(check):
         return Verdict.wrong(f"a function is wanted, got {check!r}")
     answers: list[Any] = []
@@ -814,22 +843,23 @@ def _judge_killers(*given: Any) -> Verdict:
         return bool(answers[-1])
 
     try:
-        trials = survival(watched)
+        trials = survival(watched, stage=stage)
     except NotImplementedError:
         return Verdict.not_yet()
     except Exception as error:
         finding = blame(error, [check])
         if finding is None:
             raise
-        return Verdict.wrong(finding.title, *finding.evidence, f"on {_nth(len(answers))}", _ANSWER, code="E10")
+        return Verdict.wrong(finding.title, *finding.evidence, f"on {_nth(len(answers), stage)}", _ANSWER, code="E10")
     odd = next((answer for answer in answers if not isinstance(answer, bool | np.bool_)), None)
     if None in answers or odd is not None:
         return Verdict.wrong(f"a check answers True or False, yours answers {odd!r}", code="E12")
     survivors = [t for t in trials if t.mutant is not None and not t.good]
     accused = [t for t in trials if t.mutant is None and not t.good]
-    killed = len(MUTANTS) - len(survivors)
+    killed = mutants - len(survivors)
     if not survivors and not accused:
-        return Verdict.ok(f"all {len(MUTANTS)} mutants killed, none of {len(SUBJECTS)} right ones accused")
+        of = "" if stage == 3 else f"stage {stage}: "
+        return Verdict.ok(f"{of}all {mutants} mutants killed, none of {subjects} right ones accused")
     thrown_away = [t for t in survivors if t.mutant is not None and t.mutant.subject is LEAKY and t.passed < t.seeds]
     evidence = [f"survives: {_told(t)}" for t in survivors[:8]]
     evidence += [f"... and {len(survivors) - 8} more"] if len(survivors) > 8 else []
@@ -844,7 +874,7 @@ def _judge_killers(*given: Any) -> Verdict:
             whom = "all survivors" if count == len(survivors) else f"{count} of the survivors"
         evidence.append(f"About {whom}: {HABITS[needs]}")
     evidence += [_ACCUSED[t.name] for t in accused if t.name in _ACCUSED][:2]
-    title = f"{killed} of {len(MUTANTS)} mutants killed, {len(accused)} of {len(SUBJECTS)} right ones accused"
+    title = f"{killed} of {mutants} mutants killed, {len(accused)} of {subjects} right ones accused"
     return Verdict.wrong(title, *evidence)
 
 
@@ -866,9 +896,9 @@ def _told(trial: Trial) -> str:
     return trial.name + ("" if often == trial.seeds else f"   (on {often} of {trial.seeds} draws)")
 
 
-def _nth(tries: int, seeds: int = 5) -> str:
+def _nth(tries: int, stage: int, seeds: int = 5) -> str:
     """The name of the backward that a check was called with when it had given this many answers."""
-    names = [s.name for s in SUBJECTS] + [f"{short(m.subject)}, {m.name}" for m in MUTANTS]
+    names = [s.name if m is None else f"{short(s)}, {m.name}" for m, s in of_stage(stage)]
     return names[tries // seeds]
 
 

@@ -1172,26 +1172,32 @@ _OVERWRITES_MISTAKES: tuple[tuple[Callable[..., bool], str], ...] = (
 )
 
 
-def _judge_overwrites(function: Callable[..., Any]) -> Verdict:
-    def no_parameters() -> list[Layer]:
-        return [LeakyReLU(0.2), Flatten()]
+class _WithoutParamGrads(Sequential):
+    """Computes the gradient of x only."""
 
-    cases: tuple[tuple[type[Sequential], Callable[[], list[Layer]], bool, bool, str], ...] = (
-        (Sequential, _small_layers, False, False, "a network that returns its caches"),
-        (Forgetful, _small_layers, False, True, "a network that keeps its caches on self"),
-        (_HalfForgetful, _small_layers, False, True, "a network that keeps two layers' caches on self"),
-        (Sequential, no_parameters, False, False, "a network without parameters that returns its caches"),
-        (Sequential, _small_layers, True, False, "a network that returns its caches, with x2 equal to x1"),
+    def backward(
+        self, dy: Array, caches: list[Any], *, input_grad: bool = False, param_grads: bool = True
+    ) -> Array | None:
+        """As `Sequential`, but for param_grads."""
+        return super().backward(dy, caches, input_grad=input_grad, param_grads=False)
+
+
+def _judge_overwrites(function: Callable[..., Any]) -> Verdict:
+    cases: tuple[tuple[type[Sequential], bool, bool, str], ...] = (
+        (Sequential, False, False, "a network that returns its caches"),
+        (Forgetful, False, True, "a network that keeps its caches on self"),
+        (_HalfForgetful, False, True, "a network that keeps two layers' caches on self"),
+        (_WithoutParamGrads, False, False, "a network that returns its caches, and leaves its parameters' grads alone"),
+        (Sequential, True, False, "a network that returns its caches, with x2 equal to x1"),
     )
 
     def answers_of(function: Callable[..., Any], watch: list[_Watched]) -> Iterator[Any]:
         rng = np.random.default_rng(12)
-        for kind, layers, equal, _, _ in cases:
+        for kind, equal, _, _ in cases:
             x1, x2 = rng.standard_normal((2, 4, 8, 8, 3))
-            network = _Watched(kind(layers()))
+            network = _Watched(kind(_small_layers()))
             watch.append(network)
-            dy = rng.standard_normal((4, 192 if layers is no_parameters else 2))
-            yield function(network, x1, x1.copy() if equal else x2, dy)
+            yield function(network, x1, x1.copy() if equal else x2, rng.standard_normal((4, 2)))
 
     watched: list[_Watched] = []
     answers = []
@@ -1208,10 +1214,9 @@ def _judge_overwrites(function: Callable[..., Any]) -> Verdict:
     wrong = [(a, what) for a, (*_, wanted, what) in zip(answers, cases, strict=True) if a != wanted]
     if not wrong:
         return Verdict.ok("two of two broken networks found, no false alarm")
-    if any(network.gave_none for network in watched):
+    cause = explanation(answers, [(list(answers_of(f, [])), why) for f, why in _OVERWRITES_MISTAKES])
+    if not cause and any(network.gave_none for network in watched):
         cause = _NO_GRADIENT
-    else:
-        cause = explanation(answers, [(list(answers_of(f, [])), why) for f, why in _OVERWRITES_MISTAKES])
     title = f"it says {wrong[0][0]} of {wrong[0][1]}"
     return Verdict.wrong(title, *(f"and {a} of {what}" for a, what in wrong[1:]), cause=cause)
 

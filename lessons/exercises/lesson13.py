@@ -369,11 +369,12 @@ def _judge_truncate(function: Any) -> Verdict:
         )
     if beyond > 0:
         above, below = result > limit, result < -limit
+        was_above, was_below = before > limit, before < -limit
         kept = np.asarray(result == before)
         causes = (
             (bool(kept.all()), "Nothing was drawn again: the result is z."),
-            (not above.any() and bool(kept[below].all()), "Numbers below -limit count, too: compare np.abs(z)."),
-            (not below.any() and bool(kept[above].all()), "Numbers above limit count, too: compare np.abs(z)."),
+            (not above.any() and bool(kept[was_below].all()), "Numbers below -limit count, too: compare np.abs(z)."),
+            (not below.any() and bool(kept[was_above].all()), "Numbers above limit count, too: compare np.abs(z)."),
             (
                 not kept[~inside].any(),
                 "They were drawn again once, and some fell outside again. Go on until none is left.",

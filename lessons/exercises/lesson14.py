@@ -798,7 +798,6 @@ _INPUT_TILES = Exercise(
         *(
             Mistake(change(three), f"{where}{why}")
             for three, why in (
-                (lambda a, b, c: (a - b, b, b - c), "the last of the three has the wrong sign: it is d2 - d1."),
                 (lambda a, b, c: (b - a, b, c - b), "the first of the three has the wrong sign: it is d0 - d1."),
                 (lambda a, b, c: (a + b, b, c + b), "differences are wanted, not sums: d0 - d1 and d2 - d1."),
                 (lambda a, b, c: (a - b, b, c - a), "the last of the three is d2 - d1, and not d2 - d0."),
@@ -813,6 +812,14 @@ _INPUT_TILES = Exercise(
                 (lambda three: _tiles_by(rows=three), "Along the rows, "),
                 (lambda three: _tiles_by(columns=three), "Along the columns, "),
             )
+        ),
+        Mistake(
+            _tiles_by(rows=lambda a, b, c: (a - b, b, b - c)),
+            "Along the rows, the last of the three has the wrong sign: it is d2 - d1.",
+        ),
+        Mistake(
+            _tiles_by(columns=lambda a, b, c: (a - b, b, b - c)),
+            "Along the columns, the last of the three has the wrong sign: it is d2 - d1.",
         ),
         Mistake(
             lambda x: input_tiles(x).transpose(1, 0, 2, 3, 4, 5),

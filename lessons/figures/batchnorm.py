@@ -507,7 +507,7 @@ def deep(losses: Mapping[str, Array]) -> Figure:
     Figure
     """
     kinds = list(dict.fromkeys(name.rpartition(", ")[0] for name in losses))
-    figure, axes = style.new(len(kinds), 1, 9, 3.4)
+    figure, axes = style.new(len(kinds), 1, 9.6, 3.2)
     looks = {"without": (style.ORANGE, "--"), "with": (style.BLUE, "-")}
     for ax, kind in zip(np.ravel(axes), kinds, strict=True):
         for end, (color, line) in looks.items():
@@ -516,12 +516,11 @@ def deep(losses: Mapping[str, Array]) -> Figure:
                 label = f"{end} batch normalisation" if number == 0 else None
                 ax.plot(np.arange(9, len(one)), smooth, color=color, linestyle=line, linewidth=1.3, label=label)
         ax.axhline(2 * np.log(2), color=style.GREY, linewidth=1, linestyle=":")
-        ax.set(title=kind, xlabel="step", ylim=(0, 1.75))
+        ax.set(xlabel="step", ylim=(0, 1.75))
+        ax.set_title(kind.replace(", ", ",\n"), fontsize=9.5)
     np.ravel(axes)[0].set_ylabel("D's loss on reals and fakes")
     np.ravel(axes)[0].legend(loc="lower left", frameon=False, fontsize=8.5)
-    np.ravel(axes)[-1].annotate(
-        "knows nothing: 2 ln 2", (75, 2 * np.log(2)), xytext=(75, 1.55), ha="center", fontsize=8.5
-    )
+    np.ravel(axes)[1].text(75, 1.45, "knows nothing: 2 ln 2", ha="center", fontsize=8.5)
     return figure
 
 

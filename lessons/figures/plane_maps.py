@@ -336,6 +336,29 @@ def _smooth(values: Array) -> Array:
     return np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
 
 
+def modes_covered(counts: Mapping[int, Array], every: int = 20) -> Figure:
+    """How many of the eight modes are covered, a panel for each number of G's steps in a round.
+
+    Parameters
+    ----------
+    counts : mapping of int to Array of shape (seeds, counts)
+    every : int
+        Rounds between two counts.
+
+    Returns
+    -------
+    Figure
+    """
+    figure, axes = style.new(len(counts), 1, 9.6, 2.6)
+    for ax, (steps, runs) in zip(np.ravel(axes), counts.items(), strict=True):
+        for run, line in zip(runs, ("-", "--", ":"), strict=False):
+            ax.plot(every * np.arange(len(run)), run, color=style.BLUE, linestyle=line, linewidth=1.4)
+        ax.set(title=f"{steps} step{'s' if steps > 1 else ''} of G", xlabel="round", ylim=(-0.3, 8.4))
+        ax.set_yticks([0, 2, 4, 6, 8])
+    np.ravel(axes)[0].set_ylabel("modes covered")
+    return figure
+
+
 def patients(runs: Mapping[str, plane_gan.Run]) -> Figure:
     """The last moment of each run, and its losses.
 

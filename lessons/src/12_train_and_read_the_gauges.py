@@ -398,7 +398,7 @@ training = Training(gan)
 first = Training(build_gan(image_size=SIZE, width=WIDTH, seed=SEED, ops=gan.generator.ops, ema=0.999))
 began = time.perf_counter()
 first.go_on(step_of_yours, 4)
-print(f"so {STEPS:,} steps would take about {(time.perf_counter() - began) / 4 * STEPS / 60:.0f} minutes")
+print(f"so {STEPS:,} steps would take about {(time.perf_counter() - began) / 4 * STEPS / 60:.1f} minutes")
 
 # %%
 training.go_on(step_of_yours, STEPS, frame_steps=(0, 100, 200, 400, 700, 1100, 1700))
@@ -440,8 +440,8 @@ print(f"clear: {reader.read(drawn).clear.mean():.0%} of {len(drawn)} new faces, 
 # %% tags=["picture"]
 notebook.show(
     figures.training.curves(np.arange(len(history)), history, "your run: "),
-    "Left: D's two losses fall towards the floor of 0.325 within some hundred steps and stay a little above it; G's wavers "
-    "around 2. Right: D(x) stays near 0.9 and D(G(z)) near 0.1.",
+    "Left: D's two losses come near the floor of 0.325 within a hundred steps, and later stay somewhat above it; G's wavers "
+    "around 2. Right: D(x) is near 0.9 at first and near 0.8 later, D(G(z)) near 0.1 and later 0.2.",
 )
 
 # %% [markdown]
@@ -450,12 +450,12 @@ notebook.show(
 # Hold both pictures beside each other. The faces go from noise to people. The losses, after the first hundred steps, go
 # nowhere.
 #
-# * **D stands just above its floor.** It tells fakes from reals in most cases, from the first minute to the last. That is normal.
-#   In the log of the article's own 10,000 steps D's losses fall from 0.45 to 0.38, and that is all.
+# * **D stays not far above its floor.** It tells fakes from reals in most cases, from the first minute to the last. That is
+#   normal. In the log of the article's own 10,000 steps D's losses fall from 0.45 to 0.38, and that is all.
 # * **G's loss does not fall.** G improves, and D improves with it: each moves the other's target. A loss here is a score in
 #   a match, not an altitude. (That is why M. Arjovsky and others looked for a loss that does mean something:
 #   arXiv:1701.07875.)
-# * **D(x) near 0.9 and D(G(z)) near 0.1** is the same statement once more, in probabilities.
+# * **D(x) and D(G(z))** say the same once more, in probabilities: far from 0.5, and not quite at 0.9 and 0.1.
 # * What the losses *are* good for: NaN, values that run away, and an accuracy not far above 50 %. They
 #   tell that something broke. They never tell that all is well.
 #

@@ -748,8 +748,7 @@ except UserError as error:
     print(f"no GPU here, skipped: {error}")
 
 if gpu_backend is not None:
-    import cupy
-
+    cupy = gpu_backend.xp
     kernel_gpu = lesson14.block_kernel(w_gpu)
     tiles_gpu = lesson14.kernel_tiles(kernel_gpu)
     on_gpu = {

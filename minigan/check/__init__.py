@@ -100,8 +100,10 @@ def check_network(network: Sequential, *, batch_size: int = 3, seed: int = 0, pr
     ValueError
         If the network is not float64: in float32 a right gradient cannot be told from a slightly wrong one.
     """
+    from minigan.check.calls.bounded_prints import bounded_prints
     from minigan.check.engine.network_errors import network_errors
 
-    errors = network_errors(network, batch_size=batch_size, seed=seed, probes=probes)
+    with bounded_prints():
+        errors = network_errors(network, batch_size=batch_size, seed=seed, probes=probes)
     print(errors.verdict)
     return errors

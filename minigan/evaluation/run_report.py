@@ -499,7 +499,7 @@ def _settings(config: RunConfig) -> list[tuple[str, str, str | None]]:
             continue  # this run draws none
         if field.name in _OF_LAYERS:
             if config.layers_sha256 is not None:
-                rows.append((_OF_LAYERS[field.name], shortened(getattr(config, field.name)), None))
+                rows.append((_OF_LAYERS[field.name], shortened(getattr(config, field.name), 320), None))
             continue
         value, usual = getattr(config, field.name), getattr(preset, field.name)
         if (field.name, value) == ("data", None):

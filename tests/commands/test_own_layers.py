@@ -268,7 +268,7 @@ def test_a_resumed_run_needs_the_same_file(image_folder, files, tanh_run, four, 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(image_folder, files, tmp_path):
     """Even if the file has another name and another place by then."""
     out = tmp_path / "run"
-    words = ["--data", image_folder, *SMALL, "--steps", 100_000, "--out", out, "--layers", files["nhwc"]]
+    words = ["--data", image_folder, *SMALL, "--steps", 100_000, "--out", out, "--layers", files["tanh"]]
     process = subprocess.Popen(
         [sys.executable, "-m", "minigan.train", *map(str, words)],
         stdout=subprocess.DEVNULL,
@@ -281,10 +281,10 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(image_folder, files, tm
     process.wait()
     step = checkpoint.list_checkpoints(out / "checkpoints")[0][0]
     copy = tmp_path / "another name.py"
-    copy.write_bytes(files["nhwc"].read_bytes())
+    copy.write_bytes(files["tanh"].read_bytes())
     assert call("--resume", out, "--steps", step + 2, "--layers", copy) == 0
     peaceful = tmp_path / "peaceful"
-    assert start(image_folder, peaceful, "--steps", step + 2, "--layers", files["nhwc"]) == 0
+    assert start(image_folder, peaceful, "--steps", step + 2, "--layers", files["tanh"]) == 0
     assert_equal_runs(peaceful, out, checkpoints_of=f"{step + 2:06d}")
 
 

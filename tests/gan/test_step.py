@@ -9,6 +9,7 @@ from minigan.fast.cpu import cpu_overlay
 from minigan.gan.step import (
     D_LEARNING_RATE,
     METRICS,
+    Phase,
     StepInputs,
     build_gan,
     discriminator_step,
@@ -394,3 +395,22 @@ def test_draws_are_those_of_earlier_versions():
     inputs = draw_inputs(np.zeros((2, 1, 1, 3), np.float32), 1337, 7)
     found = [float(a.ravel()[0]) for a in inputs[1:]] + [int(stream(1337, "data", 7).integers(0, 10**6))]
     assert found == pytest.approx(DRAWN_BEFORE, rel=1e-6)
+
+
+def test_a_step_takes_the_steps_that_the_gan_has():
+    """A step of one's own in the place of minigan's; the other, and what is reported, stay minigan's."""
+    gan, inputs = small_gan(), some_inputs()
+    seen = []
+
+    def my_discriminator_step(D, optimizer, x, labels):
+        seen.append((D, optimizer, labels))
+        return Phase(np.float32(len(seen)), np.ones_like(labels))
+
+    gan.discriminator_step = my_discriminator_step
+    before = {name: p.copy() for name, p in gan.discriminator.params().items()}
+    d_real, d_fake, g, d_x, _, _ = train_step(gan, inputs).metrics
+    assert (d_real, d_fake) == (1, 2)
+    assert d_x == pytest.approx(1 / (1 + np.exp(-1)))
+    assert g > 0.1
+    assert [labels is wanted for (_, _, labels), wanted in zip(seen, inputs[3:], strict=True)] == [True, True]
+    assert all(np.array_equal(p, before[name]) for name, p in gan.discriminator.params().items())

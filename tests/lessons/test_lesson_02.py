@@ -342,3 +342,34 @@ def test_the_slope_is_that_of_half_the_step(factor, said):
 
     finding = judge(lesson02.TRUSTED_SLOPE, [trusted_slope]).finding
     assert said in " ".join([finding.title, *finding.evidence])
+
+
+# -------------------------------------------------------------------------------------------------------------- stages
+def first_version(forward, backward, arguments, rng):
+    """One random direction through the first argument, a relative difference, nothing else."""
+    y, cache = forward(*arguments)
+    dy, v = rng.standard_normal(y.shape), rng.standard_normal(arguments[0].shape)
+    claimed = np.sum(backward(dy, cache)[0] * v)
+    rest = arguments[1:]
+    measured = lesson02.directional_slope(lambda x: forward(x, *rest)[0], arguments[0], dy, v, 1e-5)
+    return bool(abs(measured - claimed) <= 1e-5 * max(abs(measured), abs(claimed)))
+
+
+def test_a_first_version_passes_the_first_stage_only():
+    exercise = {e.name: e for e in lesson02.EXERCISES}["kill_the_mutants"]
+    assert judge(exercise, [first_version], stage=1).passed
+    assert not judge(exercise, [first_version], stage=2).passed
+    for stage in (1, 2, 3):
+        assert judge(exercise, [lesson02.gradients_agree], stage=stage).passed
+        assert not judge(exercise, [lambda *given: True], stage=stage).passed
+        assert not judge(exercise, [lambda *given: False], stage=stage).passed
+    with pytest.raises(ValueError, match="stage must be"):
+        judge(exercise, [lesson02.gradients_agree], stage=4)
+
+
+def test_stages_hold_one_another():
+    first, second, third = (lesson02.of_stage(stage) for stage in (1, 2, 3))
+    assert all(one in second for one in first)
+    assert all(one in third for one in second)
+    assert 0 < len(first) < len(second) < len(third) == 47
+    assert all(any(mutant is None for mutant, _ in stage) for stage in (first, second))

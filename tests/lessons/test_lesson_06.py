@@ -1,11 +1,12 @@
 """Lesson 6: exercises know right from wrong, runs cover and collapse as the text says, pictures have labels."""
 
+import importlib.util
 import io
 
 import numpy as np
 import pytest
 
-from lessons import figures, notebook, plane_gan
+from lessons import figures, notebook, plane_gan, recorded_runs
 from lessons.exercises import lesson06
 
 
@@ -258,6 +259,7 @@ def test_pictures(short_run):
         pictures.on_a_line(x, np.full(9, 0.5), 0.6 + 0.1 * x),
         pictures.density(lambda x: lesson06.mixture_log_density(x, plane_gan.ring_centres(), plane_gan.SIGMA)),
         pictures.history({"a": short_run, "b": short_run}),
+        pictures.modes_covered({1: np.zeros((3, 4)), 2: np.ones((3, 4))}),
     ]
     without_ticks = [
         pictures.counted({"a": points, "b": points}, [1, 2]),
@@ -296,3 +298,23 @@ def test_fakes_by_forward(capsys):
 
     assert notebook.check("gan_round", by_forward(False)).passed
     assert "training mode" in notebook.check("gan_round", by_forward(True)).finding.title
+
+
+# ------------------------------------------------------------------------------------------------------ recorded modes
+def test_the_recorded_modes_are_what_their_script_makes():
+    path = recorded_runs.FOLDER / "record_plane_modes.py"
+    spec = importlib.util.spec_from_file_location("record_plane_modes", path)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    recorded = recorded_runs.plane_modes()
+    assert tuple(recorded) == script.G_STEPS
+    assert all(len(counts) == len(script.SEEDS) for counts in recorded.values())
+    np.testing.assert_allclose(script.modes(1, script.SEEDS[0], rounds=40), recorded[1][0, :3], atol=1)  # another BLAS
+
+
+def test_the_lesson_says_of_the_modes_what_was_recorded():
+    ends = {steps: counts[:, -1] for steps, counts in recorded_runs.plane_modes().items()}
+    assert (ends[1] == 8).all()
+    assert (ends[2] == 8).sum() == 1
+    assert (ends[5] <= 1).all()
+    assert sorted(ends[10] > 1) == [False, False, True]

@@ -219,7 +219,16 @@ def test_pictures():
     assert_readable(topic.places(((6, 3, 2, 0), (8, 4, 2, 1))))
     assert_readable(topic.product_shapes(N=64, H=32, W=32, C=64, O=128, K=4, stride=2, pad=1))
     assert_readable(topic.speed({"slow": 100.0, "fast": 2.0}))
+    topic.patch_row(np.arange(8).reshape(2, 2, 2)).savefig(io.BytesIO(), format="png", dpi=20)
     assert_readable(topic.edges(np.zeros((8, 8, 3)), np.random.default_rng(0).standard_normal((8, 8, 2))))
+
+
+def test_a_patch_row_is_the_row_that_im2col_makes():
+    patch = np.arange(10.0, 18).reshape(2, 2, 2)
+    numbers = [t.get_text() for t in figures.convolution.patch_row(patch).axes[0].texts if t.get_text().isdigit()]
+    assert numbers[8:16] == [f"{value:g}" for value in lesson07.im2col(patch[None], 2, 1, 0)[0]]
+    assert sorted(numbers[16:]) == sorted(numbers[8:16])
+    assert numbers[16:] != numbers[8:16]
 
 
 def test_places_tells_what_is_left_over():

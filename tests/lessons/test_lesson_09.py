@@ -122,6 +122,8 @@ def test_pictures():
     maps = [rng.standard_normal((4, 4, 8)), rng.standard_normal((8, 8, 3))]
     assert_readable(topic.growth(maps, [np.eye(4), np.eye(8)]))
     assert_readable(topic.checkerboards([np.ones((15, 15))] * 2, [np.ones((15, 15))] * 2, ["a", "b"]))
+    titles = [ax.get_title() for ax in topic.grown(np.ones((3, 3)), {"a": np.ones((6, 6))}).axes]
+    assert titles == ["before: 3 x 3", "a: 6 x 6"]
     assert_readable(topic.suspects(np.eye(3), np.eye(3), {"right": np.eye(5), "A": np.ones((5, 5))}, 0.5))
 
 

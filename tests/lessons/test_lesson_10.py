@@ -191,6 +191,7 @@ def pictures():
         "records": draw.records(np.ones(5), lesson10.moving_average, (0.5, 0.9)),
         "company": draw.company(rng, N=100),
         "opinions": draw.opinions(logits),
+        "deep": draw.deep({f"kernels, {end}": rng.random((2, 20)) for end in ("with", "without")}),
         "residuals": draw.residuals(lesson10.SUSPECTS, rng),
     }
 
@@ -231,11 +232,12 @@ def record_deep_d():
 def test_the_recorded_deep_discriminators_are_what_their_script_makes(monkeypatch):
     script = record_deep_d()
     recorded = recorded_runs.deep_discriminators()
-    assert set(recorded) == {f"{name}, {end}" for name in script.SCALES for end in ("with", "without")}
+    assert set(recorded) == {f"{name}, {end}" for name in script.SETTINGS for end in ("with", "without")}
     assert all(losses.shape == (len(script.SEEDS), script.STEPS) for losses in recorded.values())
     monkeypatch.setattr(script, "STEPS", 2)
     for norm, end in ((True, "with"), (False, "without")):
-        made = script.losses(script.SEEDS[0], norm=norm, scale=script.SCALES["Glorot's kernels"])
+        scale, rate = script.SETTINGS["Glorot's kernels"]
+        made = script.losses(script.SEEDS[0], norm=norm, scale=scale, rate=rate)
         np.testing.assert_allclose(made, recorded[f"Glorot's kernels, {end}"][0, :2], atol=2e-3)
 
 
@@ -246,3 +248,6 @@ def test_the_lesson_says_of_the_deep_discriminators_what_was_recorded():
     assert np.ptp(norm) < np.ptp(without)  # "more even"
     assert np.abs(ends["a third of them, without"] - 2 * np.log(2)).max() < 1e-3  # "all five learn nothing"
     assert ends["a third of them, with"].max() < min(without.min(), norm.min())  # "even faster"
+    fast = "Glorot's kernels, three times the rate"
+    assert abs(ends[f"{fast}, with"].mean() - ends["a third of them, with"].mean()) < 0.03  # "the same 0.1"
+    assert abs(ends[f"{fast}, without"].mean() - 0.7) < 0.05

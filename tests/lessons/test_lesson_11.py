@@ -170,6 +170,12 @@ def test_wrong_sequentials_are_told_why(kind, word):
 def test_sequential():
     assert verdict("sequential", Sequential).passed
 
+    class WithList(Sequential):
+        def forward(self, x, *, training, update_stats=True):
+            return list(super().forward(x, training=training, update_stats=update_stats))
+
+    assert verdict("sequential", WithList).passed
+
     class NotYet(Sequential):
         def backward(self, dy, caches, *, input_grad=False, param_grads=True):
             raise NotImplementedError
@@ -371,3 +377,30 @@ def test_one_batch_can_be_learned_by_heart():
     optimizer = minigan.Adam(G.params(), learning_rate=5e-3)
     errors = [lesson11.l2_step(G, optimizer, batch.noise, batch.images) for _ in range(40)]
     assert errors[-1] < 0.4 * errors[0]
+
+
+def test_a_step_that_leaves_the_moving_statistics_is_told():
+    def still(G, optimizer, noise, images):
+        y, caches = G.forward(noise, training=True, update_stats=False)
+        difference = y - images
+        G.zero_grads()
+        G.backward(2 * difference / difference.size, caches)
+        optimizer.step(G.grads())
+        return float((difference**2).mean())
+
+    assert "moving statistics" in told("l2_step", still)
+
+
+def test_a_loss_is_explained_only_if_it_is_the_same_in_both_steps():
+    def after_or_half():
+        calls = []
+
+        def step(G, optimizer, noise, images):
+            calls.append(lesson11.l2_step(G, optimizer, noise, images))
+            return calls[-1] / 2 if len(calls) == 1 else calls[-1] / 3
+
+        return step
+
+    verdict = judge(EXERCISES["l2_step"], [after_or_half()])
+    assert verdict.finding.title == "right gradients, but another loss is returned"
+    assert verdict.finding.cause == ""

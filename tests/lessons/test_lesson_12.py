@@ -187,6 +187,26 @@ def test_pictures_have_labelled_axes():
             assert ax.get_ylabel()
 
 
+def test_sixteen_faces_stand_in_two_rows():
+    faces = np.zeros((16, 8, 8, 3), np.uint8)
+    faces[8] = 255  # the first of the second row
+    figure = training.sixteen(faces, "Sixteen")
+    assert figure.axes[0].get_title() == "Sixteen"
+    shown = np.asarray(figure.axes[0].images[0].get_array())
+    assert shown[9:16, :7].min() == 255
+    assert shown[:8, :7].max() == 0
+
+
+def test_an_overflow_is_told_though_the_numbers_are_right():
+    def textbook(real_logits, fake_logits):
+        d_x, d_g_z = (float((1 / (1 + np.exp(-z))).mean()) for z in (real_logits, fake_logits))
+        return d_x, d_g_z, lesson12.read_logits(real_logits, fake_logits)[2]
+
+    verdict = judge(EXERCISES["read_logits"], [textbook])
+    assert "overflows on the way" in verdict.finding.title
+    assert "tanh" in verdict.finding.cause
+
+
 def test_the_gallery_names_only_what_was_named():
     figure = training.gallery(recorded_runs.runs(), {"C": "normal"})
     titles = [ax.get_title() for ax in figure.axes]

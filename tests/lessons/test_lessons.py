@@ -17,6 +17,7 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import own_layers
 import pytest
 from places import ROOT
 
@@ -27,6 +28,7 @@ from lessons.source_format import Cell, SourceError
 from minigan.check.exercise_table import EXERCISES
 from minigan.check.sandbox.supervisor import check_file
 from minigan.gan.models import discriminator, generator
+from minigan.gan.step import build_gan, discriminator_step, draw_inputs, train_step
 from minigan.nn.ops import LIBRARY
 from minigan.system.errors import UserError
 
@@ -604,6 +606,16 @@ def test_show_gives_the_picture_its_text(monkeypatch):
         notebook.show(figure, " ")
 
 
+def test_a_page_is_shown_in_a_frame(monkeypatch, tmp_path):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda *content, **settings: shown.append(content[0]))
+    page = tmp_path / "page.html"
+    page.write_text('<p class="x">1 < 2 & 3</p>', encoding="utf-8")
+    notebook.show_page(page, 'A "page"')
+    assert shown[0]["text/plain"] == 'A "page"'
+    assert 'srcdoc="&lt;p class=&quot;x&quot;&gt;1 &lt; 2 &amp; 3&lt;/p&gt;"' in shown[0]["text/html"]
+
+
 def test_equal_figures_give_equal_bytes(monkeypatch):
     shown = []
     monkeypatch.setattr(notebook, "show_image", lambda data, alt: shown.append(data))
@@ -1012,6 +1024,85 @@ def test_my_without_kept_layers_is_minigans_own(layers, capsys):
         assert notebook.check(exercise, *np.atleast_1d(np.array(notebook.my(exercise), dtype=object))).passed
     with pytest.raises(ValueError, match="there is no function or exercise 'nothing'"):
         notebook.my("nothing")
+
+
+EDITED = """
+import numpy as np
+
+def tanh_forward(x):
+    y = np.tanh(x)
+    return y, y
+
+def tanh_backward(dy, y):
+    return dy * (1 - y * y)
+
+def relu_forward(x):
+    return np.maximum(x, 0), x
+
+def relu_backward(dy, x):
+    return dy * (x < 0)
+
+def dense_forward(x, w, b):
+    raise NotImplementedError
+
+def dense_backward(dy, cache):
+    raise NotImplementedError
+
+def sgd_step(p, g, lr):
+    return p + lr * g
+
+def adam_step(p, g, m, v, t, lr, beta1, beta2, eps):
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g * g
+    return p - lr * (1 - beta2**t) ** 0.5 / (1 - beta1**t) * m / (v**0.5 + eps), m, v
+
+def discriminator_step(D, optimizer, x, labels):
+    return 0.0
+"""
+
+
+def test_what_is_kept_is_checked_again_before_it_is_used(layers, capsys):
+    """Somebody may have edited the file, or started it from a template: a stub or a wrong layer is never "yours"."""
+    layers.write_text(EDITED, encoding="utf-8")
+    ops = notebook.my_ops()
+    assert capsys.readouterr().out == (
+        "yours: tanh, adam\n"
+        "not used: dense (not written), relu (E63)\n"
+        "minigan's own: leaky_relu, sigmoid, flatten, bce_with_logits, conv2d, conv2d_transpose, batch_norm, "
+        "batch_norm_inference, moving_average\n"
+    )
+    assert ops.tanh_forward.__module__ == "my_layers"
+    assert ops.new_adam is not LIBRARY.new_adam
+    for name in ("dense_forward", "dense_backward", "relu_forward"):
+        assert getattr(ops, name) is getattr(LIBRARY, name)
+    assert notebook.my("dense_forward") is LIBRARY.dense_forward
+    assert notebook.my("sgd")(np.ones(1), np.ones(1), 0.25).tolist() == [0.75]  # minigan's: the kept one goes uphill
+    assert notebook.my("adam").__module__ == "my_layers"
+
+    gan = notebook.my_gan(image_size=32, width=2)
+    told = capsys.readouterr().out.splitlines()
+    assert told[1] == "not used: dense (not written), relu (E63), discriminator_step (E81)"
+    assert told[2].endswith(", moving_average")
+    assert "generator_step" in told[2]
+    assert gan.discriminator_step is discriminator_step
+    assert gan.g_optimizer.ops is gan.generator.ops
+
+
+@pytest.mark.parametrize("text", [own_layers.SOLUTIONS, own_layers.NCHW], ids=["NHWC", "NCHW"])
+def test_a_gan_of_all_that_is_kept_trains_in_either_layout(layers, capsys, text):
+    layers.write_text(text, encoding="utf-8")
+    real = np.random.default_rng(0).uniform(-1, 1, (4, 32, 32, 3)).astype(np.float32)
+    gans = notebook.my_gan(image_size=32, width=2), build_gan(image_size=32, width=2)
+    told = capsys.readouterr().out
+    assert "not used" not in told
+    assert told.endswith("minigan's own: relu, sigmoid\n")
+    assert gans[0].discriminator_step is not discriminator_step
+    ours, theirs = (train_step(gan, draw_inputs(real, 1, 0)).metrics for gan in gans)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4)
+    x = np.random.default_rng(1).standard_normal((2, 5, 4, 3))
+    w, b = np.ones((3, 3, 3, 2)), np.zeros(2)
+    right = LIBRARY.conv2d_forward(x, w, b, pad=1)[0]
+    np.testing.assert_allclose(notebook.my("conv2d_forward")(x, w, b, pad=1)[0], right)
 
 
 @pytest.mark.parametrize(

@@ -270,6 +270,15 @@ def test_a_function_of_the_whole_batch_that_is_not_minigans_own_is_refused(name,
         divide(gan, ALONE, 8)
 
 
+@pytest.mark.parametrize("step", ["discriminator_step", "generator_step"])
+def test_a_step_that_is_not_minigans_own_is_refused(step):
+    gan = build_gan(image_size=32, width=1)
+    setattr(gan, step, lambda *arguments: None)
+    assert why_not_divided(gan) == f"the {step} is not minigan's own"
+    with pytest.raises(ValueError, match=f"^divide: the {step} is not minigan's own"):
+        divide(gan, ALONE, 8)
+
+
 def test_an_optimizer_that_is_not_minigans_own_is_refused():
     """It would be replaced by minigan's Adam, and nobody would know."""
 

@@ -27,6 +27,11 @@ class Bounded(io.TextIOBase):
         self._stream, self._left = stream, limit
         self.dropped = 0
 
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """Some programs ask for it before they print."""
+        return "utf-8"
+
     def write(self, text: str) -> int:
         """Hand the text on, or as much of it as the limit allows."""
         shown = text[: self._left]

@@ -174,8 +174,7 @@ def load_functions(
     if unknown := [name for name in exercises if name not in EXERCISES]:
         raise UserError(f"there is no exercise {unknown[0][:60]!r} (python -m minigan.check --list)")
     file = student_file(path)
-    module = _imported(file, _insist_on_same(path, sha256))
-    layout = layout_of(module, str(file))
+    module, layout = _imported(file, _insist_on_same(path, sha256))
     found: dict[str, Callable[..., Any]] = {}
     entries: dict[str, Any] = {}
     for name in exercises:
@@ -207,11 +206,15 @@ def _insist_on_same(path: str | os.PathLike[str], sha256: str) -> bytes:
     return content
 
 
-def _imported(file: Path, content: bytes) -> ModuleType:
-    """The file as a module of this process, where it hides no other: its folder comes last in `sys.path`."""
+def _imported(file: Path, content: bytes) -> tuple[ModuleType, str]:
+    """The file as a module of this process, where it hides no other, and its layout.
+
+    Its folder comes last in `sys.path`.
+    """
     before = list(sys.path)
     try:
         module = load(file, content, {"print": printing_to(Bounded(), file.name)})
+        layout = layout_of(module, str(file))
     except NotImportedError as error:
         if isinstance(error.__cause__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
@@ -222,7 +225,7 @@ def _imported(file: Path, content: bytes) -> ModuleType:
     sys.modules.pop(module.__name__, None)
     lines = content.decode("utf-8", "replace").splitlines(keepends=True)
     linecache.cache[str(file)] = (len(content), None, lines, str(file))  # what a traceback shows is what runs
-    return module
+    return module, layout
 
 
 def _guarded(name: str, function: Callable[..., Any], file: Path) -> Callable[..., Any]:
