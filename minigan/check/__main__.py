@@ -25,7 +25,7 @@ from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import FileReport
 from minigan.check.reports.text_report import render_class, render_text
 from minigan.check.sandbox.handed_in import files_in
-from minigan.check.sandbox.supervisor import TIME_LIMIT, check_file, chosen, end_all, student_file
+from minigan.check.sandbox.supervisor import TIME_LIMIT, check_file, chosen, end_all, own_exercises, student_file
 from minigan.check.student_template import write_template
 from minigan.system.atomic_files import write_text
 from minigan.system.cli import Parser, core_count, path_name, run_command, whole
@@ -67,8 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_template(path)
         say(f"Wrote {one_line(path)}. Fill in a function, then: {command('minigan.check', path)}")
         return 0
-    names = _exercises(arguments.exercise, arguments.lesson)
     files = _files(arguments.files)
+    names = _exercises(arguments.exercise, arguments.lesson, any(Path(file).suffix == ".json" for file in files))
     seed = _seed_for(arguments.seed, is_teachers=arguments.strict or len(files) > 1)
     outputs = [_writable(option, getattr(arguments, option)) for option in ("report", "json")]
     if outputs[0] is not None and outputs[0] == outputs[1]:
@@ -76,7 +76,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if clash := {path.resolve() for path in outputs if path} & {Path(file).resolve() for file in files}:
         raise UserError(f"{clash.pop()} is to be checked; a report would replace it")
     jobs = arguments.jobs or allowed_processors()
-    reports = _check(files, names, arguments.time_limit, seed, min(jobs, len(files)))
+
+    def check(file: str) -> FileReport:
+        limit, all_ = arguments.time_limit, arguments.strict
+        return check_file(file, exercises=names, time_limit=limit, seed=seed, recorded_only=not all_)
+
+    reports = _check(files, check, min(jobs, len(files)))
     for report in reports:
         report.strict = arguments.strict
     try:
@@ -90,16 +95,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if all(report.ok for report in reports) else 1
 
 
-def _exercises(names: Sequence[str] | None, lessons: Sequence[int] | None) -> list[str]:
+def _exercises(names: Sequence[str] | None, lessons: Sequence[int] | None, has_progress: bool) -> list[str]:
     """The exercises that were named, and those of the lessons that were named; all if nothing was."""
+    known = {name: exercise.lesson for name, exercise in EXERCISES.items()} | (own_exercises() if has_progress else {})
     if lessons is None:
-        return chosen(names)
-    of_lessons = [name for name, exercise in EXERCISES.items() if exercise.lesson in lessons]
-    empty = [n for n in lessons if not any(exercise.lesson == n for exercise in EXERCISES.values())]
+        return chosen(names or (list(known) if has_progress else None))
+    empty = sorted(set(lessons) - set(known.values()))
     if empty:
-        known = sorted({exercise.lesson for exercise in EXERCISES.values()})
-        raise UserError(f"--lesson: lesson {empty[0]} has no layers; lessons {', '.join(map(str, known))} have")
-    return chosen([*of_lessons, *(names or ())])
+        some = ", ".join(map(str, sorted(set(known.values()))))
+        raise UserError(f"--lesson: lesson {empty[0]} has no layers; lessons {some} have")
+    return chosen([*(name for name, lesson in known.items() if lesson in lessons), *(names or ())])
 
 
 def _seed_for(given: int | None, *, is_teachers: bool) -> int:
@@ -109,10 +114,7 @@ def _seed_for(given: int | None, *, is_teachers: bool) -> int:
     return secrets.randbelow(10**6) + 1 if is_teachers else PLAIN_SEED
 
 
-def _check(files: Sequence[str], names: Sequence[str], time_limit: float, seed: int, jobs: int) -> list[FileReport]:
-    def check(file: str) -> FileReport:
-        return check_file(file, exercises=names, time_limit=time_limit, seed=seed)
-
+def _check(files: Sequence[str], check: Callable[[str], FileReport], jobs: int) -> list[FileReport]:
     shown = len(files) > 1 and sys.stderr.isatty()
     with closing(_in_turn(check, files, jobs)) as found:
         return [next(found) for _ in with_progress(files, "Checking", "files", shown=shown, leave=False)]
@@ -248,9 +250,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         "minigan.check",
         "Check layers, losses, update rules and training steps that you have written; say what is wrong, and why.",
-        "exit status: 0 all that is implemented passes (with --strict: all passes), 1 something failed, 2 a\n"
-        "mistake in the call. A student's file runs with your rights: it can read and delete what you can. Check files\n"
-        "of people whom you do not trust in a container.",
+        "exit status: 0 all that is implemented passes (with --strict: all passes), 1 something failed, 2 the call\n"
+        "was wrong. A student's file runs with your rights: it can read and delete what you can. Check files of people\n"
+        "whom you do not trust in a container.",
     )
     add = parser.add_argument
     add("files", nargs="*", type=path_name, metavar="FILE", help="files or folders; several make a table of the class")

@@ -30,6 +30,7 @@ from minigan.system.wording import NAME_IN_A_TABLE, shortened
 
 WIDTH = 110
 LINE = 80
+WIDEST_TABLE = 40  # columns
 SOLVED = "solved by"  # the name of the last row
 WORDS = {
     PASSED: "ok",
@@ -223,8 +224,12 @@ def render_class(reports: Sequence[FileReport], *, colour: bool = False) -> str:
     names = distinct_names([in_one_line(report.path) for report in reports])
     width = max(map(_columns, [*names, SOLVED]))
     padded = [name + " " * (width - _columns(name)) for name in names]
-    exercises = [name for name in EXERCISES if any(o.exercise == name for r in reports for o in r.outcomes)]
+    lessons = {o.exercise: o.lesson for r in reports for o in r.outcomes}
+    others = sorted((lesson, name) for name, lesson in lessons.items() if name not in EXERCISES)
+    exercises = [*(name for name in EXERCISES if name in lessons), *(name for _, name in others)]
     lines = [f"{name}  {summary(report)}" for name, report in zip(padded, reports, strict=True)]
+    if len(exercises) > WIDEST_TABLE:
+        return "\n".join([*lines, "", f"{len(exercises)} exercises: --report writes a table of them."])
     lines += ["", f"{'':<{width}}  " + " ".join(f"{k:>4}" for k in range(1, len(exercises) + 1))]
     for name, report in zip(padded, reports, strict=True):
         cells = {outcome.exercise: _cell(outcome, report, colour) for outcome in report.outcomes}

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import importlib
 import importlib.util
 import json
 import linecache
@@ -33,10 +34,11 @@ from typing import Any, NoReturn
 import numpy as np
 
 from minigan.check.calls import worlds  # noqa: F401 (before files in the student's folder can hide it)
-from minigan.check.calls.answers import RAISED, Answer, FunctionsHere
+from minigan.check.calls.answers import RAISED, RETURNED, Answer, FunctionsHere
 from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import Finding
 from minigan.check.sandbox.older_files import with_present_imports
+from minigan.check.sandbox.progress_file import Entry, answer_of, function_name, functions_of, read_progress
 from minigan.check.sandbox.wire import framed, packed, packed_answer, unpacked
 from minigan.system.file_kinds import ADVICE, kind_of
 from minigan.system.wording import see
@@ -160,6 +162,7 @@ class Server:
         self.path, self.channel = path, channel
         self.module = ModuleType("nothing")
         self.functions = FunctionsHere({}, catch_interrupts=True)
+        self.entries: dict[str, Entry] = {}
         self._undo = contextlib.ExitStack()
 
     def serve(self) -> NoReturn:
@@ -182,6 +185,8 @@ class Server:
             self._put_back()
             return "begun", NOTHING
         asked = unpacked(head["value"], payload)
+        if head["kind"] == "judge":
+            return "answer", packed_answer(self._judge(asked["name"]))
         if head["kind"] == "play":
             answer = self.functions.play(asked["name"], asked["world"])
         else:
@@ -198,6 +203,8 @@ class Server:
         self._undo.enter_context(_replacements_undone())
 
     def _import(self) -> tuple[str, tuple[Any, bytes]]:
+        if self.path.suffix.lower() == ".json":
+            return self._import_progress()
         try:
             self.module = load(self.path)
             layout = layout_of(self.module, str(self.path))
@@ -208,6 +215,32 @@ class Server:
         names = [name for name in EXERCISE_FUNCTIONS if name in found]
         uses = {name: functions_used(found[name], vars(self.module), EXERCISE_FUNCTIONS) for name in names}
         return "imported", packed({"layout": layout, "functions": names, "uses": uses})
+
+    def _import_progress(self) -> tuple[str, tuple[Any, bytes]]:
+        """Run the sources of a file of progress. Each exercise has functions of its own, so none uses another's."""
+        sys.path.insert(0, str(self.path.parent))
+        with _replacements_undone():
+            self.entries = read_progress(self.path)
+            found = functions_of(self.entries, self.path.name)
+        _flush_prints()
+        self.functions = FunctionsHere(found, catch_interrupts=True)
+        return "imported", packed({"layout": LAYOUTS[0], "functions": list(found), "uses": dict.fromkeys(found, ())})
+
+    def _judge(self, name: str) -> Answer:
+        """Judge one of the lessons' own exercises here; only for those that cannot be judged from outside."""
+        judge_again = importlib.import_module("lessons.progress").judge_again
+        entry = self.entries[name]
+        given = [
+            self.functions.functions[function_name(name, k)] if "function" in one else answer_of(one)
+            for k, one in enumerate(entry.given)
+        ]
+        try:
+            verdict = judge_again(name, given)
+        except BaseException as error:
+            return Answer(RAISED, error=type(error).__name__, text=_one_line(error))
+        finding = verdict.finding
+        told = None if finding is None else {**asdict(finding)}
+        return Answer(RETURNED, {"status": verdict.status, "said": verdict.said, "finding": told})
 
 
 def functions_used(function: Any, surroundings: Mapping[str, Any], names: Sequence[str]) -> list[str]:
