@@ -120,6 +120,8 @@ class FileReport:
     seconds : float
     strict : bool
         Whether what is not implemented counts as failed.
+    student : str
+        Whose file it is.
     """
 
     path: str
@@ -128,6 +130,7 @@ class FileReport:
     layout: str = "NHWC"
     seconds: float = 0.0
     strict: bool = False
+    student: str = ""
 
     def count(self, status: str) -> int:
         """How many outcomes have a status."""
@@ -143,6 +146,7 @@ class FileReport:
         """As plain dicts and lists, for JSON."""
         return {
             "path": self.path,
+            "student": self.student,
             "layout": self.layout,
             "seconds": self.seconds,
             "problem": None if self.problem is None else asdict(self.problem),

@@ -11,7 +11,7 @@ import re
 import textwrap
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from minigan.check.exercise_table import EXERCISES
@@ -25,6 +25,7 @@ from minigan.check.outcomes import (
     Finding,
     Outcome,
 )
+from minigan.check.reports.earlier import Change
 from minigan.system.command_lines import command
 from minigan.system.wording import NAME_IN_A_TABLE, shortened
 
@@ -242,6 +243,28 @@ def render_class(reports: Sequence[FileReport], *, colour: bool = False) -> str:
     if any(report.count(CHECKER_ERROR) for report in reports):
         signs += f", {SIGNS[CHECKER_ERROR]} the checker itself failed"
     return "\n".join([*lines, signs])
+
+
+def render_changes(since: Mapping[str, Change]) -> str:
+    """Who has moved since an earlier check, a line each.
+
+    Parameters
+    ----------
+    since : mapping of str to Change
+        By student.
+
+    Returns
+    -------
+    str
+    """
+    lines = []
+    for student, change in since.items():
+        told = ["new"] if change.is_new else []
+        told += [f"solved {', '.join(change.solved)}"] if change.solved else []
+        told += [f"no longer right: {', '.join(change.lost)}"] if change.lost else []
+        if told:
+            lines.append(f"  {in_one_line(student)}: {'; '.join(told)}")
+    return "\n".join(["since the earlier check:", *(lines or ["  nobody has moved"])])
 
 
 def _columns(name: str) -> int:
