@@ -122,6 +122,8 @@ class FileReport:
         Whether what is not implemented counts as failed.
     student : str
         Whose file it is.
+    borrowed : dict of str to list of str
+        Functions that are minigan's own, or use what is, and what that is.
     """
 
     path: str
@@ -131,6 +133,7 @@ class FileReport:
     seconds: float = 0.0
     strict: bool = False
     student: str = ""
+    borrowed: dict[str, list[str]] = field(default_factory=dict)
 
     def count(self, status: str) -> int:
         """How many outcomes have a status."""

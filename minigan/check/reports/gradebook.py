@@ -198,7 +198,7 @@ def _to_mend(reports: Sequence[FileReport]) -> str:
             if o.status == FAILED and o.finding is not None:
                 told.append(f"{o.exercise} {o.finding.code}".strip())
             elif o.status in (NOT_CHECKED, CHECKER_ERROR):
-                told.append(f"{o.exercise} {o.note or o.status}")
+                told.append(f"{o.exercise}: {o.note.partition(':')[0] or o.status}")
     return "; ".join(dict.fromkeys(told))
 
 

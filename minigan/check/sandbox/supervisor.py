@@ -39,6 +39,7 @@ from minigan.check.outcomes import (
     FAILED,
     NOT_CHECKED,
     NOT_IMPLEMENTED,
+    PASSED,
     STATUSES,
     FileReport,
     Finding,
@@ -55,6 +56,8 @@ from minigan.system.wording import see
 
 TIME_LIMIT = 10.0
 IMPORT_LIMIT = 20.0
+PATIENCE = 6
+"""How much longer than its limit an exercise may take by the clock."""
 START_LIMIT = 120.0  # for Python, NumPy and the checker itself, on a busy machine
 MEMORY_LIMIT = 2 * 1024**3
 PRINT_LIMIT = 1_000_000  # bytes per exercise
@@ -76,12 +79,13 @@ class Stopped(Enum):
 
 
 class Message(NamedTuple):
-    """What a process has sent: the kind, the number of the request, and the value as it was packed."""
+    """What a process has sent: kind, number of the request, the packed value, and seconds of processor time."""
 
     kind: str
     number: int
     value: Any
     payload: bytes
+    seconds: float
 
 
 class Limits(NamedTuple):
@@ -271,7 +275,8 @@ def _outcome(name: str, functions: RemoteFunctions, task: Task) -> Outcome:
     waits = Outcome(name, NOT_CHECKED, lesson=lesson_of(name))
     if ahead is not None:
         which = sorted(used & _wrong_functions(ahead), key=list(EXERCISES[ahead.exercise].functions).index)[0]
-        said = ahead.finding.cause or ahead.finding.title if ahead.finding else ""
+        finding = ahead.finding or Finding("", "", "")
+        said = finding.title if _code(ahead) in ENDED else finding.cause or finding.title
         waits.note = f"mend {ahead.exercise} first: {which} is used here, and {_code(ahead)}: {said}"
         if _code(ahead) in ENDED:
             return waits
@@ -280,6 +285,9 @@ def _outcome(name: str, functions: RemoteFunctions, task: Task) -> Outcome:
     except Halted as halted:
         return Outcome(name, FAILED, halted.finding, lesson=EXERCISES[name].lesson)
     outcome = run_exercise(name, functions, layout=layout, seed=task.seed)
+    borrowed = sorted({other for f in EXERCISES[name].functions for other in report.borrowed.get(f, ())})
+    if borrowed and outcome.status == PASSED:
+        outcome.note = "; ".join(filter(None, [f"uses minigan's own {', '.join(borrowed)}", outcome.note]))
     return waits if ahead is not None and outcome.status == FAILED else outcome
 
 
@@ -303,6 +311,7 @@ def _imported(answer: Message | Stopped, child: Child, limits: Limits, report: F
         if answer.kind == "problem":
             raise Halted(_finding_from(told))
         report.layout = {layout: layout for layout in student_process.LAYOUTS}[told["layout"]]
+        report.borrowed = {str(name): [str(other) for other in others] for name, others in told["borrowed"].items()}
         return {str(name): [str(used) for used in told["uses"][name]] for name in told["functions"]}
     except (TypeError, ValueError, KeyError, IndexError):
         child.kill()
@@ -322,11 +331,16 @@ class RemoteFunctions:
 
     def __init__(self, child: Child, uses: Mapping[str, list[str]]) -> None:
         self.child, self.uses = child, uses
-        self.limit = self.left = 0.0
+        self.limit = self.left = self.until = 0.0
 
     def begin(self, seconds: float) -> None:
-        """Begin another exercise: its functions may run for so many seconds in all."""
+        """Begin another exercise: its functions may compute for so many seconds in all.
+
+        By the clock, a single call may take as long, and all of them `PATIENCE` times as long: a right function does
+        not fail because the machine is busy with something else.
+        """
         self.limit = self.left = seconds
+        self.until = time.monotonic() + PATIENCE * seconds
         self.child.forget_prints()
         self._ask("begin", None)
 
@@ -370,10 +384,10 @@ class RemoteFunctions:
         if not self.child.alive:
             raise self._halt(Stopped.GONE)
         began = time.monotonic()
-        message = self.child.ask(kind, asked, max(self.left, 0.05))
-        self.left -= time.monotonic() - began
+        message = self.child.ask(kind, asked, max(min(self.left, self.until - began), 0.05))
         if isinstance(message, Stopped):
             raise self._halt(message)
+        self.left -= min(max(message.seconds, 0.0), time.monotonic() - began)
         return message
 
     def _halt(self, stopped: Stopped) -> Halted:
@@ -804,10 +818,10 @@ def _cannot_start(path: str, why: object) -> RunError:
 
 
 def _message(head: Mapping[str, Any], payload: bytes) -> Message | Stopped:
-    kind, number = head.get("kind"), head.get("number")
-    if not isinstance(kind, str) or not isinstance(number, int):
+    kind, number, seconds = head.get("kind"), head.get("number"), head.get("seconds", 0.0)
+    if not isinstance(kind, str) or not isinstance(number, int) or not isinstance(seconds, int | float):
         return Stopped.GARBLED
-    return Message(kind, number, head.get("value"), payload)
+    return Message(kind, number, head.get("value"), payload, float(seconds))
 
 
 def _start(folder: Path) -> subprocess.Popen[bytes]:
