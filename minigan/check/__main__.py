@@ -24,10 +24,11 @@ from typing import Any
 from minigan import __version__
 from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import FileReport
+from minigan.check.reports.alike import Alike, alike
 from minigan.check.reports.earlier import Change, changes, read_earlier
 from minigan.check.reports.gradebook import Worth, read_points, render_csv, students_of
 from minigan.check.reports.pseudonyms import anonymous, extended, read_key, render_key
-from minigan.check.reports.text_report import render_changes, render_class, render_text
+from minigan.check.reports.text_report import render_alike, render_changes, render_class, render_text
 from minigan.check.sandbox.handed_in import files_in
 from minigan.check.sandbox.supervisor import TIME_LIMIT, check_file, chosen, end_all, own_exercises, student_file
 from minigan.check.student_template import write_template
@@ -88,6 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     reports = _check(files, check, min(jobs, len(files)))
     for report, student in zip(reports, students, strict=True):
         report.strict, report.student = arguments.strict, student
+    pairs = alike(reports) if len(reports) > 1 else []
     if arguments.anonymous is not None:
         key = extended(key, students)
         reports = [anonymous(report, key) for report in reports]
@@ -95,13 +97,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.anonymous is not None:  # first: without the key, nobody knows whose the reports are
             write_text(Path(arguments.anonymous), render_key(key))
-        _write(reports, outputs, points, since, hint=arguments.hint, seed=seed)
+        _write(reports, outputs, points, since, pairs, hint=arguments.hint, seed=seed)
         if arguments.per_student is not None:
             _write_pages(reports, Path(arguments.per_student), since, hint=arguments.hint)
     finally:  # so that the result is printed even if the disk is full
         _tell(reports, arguments.hint)
         if since:
             say("\n" + render_changes(since))
+        if pairs:
+            say("\n" + render_alike(pairs, reports))
         if seed != arguments.seed and seed != PLAIN_SEED:
             say(f"\nThe test cases were drawn with --seed {seed}.")
     if "report" in outputs:
@@ -189,18 +193,19 @@ def _write(
     outputs: Mapping[str, Path],
     points: Mapping[str, Worth],
     since: Mapping[str, Change],
+    pairs: Sequence[Alike],
     *,
     hint: int,
     seed: int,
 ) -> None:
     if "json" in outputs:
-        write_text(outputs["json"], _json(reports, seed))
+        write_text(outputs["json"], _json(reports, seed, pairs))
     if "csv" in outputs:
         write_text(outputs["csv"], render_csv(reports, points, since))
     if "report" in outputs:
         from minigan.check.reports.class_report import render_html
 
-        html = render_html(reports, hint=hint, since=since)
+        html = render_html(reports, hint=hint, since=since, pairs=pairs)
         write_text(outputs["report"], html.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
@@ -261,12 +266,21 @@ def _writable(option: str, name: str | None) -> Path | None:
     return path
 
 
-def _json(reports: Sequence[FileReport], seed: int) -> str:
+def _json(reports: Sequence[FileReport], seed: int, pairs: Sequence[Alike] = ()) -> str:
     data = {
         "minigan": __version__,
         "seed": seed,
         "strict": any(report.strict for report in reports),
         "ok": all(report.ok for report in reports),
+        "alike": [
+            {
+                "first": reports[p.first].student,
+                "second": reports[p.second].student,
+                "share": p.share,
+                "tokens": p.tokens,
+            }
+            for p in pairs
+        ],
         "files": [{**report.to_dict(), "ok": report.ok} for report in reports],
     }
     return json.dumps(_finite(data), indent=1, allow_nan=False) + "\n"

@@ -30,6 +30,7 @@ from minigan.check.outcomes import (
     Outcome,
 )
 from minigan.check.reports import heat_maps
+from minigan.check.reports.alike import Alike
 from minigan.check.reports.earlier import Change
 from minigan.check.reports.text_report import distinct_names
 from minigan.pages.html import DARK, LIGHT, render
@@ -121,6 +122,7 @@ def render_html(
     title: str = "minigan check",
     now: datetime | None = None,
     since: Mapping[str, Change] | None = None,
+    pairs: Sequence[Alike] = (),
 ) -> str:
     """The page for one file, or for a class of them.
 
@@ -136,6 +138,8 @@ def render_html(
         The date on the page; by default the present.
     since : mapping of str to Change, optional
         What has changed since an earlier check, by student.
+    pairs : sequence of Alike
+        Which files have passages in common.
 
     Returns
     -------
@@ -159,6 +163,7 @@ def render_html(
         moment=datetime.now() if now is None else now,
         hint=hint,
         since=since or {},
+        pairs=pairs,
         rungs=RUNGS,
         files=[_file(report, name, k) for k, (report, name) in enumerate(zip(reports, names, strict=True), start=1)],
         tally=_tally([outcome for report in reports for outcome in report.outcomes]),

@@ -25,6 +25,7 @@ from minigan.check.outcomes import (
     Finding,
     Outcome,
 )
+from minigan.check.reports.alike import Alike
 from minigan.check.reports.earlier import Change
 from minigan.system.command_lines import command
 from minigan.system.wording import NAME_IN_A_TABLE, shortened
@@ -160,7 +161,7 @@ def _status_line(outcome: Outcome, width: int, colour: bool) -> str:
         return f"{line}{_code(outcome, '  ')}  {title if len(title) <= LINE else title[: LINE - 4] + ' ...'}"
     if outcome.status == NOT_IMPLEMENTED and outcome.passed:
         return f"{line} (but right so far: {', '.join(outcome.passed)})"
-    return f"{line} ({outcome.note})" if outcome.note else line
+    return f"{line} ({in_one_line(outcome.note)})" if outcome.note else line
 
 
 def _code(outcome: Outcome, gap: str) -> str:
@@ -265,6 +266,16 @@ def render_changes(since: Mapping[str, Change]) -> str:
         if told:
             lines.append(f"  {in_one_line(student)}: {'; '.join(told)}")
     return "\n".join(["since the earlier check:", *(lines or ["  nobody has moved"])])
+
+
+def render_alike(pairs: Sequence[Alike], reports: Sequence[FileReport]) -> str:
+    """Which files have passages in common, a line each."""
+    lines = [
+        f"  {in_one_line(reports[p.first].student)} and {in_one_line(reports[p.second].student)}: {p.share:.0%}, "
+        f"from line {p.passages[0][0].line} and line {p.passages[0][1].line} on"
+        for p in pairs
+    ]
+    return "\n".join(["alike beyond what all were given (--report shows the passages):", *lines])
 
 
 def _columns(name: str) -> int:
