@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
+from typing import Any
 
 from minigan.check.outcomes import FileReport, Finding
 from minigan.system.errors import UserError
@@ -97,13 +98,10 @@ def anonymous(report: FileReport, key: Mapping[str, str]) -> FileReport:
     def hidden(finding: Finding | None) -> Finding | None:
         if finding is None:
             return None
-        told = {name: getattr(finding, name) for name in ("title", "cause", "where")}
-        lists = {name: getattr(finding, name) for name in ("evidence", "hints")}
-        return replace(
-            finding,
-            **{name: pattern.sub(pseudonym, text) for name, text in told.items()},
-            **{name: tuple(pattern.sub(pseudonym, text) for text in texts) for name, texts in lists.items()},
-        )
+        told: dict[str, Any] = {f: pattern.sub(pseudonym, getattr(finding, f)) for f in ("title", "cause", "where")}
+        for name in ("evidence", "hints"):
+            told[name] = tuple(pattern.sub(pseudonym, text) for text in getattr(finding, name))
+        return replace(finding, **told)
 
     outcomes = [replace(outcome, finding=hidden(outcome.finding)) for outcome in report.outcomes]
     end = path.suffix if path.suffix in (".py", ".json") else ""
