@@ -340,7 +340,7 @@ def test_a_class_from_points_to_pages(pupils, tmp_path, capsys):
     common = [pupils, "--exercise", "dense", "sgd", "--student", r"class/(.+)_\d"]
     assert call(*common, "--json", first, "--csv", table, "--points", points) == 1
     text = table.read_text(encoding="utf-8-sig")
-    assert "ada,5,5,4,1,,".replace(",,", ",") in text
+    assert "ada,5,5,4,1,," in text
     assert "ben,2,5,1,1,dense E5" in text
     assert "'=cleo,0,5,0,0,E01 " in text
     write(pupils / "ben_4", GOOD, "my_layers.py")
@@ -355,10 +355,8 @@ def test_a_class_from_points_to_pages(pupils, tmp_path, capsys):
         assert call(*hidden) == 1
         out = capsys.readouterr().out
         told = out + "".join(one.read_text(encoding="utf-8") for one in (second, page, table))
-        assert not [name for name in ("ada", "ben", "cleo_5", "my_layers") if name in told.replace("shadow", "")]
-        students = {file["student"] for file in json.loads(second.read_text())["files"]}
-    assert call(*hidden, "--compare", second) == 1
-    assert students == {file["student"] for file in json.loads(second.read_text())["files"]}
+        assert not [name for name in ("ada", "ben", "cleo_5", "my_layers") if name in told]
+    assert call(*common, "--anonymous", key, "--compare", second) == 1
     assert "nobody has moved" in capsys.readouterr().out
 
 

@@ -168,6 +168,7 @@ def render_html(
         files=[_file(report, name, k) for k, (report, name) in enumerate(zip(reports, names, strict=True), start=1)],
         tally=_tally([outcome for report in reports for outcome in report.outcomes]),
         unchecked=sum(report.problem is not None for report in reports),
+        remarks=any(o.note and o.status == PASSED for report in reports for o in report.outcomes),
         columns=columns,
         lessons=list(Counter(column.lesson for column in columns).items()),
         codes=_codes(reports),
