@@ -26,6 +26,7 @@ from typing import Any
 LESSONS = Path(__file__).resolve().parent
 sys.path.insert(0, str(LESSONS.parent))  # run as a script, Python looks into lessons/ only
 
+from lessons.hand_out import hand_out  # noqa: E402
 from lessons.source_format import (  # noqa: E402
     SourceError,
     exercise_notebook,
@@ -36,7 +37,7 @@ from lessons.source_format import (  # noqa: E402
 )
 from minigan.check.outcomes import NOT_IMPLEMENTED, PASSED  # noqa: E402
 from minigan.system.atomic_files import write_text  # noqa: E402
-from minigan.system.cli import Parser, core_count, run_command  # noqa: E402
+from minigan.system.cli import Parser, core_count, path_name, run_command  # noqa: E402
 from minigan.system.cores import usable_cores  # noqa: E402
 from minigan.system.errors import UserError  # noqa: E402
 
@@ -315,6 +316,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         If the call is wrong, or a source has a mistake; nothing has been built then.
     """
     arguments = _parser().parse_args(argv)
+    if arguments.for_students is not None:
+        files = hand_out(Path(arguments.for_students))
+        print(f"{len(files)} files in {arguments.for_students}, to hand out: no solutions, no sources of the lessons")
+        return 0
     sources = chosen(arguments.lessons)
     _need_tools()
     for source in sources:  # a mistake in a source is told before minutes of running
@@ -365,6 +370,7 @@ def _parser() -> argparse.ArgumentParser:
     add("lessons", nargs="*", metavar="NN", help="numbers of lessons (all)")
     add("--fast", action="store_true", help="small sizes and few steps, for trying out; do not commit what it makes")
     add("--check", action="store_true", help="fast, and write nothing: the notebooks have to follow from their sources")
+    add("--for-students", type=path_name, metavar="DIR", help="write a new folder to hand out, without solutions")
     jobs = min(2, usable_cores())
     add("--jobs", type=core_count, default=jobs, metavar="N", help=f"notebooks at a time ({jobs})")
     return parser

@@ -80,6 +80,7 @@ class _Section:
     imports: dict[str, str] = field(default_factory=dict)  # name to statement
     constants: dict[str, str] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)  # functions and classes, helpers first
+    may_use_lessons: bool = False  # the file is read where the lessons are
 
 
 def keep_functions(exercise: str, functions: Sequence[Callable[..., Any]]) -> tuple[str, str]:
@@ -168,7 +169,7 @@ def _add(name: str, value: Any, home: str, section: _Section, *, by: str) -> Non
     """One global name that a function uses."""
     if isinstance(value, ModuleType):
         top = value.__name__
-        _no_lesson(top, name, by)
+        _no_lesson(top, name, by, section)
         plain = name == top
         section.imports[name] = f"import {top}" if plain else f"import {top} as {name}"
     elif isinstance(value, FunctionType | type) and value.__module__ == home:
@@ -178,7 +179,7 @@ def _add(name: str, value: Any, home: str, section: _Section, *, by: str) -> Non
     elif _is_constant(value):
         section.constants[name] = repr(value)
     elif callable(value) and getattr(value, "__module__", None) and getattr(value, "__name__", None):
-        _no_lesson(value.__module__, name, by)
+        _no_lesson(value.__module__, name, by, section)
         module, called = value.__module__, value.__name__
         section.imports[name] = f"from {module} import {called}" + (f" as {name}" if called != name else "")
     else:
@@ -187,8 +188,8 @@ def _add(name: str, value: Any, home: str, section: _Section, *, by: str) -> Non
         )
 
 
-def _no_lesson(module: str, name: str, by: str) -> None:
-    if module.split(".")[0] == "lessons":
+def _no_lesson(module: str, name: str, by: str, section: _Section) -> None:
+    if module.split(".")[0] == "lessons" and not section.may_use_lessons:
         raise NotKeptError(f"{by} uses {name} of the lessons' own code: write it with NumPy alone")
 
 
@@ -285,15 +286,44 @@ def _import_as(statement: str, name: str) -> str:
     return statement if statement.split()[-1] == name else f"{statement.split(' as ')[0]} as {name}"
 
 
+def text_of(functions: Sequence[Callable[..., Any]]) -> tuple[str, list[str]]:
+    """Functions of a notebook with all that they need, as a text that stands on its own.
+
+    Parameters
+    ----------
+    functions : sequence of callable
+        Functions or classes. They may use the lessons' own code.
+
+    Returns
+    -------
+    text : str
+    names : list of str
+        Of the functions, in that text.
+
+    Raises
+    ------
+    NotKeptError
+        If one cannot be taken out of its notebook.
+    """
+    section = _Section(may_use_lessons=True)
+    names = [_collect(function, section) for function in functions]
+    return _body(section, []), names
+
+
 def _joined(others: str, exercise: str, section: _Section, aliases: dict[str, str]) -> str:
     first, last = _marks(exercise)
-    parts = [first, *section.imports.values()]
+    text = _body(section, [first])
+    if aliases:
+        text += "\n\n\n" + "\n".join(f"{name} = {entry}" for name, entry in aliases.items())
+    return f"{others}\n\n{text}\n{last}\n"
+
+
+def _body(section: _Section, parts: list[str]) -> str:
+    parts = [*parts, *section.imports.values()]
     parts += [f"{name} = {value}" for name, value in section.constants.items()]
     for source in section.sources.values():
         parts += ["", "", source.rstrip("\n")]
-    if aliases:
-        parts += ["", "", *(f"{name} = {entry}" for name, entry in aliases.items())]
-    return f"{others}\n\n" + "\n".join(parts) + f"\n{last}\n"
+    return "\n".join(parts)
 
 
 def _must_work(exercise: str, text: str, path: Path) -> None:

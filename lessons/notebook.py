@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from lessons import exercises, fast
 from lessons.judging import Verdict, hints_of_method, judge, judge_layer
 from lessons.kept_layers import keep_functions, my, my_gan, my_ops
+from lessons.progress import record
 from minigan.check.exercise_table import EXERCISES
 from minigan.check.mistakes.hints import part_hints
 from minigan.check.outcomes import FAILED, Outcome
@@ -69,6 +70,8 @@ def check(name: str, *given: Any, hint: int | None = None, **settings: Any) -> V
         raise ValueError(f"check: hint must be 0, 1, 2 or 3, got {hint!r}")
     verdict, told = _judged(name, given, hint, settings)
     print(told)
+    if verdict.passed:
+        record(name, given, settings)
     _last_told.clear()
     _last_told[name] = told
     _record("check", name, verdict)

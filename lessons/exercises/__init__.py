@@ -7,18 +7,18 @@ its exercises is asked for, so a check in lesson 2 does not load the pictures of
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
+import importlib.util
+import pkgutil
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lessons.judging import Exercise
 
-_FOLDER = Path(__file__).parent
-
 
 def modules() -> list[str]:
     """Names of the modules that hold exercises, in the order of the lessons."""
-    return sorted(path.stem for path in _FOLDER.glob("lesson[0-9][0-9].py"))
+    return sorted(name for _, name, _ in pkgutil.iter_modules(__path__) if re.fullmatch(r"lesson\d\d", name))
 
 
 def of_module(name: str) -> tuple[Exercise, ...]:
@@ -30,11 +30,18 @@ def of_module(name: str) -> tuple[Exercise, ...]:
 def find(name: str) -> Exercise | None:
     """The exercise of this name, or None if no lesson has one."""
     for module in modules():
-        if f'"{name}"' in (_FOLDER / f"{module}.py").read_text(encoding="utf-8"):
+        if f'"{name}"' in _source(module):
             for exercise in of_module(module):
                 if exercise.name == name:
                     return exercise
     return None
+
+
+def _source(module: str) -> str:
+    """A module's text, also where the exercises are packed (`lessons.hand_out`)."""
+    spec = importlib.util.find_spec(f"{__name__}.{module}")
+    get_source = getattr(spec and spec.loader, "get_source", None)
+    return "" if get_source is None else get_source(f"{__name__}.{module}") or ""
 
 
 def every() -> dict[str, Exercise]:

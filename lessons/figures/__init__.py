@@ -7,11 +7,11 @@ figure; `lessons.notebook.show` displays it.
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
+import importlib.util
 from types import ModuleType
 
 
 def __getattr__(name: str) -> ModuleType:
-    if Path(__file__).with_name(f"{name}.py").is_file():
+    if not name.startswith("_") and importlib.util.find_spec(f"{__name__}.{name}") is not None:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,9 +12,10 @@ import glob
 import json
 import math
 import os
+import re
 import secrets
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -23,9 +24,13 @@ from typing import Any
 from minigan import __version__
 from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import FileReport
-from minigan.check.reports.text_report import render_class, render_text
+from minigan.check.reports.alike import Alike, alike
+from minigan.check.reports.earlier import Change, changes, read_earlier
+from minigan.check.reports.gradebook import Worth, read_points, render_csv, students_of
+from minigan.check.reports.pseudonyms import anonymous, extended, read_key, render_key
+from minigan.check.reports.text_report import render_alike, render_changes, render_class, render_text
 from minigan.check.sandbox.handed_in import files_in
-from minigan.check.sandbox.supervisor import TIME_LIMIT, check_file, chosen, end_all, student_file
+from minigan.check.sandbox.supervisor import TIME_LIMIT, check_file, chosen, end_all, own_exercises, student_file
 from minigan.check.student_template import write_template
 from minigan.system.atomic_files import write_text
 from minigan.system.cli import Parser, core_count, path_name, run_command, whole
@@ -67,39 +72,57 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_template(path)
         say(f"Wrote {one_line(path)}. Fill in a function, then: {command('minigan.check', path)}")
         return 0
-    names = _exercises(arguments.exercise, arguments.lesson)
     files = _files(arguments.files)
+    names = _exercises(arguments.exercise, arguments.lesson, any(Path(file).suffix == ".json" for file in files))
     seed = _seed_for(arguments.seed, is_teachers=arguments.strict or len(files) > 1)
-    outputs = [_writable(option, getattr(arguments, option)) for option in ("report", "json")]
-    if outputs[0] is not None and outputs[0] == outputs[1]:
-        raise UserError(f"--report and --json name the same file, {outputs[0]}")
-    if clash := {path.resolve() for path in outputs if path} & {Path(file).resolve() for file in files}:
-        raise UserError(f"{clash.pop()} is to be checked; a report would replace it")
+    outputs = _outputs(arguments, files)
+    students = students_of(files, arguments.student)
+    points = _points(arguments, names)
+    earlier = None if arguments.compare is None else read_earlier(Path(arguments.compare))
+    key = {} if arguments.anonymous is None else read_key(Path(arguments.anonymous))
     jobs = arguments.jobs or allowed_processors()
-    reports = _check(files, names, arguments.time_limit, seed, min(jobs, len(files)))
-    for report in reports:
-        report.strict = arguments.strict
+
+    def check(file: str) -> FileReport:
+        limit, all_ = arguments.time_limit, arguments.strict
+        return check_file(file, exercises=names, time_limit=limit, seed=seed, recorded_only=not all_)
+
+    reports = _check(files, check, min(jobs, len(files)))
+    for report, student in zip(reports, students, strict=True):
+        report.strict, report.student = arguments.strict, student
+    pairs = alike(reports) if len(reports) > 1 else []
+    if arguments.anonymous is not None:
+        key = extended(key, students)
+        reports = [anonymous(report, key) for report in reports]
+    since = {} if earlier is None else changes(reports, earlier)
     try:
-        _write(reports, *outputs, hint=arguments.hint, seed=seed)
+        if arguments.anonymous is not None:  # first: without the key, nobody knows whose the reports are
+            write_text(Path(arguments.anonymous), render_key(key))
+        _write(reports, outputs, points, since, pairs, hint=arguments.hint, seed=seed)
+        if arguments.per_student is not None:
+            _write_pages(reports, Path(arguments.per_student), since, hint=arguments.hint)
     finally:  # so that the result is printed even if the disk is full
         _tell(reports, arguments.hint)
+        if since:
+            say("\n" + render_changes(since))
+        if pairs:
+            say("\n" + render_alike(pairs, reports))
         if seed != arguments.seed and seed != PLAIN_SEED:
             say(f"\nThe test cases were drawn with --seed {seed}.")
-    if outputs[0] is not None:
-        say(f"\nReport: {one_line(outputs[0])}")
+    if "report" in outputs:
+        say(f"\nReport: {one_line(outputs['report'])}")
     return 0 if all(report.ok for report in reports) else 1
 
 
-def _exercises(names: Sequence[str] | None, lessons: Sequence[int] | None) -> list[str]:
+def _exercises(names: Sequence[str] | None, lessons: Sequence[int] | None, has_progress: bool) -> list[str]:
     """The exercises that were named, and those of the lessons that were named; all if nothing was."""
+    known = {name: exercise.lesson for name, exercise in EXERCISES.items()} | (own_exercises() if has_progress else {})
     if lessons is None:
-        return chosen(names)
-    of_lessons = [name for name, exercise in EXERCISES.items() if exercise.lesson in lessons]
-    empty = [n for n in lessons if not any(exercise.lesson == n for exercise in EXERCISES.values())]
+        return chosen(names or (list(known) if has_progress else None))
+    empty = sorted(set(lessons) - set(known.values()))
     if empty:
-        known = sorted({exercise.lesson for exercise in EXERCISES.values()})
-        raise UserError(f"--lesson: lesson {empty[0]} has no layers; lessons {', '.join(map(str, known))} have")
-    return chosen([*of_lessons, *(names or ())])
+        some = ", ".join(map(str, sorted(set(known.values()))))
+        raise UserError(f"--lesson: lesson {empty[0]} has no layers; lessons {some} have")
+    return chosen([*(name for name, lesson in known.items() if lesson in lessons), *(names or ())])
 
 
 def _seed_for(given: int | None, *, is_teachers: bool) -> int:
@@ -109,10 +132,7 @@ def _seed_for(given: int | None, *, is_teachers: bool) -> int:
     return secrets.randbelow(10**6) + 1 if is_teachers else PLAIN_SEED
 
 
-def _check(files: Sequence[str], names: Sequence[str], time_limit: float, seed: int, jobs: int) -> list[FileReport]:
-    def check(file: str) -> FileReport:
-        return check_file(file, exercises=names, time_limit=time_limit, seed=seed)
-
+def _check(files: Sequence[str], check: Callable[[str], FileReport], jobs: int) -> list[FileReport]:
     shown = len(files) > 1 and sys.stderr.isatty()
     with closing(_in_turn(check, files, jobs)) as found:
         return [next(found) for _ in with_progress(files, "Checking", "files", shown=shown, leave=False)]
@@ -133,14 +153,75 @@ def _in_turn(check: Callable[[str], FileReport], files: Sequence[str], jobs: int
         pool.shutdown(cancel_futures=True)
 
 
-def _write(reports: list[FileReport], page: Path | None, data: Path | None, *, hint: int, seed: int) -> None:
-    if data is not None:
-        write_text(data, _json(reports, seed))
-    if page is not None:
+def _outputs(arguments: argparse.Namespace, files: Sequence[str]) -> dict[str, Path]:
+    """The files to write, by option; each can be written, and replaces nothing that is needed."""
+    found: dict[str, Path] = {}
+    read = {Path(file).resolve(): "is to be checked" for file in files}
+    for option, what in (
+        ("points", "has the points"),
+        ("compare", "is to be compared with"),
+        ("anonymous", "is the key"),
+    ):
+        if getattr(arguments, option) is not None:
+            read[Path(getattr(arguments, option)).resolve()] = what
+    _writable("anonymous", arguments.anonymous)
+    folder = None if arguments.per_student is None else Path(arguments.per_student)
+    if folder is not None and not folder.is_dir() and (folder.exists() or not folder.parent.is_dir()):
+        raise UserError(f"--per-student: {folder} must be a folder, or a new one in a folder that is there")
+    for option in ("report", "json", "csv"):
+        path = _writable(option, getattr(arguments, option))
+        if path is None:
+            continue
+        if same := next((other for other, taken in found.items() if taken.resolve() == path.resolve()), None):
+            raise UserError(f"--{same} and --{option} name the same file, {path}")
+        if path.resolve() in read:
+            raise UserError(f"{path} {read[path.resolve()]}; a report would replace it")
+        found[option] = path
+    return found
+
+
+def _points(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, Worth]:
+    if arguments.points is None:
+        return {}
+    if arguments.csv is None:
+        raise UserError("--points: points go into a table; name it with --csv")
+    return read_points(Path(arguments.points), [*EXERCISES, *names, *own_exercises()])
+
+
+def _write(
+    reports: list[FileReport],
+    outputs: Mapping[str, Path],
+    points: Mapping[str, Worth],
+    since: Mapping[str, Change],
+    pairs: Sequence[Alike],
+    *,
+    hint: int,
+    seed: int,
+) -> None:
+    if "json" in outputs:
+        write_text(outputs["json"], _json(reports, seed, pairs))
+    if "csv" in outputs:
+        write_text(outputs["csv"], render_csv(reports, points, since))
+    if "report" in outputs:
         from minigan.check.reports.class_report import render_html
 
-        html = render_html(reports, hint=hint)
-        write_text(page, html.encode("utf-8", "backslashreplace").decode("utf-8"))
+        html = render_html(reports, hint=hint, since=since, pairs=pairs)
+        write_text(outputs["report"], html.encode("utf-8", "backslashreplace").decode("utf-8"))
+
+
+def _write_pages(reports: Sequence[FileReport], folder: Path, since: Mapping[str, Change], *, hint: int) -> None:
+    """A page for each student, named after them."""
+    from minigan.check.reports.class_report import render_html
+
+    folder.mkdir(exist_ok=True)
+    names: set[str] = set()
+    for student in dict.fromkeys(report.student for report in reports):
+        plain = re.sub(r"[^\w.-]+", "-", student).strip(".-")[:80] or "student"
+        name = next(n for n in (plain, *(f"{plain}-{k}" for k in range(2, 10**6))) if n.casefold() not in names)
+        names.add(name.casefold())
+        own = [report for report in reports if report.student == student]
+        html = render_html(own, hint=hint, since=since)
+        write_text(folder / f"{name}.html", html.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def _tell(reports: Sequence[FileReport], hint: int) -> None:
@@ -185,12 +266,21 @@ def _writable(option: str, name: str | None) -> Path | None:
     return path
 
 
-def _json(reports: Sequence[FileReport], seed: int) -> str:
+def _json(reports: Sequence[FileReport], seed: int, pairs: Sequence[Alike] = ()) -> str:
     data = {
         "minigan": __version__,
         "seed": seed,
         "strict": any(report.strict for report in reports),
         "ok": all(report.ok for report in reports),
+        "alike": [
+            {
+                "first": reports[p.first].student,
+                "second": reports[p.second].student,
+                "share": p.share,
+                "tokens": p.tokens,
+            }
+            for p in pairs
+        ],
         "files": [{**report.to_dict(), "ok": report.ok} for report in reports],
     }
     return json.dumps(_finite(data), indent=1, allow_nan=False) + "\n"
@@ -248,9 +338,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         "minigan.check",
         "Check layers, losses, update rules and training steps that you have written; say what is wrong, and why.",
-        "exit status: 0 all that is implemented passes (with --strict: all passes), 1 something failed, 2 a\n"
-        "mistake in the call. A student's file runs with your rights: it can read and delete what you can. Check files\n"
-        "of people whom you do not trust in a container.",
+        "exit status: 0 all that is implemented passes (with --strict: all passes), 1 something failed, 2 the call\n"
+        "was wrong. A student's file runs with your rights: it can read and delete what you can. Check files of\n"
+        "people whom you do not trust in a container.",
     )
     add = parser.add_argument
     add("files", nargs="*", type=path_name, metavar="FILE", help="files or folders; several make a table of the class")
@@ -261,6 +351,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--hint", type=int, choices=(1, 2, 3), default=1, help="how many hints to show (1)")
     add("--report", type=path_name, metavar="OUT.html", help="write a page with heat maps of the gradients")
     add("--json", type=path_name, metavar="OUT.json", help="write everything as data")
+    add("--csv", type=path_name, metavar="OUT.csv", help="write a table of points, a row for each student")
+    add("--points", type=path_name, metavar="FILE.toml", help="how many points each exercise gives (1)")
+    add("--compare", type=path_name, metavar="LAST.json", help="say what has changed since an earlier --json")
+    add(
+        "--anonymous", type=path_name, metavar="KEY.csv", help="pseudonyms in all reports; the key is read and extended"
+    )
+    add("--per-student", type=path_name, metavar="DIR", help="write a page for each student into this folder")
+    whose = "regular expression that finds the student's name or number in a file's path (by default the path's end)"
+    add("--student", metavar="PATTERN", help=whose)
     seeds = "seed of the random test cases (0; drawn anew for several files, and with --strict)"
     add("--seed", type=_seed, metavar="N", help=seeds)
     add("--jobs", type=core_count, metavar="N", help="how many files to check at a time (as many as there are cores)")

@@ -56,7 +56,7 @@ CODES: dict[str, str] = {
     "E54": "the kernel is flipped",
     "E55": "stride, padding or crop are wrong: the gradient is shifted",
     "E56": "dy is ignored",
-    "E57": "a mean where a sum belongs, or a sum over the wrong axes",
+    "E57": "a division by a number of elements is missing or too much, or a sum runs over the wrong axes",
     "E58": "the path through the batch mean is missing",
     "E59": "the path through the batch variance is missing",
     "E60": "gamma is missing",
@@ -77,7 +77,7 @@ CODES: dict[str, str] = {
     "E75": "the step count is wrong",
     "E76": "the square or the root is missing",
     "E77": "the learning rate is missing or used twice",
-    "E78": "the state that is returned is wrong",
+    "E78": "what is returned is not the new values, or not all of them",
     # training steps
     "E80": "the step is wrong, for no reason known to the checker",
     "E81": "the network that should learn does not change",

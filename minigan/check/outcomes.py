@@ -123,6 +123,10 @@ class FileReport:
     seconds : float
     strict : bool
         Whether what is not implemented counts as failed.
+    student : str
+        Whose file it is.
+    borrowed : dict of str to list of str
+        Functions that are minigan's own, or use what is, and what that is.
     """
 
     path: str
@@ -131,6 +135,8 @@ class FileReport:
     layout: str = "NHWC"
     seconds: float = 0.0
     strict: bool = False
+    student: str = ""
+    borrowed: dict[str, list[str]] = field(default_factory=dict)
 
     def count(self, status: str) -> int:
         """How many outcomes have a status."""
@@ -146,6 +152,7 @@ class FileReport:
         """As plain dicts and lists, for JSON."""
         return {
             "path": self.path,
+            "student": self.student,
             "layout": self.layout,
             "seconds": self.seconds,
             "problem": None if self.problem is None else asdict(self.problem),

@@ -316,3 +316,79 @@ def test_infinities_are_text_in_json():
         )
     )
     assert data["files"][0]["outcomes"][0]["picture"]["yours"] == [["nan", 1.0]]
+
+
+PUPILS = {
+    "ada_17": GOOD,
+    "ben_4": GOOD.replace("dy.sum(0)", "dy.mean(0)"),
+    "=cleo_5": "def sgd_step(p, g, lr:\n",
+}
+
+
+@pytest.fixture
+def pupils(tmp_path):
+    for name, source in PUPILS.items():
+        (tmp_path / "class" / name).mkdir(parents=True)
+        write(tmp_path / "class" / name, source, "my_layers.py")
+    return tmp_path / "class"
+
+
+def test_a_class_from_points_to_pages(pupils, tmp_path, capsys):
+    first, second, table, page = (tmp_path / name for name in ("1.json", "2.json", "points.csv", "class.html"))
+    points, pages, key = tmp_path / "points.toml", tmp_path / "pages", tmp_path / "key.csv"
+    points.write_text("[points]\ndense = {forward = 1, backward = 3}\n")
+    common = [pupils, "--exercise", "dense", "sgd", "--student", r"class/(.+)_\d"]
+    assert call(*common, "--json", first, "--csv", table, "--points", points) == 1
+    text = table.read_text(encoding="utf-8-sig")
+    assert "ada,5,5,4,1,," in text
+    assert "ben,2,5,1,1,dense E5" in text
+    assert "'=cleo,0,5,0,0,E01 " in text
+    write(pupils / "ben_4", GOOD, "my_layers.py")
+    capsys.readouterr()
+    assert call(*common, "--json", second, "--compare", first, "--report", page, "--per-student", pages) == 1
+    assert "  ben: solved dense" in capsys.readouterr().out
+    assert "+1</span>" in page.read_text(encoding="utf-8")
+    assert sorted(one.name for one in pages.iterdir()) == ["ada.html", "ben.html", "cleo.html"]
+    assert "ada" not in (pages / "ben.html").read_text(encoding="utf-8")
+    hidden = [*common, "--anonymous", key, "--json", second, "--report", page, "--csv", table]
+    for _ in range(2):
+        assert call(*hidden) == 1
+        out = capsys.readouterr().out
+        told = out + "".join(one.read_text(encoding="utf-8") for one in (second, page, table))
+        assert not [name for name in ("ada", "ben", "cleo_5", "my_layers") if name in told]
+    assert call(*common, "--anonymous", key, "--compare", second) == 1
+    assert "nobody has moved" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--points", "p.toml"], "name it with --csv"),
+        (["--csv", "t.csv", "--points", "nowhere.toml"], "cannot read nowhere.toml"),
+        (["--compare", "nowhere.json"], "cannot read nowhere.json"),
+        (["--compare", "old.json", "--json", "old.json"], "is to be compared with; a report would replace it"),
+        (["--csv", "t.csv", "--json", "t.csv"], "name the same file"),
+        (["--anonymous", "old.json"], "is no table of"),
+        (["--anonymous", "no/key.csv"], "there is no folder"),
+        (["--per-student", "good.py"], "must be a folder"),
+        (["--student", "("], "no regular expression"),
+        (["--student", "x{9}"], "finds nobody in good.py"),
+    ],
+)
+def test_a_wrong_call_for_a_class_checks_nothing(tmp_path, monkeypatch, capsys, arguments, said):
+    write(tmp_path, GOOD, "good.py")
+    write(tmp_path, '{"files": []}', "old.json")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "check_file", lambda *_, **__: pytest.fail("checked all the same"))
+    assert call("good.py", *arguments) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert said in err
+
+
+def test_the_json_keeps_its_schema(pupils, tmp_path):
+    jsonschema = pytest.importorskip("jsonschema", reason="a package of Jupyter")
+    schema = json.loads((ROOT / "docs" / "check-report.schema.json").read_text(encoding="utf-8"))
+    data = tmp_path / "out.json"
+    call(pupils, "--exercise", "dense", "sgd", "--json", data)
+    jsonschema.validate(json.loads(data.read_text()), schema)

@@ -66,6 +66,10 @@ class Subject:
     def _calls(self) -> Functions:
         return cast(Functions, self.functions)
 
+    @property
+    def _asked(self) -> str:
+        return " and ".join(self.exercise.signatures)
+
     def has(self, name: str) -> bool:
         """Whether this function is there."""
         return self._calls.has(name)
@@ -79,39 +83,14 @@ class Subject:
         answer = self._calls.call(name, arguments, settings, keep=keep)
         if answer.kind == RETURNED:
             return answer
-        raise self._failure(name, answer, len(arguments), settings)
+        raise failure(name, answer, len(arguments), settings, self._asked)
 
     def play(self, name: str, world: dict[str, Array]) -> tuple[list[Any], dict[str, Any]]:
         """Let a training step run in a world; the losses it returns, and the arrays afterwards."""
         answer = self._calls.play(name, world)
         if answer.kind != RETURNED:
-            raise self._failure(name, answer, len(self.exercise.signatures[0].split(",")), {})
+            raise failure(name, answer, len(self.exercise.signatures[0].split(",")), {}, self._asked)
         return answer.value["losses"], answer.value["arrays"]
-
-    def _failure(self, name: str, answer: Answer, count: int, settings: dict[str, Any]) -> Exception:
-        if answer.kind == NOT_WRITTEN:
-            return NotYet()
-        if answer.kind == OUT_OF_MEMORY:
-            evidence = (": ".join(filter(None, [answer.error, answer.text])), *answer.lines)
-            cause = "The arrays of the checker are tiny: something grows that should not."
-            title = "it needs too much memory"
-            return Halted(Finding("E05", "contract", title, evidence, cause, where=name))
-        if answer.kind == DOES_NOT_FIT:
-            told = ", ".join([*("..." for _ in range(count)), *(f"{k}={v}" for k, v in settings.items())])
-            return Stop(
-                Finding(
-                    "E16",
-                    "contract",
-                    f"{name} cannot be called with the exercise's arguments",
-                    (
-                        f"called as {name}({told}), with {count} arguments: {answer.error}",
-                        f"yours is {name}{answer.text}",
-                    ),
-                    hints=(f"The exercise asks for {' and '.join(self.exercise.signatures)}.",),
-                    where=name,
-                )
-            )
-        return Stop(_raised(name, answer))
 
 
 @dataclass
@@ -254,6 +233,50 @@ def plain_numbers(case: Case) -> dict[str, Any]:
 def as_tuple(result: Any) -> Any:
     """A single result as a tuple of one; None, tuples and lists as they are."""
     return result if result is None or isinstance(result, tuple | list) else (result,)
+
+
+def failure(name: str, answer: Answer, count: int, settings: Mapping[str, Any], asked: str) -> Exception:
+    """What to raise for an answer that is no result: NotYet, or a finding.
+
+    Parameters
+    ----------
+    name : str
+        The function.
+    answer : Answer
+    count : int
+        How many arguments it was called with.
+    settings : mapping
+        Its keyword arguments.
+    asked : str
+        What the exercise asks for: the signatures.
+
+    Returns
+    -------
+    NotYet, Stop or Halted
+    """
+    if answer.kind == NOT_WRITTEN:
+        return NotYet()
+    if answer.kind == OUT_OF_MEMORY:
+        evidence = (": ".join(filter(None, [answer.error, answer.text])), *answer.lines)
+        cause = "The arrays of the checker are tiny: something grows that should not."
+        title = "it needs too much memory"
+        return Halted(Finding("E05", "contract", title, evidence, cause, where=name))
+    if answer.kind == DOES_NOT_FIT:
+        told = ", ".join([*("..." for _ in range(count)), *(f"{k}={v}" for k, v in settings.items())])
+        return Stop(
+            Finding(
+                "E16",
+                "contract",
+                f"{name} cannot be called with the exercise's arguments",
+                (
+                    f"called as {name}({told}), with {count} arguments: {answer.error}",
+                    f"yours is {name}{answer.text}",
+                ),
+                hints=(f"The exercise asks for {asked}.",),
+                where=name,
+            )
+        )
+    return Stop(_raised(name, answer))
 
 
 _LOOK = "Run the function by hand on a small array and look at the shapes just before that line."

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,6 +30,8 @@ from minigan.check.outcomes import (
     Outcome,
 )
 from minigan.check.reports import heat_maps
+from minigan.check.reports.alike import Alike
+from minigan.check.reports.earlier import Change
 from minigan.check.reports.text_report import distinct_names
 from minigan.pages.html import DARK, LIGHT, render
 
@@ -72,6 +74,7 @@ class _Card:
     passed: list[str]
     finding: _Explained | None
     tip: str
+    note: str
     maps: heat_maps.HeatMaps | None
 
 
@@ -81,6 +84,7 @@ class _File:
 
     number: int
     name: str
+    student: str
     path: str
     layout: str
     seconds: str
@@ -103,7 +107,7 @@ class _Column:
 
 @dataclass(frozen=True)
 class _Use:
-    """A code that occurs, how often, what it means, and where, with a count for each place."""
+    """A code that occurs, for how many students, what it means, and where, with a count for each place."""
 
     code: str
     count: int
@@ -112,7 +116,13 @@ class _Use:
 
 
 def render_html(
-    reports: list[FileReport], *, hint: int = 1, title: str = "minigan check", now: datetime | None = None
+    reports: list[FileReport],
+    *,
+    hint: int = 1,
+    title: str = "minigan check",
+    now: datetime | None = None,
+    since: Mapping[str, Change] | None = None,
+    pairs: Sequence[Alike] = (),
 ) -> str:
     """The page for one file, or for a class of them.
 
@@ -126,6 +136,10 @@ def render_html(
         Title of the page.
     now : datetime, optional
         The date on the page; by default the present.
+    since : mapping of str to Change, optional
+        What has changed since an earlier check, by student.
+    pairs : sequence of Alike
+        Which files have passages in common.
 
     Returns
     -------
@@ -148,10 +162,13 @@ def render_html(
         colours=heat_maps.NAMES,
         moment=datetime.now() if now is None else now,
         hint=hint,
+        since=since or {},
+        pairs=pairs,
         rungs=RUNGS,
         files=[_file(report, name, k) for k, (report, name) in enumerate(zip(reports, names, strict=True), start=1)],
         tally=_tally([outcome for report in reports for outcome in report.outcomes]),
         unchecked=sum(report.problem is not None for report in reports),
+        remarks=any(o.note and o.status == PASSED for report in reports for o in report.outcomes),
         columns=columns,
         lessons=list(Counter(column.lesson for column in columns).items()),
         codes=_codes(reports),
@@ -165,6 +182,7 @@ def _file(report: FileReport, name: str, number: int) -> _File:
     return _File(
         number=number,
         name=name,
+        student=report.student,
         path=report.path,
         layout=report.layout,
         seconds=_seconds(report.seconds),
@@ -188,7 +206,8 @@ def _card(outcome: Outcome, anchor: str) -> _Card:
         seconds="" if outcome.status == NOT_IMPLEMENTED else _seconds(outcome.seconds),
         passed=outcome.passed,
         finding=None if finding is None else _explained(finding),
-        tip=outcome.status if finding is None else f"{outcome.exercise}: {finding.title}",
+        tip=(outcome.note or outcome.status) if finding is None else f"{outcome.exercise}: {finding.title}",
+        note=outcome.note,
         maps=None if finding is None or picture is None else heat_maps.heat_maps(picture),
     )
 
@@ -227,23 +246,26 @@ def _columns(reports: Sequence[FileReport]) -> list[_Column]:
 
 
 def _codes(reports: Sequence[FileReport]) -> list[_Use]:
-    """The codes that occur, the most frequent first."""
-    uses: dict[str, Counter[str]] = {}
-    for report in reports:
+    """The codes that occur, those of most students first. A student with several files counts once."""
+    whose: dict[str, dict[str, set[str]]] = {}  # code to place to students
+    for number, report in enumerate(reports):
+        student = report.student or str(number)
         if report.problem is not None:
-            uses.setdefault(report.problem.code, Counter())["the file"] += 1
+            whose.setdefault(report.problem.code, {}).setdefault("the file", set()).add(student)
             continue
         for outcome in report.outcomes:
             if outcome.finding is not None:
-                uses.setdefault(outcome.finding.code, Counter())[outcome.exercise] += 1
+                whose.setdefault(outcome.finding.code, {}).setdefault(outcome.exercise, set()).add(student)
+    students = {code: len(set().union(*places.values())) for code, places in whose.items()}
+    uses = {code: Counter({place: len(those) for place, those in found.items()}) for code, found in whose.items()}
     return [
         _Use(
             code,
-            use.total(),
+            students[code],
             _prose(_sentence(CODES.get(code, "a code this version does not know"))),
             use.most_common(),
         )
-        for code, use in sorted(uses.items(), key=lambda item: (-item[1].total(), item[0]))
+        for code, use in sorted(uses.items(), key=lambda item: (-students[item[0]], item[0]))
     ]
 
 

@@ -11,7 +11,7 @@ import re
 import textwrap
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from minigan.check.exercise_table import EXERCISES
@@ -25,11 +25,14 @@ from minigan.check.outcomes import (
     Finding,
     Outcome,
 )
+from minigan.check.reports.alike import Alike
+from minigan.check.reports.earlier import Change
 from minigan.system.command_lines import command
 from minigan.system.wording import NAME_IN_A_TABLE, shortened
 
 WIDTH = 110
 LINE = 80
+WIDEST_TABLE = 40  # columns
 SOLVED = "solved by"  # the name of the last row
 WORDS = {
     PASSED: "ok",
@@ -158,7 +161,7 @@ def _status_line(outcome: Outcome, width: int, colour: bool) -> str:
         return f"{line}{_code(outcome, '  ')}  {title if len(title) <= LINE else title[: LINE - 4] + ' ...'}"
     if outcome.status == NOT_IMPLEMENTED and outcome.passed:
         return f"{line} (but right so far: {', '.join(outcome.passed)})"
-    return f"{line} ({outcome.note})" if outcome.note else line
+    return f"{line} ({in_one_line(outcome.note)})" if outcome.note else line
 
 
 def _code(outcome: Outcome, gap: str) -> str:
@@ -223,8 +226,12 @@ def render_class(reports: Sequence[FileReport], *, colour: bool = False) -> str:
     names = distinct_names([in_one_line(report.path) for report in reports])
     width = max(map(_columns, [*names, SOLVED]))
     padded = [name + " " * (width - _columns(name)) for name in names]
-    exercises = [name for name in EXERCISES if any(o.exercise == name for r in reports for o in r.outcomes)]
+    lessons = {o.exercise: o.lesson for r in reports for o in r.outcomes}
+    others = sorted((lesson, name) for name, lesson in lessons.items() if name not in EXERCISES)
+    exercises = [*(name for name in EXERCISES if name in lessons), *(name for _, name in others)]
     lines = [f"{name}  {summary(report)}" for name, report in zip(padded, reports, strict=True)]
+    if len(exercises) > WIDEST_TABLE:
+        return "\n".join([*lines, "", f"{len(exercises)} exercises: --report writes a table of them."])
     lines += ["", f"{'':<{width}}  " + " ".join(f"{k:>4}" for k in range(1, len(exercises) + 1))]
     for name, report in zip(padded, reports, strict=True):
         cells = {outcome.exercise: _cell(outcome, report, colour) for outcome in report.outcomes}
@@ -237,6 +244,38 @@ def render_class(reports: Sequence[FileReport], *, colour: bool = False) -> str:
     if any(report.count(CHECKER_ERROR) for report in reports):
         signs += f", {SIGNS[CHECKER_ERROR]} the checker itself failed"
     return "\n".join([*lines, signs])
+
+
+def render_changes(since: Mapping[str, Change]) -> str:
+    """Who has moved since an earlier check, a line each.
+
+    Parameters
+    ----------
+    since : mapping of str to Change
+        By student.
+
+    Returns
+    -------
+    str
+    """
+    lines = []
+    for student, change in since.items():
+        told = ["new"] if change.is_new else []
+        told += [f"solved {', '.join(change.solved)}"] if change.solved else []
+        told += [f"no longer right: {', '.join(change.lost)}"] if change.lost else []
+        if told:
+            lines.append(f"  {in_one_line(student)}: {'; '.join(told)}")
+    return "\n".join(["since the earlier check:", *(lines or ["  nobody has moved"])])
+
+
+def render_alike(pairs: Sequence[Alike], reports: Sequence[FileReport]) -> str:
+    """Which files have passages in common, a line each."""
+    lines = [
+        f"  {in_one_line(reports[p.first].student)} and {in_one_line(reports[p.second].student)}: {p.share:.0%}, "
+        f"from line {p.passages[0][0].line} and line {p.passages[0][1].line} on"
+        for p in pairs
+    ]
+    return "\n".join(["alike beyond what all were given (--report shows the passages):", *lines])
 
 
 def _columns(name: str) -> int:

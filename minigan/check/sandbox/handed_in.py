@@ -1,4 +1,4 @@
-"""What students hand in: files of layers, and folders that have such files somewhere in them."""
+"""What students hand in: files of layers, files of progress, and folders that have such files somewhere in them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from minigan.check.exercise_table import EXERCISES
+from minigan.check.sandbox.progress_file import is_progress
 from minigan.system.errors import UserError
 
 MOST_FILES = 5000
@@ -18,7 +19,7 @@ _LAYER = re.compile(
 
 
 def files_in(folder: str) -> list[str]:
-    """The files of layers in a folder and the folders below it.
+    """The files of layers and of progress in a folder and the folders below it.
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ def files_in(folder: str) -> list[str]:
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__pycache__")))
         for name in sorted(names):
             path = Path(place, name)
-            if path.suffix == ".py" and not name.startswith(".") and path.is_file() and _has_layers(path):
+            if not name.startswith(".") and path.is_file() and (_has_layers(path) or is_progress(path)):
                 found.append(str(path))
         if len(found) > MOST_FILES:
             raise UserError(f"{folder} has more than {MOST_FILES:,} files of layers in it")
@@ -50,6 +51,8 @@ def files_in(folder: str) -> list[str]:
 
 
 def _has_layers(path: Path) -> bool:
+    if path.suffix != ".py":
+        return False
     try:
         with path.open("rb") as file:
             return _LAYER.search(file.read(10_000_000)) is not None

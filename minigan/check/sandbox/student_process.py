@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import importlib
 import importlib.util
 import json
 import linecache
@@ -23,6 +24,7 @@ import os
 import queue
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -33,10 +35,11 @@ from typing import Any, NoReturn
 import numpy as np
 
 from minigan.check.calls import worlds  # noqa: F401 (before files in the student's folder can hide it)
-from minigan.check.calls.answers import RAISED, Answer, FunctionsHere
+from minigan.check.calls.answers import RAISED, RETURNED, Answer, FunctionsHere
 from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import Finding
 from minigan.check.sandbox.older_files import with_present_imports
+from minigan.check.sandbox.progress_file import Entry, answer_of, function_name, functions_of, read_progress
 from minigan.check.sandbox.wire import framed, packed, packed_answer, unpacked
 from minigan.system.file_kinds import ADVICE, kind_of
 from minigan.system.wording import see
@@ -68,6 +71,7 @@ NO_PYTHON_HINTS = (
 )
 """Beginnings of lines that are not Python, and what to do about them."""
 
+_processor_time = time.process_time  # kept here: a student's file may replace it in the module
 _requests: queue.SimpleQueue[tuple[dict[str, Any], bytes]] = queue.SimpleQueue()
 
 
@@ -89,7 +93,7 @@ class Channel:
         # A student's file may replace functions of Python's modules; these are needed to say what came of it.
         self._write, self._getpid, self._exit = os.write, os.getpid, os._exit
 
-    def send(self, kind: str, number: int, value: tuple[Any, bytes] = NOTHING) -> None:
+    def send(self, kind: str, number: int, value: tuple[Any, bytes] = NOTHING, seconds: float = 0.0) -> None:
         """Send one message. If this is a copy of the process, forked by the student's file, end it instead.
 
         Parameters
@@ -99,11 +103,14 @@ class Channel:
             Of the request that is answered.
         value : tuple
             As `minigan.check.sandbox.wire.packed` gives it.
+        seconds : float
+            How long this process has computed for it, by the processor's time.
         """
         if self._getpid() != self.process:
             self._exit(1)
         # The line break in front ends an incomplete line that the student's code may have written.
-        data = memoryview(framed({"kind": kind, "number": number}, value, f"\n{self.token}"))
+        head = {"kind": kind, "number": number, "seconds": seconds}
+        data = memoryview(framed(head, value, f"\n{self.token}"))
         while data:
             data = data[self._write(self.descriptor, data) :]
 
@@ -160,19 +167,21 @@ class Server:
         self.path, self.channel = path, channel
         self.module = ModuleType("nothing")
         self.functions = FunctionsHere({}, catch_interrupts=True)
+        self.entries: dict[str, Entry] = {}
         self._undo = contextlib.ExitStack()
 
     def serve(self) -> NoReturn:
         """Answer until the supervisor ends this process."""
         while True:
             head, payload = _requests.get()
+            begin = _processor_time()
             with _watched(head["limit"], self.channel):
                 try:
                     kind, value = self._answered(head, payload)
                 except BaseException as error:  # the file has replaced something that is needed here
                     self._put_back()
                     kind, value = "answer", packed_answer(Answer(RAISED, error=type(error).__name__))
-            self.channel.send(kind, head["number"], value)
+            self.channel.send(kind, head["number"], value, _processor_time() - begin)
 
     def _answered(self, head: Mapping[str, Any], payload: bytes) -> tuple[str, tuple[Any, bytes]]:
         if head["kind"] == "import":
@@ -182,6 +191,8 @@ class Server:
             self._put_back()
             return "begun", NOTHING
         asked = unpacked(head["value"], payload)
+        if head["kind"] == "judge":
+            return "answer", packed_answer(self._judge(asked["name"]))
         if head["kind"] == "play":
             answer = self.functions.play(asked["name"], asked["world"])
         else:
@@ -198,6 +209,8 @@ class Server:
         self._undo.enter_context(_replacements_undone())
 
     def _import(self) -> tuple[str, tuple[Any, bytes]]:
+        if self.path.suffix.lower() == ".json":
+            return self._import_progress()
         try:
             self.module = load(self.path)
             layout = layout_of(self.module, str(self.path))
@@ -207,7 +220,37 @@ class Server:
         self.functions = FunctionsHere(found, catch_interrupts=True)
         names = [name for name in EXERCISE_FUNCTIONS if name in found]
         uses = {name: functions_used(found[name], vars(self.module), EXERCISE_FUNCTIONS) for name in names}
-        return "imported", packed({"layout": layout, "functions": names, "uses": uses})
+        borrowed = {name: borrowed_by(name, found[name], vars(self.module)) for name in names}
+        return "imported", packed({"layout": layout, "functions": names, "uses": uses, "borrowed": borrowed})
+
+    def _import_progress(self) -> tuple[str, tuple[Any, bytes]]:
+        """Run the sources of a file of progress. Each exercise has functions of its own, so none uses another's."""
+        sys.path.insert(0, str(self.path.parent))
+        with _replacements_undone():
+            self.entries = read_progress(self.path)
+            found = functions_of(self.entries, self.path.name)
+        _flush_prints()
+        self.functions = FunctionsHere(found, catch_interrupts=True)
+        borrowed = {name: borrowed_by(name, one, getattr(one, "__globals__", {})) for name, one in found.items()}
+        return "imported", packed(
+            {"layout": LAYOUTS[0], "functions": list(found), "uses": dict.fromkeys(found, ()), "borrowed": borrowed}
+        )
+
+    def _judge(self, name: str) -> Answer:
+        """Judge one of the lessons' own exercises here; only for those that cannot be judged from outside."""
+        judge_again = importlib.import_module("lessons.progress").judge_again
+        entry = self.entries[name]
+        given = [
+            self.functions.functions[function_name(name, k)] if "function" in one else answer_of(one)
+            for k, one in enumerate(entry.given)
+        ]
+        try:
+            verdict = judge_again(name, given)
+        except BaseException as error:
+            return Answer(RAISED, error=type(error).__name__, text=_one_line(error))
+        finding = verdict.finding
+        told = None if finding is None else {**asdict(finding)}
+        return Answer(RETURNED, {"status": verdict.status, "said": verdict.said, "finding": told})
 
 
 def functions_used(function: Any, surroundings: Mapping[str, Any], names: Sequence[str]) -> list[str]:
@@ -225,6 +268,37 @@ def functions_used(function: Any, surroundings: Mapping[str, Any], names: Sequen
     list of str
         In the order of `names`.
     """
+    seen = _names_used(function, surroundings)
+    return [name for name in names if name in seen]
+
+
+def borrowed_by(name: str, function: Any, surroundings: Mapping[str, Any]) -> list[str]:
+    """What of minigan's own a function is, or uses, itself or through functions of the same file.
+
+    Parameters
+    ----------
+    name : str
+    function : callable
+    surroundings : mapping
+        The file's global names.
+
+    Returns
+    -------
+    list of str
+        Names in minigan, sorted.
+    """
+    if _is_minigans(function):
+        return [name]
+    used = _names_used(function, surroundings)
+    return sorted(one for one in used if _is_minigans(surroundings.get(one)))
+
+
+def _is_minigans(thing: Any) -> bool:
+    module = thing.__name__ if isinstance(thing, ModuleType) else getattr(thing, "__module__", None)
+    return isinstance(module, str) and module.split(".")[0] == "minigan"
+
+
+def _names_used(function: Any, surroundings: Mapping[str, Any]) -> set[str]:
     seen: set[str] = set()
     todo = [getattr(function, "__code__", None)]
     while todo:
@@ -235,7 +309,7 @@ def functions_used(function: Any, surroundings: Mapping[str, Any], names: Sequen
         for name in set(code.co_names) - seen:
             seen.add(name)
             todo.append(getattr(surroundings.get(name), "__code__", None))
-    return [name for name in names if name in seen]
+    return seen
 
 
 # ----------------------------------------------------------------------------------------------------------------- load

@@ -10,6 +10,7 @@ also says which line was running: "line 12, in relu_forward: while True:".
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import linecache
 import os
@@ -22,7 +23,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
@@ -30,16 +31,33 @@ from types import TracebackType
 from typing import IO, Any, BinaryIO, NamedTuple, cast
 
 from minigan.check.calls.answers import NOT_WRITTEN, RETURNED, Answer
+from minigan.check.calls.student_functions import failure
 from minigan.check.engine.ladder import run_exercise
 from minigan.check.exercise_table import EXERCISES
-from minigan.check.outcomes import CHECKER_ERROR, FAILED, NOT_CHECKED, FileReport, Finding, Halted, Outcome
+from minigan.check.outcomes import (
+    CHECKER_ERROR,
+    FAILED,
+    NOT_CHECKED,
+    NOT_IMPLEMENTED,
+    PASSED,
+    STATUSES,
+    FileReport,
+    Finding,
+    Halted,
+    NotYet,
+    Outcome,
+    Stop,
+)
 from minigan.check.sandbox import entrance, student_process, wire
+from minigan.check.sandbox.progress_file import Entry, answer_of, function_name, read_progress
 from minigan.nn.backend import Array
 from minigan.system.errors import RunError, UserError
 from minigan.system.wording import see
 
 TIME_LIMIT = 10.0
 IMPORT_LIMIT = 20.0
+PATIENCE = 6
+"""How much longer than its limit an exercise may take by the clock."""
 START_LIMIT = 120.0  # for Python, NumPy and the checker itself, on a busy machine
 MEMORY_LIMIT = 2 * 1024**3
 PRINT_LIMIT = 1_000_000  # bytes per exercise
@@ -61,12 +79,13 @@ class Stopped(Enum):
 
 
 class Message(NamedTuple):
-    """What a process has sent: the kind, the number of the request, and the value as it was packed."""
+    """What a process has sent: kind, number of the request, the packed value, and seconds of processor time."""
 
     kind: str
     number: int
     value: Any
     payload: bytes
+    seconds: float
 
 
 class Limits(NamedTuple):
@@ -75,6 +94,16 @@ class Limits(NamedTuple):
     time: float
     importing: float
     memory: int
+
+
+@dataclass
+class Task:
+    """A file that is being checked: its report, the limits, the seed, and what a file of progress has."""
+
+    report: FileReport
+    limits: Limits
+    seed: int
+    entries: dict[str, Entry] | None = None
 
 
 # ----------------------------------------------------------------------------------------------------------------- file
@@ -86,21 +115,24 @@ def check_file(
     import_limit: float = IMPORT_LIMIT,
     memory_limit: int = MEMORY_LIMIT,
     seed: int = 0,
+    recorded_only: bool = True,
 ) -> FileReport:
     """Check a student's file.
 
     Parameters
     ----------
     path : str or path
-        A Python file.
+        A Python file, or the lessons' file of progress.
     exercises : sequence of str, optional
-        Which ones, by default all.
+        Which ones, by default all layers. The lessons' own are judged where a file of progress has them.
     time_limit, import_limit : float
         Seconds for each exercise, and for importing the file.
     memory_limit : int
         Bytes on top of those that Python and NumPy use; only Linux enforces it.
     seed : int
         Of the random test cases.
+    recorded_only : bool
+        Whether the lessons' own exercises are left out if a file of progress does not have them.
 
     Returns
     -------
@@ -117,11 +149,17 @@ def check_file(
     todo = chosen(exercises)
     report = FileReport(str(path), [])
     started = time.monotonic()
-    limits = Limits(time_limit, import_limit, memory_limit)
+    task = Task(report, Limits(time_limit, import_limit, memory_limit), seed)
+    if file.suffix.lower() == ".json":
+        try:
+            task.entries = read_progress(file)
+        except UserError:
+            report.problem = Finding("E01", "load", "it is no file of progress from the lessons", where=file.name)
+    todo = [name for name in todo if name in EXERCISES or _is_asked_for(name, task.entries, recorded_only)]
     while todo and report.problem is None:
         with Child(file, memory_limit) as child:
-            todo = _check(child, limits, seed, todo, report)
-    report.outcomes += [Outcome(name, NOT_CHECKED, lesson=EXERCISES[name].lesson) for name in todo]
+            todo = _check(child, task, todo)
+    report.outcomes += [Outcome(name, NOT_CHECKED, lesson=lesson_of(name)) for name in todo]
     report.seconds = time.monotonic() - started
     return report
 
@@ -180,10 +218,11 @@ def chosen(names: Sequence[str] | None) -> list[str]:
     UserError
         If one is unknown; similar names are proposed.
     """
+    own = own_exercises() if any(name not in EXERCISES for name in names or ()) else {}
     for name in names or ():
         if name.endswith(".py"):
             raise UserError(f"{name[:60]!r} is no exercise: files come before --only")
-        if name not in EXERCISES:
+        if name not in EXERCISES and name not in own:
             near = get_close_matches(name, EXERCISES, n=2, cutoff=0.5)
             owner = [key for key, exercise in EXERCISES.items() if name in exercise.functions]
             known = " or ".join(owner or near)
@@ -191,11 +230,12 @@ def chosen(names: Sequence[str] | None) -> list[str]:
                 f"there is no exercise {name[:60]!r}; "
                 + (f"did you mean {known}?" if known else "--list names them all")
             )
-    return [name for name in EXERCISES if names is None or name in names]
+    return [name for name in (*EXERCISES, *own) if names is None or name in names]
 
 
-def _check(child: Child, limits: Limits, seed: int, todo: list[str], report: FileReport) -> list[str]:
+def _check(child: Child, task: Task, todo: list[str]) -> list[str]:
     """Check exercises with one process; return those that are left for another process."""
+    report, limits = task.report, task.limits
     answer = child.receive(0, START_LIMIT)
     if isinstance(answer, Stopped) or answer.kind == "broken":
         if isinstance(answer, Stopped):
@@ -211,20 +251,32 @@ def _check(child: Child, limits: Limits, seed: int, todo: list[str], report: Fil
         report.problem = halted.finding
         return todo
     for done, name in enumerate(todo, start=1):
-        report.outcomes.append(_outcome(name, functions, limits, seed, report))
+        report.outcomes.append(_outcome(name, functions, task))
         if not child.alive or _code(report.outcomes[-1]) == "E05":
             return todo[done:]  # in a fresh process
     return []
 
 
-def _outcome(name: str, functions: RemoteFunctions, limits: Limits, seed: int, report: FileReport) -> Outcome:
+def _outcome(name: str, functions: RemoteFunctions, task: Task) -> Outcome:
     """The outcome of one exercise. If it uses what has failed before, only that is told."""
+    report, limits, layout = task.report, task.limits, task.report.layout
+    if task.entries is not None:
+        entry = task.entries.get(name)
+        if entry is None:
+            return Outcome(name, NOT_IMPLEMENTED, lesson=lesson_of(name))
+        if entry.problem:
+            note = f"it passed in the lesson, but could not be kept: {entry.problem}"
+            return Outcome(name, NOT_CHECKED, lesson=lesson_of(name), note=note)
+        if name not in EXERCISES:
+            return own_outcome(name, entry, functions, task)
+        layout = entry.layout
     used = {other for function in EXERCISES[name].functions for other in functions.uses.get(function, ())}
     ahead = next((o for o in report.outcomes if o.status == FAILED and used & _wrong_functions(o)), None)
-    waits = Outcome(name, NOT_CHECKED, lesson=EXERCISES[name].lesson)
+    waits = Outcome(name, NOT_CHECKED, lesson=lesson_of(name))
     if ahead is not None:
         which = sorted(used & _wrong_functions(ahead), key=list(EXERCISES[ahead.exercise].functions).index)[0]
-        said = ahead.finding.cause or ahead.finding.title if ahead.finding else ""
+        finding = ahead.finding or Finding("", "", "")
+        said = finding.title if _code(ahead) in ENDED else finding.cause or finding.title
         waits.note = f"mend {ahead.exercise} first: {which} is used here, and {_code(ahead)}: {said}"
         if _code(ahead) in ENDED:
             return waits
@@ -232,7 +284,10 @@ def _outcome(name: str, functions: RemoteFunctions, limits: Limits, seed: int, r
         functions.begin(limits.time)
     except Halted as halted:
         return Outcome(name, FAILED, halted.finding, lesson=EXERCISES[name].lesson)
-    outcome = run_exercise(name, functions, layout=report.layout, seed=seed)
+    outcome = run_exercise(name, functions, layout=layout, seed=task.seed)
+    borrowed = sorted({other for f in EXERCISES[name].functions for other in report.borrowed.get(f, ())})
+    if borrowed and outcome.status == PASSED:
+        outcome.note = "; ".join(filter(None, [f"uses minigan's own {', '.join(borrowed)}", outcome.note]))
     return waits if ahead is not None and outcome.status == FAILED else outcome
 
 
@@ -254,9 +309,9 @@ def _imported(answer: Message | Stopped, child: Child, limits: Limits, report: F
     try:
         told = wire.unpacked(answer.value, answer.payload)
         if answer.kind == "problem":
-            fields = {key: tuple(map(str, v)) if isinstance(v, list | tuple) else str(v) for key, v in told.items()}
-            raise Halted(Finding(**fields))  # type: ignore[arg-type]
+            raise Halted(_finding_from(told))
         report.layout = {layout: layout for layout in student_process.LAYOUTS}[told["layout"]]
+        report.borrowed = {str(name): [str(other) for other in others] for name, others in told["borrowed"].items()}
         return {str(name): [str(used) for used in told["uses"][name]] for name in told["functions"]}
     except (TypeError, ValueError, KeyError, IndexError):
         child.kill()
@@ -276,11 +331,16 @@ class RemoteFunctions:
 
     def __init__(self, child: Child, uses: Mapping[str, list[str]]) -> None:
         self.child, self.uses = child, uses
-        self.limit = self.left = 0.0
+        self.limit = self.left = self.until = 0.0
 
     def begin(self, seconds: float) -> None:
-        """Begin another exercise: its functions may run for so many seconds in all."""
+        """Begin another exercise: its functions may compute for so many seconds in all.
+
+        By the clock, a single call may take as long, and all of them `PATIENCE` times as long: a right function does
+        not fail because the machine is busy with something else.
+        """
         self.limit = self.left = seconds
+        self.until = time.monotonic() + PATIENCE * seconds
         self.child.forget_prints()
         self._ask("begin", None)
 
@@ -307,6 +367,10 @@ class RemoteFunctions:
             raise self._halt(Stopped.GARBLED)
         return answer
 
+    def judge(self, name: str) -> Answer:
+        """Let the process judge one of the lessons' own exercises itself."""
+        return self._answer("judge", {"name": name}, 0)
+
     def _answer(self, kind: str, asked: Mapping[str, Any], arguments: int) -> Answer:
         message = self._ask(kind, asked)
         try:
@@ -320,15 +384,121 @@ class RemoteFunctions:
         if not self.child.alive:
             raise self._halt(Stopped.GONE)
         began = time.monotonic()
-        message = self.child.ask(kind, asked, max(self.left, 0.05))
-        self.left -= time.monotonic() - began
+        message = self.child.ask(kind, asked, max(min(self.left, self.until - began), 0.05))
         if isinstance(message, Stopped):
             raise self._halt(message)
+        self.left -= min(max(message.seconds, 0.0), time.monotonic() - began)
         return message
 
     def _halt(self, stopped: Stopped) -> Halted:
         self.child.kill()
         return Halted(_finding_of(stopped, self.child, self.limit))
+
+
+# ------------------------------------------------------------------------------------------- the lessons' own exercises
+FORGEABLE = "judged in the file's own process, which could forge this"
+
+
+def own_exercises() -> dict[str, int]:
+    """The lessons' own exercises with their lessons, where the lessons are beside minigan, as in a checkout."""
+    try:
+        found: dict[str, int] = importlib.import_module("lessons.progress").own_exercises()
+    except ImportError:
+        return {}
+    return found
+
+
+def lesson_of(name: str) -> int:
+    """The lesson of an exercise."""
+    return EXERCISES[name].lesson if name in EXERCISES else own_exercises().get(name, 0)
+
+
+def _is_asked_for(name: str, entries: Mapping[str, Entry] | None, recorded_only: bool) -> bool:
+    return entries is not None and (name in entries or not recorded_only)
+
+
+class NotFromOutsideError(Exception):
+    """A function takes, changes or returns something that does not travel between processes."""
+
+
+class RemoteFunction:
+    """One function of a student's process, to be called like any other.
+
+    Parameters
+    ----------
+    functions : RemoteFunctions
+    name : str
+    """
+
+    def __init__(self, functions: RemoteFunctions, name: str) -> None:
+        self.functions, self.name = functions, name
+        self.__name__ = name.partition("/")[0]
+
+    def __call__(self, *arguments: Any, **settings: Any) -> Any:
+        """Call it."""
+        if wire.has_things(wire.packed((arguments, settings))[0]):
+            raise NotFromOutsideError
+        answer = self.functions.call(self.name, arguments, settings)
+        if answer.kind != RETURNED:
+            raise failure(self.__name__, answer, len(arguments), settings, "the lesson")
+        if answer.changed or wire.has_things(answer.value):
+            raise NotFromOutsideError
+        return answer.value
+
+
+def own_outcome(name: str, entry: Entry, functions: RemoteFunctions, task: Task) -> Outcome:
+    """The outcome of one of the lessons' own exercises.
+
+    It is judged here, and the student's functions are called in their process. Where that cannot be done, because they
+    take or return objects, that process judges, and a note says so.
+    """
+    outcome = Outcome(name, FAILED, lesson=lesson_of(name))
+    began = time.monotonic()
+    try:
+        functions.begin(task.limits.time)
+        judge_again = importlib.import_module("lessons.progress").judge_again
+        given = [
+            RemoteFunction(functions, function_name(name, k)) if "function" in one else answer_of(one)
+            for k, one in enumerate(entry.given)
+        ]
+        verdict = judge_again(name, given, task.seed)
+        outcome.status, outcome.finding = verdict.status, verdict.finding
+    except NotFromOutsideError:
+        outcome = _judged_there(name, functions)
+    except ImportError:
+        outcome.status, outcome.note = NOT_CHECKED, "the lessons are not here: run this in a checkout of minigan"
+    except NotYet:
+        outcome.status = NOT_IMPLEMENTED
+    except (Halted, Stop) as stopped:
+        outcome.finding = stopped.finding
+    except Exception as error:
+        title = "the checker itself failed; this says nothing about the answer"
+        outcome.status = CHECKER_ERROR
+        outcome.finding = Finding("", "load", title, evidence=(f"{type(error).__name__}: {error}"[:300],))
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+def _judged_there(name: str, functions: RemoteFunctions) -> Outcome:
+    outcome = Outcome(name, FAILED, lesson=lesson_of(name), note=FORGEABLE)
+    try:
+        answer = functions.judge(name)
+        if answer.kind != RETURNED:
+            raise failure(name, answer, 0, {}, "the lesson")
+        told = answer.value["finding"]
+        outcome.status = {status: status for status in STATUSES}[answer.value["status"]]
+        if told is not None:
+            outcome.finding = _finding_from(told)
+    except (Halted, Stop) as stopped:
+        outcome.finding = stopped.finding
+    except (KeyError, TypeError, ValueError, NotYet):
+        outcome.finding = Finding("E06", "load", "its process gave no verdict that can be read")
+    return outcome
+
+
+def _finding_from(told: Mapping[str, Any]) -> Finding:
+    fields = {key: tuple(map(str, v)) if isinstance(v, list | tuple) else str(v) for key, v in told.items()}
+    return Finding(**fields)  # type: ignore[arg-type]
 
 
 # ------------------------------------------------------------------------------------------------------------- findings
@@ -381,7 +551,7 @@ def _finding_of(stopped: Stopped, child: Child, limit: float, *, importing: bool
 def _checker_error(name: str, said: str) -> Outcome:
     title = "the checker could not start; this says nothing about your code"
     finding = Finding("", "load", title, evidence=(said + see("limits"),))
-    return Outcome(name, CHECKER_ERROR, finding, lesson=EXERCISES[name].lesson)
+    return Outcome(name, CHECKER_ERROR, finding, lesson=lesson_of(name))
 
 
 # -------------------------------------------------------------------------------------------------------------- process
@@ -648,10 +818,10 @@ def _cannot_start(path: str, why: object) -> RunError:
 
 
 def _message(head: Mapping[str, Any], payload: bytes) -> Message | Stopped:
-    kind, number = head.get("kind"), head.get("number")
-    if not isinstance(kind, str) or not isinstance(number, int):
+    kind, number, seconds = head.get("kind"), head.get("number"), head.get("seconds", 0.0)
+    if not isinstance(kind, str) or not isinstance(number, int) or not isinstance(seconds, int | float):
         return Stopped.GARBLED
-    return Message(kind, number, head.get("value"), payload)
+    return Message(kind, number, head.get("value"), payload, float(seconds))
 
 
 def _start(folder: Path) -> subprocess.Popen[bytes]:

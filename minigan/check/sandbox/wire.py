@@ -36,6 +36,10 @@ _ARRAYS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+class Thing:
+    """An object whose class the checker does not know; the class of each has the name of the original's."""
+
+
 class WireError(ValueError):
     """What has arrived does not keep the rules."""
 
@@ -90,7 +94,7 @@ def _described(value: Any, chunks: list[bytes], used: list[int], depth: int) -> 
         return ["tuple" if isinstance(value, tuple) else "list", len(value), items]
     if depth and isinstance(value, Mapping):
         pairs = [
-            (str(key)[:LONGEST_TEXT], _described(item, chunks, used, depth - 1))
+            (_described(key, chunks, used, 2), _described(item, chunks, used, depth - 1))
             for key, item in list(value.items())[:MOST_ITEMS]
         ]
         return ["dict", len(value), pairs]
@@ -163,12 +167,12 @@ def _value(told: Any, payload: bytes, depth: int) -> Any:
         return tuple(values) if kind == "tuple" else values
     if depth and kind == "dict":
         count, pairs = rest
-        found = {_text(key): _value(item, payload, depth - 1) for key, item in pairs[:MOST_ITEMS]}
+        found = {_value(key, payload, 2): _value(item, payload, depth - 1) for key, item in pairs[:MOST_ITEMS]}
         found |= dict.fromkeys(map(str, range(_whole(count, 10**4) - len(found))))
         return found
     if kind == "thing":
         name = _text(rest[0])
-        return type(name if name.isidentifier() else "object", (), {})()
+        return type(name if name.isidentifier() else "object", (Thing,), {})()
     raise WireError(f"unknown: {str(kind)[:40]}")
 
 
@@ -232,6 +236,15 @@ def unpacked_answer(description: Any, payload: bytes, arguments: int) -> Answer:
         return Answer(found["kind"], found["value"], changed, before, shared, told[0], told[1], tuple(told[2:]))
     except (TypeError, KeyError, ValueError, IndexError) as error:
         raise WireError(str(error)) from None
+
+
+def has_things(value: Any) -> bool:
+    """Whether there is something in a value, as it was packed or unpacked, of which only the class's name travels."""
+    if isinstance(value, Mapping):
+        return any(has_things(item) for pair in value.items() for item in pair)
+    if isinstance(value, tuple | list):
+        return value[:1] == ["thing"] or any(map(has_things, value))
+    return isinstance(value, Thing)
 
 
 # --------------------------------------------------------------------------------------------------------------- frames

