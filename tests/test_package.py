@@ -84,12 +84,12 @@ def test_shells_complete_the_names_of_commands(shell, capsys):
 
 
 @pytest.mark.parametrize("module", [train, sample])
-def test_help_names_every_option_of_the_readme(module, capsys):
+def test_help_names_every_option_of_the_pages(module, capsys):
     with pytest.raises(SystemExit):
         module.main(["--help"])
     text = capsys.readouterr().out
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for line in readme.splitlines():
+    pages = [ROOT / "README.md", ROOT / "docs" / "training.md", ROOT / "docs" / "drawing.md"]
+    for line in "\n".join(page.read_text(encoding="utf-8") for page in pages).splitlines():
         _, called, arguments = line.partition(f"-m {module.__name__}")
         for option in re.findall(r"(?<=\s)--[a-z-]+", arguments if called else ""):
             assert option in text, line

@@ -132,7 +132,7 @@ def test_nothing_is_read_back_and_nothing_else_copied_in(kernels):
 
 
 def test_launches_of_the_articles_step(kernels, monkeypatch):
-    """The README's number. A recording counts launches without doing them."""
+    """The number of docs/gpu.md. A recording counts launches without doing them."""
     monkeypatch.setattr(device_double, "_poison", lambda array: None)  # gigabytes of it
     networks = build_gan(backend=kernels)
     inputs = inputs_for(kernels, 0, B=64, S=64)
@@ -144,8 +144,8 @@ def test_launches_of_the_articles_step(kernels, monkeypatch):
         optimizer.step(network.grads())  # makes the tables that a recording must find ready
     COUNTER.reset()
     Recording(lambda: train_step(networks, inputs), kernels.xp)
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert f"{COUNTER.launches} launches a step" in readme
+    page = (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")
+    assert f"{COUNTER.launches} launches a step" in page
 
 
 # ------------------------------------------------------------------------------------------------------------- recorded
