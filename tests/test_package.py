@@ -115,7 +115,7 @@ def test_the_extras_for_a_gpu_are_what_the_messages_name():
     named = re.findall(r'pip install "([^"]+)"', WHICH_PACKAGE)
     assert sorted(extras["cuda12"] + extras["cuda13"]) == sorted(named)
     assert all("[ctk]>=14" in package for package in named)
-    for document in ("README.md", "docs/gpu.md"):
+    for document in ("docs/training.md", "docs/gpu.md"):
         text = (ROOT / document).read_text(encoding="utf-8")
         assert {"cuda12", "cuda13"} <= set(re.findall(r'"\.\[(\w+)\]"', text))
 
