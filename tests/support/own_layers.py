@@ -4,7 +4,7 @@
 have settings in an order of their own, as a student may.
 """
 
-_COMMON = '''
+_COMMON = """
 import numpy as np
 
 def dense_forward(x, w, b):
@@ -69,11 +69,11 @@ def moving_average(moving, biased, t, value, momentum=0.5):
     t = len(range(t)) + 1  # t is a whole number, as in the check
     biased = momentum * biased + (1 - momentum) * value
     return [biased / (1 - momentum ** t), biased, t]
-'''
+"""
 
 SOLUTIONS = (
     _COMMON
-    + '''
+    + """
 def conv2d_forward(x, w, b, stride=1, pad=0):
     x = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     K = w.shape[0]
@@ -125,12 +125,12 @@ def batch_norm_backward(dy, cache):
 
 def batch_norm_inference(x, gamma, beta, mean, var, eps=1e-3):
     return [(x - mean) / np.sqrt(var + eps) * gamma + beta]
-'''
+"""
 )
 
 NCHW = (
     _COMMON
-    + '''
+    + """
 LAYOUT = "NCHW"
 
 def conv2d_forward(x, w, b, stride=1, pad=0):
@@ -193,5 +193,5 @@ def batch_norm_backward(dy, cache):
 def batch_norm_inference(x, gamma, beta, mean, var, eps=1e-3):
     n = (x - _channels(mean, x.ndim)) / np.sqrt(_channels(var, x.ndim) + eps)
     return n * _channels(gamma, x.ndim) + _channels(beta, x.ndim)
-'''
+"""
 )
