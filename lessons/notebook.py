@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 from lessons import exercises, fast
 from lessons.judging import Verdict, hints_of_method, judge, judge_layer
+from lessons.kept_answers import record
 from lessons.kept_layers import keep_functions, my, my_gan, my_ops
-from lessons.progress import record
 from minigan.check.exercise_table import EXERCISES
 from minigan.check.mistakes.hints import part_hints
 from minigan.check.outcomes import FAILED, Outcome

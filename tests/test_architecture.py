@@ -96,6 +96,7 @@ def test_no_two_modules_share_a_name():
 ROOT_COMMANDS = {f"minigan.{name}" for name in DRAWING["commands"]()}  # tests/commands runs them
 TESTED_BY_ANOTHER = {
     "check.engine.": ("check/engine/test_ladder.py", "the ladder runs them; every code of theirs is triggered there"),
+    "check.sandbox.entrance": ("check/sandbox/test_supervisor.py", "every student's process starts there"),
     "check.plugin_tests": ("check/test_plugin.py", "pytest collects it in a process of its own"),
     "check.plugin_collection": ("check/test_plugin.py", "pytest registers it in a process of its own"),
     "check.zoo.": ("check/zoo/test_zoo.py", "`minigan.check.zoo` gathers their specimens"),

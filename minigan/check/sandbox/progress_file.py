@@ -1,18 +1,17 @@
 """A student's ``progress.json``: what the lessons have kept of each exercise that passed, to be judged again.
 
-For every exercise it has the source of the functions, or the answer; see `lessons/progress.py`, which writes it. There
-are no verdicts in it. `read_progress` takes only what that could have written; sources are run nowhere but in a
-student's own process (`functions_of`).
+For every exercise it has the source of the functions, or the answer; `lessons/kept_answers.py` writes it. There are no
+verdicts in it. `read_progress` takes only what that could have written; sources are run nowhere but in a student's own
+process (`minigan.check.sandbox.student_process.functions_of`).
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from minigan.check.exercise_table import EXERCISES
@@ -109,44 +108,7 @@ def answer_of(one: Mapping[str, Any]) -> Any:
         raise wire.WireError(str(error)) from None
 
 
-def functions_of(entries: Mapping[str, Entry], file: str) -> dict[str, Callable[..., Any]]:
-    """Run the sources, each in a module of its own; the functions by name. Only for a student's own process.
-
-    Parameters
-    ----------
-    entries : mapping of str to Entry
-    file : str
-        For tracebacks.
-
-    Returns
-    -------
-    dict of str to callable
-        Those of layers by their names in the exercise, all others as "exercise/0" and so on. A function whose source
-        cannot be run is one that raises why.
-    """
-    found: dict[str, Callable[..., Any]] = {}
-    for exercise, entry in entries.items():
-        module = ModuleType(f"progress_{exercise}")
-        problem: BaseException | None = None
-        try:
-            exec(compile(entry.source, f"{file}: {exercise}", "exec", dont_inherit=True), vars(module))
-        except BaseException as error:
-            problem = error
-        for k, one in enumerate(entry.given):
-            if "function" in one:
-                function = vars(module).get(one["function"])
-                found[function_name(exercise, k)] = function if callable(function) else _raising(problem)
-    return found
-
-
 def function_name(exercise: str, k: int) -> str:
     """Under which name the k-th thing that was given for an exercise is called."""
     names = EXERCISES[exercise].functions if exercise in EXERCISES else ()
     return names[k] if k < len(names) else f"{exercise}/{k}"
-
-
-def _raising(problem: BaseException | None) -> Callable[..., Any]:
-    def function(*_: Any, **__: Any) -> Any:
-        raise ImportError(f"its source cannot be run: {problem}")
-
-    return function

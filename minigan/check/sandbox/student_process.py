@@ -26,7 +26,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -39,7 +39,7 @@ from minigan.check.calls.answers import RAISED, RETURNED, Answer, FunctionsHere
 from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import Finding
 from minigan.check.sandbox.older_files import with_present_imports
-from minigan.check.sandbox.progress_file import Entry, answer_of, function_name, functions_of, read_progress
+from minigan.check.sandbox.progress_file import Entry, answer_of, function_name, read_progress
 from minigan.check.sandbox.wire import framed, packed, packed_answer, unpacked
 from minigan.system.file_kinds import ADVICE, kind_of
 from minigan.system.wording import see
@@ -238,7 +238,7 @@ class Server:
 
     def _judge(self, name: str) -> Answer:
         """Judge one of the lessons' own exercises here; only for those that cannot be judged from outside."""
-        judge_again = importlib.import_module("lessons.progress").judge_again
+        judge_again = importlib.import_module("lessons.kept_answers").judge_again
         entry = self.entries[name]
         given = [
             self.functions.functions[function_name(name, k)] if "function" in one else answer_of(one)
@@ -251,6 +251,43 @@ class Server:
         finding = verdict.finding
         told = None if finding is None else {**asdict(finding)}
         return Answer(RETURNED, {"status": verdict.status, "said": verdict.said, "finding": told})
+
+
+def functions_of(entries: Mapping[str, Entry], file: str) -> dict[str, Callable[..., Any]]:
+    """Run the sources, each in a module of its own; the functions by name.
+
+    Parameters
+    ----------
+    entries : mapping of str to Entry
+    file : str
+        For tracebacks.
+
+    Returns
+    -------
+    dict of str to callable
+        Those of layers by their names in the exercise, all others as "exercise/0" and so on. A function whose source
+        cannot be run is one that raises why.
+    """
+    found: dict[str, Callable[..., Any]] = {}
+    for exercise, entry in entries.items():
+        module = ModuleType(f"progress_{exercise}")
+        problem: BaseException | None = None
+        try:
+            exec(compile(entry.source, f"{file}: {exercise}", "exec", dont_inherit=True), vars(module))
+        except BaseException as error:
+            problem = error
+        for k, one in enumerate(entry.given):
+            if "function" in one:
+                function = vars(module).get(one["function"])
+                found[function_name(exercise, k)] = function if callable(function) else _raising(problem)
+    return found
+
+
+def _raising(problem: BaseException | None) -> Callable[..., Any]:
+    def function(*_: Any, **__: Any) -> Any:
+        raise ImportError(f"its source cannot be run: {problem}")
+
+    return function
 
 
 def functions_used(function: Any, surroundings: Mapping[str, Any], names: Sequence[str]) -> list[str]:

@@ -402,7 +402,7 @@ FORGEABLE = "judged in the file's own process, which could forge this"
 def own_exercises() -> dict[str, int]:
     """The lessons' own exercises with their lessons, where the lessons are beside minigan, as in a checkout."""
     try:
-        found: dict[str, int] = importlib.import_module("lessons.progress").own_exercises()
+        found: dict[str, int] = importlib.import_module("lessons.kept_answers").own_exercises()
     except ImportError:
         return {}
     return found
@@ -456,7 +456,7 @@ def own_outcome(name: str, entry: Entry, functions: RemoteFunctions, task: Task)
     began = time.monotonic()
     try:
         functions.begin(task.limits.time)
-        judge_again = importlib.import_module("lessons.progress").judge_again
+        judge_again = importlib.import_module("lessons.kept_answers").judge_again
         given = [
             RemoteFunction(functions, function_name(name, k)) if "function" in one else answer_of(one)
             for k, one in enumerate(entry.given)

@@ -468,8 +468,8 @@ def test_what_uses_a_wrong_function_waits_until_that_is_mended(tmp_path):
     assert found["discriminator_step"].status == NOT_CHECKED
     said = found["discriminator_step"].note
     assert said == (
-        "mend bce_with_logits first: bce_with_logits_forward is used here, and E34: the losses are summed; the exercise "
-        "asks for their mean."
+        "mend bce_with_logits first: bce_with_logits_forward is used here, and E34: the losses are summed; the "
+        "exercise asks for their mean."
     )
     assert found["sgd"].status == PASSED
     alone = outcomes(tmp_path, right, "discriminator_step")["discriminator_step"]

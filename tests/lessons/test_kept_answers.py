@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from lessons import progress
+from lessons import kept_answers
 from lessons.notebook import check
 from minigan.check import __main__ as command
 from minigan.check.outcomes import FAILED, NOT_CHECKED, NOT_IMPLEMENTED, PASSED
@@ -95,12 +95,12 @@ def test_the_lessons_own_exercises_are_judged_again(path, capsys):
 def test_what_cannot_be_kept_says_so(path, capsys):
     surroundings = {"np": np, "table": np.zeros(3)}
     exec("def centre_rows(x):\n    return x - x.mean(axis=1, keepdims=True) + table[0]\n", surroundings)
-    progress.record("centre_rows", [surroundings["centre_rows"]], {})
+    kept_answers.record("centre_rows", [surroundings["centre_rows"]], {})
     outcome = found(path, "centre_rows")["centre_rows"]
     assert outcome.status == NOT_CHECKED
     assert "could not be kept" in outcome.note
     assert check("centre_rows", centre_rows).passed
-    progress.record("centre_rows", [surroundings["centre_rows"]], {})  # what was kept before stays
+    kept_answers.record("centre_rows", [surroundings["centre_rows"]], {})  # what was kept before stays
     assert found(path, "centre_rows")["centre_rows"].status == PASSED
     capsys.readouterr()
 

@@ -1,0 +1,28 @@
+"""Which files of a folder were handed in."""
+
+from pathlib import Path
+
+import pytest
+
+from minigan.check.sandbox import handed_in
+from minigan.system.errors import UserError
+
+
+def test_files_of_layers_and_progress_are_found_and_no_others(tmp_path, monkeypatch):
+    for name, text in (
+        ("b/my_layers.py", "def dense_forward(x, w, b): pass"),
+        ("a/progress.json", '{"format": "minigan progress 1"}'),
+        ("a/other.json", "{}"),
+        ("a/helper.py", "def dense_forwards(x): pass"),
+        ("a/.hidden.py", "def sgd_step(p, g, lr): pass"),
+        ("__pycache__/x.py", "def sgd_step(p, g, lr): pass"),
+        ("a/notes.txt", "def sgd_step(p, g, lr): pass"),
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    found = handed_in.files_in(str(tmp_path))
+    assert [Path(path).relative_to(tmp_path).as_posix() for path in found] == ["a/progress.json", "b/my_layers.py"]
+    monkeypatch.setattr(handed_in, "MOST_FILES", 1)
+    with pytest.raises(UserError, match="more than 1 files"):
+        handed_in.files_in(str(tmp_path))
