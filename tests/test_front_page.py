@@ -18,14 +18,14 @@ def blocks(page):
 
 
 def spans(page):
-    """What stands between single backticks outside the blocks, in alphabetical order: other languages turn sentences."""
+    """What stands between single backticks outside the blocks, sorted: other languages turn sentences round."""
     return sorted(re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", page, flags=re.M | re.S)))
 
 
 def prose(page):
     """The page without code, links' targets, and names with digits."""
     page = re.sub(r"^```.*?^```$", "", page, flags=re.M | re.S)
-    page = re.sub(r"\]\([^)]*\)|`[^`]*`|arXiv:\S+", "", page)
+    return re.sub(r"\]\([^)]*\)|`[^`]*`|arXiv:\S+", "", page)
     return page
 
 

@@ -554,7 +554,9 @@ notebook.show_image(
 # %% tags=["picture"]
 recorded = recorded_runs.plane_modes()
 for steps, counts in recorded.items():
-    print(f"{steps:2} steps of G: modes at the end {counts[:, -1].tolist()}, on average over the last 200 rounds {counts[:, -10:].mean():.1f}")
+    print(
+        f"{steps:2} steps of G: modes at the end {counts[:, -1].tolist()}, on average over the last 200 rounds {counts[:, -10:].mean():.1f}"
+    )
 notebook.show(
     figures.plane_maps.modes_covered(recorded),
     "Four panels of modes covered over 600 rounds, three seeds each, for 1, 2, 5 and 10 steps of G in a round. With one step all "

@@ -464,7 +464,14 @@ notebook.show(
 
 # %%
 config = RunConfig(
-    preset="quick", image_size=SIZE, width=WIDTH, batch_size=BATCH, steps=STEPS, seed=SEED, g_learning_rate=G_RATE, ema=0.999
+    preset="quick",
+    image_size=SIZE,
+    width=WIDTH,
+    batch_size=BATCH,
+    steps=STEPS,
+    seed=SEED,
+    g_learning_rate=G_RATE,
+    ema=0.999,
 )
 findings = diagnose_numbers(config, np.arange(len(history)), history, vitals)
 print("minigan.evaluation.diagnosis:", "; ".join(f.title for f in findings) or "nothing looks wrong")

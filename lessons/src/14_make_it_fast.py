@@ -546,7 +546,11 @@ by_chunk = {name: [chunked[name, size] for size in sizes] for name in ways}
 best = {name: sizes[int(np.argmin(times))] for name, times in by_chunk.items()}
 print("fastest with so many images at once:", ", ".join(f"{name}: {size}" for name, size in best.items()))
 one = 4 * H * W * C  # bytes of an input image
-scratch = {"one product": 4 * one, "blocks, one product": 5 * one, "blocks, Winograd": one + 9 / 4 * (one + one * O / C / 4)}
+scratch = {
+    "one product": 4 * one,
+    "blocks, one product": 5 * one,
+    "blocks, Winograd": one + 9 / 4 * (one + one * O / C / 4),
+}
 notebook.show(
     figures.speed.chunks(sizes, by_chunk, scratch),
     "Time for the batch against the number of images worked on at once, a curve for each of three methods. On many "
@@ -644,7 +648,9 @@ print(f"{both['one addition at a time'] / both['as a product']:.1f} times as fas
 
 # %% tags=["picture"]
 largest = np.abs(right).max()
-lost = {name: float(np.abs(method() - right).max() / largest) for name, method in methods.items() if "chunks" not in name}
+lost = {
+    name: float(np.abs(method() - right).max() / largest) for name, method in methods.items() if "chunks" not in name
+}
 notebook.show(
     figures.speed.errors(lost, float(np.finfo(np.float32).eps)),
     "A bar for each method on a logarithmic axis: the largest error in float32 as a share of the largest value. Winograd with "
