@@ -9,9 +9,9 @@
 4. Other faces are moved to the far end of each slider, the end that should change the answer. A *second* head says
    which answers change: the one that should, and others. It has another width and has learned from other drawn faces,
    and it had no part in finding the directions. So what only deceives the first head is not counted.
-5. The same faces are moved as far in random directions. A slider is shown only if it changes what it should clearly
-   more often than they do (`LEAST_GAIN`), and more often than anything else. If some sliders are not shown, steps 3
-   to 5 are done again with the others.
+5. The same faces are moved as far in random directions. `is_clear` says which sliders are shown: those that change what
+   they should most of the time, clearly more often than random directions do, and more often than anything else. If
+   some are not, steps 3 to 5 are done again with the others.
 
 `minigan.play.learn_directions` is the command, and `minigan.play.directions` explains the file that it writes.
 """
@@ -41,9 +41,12 @@ Floats = npt.NDArray[np.float64]
 RIDGE = 0.01
 """What is added to the diagonal of the noise's covariance, whose own numbers are about 1."""
 
+LEAST_CHANGES = 0.5
+"""The share of faces whose answer a slider must change."""
+
 LEAST_GAIN = 0.2
-"""The share of faces by which a slider must change its answer more often than a random direction does. The lower end of
-the difference's 99 % interval has to be above it."""
+"""The share of faces by which it must do so more often than a random direction. The lower end of the difference's 99 %
+interval has to be above it."""
 
 _STANDARD_ERRORS = 2.576  # to each side: 99 % of a normal distribution
 _BATCH = 64
@@ -206,7 +209,7 @@ def learn_directions(
     while True:
         vectors = orthonormal(raw[shown])
         changes |= {k: ruler.changes(k, vector) for k, vector in zip(shown, vectors, strict=True)}
-        passed = [k for k in shown if _is_clear(changes[k], k, by_chance[k], ruler.faces)]
+        passed = [k for k in shown if is_clear(changes[k], k, by_chance[k], ruler.faces)]
         if passed == shown:
             break
         shown = passed
@@ -311,9 +314,22 @@ def gain(own: float, random: float, faces: int) -> tuple[float, float]:
     return own - random - error, own - random + error
 
 
-def _is_clear(changes: Floats, question: int, random: float, faces: int) -> bool:
+def is_clear(changes: Sequence[float] | Floats, question: int, random: float, faces: int) -> bool:
+    """Whether a slider does what its name says clearly enough to be shown.
+
+    Parameters
+    ----------
+    changes : sequence of float
+        How often each answer changes along it, a share of the faces.
+    question : int
+        Which answer should.
+    random : float
+        How often this answer changes in random directions.
+    faces : int
+        How many were moved.
+    """
     own = float(changes[question])
-    return gain(own, random, faces)[0] > LEAST_GAIN and own == changes.max()
+    return own > LEAST_CHANGES and own == max(changes) and gain(own, random, faces)[0] > LEAST_GAIN
 
 
 def _rounded(shares: Floats) -> list[float]:
@@ -321,42 +337,40 @@ def _rounded(shares: Floats) -> list[float]:
 
 
 def tables(measured: Mapping[str, Any]) -> str:
-    """What was measured, for people: two tables in Markdown.
+    """What was measured, for people: two tables in Markdown, with shares in percent.
 
     Parameters
     ----------
     measured : mapping
-        From `learn_directions`, completed by `with_accuracies`.
+        As in a file of directions: from `learn_directions`, and with the `accuracy` of both heads in each slider.
 
     Returns
     -------
     str
         The first table has a row for each question; its last column says whether it has become a slider. The second
-        one has a column for each slider and says how often it changes every answer.
+        one, if there are sliders, has a column for each and says how often it changes every answer.
     """
     sliders, random, faces = measured["sliders"], measured["random"], measured["faces"]
-    names = [slider["name"] for slider in sliders]
     first = [
-        "| question | no | yes | heads are right | its slider changes it | a random direction | difference | slider |",
-        "|---|---|---|---|---|---|---|---|",
+        "| | question | heads are right | its slider changes it | a random direction | difference | shown |",
+        "|---:|---|---|---:|---:|---:|---|",
     ]
     for k, s in enumerate(sliders):
+        one, other = (f"{100 * share:.0f}" for share in s["accuracy"])
         low, high = gain(s["changes"][k], random[k], faces)
         first.append(
-            f"| {s['name']} | {s['no']} | {s['yes']} | {' and '.join(f'{100 * a:.0f}' for a in s['accuracy'])} "
-            f"| {100 * s['changes'][k]:.0f} | {100 * random[k]:.0f} | {100 * low:.0f} to {100 * high:.0f} "
-            f"| {'yes' if s['shown'] else 'no'} |"
+            f"| {k + 1} | {s['name']}: {s['no']} – {s['yes']} | {one} and {other} | {100 * s['changes'][k]:.0f} "
+            f"| {100 * random[k]:.0f} | {100 * low:.0f} to {100 * high:.0f} | {'yes' if s['shown'] else 'no'} |"
         )
-    shown = [s for s in sliders if s["shown"]]
+    shown = [k for k, s in enumerate(sliders) if s["shown"]]
     if not shown:
         return "\n".join(first) + "\n"
     second = [
-        f"| answer | {' | '.join(s['name'] for s in shown)} | random |",
-        f"|---|{'---|' * (len(shown) + 1)}",
+        f"| answer | {' | '.join(str(k + 1) for k in shown)} | random |",
+        f"|---|{'---:|' * (len(shown) + 1)}",
     ]
-    for k, name in enumerate(names):
-        cells = [
-            f"**{100 * s['changes'][k]:.0f}**" if s["name"] == name else f"{100 * s['changes'][k]:.0f}" for s in shown
-        ]
-        second.append(f"| {name} | {' | '.join(cells)} | {100 * random[k]:.0f} |")
+    for j, s in enumerate(sliders):
+        cells = [f"{100 * sliders[k]['changes'][j]:.0f}" for k in shown]
+        cells = [f"**{cell}**" if k == j else cell for k, cell in zip(shown, cells, strict=True)]
+        second.append(f"| {j + 1} {s['name']} | {' | '.join(cells)} | {100 * random[j]:.0f} |")
     return "\n".join([*first, "", *second]) + "\n"

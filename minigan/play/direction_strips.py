@@ -18,6 +18,7 @@ FACES, STOPS = 2, 5
 """How many faces are moved along each slider, and how often each is drawn."""
 
 _LEFT, _RIGHT = 160, 60  # pixels for words
+_COLOURS = 64  # so that the file stays small
 
 
 def save_strips(path: Path, generator: Sequential, directions: Sequence[Direction]) -> None:
@@ -55,4 +56,4 @@ def save_strips(path: Path, generator: Sequential, directions: Sequence[Directio
         pen.text((_LEFT - 6, middle), direction.no, "black", font, anchor="rm")
         pen.text((faces_end + 4, middle), direction.yes, "black", font, anchor="lm")
     with replacing(path) as temporary:
-        canvas.quantize(256, dither=Image.Dither.NONE).save(temporary, "PNG", optimize=True)
+        canvas.quantize(_COLOURS, dither=Image.Dither.NONE).save(temporary, "PNG", optimize=True)

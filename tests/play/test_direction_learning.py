@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from minigan.play import direction_learning
-from minigan.play.direction_learning import Effort, gain, learn_directions, orthonormal, regress, tables, train_heads
+from minigan.play.direction_learning import (
+    Effort,
+    gain,
+    is_clear,
+    learn_directions,
+    orthonormal,
+    regress,
+    tables,
+    train_heads,
+)
 from minigan.play.face_questions import QUESTIONS, Question
 from minigan.system.errors import UserError
 
@@ -97,8 +106,9 @@ def test_what_only_deceives_the_first_head_is_not_shown():
     assert measured["sliders"][0]["changes"][0] > 0.95
 
 
-def test_what_changes_something_else_more_often_is_not_shown():
+def test_what_changes_something_else_more_often_is_not_shown(monkeypatch):
     """Green rises with red, and reaches yes earlier: whoever asks for red gets green."""
+    monkeypatch.setattr(direction_learning, "LEAST_CHANGES", 0.4)
     generator = Colours(np.array([0.12 * axes(3)[0] + axes(5)[0], axes(3)[0], axes(7)[0]]))
     confused, second = Seeing([0, 1, 0], [0, 0, 1]), Seeing([1, 0, 0], [0, 1, 0])
     effort = Effort(learned_from=2_000, measured_on=1_000)
@@ -139,12 +149,12 @@ def test_the_interval_by_hand():
     np.testing.assert_allclose(gain(0.5, 0.2, 400), [0.3 - 0.08247, 0.3 + 0.08247], atol=1e-5)
 
 
-def test_a_slider_must_be_clearly_better_than_chance(monkeypatch):
-    changes = np.array([0.5, 0.1])
-    assert direction_learning._is_clear(changes, 0, 0.2, 400)
-    assert not direction_learning._is_clear(changes, 0, 0.2, 100)  # so few faces say too little
-    assert not direction_learning._is_clear(changes, 0, 0.25, 400)
-    assert not direction_learning._is_clear(np.array([0.5, 0.6]), 0, 0.2, 400)
+def test_a_slider_must_be_clear():
+    assert is_clear([0.6, 0.1], 0, 0.3, 400)
+    assert not is_clear([0.6, 0.1], 0, 0.3, 100)  # so few faces say too little
+    assert not is_clear([0.6, 0.1], 0, 0.35, 400)  # a random direction does nearly as well
+    assert not is_clear([0.6, 0.7], 0, 0.3, 400)  # something else changes more often
+    assert not is_clear([0.5, 0.1], 0, 0.0, 400)  # it does nothing to half of the faces
 
 
 def test_the_tables():
@@ -158,12 +168,17 @@ def test_the_tables():
     }
     first, second = tables(measured).split("\n\n")
     assert first.splitlines()[2:] == [
-        "| a | x | y | 99 and 95 | 50 | 20 | 22 to 38 | yes |",
-        "| b | p | q | 70 and 71 | 12 | 11 | -5 to 7 | no |",
+        "| 1 | a: x – y | 99 and 95 | 50 | 20 | 22 to 38 | yes |",
+        "| 2 | b: p – q | 70 and 71 | 12 | 11 | -5 to 7 | no |",
     ]
     measured["sliders"][0]["shown"] = False
     assert tables(measured) == first.replace("22 to 38 | yes", "22 to 38 | no") + "\n"
-    assert second.splitlines() == ["| answer | a | random |", "|---|---|---|", "| a | **50** | 20 |", "| b | 30 | 11 |"]
+    assert second.splitlines() == [
+        "| answer | 1 | random |",
+        "|---|---:|---:|",
+        "| 1 a | **50** | 20 |",
+        "| 2 b | 30 | 11 |",
+    ]
 
 
 # ---- The heads ----

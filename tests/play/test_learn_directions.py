@@ -42,7 +42,7 @@ def run(tmp_path_factory):
 
 
 def test_directions_of_a_run(run, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(direction_learning, "_is_clear", lambda *_: True)  # this generator knows nothing
+    monkeypatch.setattr(direction_learning, "is_clear", lambda *_: True)  # this generator knows nothing
     own = tmp_path / "run"
     shutil.copytree(run, own)
     picture = tmp_path / "strips.png"
