@@ -7,8 +7,8 @@ Other programs, and pages of other sites in the same browser, can send requests 
 * a request that names another host (as after a trick with names, "DNS rebinding") or comes from a page of another
   origin is refused;
 * files are looked up in a fixed table, so that no path leads anywhere else;
-* a request has a few kilobytes at most, and says exactly what `_faces_wanted` expects; a connection that says nothing
-  for a while is closed.
+* a request is small, arrives within some seconds (`_Incoming`), and says exactly what `_faces_wanted` expects; a
+  connection that says nothing for a while is closed.
 
 Whatever is refused gets an answer of one line, and the server goes on.
 """
@@ -17,12 +17,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import http.client
+import io
 import json
 import re
 import secrets
 import socket
 import sys
 import threading
+import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
@@ -46,8 +49,11 @@ USUAL_PORT = 8164
 MAX_BODY = 32_768
 """Bytes of a request; 16 faces in JSON need 9,000."""
 
+MAX_HEAD = 131_072
+"""Bytes of a request before its body; browsers send some hundred."""
+
 PATIENCE = 20.0
-"""Seconds that a connection may say nothing."""
+"""Seconds that a connection may say nothing, and that a request may take to arrive."""
 
 LINGER = 0.5
 """Seconds to wait for the rest of a request that has been refused."""
@@ -177,6 +183,41 @@ class ExploreServer(ThreadingHTTPServer):
             warn(f"a connection has failed: {one_line(error) or type(error).__name__}")
 
 
+class _Incoming(io.RawIOBase):
+    """What a client sends, with limits: one that sends without end, or a byte now and then, is not read for ever.
+
+    Parameters
+    ----------
+    connection : socket.socket
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def allow(self, seconds: float, size: int) -> None:
+        """From the next byte on, allow so many seconds and so many bytes; and as many seconds until it comes."""
+        self._seconds, self._left = seconds, size
+        self._ends: float | None = None
+
+    def readable(self) -> bool:
+        """For `io.BufferedReader`."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what is there, or wait for it. Raises TimeoutError or HTTPException beyond the limits."""
+        if self._left <= 0:
+            raise http.client.HTTPException("Too many bytes")
+        patience = self._seconds if self._ends is None else self._ends - time.monotonic()
+        if patience <= 0:
+            raise TimeoutError
+        self._connection.settimeout(patience)
+        count = self._connection.recv_into(buffer)
+        self._left -= count
+        self._ends = self._ends or time.monotonic() + self._seconds
+        return count
+
+
 class _Handler(BaseHTTPRequestHandler):
     """One connection, and the requests that come over it one after the other."""
 
@@ -184,6 +225,18 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = PATIENCE
     disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        """Put limits on what is read."""
+        super().setup()
+        self.rfile.close()
+        self._incoming = _Incoming(self.connection)
+        self.rfile = io.BufferedReader(self._incoming)
+
+    def handle_one_request(self) -> None:
+        """Each request has the limits anew."""
+        self._incoming.allow(self.timeout, MAX_HEAD)
+        super().handle_one_request()
 
     def version_string(self) -> str:
         """Of the header Server."""
@@ -204,10 +257,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Read for a moment what else comes: if a connection is closed with unread bytes, its answer may get lost."""
         self.wfile.flush()
         self.connection.shutdown(socket.SHUT_WR)
-        self.connection.settimeout(LINGER)
-        for _ in range(64):
-            if not self.rfile.read1(65_536):
-                return
+        self._incoming.allow(LINGER, 4_194_304)
+        with contextlib.suppress(http.client.HTTPException):
+            while self.rfile.read1(65_536):
+                pass
 
     def do_GET(self) -> None:
         """The page and its scripts."""
@@ -231,6 +284,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _name_asked_for(self) -> str:
         """What follows the secret word in the address, if the request may come from the page at all."""
+        if self.headers.defects:  # what stands behind a line that is no header would not be looked at
+            raise _RefusedError(HTTPStatus.BAD_REQUEST, "a line of the head is no header")
         hosts = self.headers.get_all("Host") or []
         if len(hosts) != 1 or hosts[0].strip().lower() not in self.server.hosts:
             raise _RefusedError(HTTPStatus.FORBIDDEN, f"the host must be {HOST}:{self.server.server_port}")
@@ -243,7 +298,7 @@ class _Handler(BaseHTTPRequestHandler):
         return match[2]
 
     def _file(self, name: str) -> None:
-        if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
+        if self.headers.get_all("Content-Length", ["0"]) != ["0"] or "Transfer-Encoding" in self.headers:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, "a GET must have no body")
         if name not in self.server.files:
             raise _RefusedError(HTTPStatus.NOT_FOUND, "there is no such file")
@@ -260,18 +315,22 @@ class _Handler(BaseHTTPRequestHandler):
         if "Transfer-Encoding" in self.headers or len(lengths) != 1:
             raise _RefusedError(HTTPStatus.LENGTH_REQUIRED, "a POST must say its length")
         if not re.fullmatch("[0-9]{1,9}", lengths[0].strip(), re.ASCII):
-            raise _RefusedError(HTTPStatus.BAD_REQUEST, f"Content-Length must be a number, got {lengths[0][:20]!r}")
+            raise _RefusedError(
+                HTTPStatus.BAD_REQUEST, f"Content-Length must be a number of 1 to 9 digits, got {lengths[0][:20]!r}"
+            )
         length = int(lengths[0])
         if length > MAX_BODY:
             raise _RefusedError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body must have at most {MAX_BODY} bytes, got {length}"
             )
+        self._incoming.allow(self.timeout, MAX_BODY)
         body = self.rfile.read(length)
         if len(body) < length:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, f"the body must have {length} bytes, got {len(body)}")
         return body
 
     def _answer(self, status: HTTPStatus, kind: str, data: bytes) -> None:
+        self.connection.settimeout(self.timeout)
         self.send_response(status)
         for header, value in _POLICY.items():
             self.send_header(header, value)

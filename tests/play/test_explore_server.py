@@ -245,8 +245,8 @@ LENGTHS = {
     "two": (["Content-Length: 3", "Content-Length: 4"], 411, "must say its length"),
     "in pieces": (["Transfer-Encoding: chunked"], 411, "must say its length"),
     "both": (["Transfer-Encoding: chunked", "Content-Length: 3"], 411, "must say its length"),
-    "negative": (["Content-Length: -1"], 400, "must be a number, got '-1'"),
-    "word": (["Content-Length: many"], 400, "must be a number, got 'many'"),
+    "negative": (["Content-Length: -1"], 400, "must be a number of 1 to 9 digits, got '-1'"),
+    "word": (["Content-Length: many"], 400, "must be a number of 1 to 9 digits, got 'many'"),
     "hexadecimal": (["Content-Length: 0x10"], 400, "must be a number"),
     "other digits": (["Content-Length: \u0663"], 400, "must be a number"),
     "cut": (["Content-Length: 50"], 400, "must have 50 bytes, got 3"),
@@ -273,6 +273,12 @@ def test_a_get_has_no_body_and_no_other_post_is_there(server):
     refused(ask(server, "", body="x", method="GET"), 400, "a GET must have no body")
     refused(ask(server, "", body="{}"), 404, "only draw takes a POST")
     refused(ask(server, "explore.js", body="{}"), 404, "only draw takes a POST")
+
+
+@pytest.mark.parametrize("line", ["no header", "\x0bX: 1", "Content-Length: 0\r\nContent-Length: 7"])
+def test_a_head_that_hides_something_is_refused(server, line):
+    head = f"GET /{server.secret}/ HTTP/1.1\r\nHost: 127.0.0.1:{server.server_port}\r\n{line}\r\n\r\n"
+    assert raw(server, head.encode()).startswith(b"HTTP/1.1 400 ")
 
 
 def test_a_second_request_behind_a_refused_one_is_not_answered(server):
@@ -352,6 +358,33 @@ def test_a_silent_connection_is_closed_and_too_many_are_refused(subject, monkeyp
                 if ask(server, faces=[FACE])[0] == 200:
                     break
             assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize("head", ["", "GET / HTTP/1.1\r\n", "body"])
+def test_a_request_that_comes_drop_by_drop_is_not_waited_for(subject, monkeypatch, head):
+    monkeypatch.setattr(explore_server._Handler, "timeout", 0.4)
+    with exploring(subject) as server:
+        if head == "body":
+            host = f"127.0.0.1:{server.server_port}"
+            head = f"POST /{server.secret}/draw HTTP/1.1\r\nHost: {host}\r\nContent-Length: 30000\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", server.server_port), timeout=20) as connection:
+            connection.sendall(head.encode())
+            assert _drops_taken(connection) < 1000  # it is closed, although it is never silent for long
+
+
+def _drops_taken(connection):
+    for count in range(1000):
+        try:
+            connection.sendall(b"X")
+        except ConnectionError:
+            return count
+        time.sleep(0.02)
+    return 1000
+
+
+def test_a_head_without_end_is_refused(server):
+    line = b"X-Much: " + b"x" * 60_000 + b"\r\n"
+    assert raw(server, b"GET / HTTP/1.1\r\n" + 50 * line).startswith(b"HTTP/1.1 431 ")
 
 
 def test_a_client_that_goes_away_is_not_waited_for(server):
