@@ -129,14 +129,41 @@ class Lesson:
             If the row does not fit the lesson, or its patch is no Python.
         """
         call, _, text = self.patched(row)
+        return self.try_text(row, text, call.arguments, call.settings)
+
+    def try_text(
+        self, row: Row, text: str, arguments: tuple[str, ...], settings: tuple[tuple[str, str], ...] = ()
+    ) -> Found:
+        """Run a text among the lesson's names, and check what it makes of `arguments`.
+
+        Parameters
+        ----------
+        row : Row
+            What the text is an example of.
+        text : str
+        arguments : tuple of str
+            What ``check(exercise, ...)`` is given, as Python.
+        settings : tuple of (str, str), optional
+            Its settings, each a name and a value as Python.
+
+        Returns
+        -------
+        Found
+
+        Raises
+        ------
+        RowError
+            If the text is no Python.
+        """
         names = dict(self.names)
         try:
             _execute(text, names, f"{row.exercise}, {row.name}")
         except SyntaxError as error:
             raise RowError(f"{row.exercise}, {row.name}: the patch is not valid Python ({error.msg})") from None
-        given = tuple(eval(argument, names) for argument in call.arguments)
-        settings = {key: eval(value, names) for key, value in call.settings}
-        verdict, said = notebook._judged(row.exercise, given, 0, settings)
+        given = tuple(eval(argument, names) for argument in arguments)
+        verdict, said = notebook._judged(
+            row.exercise, given, 0, {key: eval(value, names) for key, value in settings}
+        )
         finding = verdict.finding
         cause = finding.cause if finding is not None else ""
         return Found(row, verdict.passed, verdict.status == FAILED, cause, said)
@@ -203,10 +230,15 @@ class Score:
 
 def table(scores: dict[int, Score]) -> str:
     """The scores as a table in Markdown."""
-    head = ["lesson", "wrong answers", "caught", "cause named", "false causes", "right answers", "false alarms"]
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     total = sum(scores.values(), Score())
-    for name, s in [*((str(number), s) for number, s in scores.items()), ("all", total)]:
+    return score_table("lesson", {**{str(number): score for number, score in scores.items()}, "all": total})
+
+
+def score_table(first: str, scores: dict[str, Score]) -> str:
+    """Scores as a table in Markdown, a row each, under the heading `first`."""
+    head = [first, "wrong answers", "caught", "cause named", "false causes", "right answers", "false alarms"]
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for name, s in scores.items():
         cells = [name, s.wrong, s.caught, s.named, s.false_causes, s.right, s.alarms]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
