@@ -141,7 +141,7 @@ def test_a_class(tmp_path, capsys, monkeypatch):
         (["good.py", "nowhere.py"], "there is no file nowhere.py"),
         (["good.py", "--only", "dens"], "dense"),
         (["good.py", "--only", "conv2d_backward"], "conv2d?"),
-        (["--only", "dense", "good.py"], "files come before --only"),
+        (["--only", "dense", "good.py"], "in front of the options"),
         (["good.py", "--hint", "4"], "--hint"),
         (["good.py", "--seed", "-1"], "at least 0"),
         (["good.py", "--time-limit", "0"], "more than 0"),

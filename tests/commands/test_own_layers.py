@@ -195,7 +195,7 @@ def test_a_file_that_cannot_be_used(image_folder, tmp_path, capsys, monkeypatch,
     ("name", "message"),
     [
         ("nothing.py", "there is no file "),
-        (".", " is a folder; name the Python files in it"),
+        (".", " is a folder; name a Python file in it"),
         ("a.ipynb", " is a notebook: export it as a Python file first"),
     ],
 )

@@ -13,6 +13,7 @@ import contextlib
 import importlib
 import json
 import linecache
+import math
 import os
 import queue
 import re
@@ -182,7 +183,7 @@ def student_file(path: str | os.PathLike[str]) -> Path:
     """
     file = Path(os.path.abspath(path))  # noqa: PTH100 (a link keeps its folder: siblings are beside the link)
     if file.is_dir():
-        raise UserError(f"{path} is a folder")
+        raise UserError(f"{path} is a folder; name a Python file in it")
     if file.is_symlink() and not file.exists():
         raise UserError(f"{path} is a link that leads to no file")
     if not file.exists():
@@ -819,9 +820,11 @@ def _cannot_start(path: str, why: object) -> RunError:
 
 def _message(head: Mapping[str, Any], payload: bytes) -> Message | Stopped:
     kind, number, seconds = head.get("kind"), head.get("number"), head.get("seconds", 0.0)
-    if not isinstance(kind, str) or not isinstance(number, int) or not isinstance(seconds, int | float):
+    if not isinstance(kind, str) or not isinstance(number, int) or not isinstance(seconds, float):
         return Stopped.GARBLED
-    return Message(kind, number, head.get("value"), payload, float(seconds))
+    if not math.isfinite(seconds):  # what is left of the time would be none either
+        return Stopped.GARBLED
+    return Message(kind, number, head.get("value"), payload, seconds)
 
 
 def _start(folder: Path) -> subprocess.Popen[bytes]:
