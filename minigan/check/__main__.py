@@ -246,7 +246,9 @@ def _files(given: Sequence[str]) -> list[str]:
                 student_file(file)
                 files[file] = None
     if not files:
-        raise UserError("name a file to check, in front of the options; --template my_layers.py writes one to start from (see --help)")
+        raise UserError(
+            "name a file to check, in front of the options; --template my_layers.py writes one to start from (see --help)"
+        )
     return list(files)
 
 

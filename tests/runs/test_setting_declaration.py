@@ -68,7 +68,8 @@ def test_every_setting_says_what_it_is_and_what_is_allowed(name):
     default, told = DECLARED[name]
     assert len(told.help) > 10
     # A flag needs no range, a folder can have any name, and what has no option is written by minigan itself.
-    assert isinstance(default, bool) or name == "data" or not told.has_option or (told.range is None) != (told.choices is None)
+    is_free = isinstance(default, bool) or name == "data" or not told.has_option
+    assert is_free or (told.range is None) != (told.choices is None)
     if told.range is not None:
         assert told.range[0] <= default <= told.range[1]
 
