@@ -247,7 +247,7 @@ def _files(given: Sequence[str]) -> list[str]:
                 files[file] = None
     if not files:
         raise UserError(
-            "name a file to check, in front of the options; --template my_layers.py writes one to start from (see --help)"
+            "name a file to check, in front of the options; --template my_layers.py writes a new one (see --help)"
         )
     return list(files)
 
