@@ -61,6 +61,7 @@ def opened(browser, server):
 
 def open_page(browser, address, fragment=""):
     browser.open(address, fragment)
+    browser.evaluate("document.documentElement.style.scrollBehavior = 'auto'")  # nothing moves while a click is aimed
     until(browser, DRAWN)
 
 
@@ -214,6 +215,26 @@ def test_a_wrong_text_is_told_in_one_line(opened, case):
     assert text(opened) == right
 
 
+def test_a_link_with_a_wrong_text_is_told_beside_another_face(opened, server):
+    before = text(opened)
+    open_page(opened, server.address, f"#{before[:90]}")
+    assert "it has been cut" in opened.evaluate("document.getElementById('text-error').innerText")
+    assert text(opened) == before[:90]
+    assert opened.evaluate("location.hash") == f"#{before}"
+    top, height = box(opened, "#text-error")[1::2]
+    assert 0 <= top < top + height <= opened.evaluate("innerHeight")
+    click(opened, "#wall-tiles .tile:nth-child(2) .face")
+    assert opened.evaluate("document.getElementById('text-error').innerText") == ""
+
+
+def test_where_the_address_cannot_be_changed_the_page_works(opened):
+    before = text(opened)
+    opened.evaluate("history.replaceState = () => { throw new DOMException('too often', 'SecurityError'); }")
+    click(opened, "#wall-tiles .tile:nth-child(2) .face")
+    assert text(opened) != before
+    assert opened.evaluate("document.querySelectorAll('.is-parent').length") == 1
+
+
 def test_sliders_turn_the_noise_at_constant_length(opened, subject):
     before = noise(opened, subject).ravel()
     opened.evaluate("document.getElementById('slider-1').focus()")
@@ -226,7 +247,7 @@ def test_sliders_turn_the_noise_at_constant_length(opened, subject):
     expected *= np.linalg.norm(before) / np.linalg.norm(expected)
     assert np.abs(after - np.clip(expected, -4, 4)).max() <= 1 / 60
     assert opened.evaluate("document.getElementById('slider-1').getAttribute('aria-valuetext')") == "100 percent more"
-    click(opened, "#undo")  # all of it at once
+    press(opened, "u")  # all of it at once, while the slider has the focus
     np.testing.assert_array_equal(noise(opened, subject).ravel(), before)
     assert opened.evaluate("document.getElementById('undo').disabled")
     assert opened.evaluate("document.getElementById('slider-1').value") == "0"
@@ -379,6 +400,28 @@ def test_favourites_stay_and_make_a_sheet(opened, server, subject):
     assert (shown[:4] == 255).all()
     click(opened, "#kept-tiles .tile:nth-child(1) .heart")
     assert opened.evaluate("document.querySelectorAll('#kept-tiles .tile').length") == 2
+
+
+def test_what_another_tab_keeps_is_not_lost(opened, subject):
+    key = f"minigan-explore-favourites-{weights_hash(subject.generator)}"
+    other = face_text(np.arange(100) / 32, weights_hash(subject.generator))
+    opened.evaluate(f"localStorage.setItem({key!r}, {json.dumps([other])!r})")
+    opened.evaluate(f"dispatchEvent(new StorageEvent('storage', {{key: {key!r}}}))")
+    assert opened.evaluate("document.getElementById('count').textContent") == "(1)"
+    press(opened, "f")
+    assert json.loads(opened.evaluate(f"localStorage.getItem({key!r})")) == [other, text(opened)]
+
+
+def test_when_a_face_is_no_longer_kept_the_keyboard_stays_beside_it(opened):
+    for k in (1, 2):
+        click(opened, f"#wall-tiles .tile:nth-child({k}) .face")
+        press(opened, "f")
+    click(opened, "#tab-favourites")
+    opened.evaluate("document.querySelector('#kept-tiles .tile:last-child .face').focus()")
+    press(opened, "f")
+    assert opened.evaluate("document.activeElement === document.querySelector('#kept-tiles .tile .face')")
+    press(opened, "f")
+    assert opened.evaluate("document.activeElement.id") == "favourites"
 
 
 def test_what_others_have_written_into_the_store_does_no_harm(opened, server, subject):

@@ -56,7 +56,7 @@ page.parent.start();
 tabs(page, { wall: wallView(page), variations: variationsView(page), mix: mixView(page), path: filmView(page), favourites: favouritesView(page) });
 
 document.addEventListener("keydown", (event) => {
-  if (event.target.matches("input, textarea") || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (event.target.matches("input:not([type=range])") || event.ctrlKey || event.altKey || event.metaKey) return;
   const button = { u: "undo", r: "redo", f: "keep" }[event.key.toLowerCase()];
   if (button) find(button).click();
 });

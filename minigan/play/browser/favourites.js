@@ -10,6 +10,7 @@ export class Favourites {
     this.page = page;
     this.listeners = [];
     this.faces = page.store.read("favourites");
+    page.store.onChange("favourites", (faces) => this.become(faces));  // else this tab would write over the other's
   }
 
   onChange(listener) {
@@ -23,9 +24,13 @@ export class Favourites {
   toggle(face) {
     const known = this.has(face);
     if (!known && this.faces.length >= MOST) return this.page.say(`There is place for ${MOST} favourites; let others go first.`);
-    this.faces = known ? this.faces.filter((kept) => !same(kept, face)) : [...this.faces, face];
+    this.become(known ? this.faces.filter((kept) => !same(kept, face)) : [...this.faces, face]);
     this.page.store.write("favourites", this.faces);
     this.page.say(known ? "No longer kept." : "Kept.");
+  }
+
+  become(faces) {
+    this.faces = faces;
     for (const listener of this.listeners) listener();
   }
 }

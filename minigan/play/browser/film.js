@@ -1,6 +1,6 @@
 // A film on the way from face to face, and back to the first: great circles between the faces, eased so that it rests at each.
 import { between, random, textOf } from "./face.js";
-import { enlarged, pngOf, save } from "./png.js";
+import { pngOf, save } from "./png.js";
 import { Tiles } from "./tiles.js";
 
 const FRAMES_A_SECOND = 12;
@@ -41,7 +41,6 @@ export function filmView(page) {
   function takeOut(face, i) {
     faces = faces.filter((_, k) => k !== i);
     show();
-    tiles.tiles[Math.min(i, faces.length - 1)]?.button.focus();
   }
 
   // ---- Playing ----
@@ -79,13 +78,12 @@ export function filmView(page) {
     saving = true;
     stop();
     try {
-      const images = [], all = frames();
+      const images = [], all = frames(), words = faces.map((face) => textOf(face, page.data.weights)).join("\n");
       for (const face of all) {
-        images.push(enlarged(await page.artist.image(face), 4));
+        images.push(await page.artist.image(face));
         if (images.length % 5 === 0) find("path-told").textContent = `Drawn ${images.length} of ${all.length} images …`;
       }
-      const words = faces.map((face) => textOf(face, page.data.weights)).join("\n");
-      save(await pngOf(images, { words, seconds: 1 / FRAMES_A_SECOND }), "film.png");
+      save(await pngOf(images, { words, seconds: 1 / FRAMES_A_SECOND, factor: 4 }), "film.png");
       find("path-told").textContent = "Saved as film.png, which a browser shows as a film.";
     } catch (error) {
       page.artist.onTrouble(error);

@@ -69,22 +69,26 @@ export function mixView(page) {
 
   const names = () => (four ? ["Top left", "Top right", "Bottom left", "Bottom right"] : ["Left", "Right"]);
 
-  function showCorners() {
-    find("corners").replaceChildren();
-    tiles.length = 0;
-    names().forEach((name, i) => {
-      const box = make("div", { className: "corner" }), place = make("div");
-      const put = make("button", { type: "button", className: "small", textContent: "Use parent" });
-      put.setAttribute("aria-label", `Use the parent, ${name.toLowerCase()}`);
-      put.addEventListener("click", () => { corners[i] = page.parent.face; show(); });
-      box.append(make("p", { textContent: name }), place, put);
-      find("corners").append(box);
-      tiles.push(new Tiles(page, place, name));
+  function newCorner(i) {
+    const box = make("div", { className: "corner" }), place = make("div");
+    const put = make("button", { type: "button", className: "small", textContent: "Use parent" });
+    put.addEventListener("click", () => { corners[i] = page.parent.face; show(); });
+    box.append(make("p"), place, put);
+    find("corners").append(box);
+    tiles.push(new Tiles(page, place, ""));
+  }
+
+  function nameCorners() {
+    [...find("corners").children].forEach((box, i) => {
+      const name = names()[i] ?? "";
+      box.hidden = !name;
+      box.querySelector("p").textContent = tiles[i].words = name;
+      box.lastChild.setAttribute("aria-label", `Use the parent, ${name.toLowerCase()}`);
     });
   }
 
   function show() {
-    tiles.forEach((tile, i) => tile.show([corners[i]]));
+    tiles.slice(0, count()).forEach((tile, i) => tile.show([corners[i]]));
     showMosaic();
   }
 
@@ -92,11 +96,12 @@ export function mixView(page) {
     four = number === 4;
     find("mix-two").setAttribute("aria-pressed", String(!four));
     find("mix-four").setAttribute("aria-pressed", String(four));
-    showCorners();
+    nameCorners();
     show();
     moveTo(x, y);
   }
 
+  corners.forEach((_, i) => newCorner(i));
   find("mix-two").addEventListener("click", () => mix(2));
   find("mix-four").addEventListener("click", () => mix(4));
   find("mix-new").addEventListener("click", () => {

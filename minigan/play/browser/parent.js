@@ -1,7 +1,7 @@
 // The parent: the face that variations, sliders and mixtures start from. It has a past (undo and redo), and its text is in
 // the address behind #, so that an address is a face.
 import { faceOf, random, same, slid, textOf } from "./face.js";
-import { enlarged, pngOf, save } from "./png.js";
+import { pngOf, save } from "./png.js";
 import { make, Tiles } from "./tiles.js";
 
 const KEPT = 60;  // faces of the history
@@ -31,7 +31,11 @@ export class Parent {
     this.page.favourites.onChange(() => this.told());
     this.float();
     window.addEventListener("hashchange", () => location.hash && this.open(location.hash));
-    if (!location.hash || !this.open(location.hash)) this.set(this.past[0] ?? random());
+    const asked = location.hash;
+    if (!asked || !this.open(asked)) {
+      this.set(this.past[0] ?? random());
+      if (asked) this.open(asked);  // again: beside the face that is shown instead stands what is wrong with the text
+    }
   }
 
   is(face) {
@@ -54,7 +58,7 @@ export class Parent {
     if (sliders) this.startSliders(face);
     this.preview(face);
     this.page.store.write("history", [face, ...this.past]);
-    history.replaceState(null, "", `#${this.text()}`);
+    try { history.replaceState(null, "", `#${this.text()}`); } catch { /* Safari allows 100 of these in half a minute */ }
     this.page.find("text").value = this.text();
     this.page.find("text-error").textContent = "";
     this.told();
@@ -76,8 +80,9 @@ export class Parent {
       this.set(faceOf(text, this.page.data.weights));
       return true;
     } catch (error) {
-      this.page.find("text").value = decodeURIComponent(text.replace(/^#/, "").replaceAll("%", "%25"));
+      this.page.find("text").value = text.replace(/^#/, "");
       this.page.find("text-error").textContent = error.message;
+      this.page.find("text-error").scrollIntoView({ block: "nearest" });
       return false;
     }
   }
@@ -100,7 +105,7 @@ export class Parent {
 
   async save() {
     const image = await this.page.artist.image(this.face);
-    save(await pngOf([enlarged(image, 8)], { words: this.text() }), `face-${this.text().slice(13, 21)}.png`);
+    save(await pngOf([image], { words: this.text(), factor: 8 }), `face-${this.text().slice(13, 21)}.png`);
     this.page.say("Saved; the file holds the face's text, too.");
   }
 

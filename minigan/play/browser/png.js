@@ -3,9 +3,12 @@
 
 const SIGNATURE = Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10);
 
-/** A file of one or more images (ImageData of equal size), with words in it; `seconds` is the time of each frame. */
-export async function pngOf(images, { words = "", seconds = 0 } = {}) {
-  const { width, height } = images[0];
+/**
+ * A file of one or more images (ImageData of equal size), enlarged by a whole number, with words in it; `seconds` is the
+ * time of each frame. One frame after the other is enlarged: together they can be too many for a phone's memory.
+ */
+export async function pngOf(images, { words = "", seconds = 0, factor = 1 } = {}) {
+  const [width, height] = [images[0].width * factor, images[0].height * factor];
   const chunks = [chunk("IHDR", [...uint32(width), ...uint32(height), 8, 2, 0, 0, 0])];  // 8 bits each of red, green, blue
   if (words) chunks.push(chunk("tEXt", new TextEncoder().encode(`Comment\0${words}`)));
   if (images.length > 1) chunks.push(chunk("acTL", [...uint32(images.length), ...uint32(0)]));  // 0: for ever
@@ -15,7 +18,7 @@ export async function pngOf(images, { words = "", seconds = 0 } = {}) {
       const time = [...uint16(Math.round(1000 * seconds)), ...uint16(1000)];
       chunks.push(chunk("fcTL", [...uint32(number++), ...uint32(width), ...uint32(height), ...uint32(0), ...uint32(0), ...time, 0, 0]));
     }
-    const data = await compressed(scanlines(image));
+    const data = await compressed(scanlines(enlarged(image, factor)));
     chunks.push(i === 0 ? chunk("IDAT", data) : chunk("fdAT", joined([Uint8Array.from(uint32(number++)), data])));
   }
   chunks.push(chunk("IEND", []));

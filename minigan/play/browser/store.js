@@ -22,6 +22,11 @@ export class Store {
     } catch { /* it cannot be kept */ }
   }
 
+  /** Tell a listener the list whenever another tab has written it. */
+  onChange(name, listener) {
+    window.addEventListener("storage", ({ key }) => { if (key === this.key(name)) listener(this.read(name)); });
+  }
+
   key(name) {
     return `minigan-explore-${name}-${this.weights}`;
   }

@@ -13,6 +13,7 @@ export class Tiles {
 
   /** Show these faces; each tile keeps its place. */
   show(faces) {
+    const focused = this.tiles.findIndex((tile) => tile.element.contains(document.activeElement));
     while (this.tiles.length > faces.length) this.tiles.pop().element.remove();
     faces.forEach((face, i) => {
       this.tiles[i] ??= this.newTile(i);
@@ -22,6 +23,7 @@ export class Tiles {
     });
     this.focusable(Math.min(this.current ?? 0, faces.length - 1));
     this.mark();
+    if (focused >= faces.length) (this.tiles.at(-1)?.button ?? this.place.closest(".panel"))?.focus();
   }
 
   /** Show new faces in the tiles that are not locked. */
