@@ -17,7 +17,7 @@ from minigan.system.errors import UserError
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCES = "references.zip"
 
-PACKED = ("exercises", "figures", "methods.py", "plane_gan.py", "shared_layer.py")
+PACKED = ("exercises", "figures", "methods.py", "plane_gan.py")
 """Parts of `lessons` that tell answers, and are needed to check and to draw."""
 LEFT_OUT = ("src", "solutions", "mistakes", "build.py", "source_format.py", "hand_out.py", "README.md")
 """Parts of `lessons` that students do not need."""
