@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dis
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -62,6 +64,8 @@ def rings(H: int, W: int) -> Array:
     return i[:, None] ** 2 + j**2
 
 
+_NO_HALF = "// throws the half away: an even number of cells has its middle between two of them."
+
 RINGS = Exercise(
     "rings",
     1,
@@ -98,8 +102,9 @@ RINGS = Exercise(
         ),
         Mistake(
             lambda H, W: (np.arange(H) - (H - 1) // 2)[:, None] ** 2.0 + (np.arange(W) - (W - 1) // 2) ** 2.0,
-            "// throws the half away: an even number of cells has its middle between two of them.",
+            _NO_HALF,
         ),
+        Mistake(lambda H, W: (np.arange(H) - H // 2)[:, None] ** 2.0 + (np.arange(W) - W // 2) ** 2.0, _NO_HALF),
     ),
     hints=(
         "How far is cell i from the middle, if there were rows only? Make that a vector of H numbers. The same for W.",
@@ -673,15 +678,25 @@ def _partly_framed(x: Array, rows: Any, columns: Any) -> Array:
     return y
 
 
+def _frames_with_gaps() -> Iterator[Mistake]:
+    """One, two or three of the four sides keep their numbers."""
+    sides = {"the first row": (0, 0), "the last row": (0, -1), "the first column": (1, 0), "the last column": (1, -1)}
+    for n in (1, 2, 3):
+        for missing in itertools.combinations(sides, n):
+            left = [place for side, place in sides.items() if side not in missing]
+            rows, columns = ([index for axis, index in left if axis == wanted] for wanted in (0, 1))
+            told = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
+            keeps = f"{told} {'keeps its' if n == 1 else 'keep their'} numbers; all four sides become 0."
+            yield Mistake(partial(_partly_framed, rows=rows, columns=columns), keeps)
+
+
 FRAMED = Exercise(
     "framed",
     1,
     framed,
     lambda rng: [(rng.standard_normal(shape),) for shape in ((4, 5), (3, 3), (6, 4))],
     (
-        Mistake(lambda x: _partly_framed(x, [0, -1], []), "the first and the last column are missing."),
-        Mistake(lambda x: _partly_framed(x, [], [0, -1]), "the first and the last row are missing."),
-        Mistake(lambda x: _partly_framed(x, [0], [0]), "the last row and the last column are missing: index -1."),
+        *_frames_with_gaps(),
         Mistake(lambda x: np.pad(x[1:-1, 1:-1], 1, mode="edge"), "the border repeats its neighbours; it should be 0."),
         Mistake(lambda x: np.pad(x[1:-1, 1:-1], 1, constant_values=1), "the border is 1; it should be 0."),
         Mistake(lambda x: _partly_framed(x, ([0, 0, -1, -1], [0, -1, 0, -1]), []), "only the four corners are 0."),

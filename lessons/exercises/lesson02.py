@@ -867,15 +867,21 @@ def _judge_killers(*given: Any, stage: int = 3) -> Verdict:
     thrown_away = thrown_away if len(thrown_away) == len(survivors) else []  # otherwise it does not explain them all
     if thrown_away:
         evidence.append(_THROWN_AWAY)
-    habits = Counter(t.mutant.needs for t in survivors if t.mutant is not None and t not in thrown_away)
-    for needs, count in habits.most_common(2):
-        whom = next(t.name for t in survivors if t.mutant is not None and t.mutant.needs == needs)
+    unlooked = any(t.mutant is not None and t.mutant.needs == "arguments" for t in survivors)
+    missed = {t.name: _missed_habit(t.mutant, unlooked) for t in survivors if t.mutant and t not in thrown_away}
+    for needs, count in Counter(missed.values()).most_common(2):
+        whom = next(name for name, habit in missed.items() if habit == needs)
         if count > 1:
             whom = "all survivors" if count == len(survivors) else f"{count} of the survivors"
         evidence.append(f"About {whom}: {HABITS[needs]}")
     evidence += [_ACCUSED[t.name] for t in accused if t.name in _ACCUSED][:2]
     title = f"{killed} of {mutants} mutants killed, {len(accused)} of {subjects} right ones accused"
     return Verdict.wrong(title, *evidence)
+
+
+def _missed_habit(mutant: Mutant, unlooked: bool) -> str:
+    """The habit that would have killed a survivor; where later gradients are not looked at, that is all there is."""
+    return "arguments" if unlooked and not mutant.name.startswith("dx") else mutant.needs
 
 
 _THROWN_AWAY = (

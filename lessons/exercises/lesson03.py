@@ -6,7 +6,7 @@ in which an input has to be found that shows a bug, and the points of the plane 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -88,6 +88,57 @@ def _order(*places: int) -> Backward:
     return lambda dy, cache: tuple(net_backward(dy, cache)[k] for k in places)
 
 
+def _mixed_up() -> Iterator[tuple[Backward, str]]:
+    """One step of the way back is handed the wrong array, or bends with the wrong slope."""
+
+    def changed(**other: Callable[[dict[str, Array]], Array]) -> Backward:
+        def backward(dy: Array, cache: Any) -> tuple[Array, ...]:
+            (x, w1), _, (h, w2), y = cache
+            a = np.where(h > 0, h, h / 0.2)
+            v: dict[str, Array] = {"dy": dy, "x": x, "w1": w1, "a": a, "h": h, "w2": w2, "y": y}
+
+            def put(name: str, right: Callable[[dict[str, Array]], Array]) -> None:
+                v[name] = other.get(name, right)(v)
+
+            put("dz", lambda v: v["dy"] * (1 - v["y"] ** 2))
+            put("dh", lambda v: v["dz"] @ v["w2"].T)
+            put("da", lambda v: np.where(v["a"] > 0, v["dh"], 0.2 * v["dh"]))
+            put("dx", lambda v: v["da"] @ v["w1"].T)
+            put("dw1", lambda v: v["x"].T @ v["da"])
+            put("db1", lambda v: v["da"].sum(axis=0))
+            put("dw2", lambda v: v["h"].T @ v["dz"])
+            put("db2", lambda v: v["dz"].sum(axis=0))
+            return tuple(v[name] for name in NAMES)
+
+        return backward
+
+    before_leaky, before_tanh = "has not gone through LeakyReLU yet", "has not gone through tanh yet"
+    yield (
+        changed(dw2=lambda v: v["a"].T @ v["dz"]),
+        ("dw2 is made with what goes into LeakyReLU; the second layer's input is what comes out of it"),
+    )
+    yield changed(dx=lambda v: v["dh"] @ v["w1"].T), f"dx is made from a gradient that {before_leaky}"
+    yield changed(dw1=lambda v: v["x"].T @ v["dh"]), f"dw1 is made from a gradient that {before_leaky}"
+    yield changed(db1=lambda v: v["dh"].sum(axis=0)), f"db1 is made from a gradient that {before_leaky}"
+    yield (
+        changed(dh=lambda v: v["dy"] @ v["w2"].T),
+        f"the first layer's gradients are made from a dy that {before_tanh}",
+    )
+    yield changed(dw2=lambda v: v["h"].T @ v["dy"]), f"dw2 is made from dy, which {before_tanh}"
+    yield changed(db2=lambda v: v["dy"].sum(axis=0)), f"db2 is made from dy, which {before_tanh}"
+    yield changed(dz=lambda v: v["dy"] * (1 - v["y"])), "the slope of tanh is 1 - y^2: the square is missing"
+    yield changed(dz=lambda v: v["dy"] * (1 - np.tanh(v["y"]) ** 2)), "tanh is taken twice: y has gone through it"
+    yield changed(da=lambda v: np.where(v["a"] > 0, v["dh"], 0)), "the way back is through ReLU, not LeakyReLU"
+    yield (
+        changed(da=lambda v: np.where(v["dh"] > 0, v["dh"], 0.2 * v["dh"])),
+        ("LeakyReLU's gate looks at the gradient; it is the way in that opens it or closes it"),
+    )
+    yield (
+        changed(da=lambda v: v["dh"] * np.where(v["a"] > 0, v["a"], 0.2 * v["a"])),
+        ("the gradient is multiplied by LeakyReLU's output, not by its slope"),
+    )
+
+
 MISTAKES: tuple[tuple[Backward, str], ...] = (
     (_without("tanh"), "the way back through tanh is left out"),
     (_without("leaky_relu"), "the way back through LeakyReLU is left out"),
@@ -95,6 +146,7 @@ MISTAKES: tuple[tuple[Backward, str], ...] = (
     (lambda dy, cache: tuple(-g for g in net_backward(dy, cache)), "all signs are turned round"),
     (lambda dy, cache: tuple(g / len(dy) for g in net_backward(dy, cache)),
      "everything is divided by the number of samples; that belongs to the loss, and dy already contains it"),
+    *_mixed_up(),
 )  # fmt: skip
 
 

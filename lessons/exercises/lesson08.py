@@ -144,6 +144,11 @@ def _as_large_as_reached(cols: Any, shape: tuple[int, ...], K: int, stride: int,
     return _scattered(cols, reached, K, stride, 0)[:, pad : pad + H, pad : pad + W]
 
 
+def _cut_by_minus_pad(cols: Any, shape: tuple[int, ...], K: int, stride: int, pad: int) -> Any:
+    N, H, W, C = shape
+    return _scattered(cols, (N, H + 2 * pad, W + 2 * pad, C), K, stride, 0)[:, pad:-pad, pad:-pad]
+
+
 def _upside_down(cols: Any, shape: tuple[int, ...], K: int, stride: int, pad: int) -> Any:
     turned = cols.reshape(len(cols), K, K, -1)[:, ::-1, ::-1].reshape(cols.shape)
     return _scattered(turned, shape, K, stride, pad)
@@ -164,6 +169,16 @@ _COL2IM = Exercise(
             _col2im_with(add=False),
             "Patches that overlap overwrite each other: = where += belongs. A pixel that was copied into several rows "
             "gets something back from every one of them.",
+        ),
+        Mistake(
+            _cut_by_minus_pad,
+            "pad:-pad is empty for pad = 0, since -0 is 0: write pad : pad + H.",
+        ),
+        Mistake(
+            lambda cols, shape, K, stride, pad: _scattered(
+                cols, (shape[0], shape[1] + 2 * pad, shape[2] + 2 * pad, shape[3]), K, stride, 0
+            ),
+            "The padding is still there: it is cut off at the end, pad : pad + H.",
         ),
         Mistake(
             _averaged,

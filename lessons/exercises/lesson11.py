@@ -335,6 +335,26 @@ COUNT_PARAMETERS = Exercise(
             "A bias is added to the *output* of a convolution: there are O of them, not C.",
         ),
         Mistake(
+            lambda kind, K, C, O: (C * O + C, 0) if kind == "dense" else count_parameters(kind, K, C, O),
+            "A bias is added to the *output* of a dense layer: there are O of them, not C.",
+        ),
+        Mistake(
+            lambda kind, K, C, O: (
+                count_parameters(kind, K, C, O)
+                if kind == "batch_norm"
+                else (count_parameters(kind, K, C, O)[0] - O + C, 0)
+            ),
+            "A bias is added to the *output*, of every kind of layer: there are O of them, not C.",
+        ),
+        Mistake(
+            lambda kind, K, C, O: (
+                count_parameters(kind, K, C, O)
+                if kind == "batch_norm"
+                else (count_parameters(kind, K, C, O)[0] - O + 1, 0)
+            ),
+            "One bias is counted for the whole layer; every output channel has its own, O of them.",
+        ),
+        Mistake(
             lambda kind, K, C, O: (C, 2 * C) if kind == "batch_norm" else count_parameters(kind, K, C, O),
             "Batch normalisation trains two numbers for each channel: gamma and beta.",
         ),
@@ -507,6 +527,42 @@ class _Asked(Layer):
         return dy.copy() if input_grad else None
 
 
+class _Followed(Layer):
+    """Passes everything through and writes down which layer was called, and whose cache it was handed."""
+
+    def __init__(self, number: int, steps: list[tuple[int, Any]]) -> None:
+        super().__init__()
+        self.number, self.steps = number, steps
+
+    def forward(self, x: Array, *, training: bool, update_stats: bool = True) -> tuple[Array, Any]:
+        return x.copy(), ("cache of layer", self.number)
+
+    def backward(self, dy: Array, cache: Any, *, input_grad: bool = True, param_grads: bool = True) -> Array | None:
+        self.steps.append((self.number, cache))
+        return dy.copy() if input_grad else None
+
+
+def _way_back(kind: Any) -> str:
+    """What is wrong with the way that backward takes through three layers; "" if nothing, or if it raises."""
+    steps: list[tuple[int, Any]] = []
+    network = kind([_Followed(number, steps) for number in range(3)])
+    try:
+        network.backward(np.ones((2, 2)), network.forward(np.ones((2, 2)), training=True)[1], input_grad=True)
+    except Exception:
+        return ""
+    order = [number for number, _ in steps]
+    if order == [0, 1, 2]:
+        return (
+            "backward begins with the first layer; dy belongs to the last one's output: go up the list, from its end."
+        )
+    if order != [2, 1, 0]:
+        told = ", ".join(map(str, order)) or "none"
+        return f"of three layers, numbered 0 to 2, backward calls {told}; it should be 2, 1, 0."
+    if any(isinstance(cache, tuple) and cache[:1] == ("cache of layer",) and cache[1] != k for k, cache in steps):
+        return "a layer is handed another layer's cache: each needs the one that its own forward returned."
+    return ""
+
+
 def _grads(layers: Sequence[Layer]) -> list[Array]:
     return [g for layer in layers for g in layer.grads.values()]
 
@@ -551,6 +607,9 @@ def _judge_sequential(kind: Any) -> Verdict:
         )
 
     # backward
+    way = _way_back(kind)
+    if way:
+        return Verdict.wrong("backward does not call the layers in the reverse order, each with its cache", cause=way)
     dx = network.backward(dy.copy(), caches, input_grad=True)
     right_dx = reference.backward(dy, right_caches, input_grad=True)
     if dx is None:

@@ -87,6 +87,10 @@ _LABELS = Exercise(
         Mistake(lambda u: (1 - u[0], u[1]), "The whole number is taken off; a fifth of it is asked for."),
         Mistake(lambda u: (1 - u[0] / 0.2, u[1] / 0.2), "A fifth is 0.2 times the number, or the number divided by 5."),
         Mistake(
+            lambda u: (np.full_like(u[0], 0.8), np.full_like(u[1], 0.2)),
+            "A fifth for every image, whatever u says. Take a fifth of the image's own number.",
+        ),
+        Mistake(
             lambda u: (np.full_like(u[0], 0.9), np.full_like(u[1], 0.1)),
             "The averages, 0.9 and 0.1. The article wants a new random number for every image.",
         ),
@@ -643,6 +647,16 @@ _SPREAD = Exercise(
             lambda x: math.sqrt(2 * x.var(ddof=1)),
             "That is the variance over all pixels of all images together: bright and dark places inside one image "
             "count as differences between images. Compare pixel by pixel: axis=0.",
+        ),
+        Mistake(
+            lambda x: math.sqrt(2 * len(x) / (len(x) - 1) * x.var()),
+            "That is the variance over all pixels of all images together: bright and dark places inside one image "
+            "count as differences between images. Compare pixel by pixel: axis=0.",
+        ),
+        Mistake(
+            lambda x: math.sqrt(x.var(axis=0).mean()),
+            "This is the distance of an image from the mean image. Two images are farther apart: twice the variance, "
+            "with N - 1 below (ddof=1).",
         ),
         Mistake(lambda x: 2 * x.var(axis=0, ddof=1).mean(), "The root is missing: this is in squared units."),
         Mistake(

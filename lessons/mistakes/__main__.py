@@ -1,4 +1,4 @@
-"""The score of the sweep: print it, or put it into lessons/README.md with ``--write``."""
+"""The scores of the sweep and of the blind answers: print them, or put them into lessons/README.md with ``--write``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from lessons.mistakes import Right, Wrong, rows
-from lessons.mistakes.sweep import Score, lesson, table
+from lessons.mistakes import Right, blind, rows
+from lessons.mistakes.sweep import Found, Score, lesson, table
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN, END = "<!-- the sweep: python -m lessons.mistakes --write -->", "<!-- end of the sweep -->"
@@ -29,23 +29,30 @@ def main(arguments: list[str] | None = None) -> int:
             for row in specimens:
                 found = lesson(number).try_row(row)
                 scores[number].add(found)
-                fault = _fault(row, found.passed, found.failed, found.false_cause)
-                bad += bool(fault)
-                if fault:
-                    print(f"{fault}: {row.exercise}, {row.name}: {found.cause or 'no cause'}")
-    print(table(scores))
+                bad += _is_bad(found)
+    told = table(scores)
+    if options.lesson is None:
+        tried = [blind.try_answer(answer) for answer in blind.answers()]
+        bad += sum(map(_is_bad, tried))
+        told += f"\n\n{blind.table(tried)}"
+    print(told)
     if options.write and options.lesson is None:
         text = README.read_text(encoding="utf-8")
         before, _, rest = text.partition(BEGIN)
         _, _, after = rest.partition(END)
-        README.write_text(f"{before}{BEGIN}\n\n{table(scores)}\n\n{END}{after}", encoding="utf-8")
+        README.write_text(f"{before}{BEGIN}\n\n{told}\n\n{END}{after}", encoding="utf-8")
     return 1 if bad else 0
 
 
-def _fault(row: Wrong | Right, passed: bool, failed: bool, false_cause: bool) -> str:
-    if isinstance(row, Right):
-        return "" if passed else "FALSE ALARM"
-    return "MISSED" if not failed else "FALSE CAUSE" if false_cause else ""
+def _is_bad(found: Found) -> bool:
+    """Whether a specimen is judged wrongly; if so, say how."""
+    if isinstance(found.row, Right):
+        fault = "" if found.passed else "FALSE ALARM"
+    else:
+        fault = "MISSED" if not found.failed else "FALSE CAUSE" if found.false_cause else ""
+    if fault:
+        print(f"{fault}: {found.row.exercise}, {found.row.name}: {found.cause or 'no cause'}")
+    return bool(fault)
 
 
 if __name__ == "__main__":

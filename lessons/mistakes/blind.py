@@ -1,7 +1,7 @@
 """The blind answers: wrong and right ones by somebody who had not read the rules, and what is said to them.
 
-The sweep's rows and the checks are written by the same hands. These answers are not: they were written from the texts of
-the exercises alone. ``blind_answers.txt`` has them, each with its true mistake, with how it was judged when it was
+The sweep's rows and the checks are written by the same hands. These answers are not: they were written from the texts
+of the exercises alone. ``blind_answers.txt`` has them, each with its true mistake, with how it was judged when it was
 first tried, and with the words that are told today.
 """
 

@@ -161,9 +161,7 @@ class Lesson:
         except SyntaxError as error:
             raise RowError(f"{row.exercise}, {row.name}: the patch is not valid Python ({error.msg})") from None
         given = tuple(eval(argument, names) for argument in arguments)
-        verdict, said = notebook._judged(
-            row.exercise, given, 0, {key: eval(value, names) for key, value in settings}
-        )
+        verdict, said = notebook._judged(row.exercise, given, 0, {key: eval(value, names) for key, value in settings})
         finding = verdict.finding
         cause = finding.cause if finding is not None else ""
         return Found(row, verdict.passed, verdict.status == FAILED, cause, said)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from lessons.mistakes import Right, Wrong, rows
+from lessons.mistakes import Right, Wrong, blind, rows
 from lessons.mistakes.__main__ import BEGIN, END, README, main
 from lessons.mistakes.sweep import Found, RowError, Score, lesson, table
 
@@ -104,8 +104,14 @@ def test_the_command_prints_the_score(capsys, monkeypatch):
     assert "| all | 3 | 3 | 3 | 0 | 0 | 0 |" in capsys.readouterr().out
     bad = Wrong("rings", "right, in truth", "return i[:, None] ** 2 + j**2", "return j**2 + i[:, None] ** 2")
     monkeypatch.setattr("lessons.mistakes.__main__.rows", lambda: {1: (bad,)})
+    answers = blind.answers()
+    monkeypatch.setattr(blind, "answers", lambda: answers[:2])
     assert main([]) == 1
-    assert "MISSED: rings, right, in truth" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "MISSED: rings, right, in truth" in told
+    assert "| today | 2 | 2 | 2 | 0 | 0 | 0 |" in told
+    assert main(["--lesson", "1"]) == 1
+    assert "today" not in capsys.readouterr().out
 
 
 def test_the_readme_counts_all_specimens():

@@ -46,6 +46,11 @@ def explain_shape(
         )
     elif len(got) == len(expected) + 1 and math.prod(got) == math.prod(expected):
         cause = "one axis too many: is there a keepdims=True, or an index missing?"
+    elif name not in ("y", "dx") and len(got) > len(expected) and got[len(got) - len(expected) :] == expected:
+        cause = (
+            "it has axes too many in front: every sample, and of an image every pixel, has its share in "
+            f"{name}, and they add up. Does the sum run over all these axes?"
+        )
     elif len(got) < len(expected):
         cause = "an axis is gone: has a sum, an index or a reshape taken one too many?"
     elif len(got) == len(expected) == 1:
@@ -102,12 +107,18 @@ def _sizes_by_mistake(exercise: Exercise, case: Case) -> dict[str, list[int]]:
             "this is the size without padding": [(h - K) // S + 1 for h in sizes],
             "this is the size with padding on one side only": [(h + P - K) // S + 1 for h in sizes],
             "this is the size for stride 1": [(h + 2 * P - K) + 1 for h in sizes],
+            "the + 1 is inside the division: (H + 2*pad - K + 1)//stride": [(h + 2 * P - K + 1) // S for h in sizes],
+            "K is not subtracted": [(h + 2 * P) // S + 1 for h in sizes],
             "this is the size of the input divided by the stride": [h // S for h in sizes],
         }
     return {
         "nothing is cropped: this is the size without padding": [S * (h - 1) + K for h in sizes],
         "padding is added instead of cropped": [S * (h - 1) + K + 2 * P for h in sizes],
         "one side is cropped only": [S * (h - 1) + K - P for h in sizes],
+        "H stands where H - 1 belongs: the last stamp begins at stride*(H - 1)": [S * h + K - 2 * P for h in sizes],
+        "K is not added": [S * (h - 1) - 2 * P for h in sizes],
+        "it is one too large": [S * (h - 1) + K - 2 * P + 1 for h in sizes],
+        "it is one too small": [S * (h - 1) + K - 2 * P - 1 for h in sizes],
         "this is stride * H": [S * h for h in sizes],
         "this is the size for stride 1": [h - 1 + K - 2 * P for h in sizes],
         "this is the size of a convolution, not of a transposed one": [(h + 2 * P - K) // S + 1 for h in sizes],

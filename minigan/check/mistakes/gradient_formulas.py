@@ -543,6 +543,16 @@ def _batch_norm(e: Evidence) -> Wrongs:
     yield Idea("E58", "the path through the mean has the wrong sign."), g * (dy + m1 - xhat * m2)
     yield Idea("E59", "the path through the variance has the wrong sign."), g * (dy - m1 + xhat * m2)
     yield Idea("E59", "both paths through the statistics have the wrong sign."), g * (dy + m1 + xhat * m2)
+    no_xhat = "in the path through the variance the mean of dy * xhat is not multiplied by xhat."
+    yield Idea("E59", no_xhat), g * (dy - m1 - m2)
+    yield (
+        Idea("E59", "in the path through the variance stands the mean of dy, and not that of dy * xhat."),
+        g * (dy - m1 - xhat * m1),
+    )
+    yield (
+        Idea("E58", "the mean of dy is multiplied by xhat: that belongs to the path through the variance only."),
+        g * (dy - xhat * m1 - xhat * m2),
+    )
     yield Idea("E59", "the path through the variance is counted twice."), g * (dy - m1 - 2 * xhat * m2)
     yield (
         Idea("E59", "the path through the variance is counted by half: d(x^2) = 2x dx."),

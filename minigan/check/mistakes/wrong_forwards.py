@@ -194,6 +194,25 @@ def _bce_forwards(exercise: Exercise, z: Array, target: Array) -> Iterator[tuple
         np.log1p(np.exp(-z)).mean(),
     )
     yield Idea("E3B", "the term log1p(exp(-|z|)) is missing."), (np.maximum(z, 0) - z * target).mean()
+    top, tail = np.maximum(z, 0), np.log1p(np.exp(-np.abs(z)))
+    yield Idea("E3A", "z * target is added; it is subtracted."), (top + z * target + tail).mean()
+    yield Idea("E3B", "z * target is missing: this is the loss of fakes."), (top + tail).mean()
+    yield Idea("E3B", "the target stands where z * target belongs."), (top - target + tail).mean()
+    yield Idea("E3A", "log1p(exp(-|z|)) is subtracted; it is added."), (top - z * target - tail).mean()
+    yield (
+        Idea("E3A", "exp(|z|) stands where exp(-|z|) belongs."),
+        (top - z * target + np.log1p(np.exp(np.abs(z)))).mean(),
+    )
+    yield Idea("E3B", "min(z, 0) stands where max(z, 0) belongs."), (np.minimum(z, 0) - z * target + tail).mean()
+    yield Idea("E3B", "|z| stands where max(z, 0) belongs."), (np.abs(z) - z * target + tail).mean()
+    yield (
+        Idea("E3A", "the term of the fakes has the wrong sign."),
+        (-target * np.log(p) + (1 - target) * np.log(1 - p)).mean(),
+    )
+    yield (
+        Idea("E3A", "the term of the reals has the wrong sign."),
+        (target * np.log(p) - (1 - target) * np.log(1 - p)).mean(),
+    )
     yield Idea("E3B", "max(z, 0) is missing."), (-z * target + np.log1p(np.exp(-np.abs(z)))).mean()
     yield (
         Idea("E3B", "z has to go into exp by its absolute value."),

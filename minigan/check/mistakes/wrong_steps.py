@@ -85,6 +85,11 @@ def wrong_steps(name: str, batch_size: int) -> Iterator[tuple[str, str, Step]]:
         )
         yield (
             "E86",
+            "the images come from inference mode, the caches from training mode: they do not belong together.",
+            _changed(mixed=True, predict_first=True),
+        )
+        yield (
+            "E86",
             "D runs in inference mode. In this step D is not updated, but it still runs in training mode.",
             _changed(d_training=False),
         )
@@ -129,8 +134,8 @@ class Change:
         Whether gradients are set to 0 before backward, and after it.
     backwards, steps : int
         How often backward and the optimizer's step are run.
-    mixed : bool
-        Whether G's images come from inference mode.
+    mixed, predict_first : bool
+        Whether G's images come from inference mode, and whether they are made before the forward in training mode.
     d_training, d_update : bool
         Mode of D's forward in G's step, and whether D's moving statistics move.
     """
@@ -151,6 +156,7 @@ class Change:
     backwards: int = 1
     steps: int = 1
     mixed: bool = False
+    predict_first: bool = False
     d_training: bool = True
     d_update: bool = False
 
@@ -189,11 +195,12 @@ def _changed(**what: Any) -> Step:
 
 def _look(change: Change, networks: list[Sequential], x: Array) -> tuple[Array, Callable[[Array], Any]]:
     """D's logits, for images x or for G's images of noise x, and a function that runs backward to the learner."""
+    early = networks[0].predict(x) if change.predict_first else None
     y, caches = networks[0].forward(x, training=change.training, update_stats=change.update)
     if len(networks) == 1:
         return y, lambda dlogits: networks[0].backward(dlogits, caches)
     G, D = networks
-    fakes = G.predict(x) if change.mixed else y
+    fakes = y if not change.mixed else G.predict(x) if early is None else early
     logits, d_caches = D.forward(fakes, training=change.d_training, update_stats=change.d_update)
 
     def go_back(dlogits: Array) -> None:
