@@ -1224,10 +1224,9 @@ _OVERWRITES_MISTAKES: tuple[tuple[Callable[..., bool], str], ...] = (
         "The gradient of x1 is compared with that of x2. Compare x1's with x1's: once without, and once with a forward "
         "of x2 in between.",
     ),
-    (
-        lambda *given: False,
-        "It finds no network that is broken. The forward of x2 has to come between x1's forward and x1's backward.",
-    ),
+)
+_FINDS_NONE = (
+    "It finds no network that is broken. The forward of x2 has to come between x1's forward and x1's backward."
 )
 
 
@@ -1276,6 +1275,8 @@ def _judge_overwrites(function: Callable[..., Any]) -> Verdict:
     cause = explanation(answers, [(list(answers_of(f, [])), why) for f, why in _OVERWRITES_MISTAKES])
     if not cause and any(network.gave_none for network in watched):
         cause = _NO_GRADIENT
+    elif not cause and not any(answers):
+        cause = _FINDS_NONE
     title = f"it says {wrong[0][0]} of {wrong[0][1]}"
     return Verdict.wrong(title, *(f"and {a} of {what}" for a, what in wrong[1:]), cause=cause)
 
