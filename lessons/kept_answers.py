@@ -97,6 +97,12 @@ def own_exercises() -> dict[str, int]:
     return {name: exercise.lesson for name, exercise in exercises.every().items() if name not in EXERCISES}
 
 
+def reference_of(name: str) -> str:
+    """The name of the function with which results are compared; "" if an exercise is judged otherwise."""
+    exercise = exercises.find(name)
+    return getattr(exercise.reference, "__name__", "") if exercise is not None else ""
+
+
 def judge_again(name: str, given: Sequence[Any], seed: int = 0) -> Verdict:
     """Judge what was collected for one of the lessons' own exercises.
 

@@ -92,6 +92,50 @@ def test_the_lessons_own_exercises_are_judged_again(path, capsys):
     capsys.readouterr()
 
 
+def given(path, source, *names):
+    """A file of progress with one source for several exercises; what is found in it."""
+    one = {"source": source, "given": [{"function": "f"}], "layout": "NHWC", "problem": ""}
+    path.write_text(json.dumps({"format": "minigan progress 1", "exercises": dict.fromkeys(names, one)}), "utf-8")
+    return found(path, *names)
+
+
+FORGED = """
+import lessons.kept_answers
+from lessons.judging import Verdict
+lessons.kept_answers.judge_again = lambda *_: Verdict.ok("all")
+"""
+
+
+def test_a_function_of_plain_results_cannot_ask_to_be_judged_in_its_own_process(path):
+    sources = {
+        "def f(x):\n    return object()\n": "E12",
+        "def f(x):\n    x[...] = 0\n    return x\n": "E20",
+        "import numpy as np\ndef f(x):\n    return np.broadcast_to(0.0, (10**10,))\n": "E13",
+    }
+    for source, code in sources.items():
+        for outcome in given(path, FORGED + source, "centre_rows", "weigh").values():
+            assert (outcome.status, outcome.note) == (FAILED, ""), source
+            assert outcome.finding.code in (code, "E16"), source  # weigh takes other arguments
+        assert found(path, "centre_rows")["centre_rows"].finding.code == code
+
+
+def test_the_lessons_own_reference_is_seen(path):
+    source = "def f(x):\n    from lessons.exercises import find\n    return find('centre_rows').reference(x)\n"
+    outcome = given(path, source, "centre_rows")["centre_rows"]
+    assert outcome.status == PASSED
+    assert outcome.note.startswith("uses minigan's own ")
+
+
+@pytest.mark.parametrize(
+    "answer", [["array", "float64", [2**36], None], ["tuple", 10**6, [["tuple", 10**6, []]] * 9], ["unknown"]]
+)
+def test_an_answer_that_is_none_is_a_finding(path, answer):
+    one = {"source": "", "given": [{"answer": answer, "bytes": ""}], "layout": "NHWC", "problem": ""}
+    path.write_text(json.dumps({"format": "minigan progress 1", "exercises": {"rings": one}}), encoding="utf-8")
+    outcome = found(path, "rings")["rings"]
+    assert (outcome.status, outcome.finding.code) == (FAILED, "E12")
+
+
 def test_what_cannot_be_kept_says_so(path, capsys):
     surroundings = {"np": np, "table": np.zeros(3)}
     exec("def centre_rows(x):\n    return x - x.mean(axis=1, keepdims=True) + table[0]\n", surroundings)

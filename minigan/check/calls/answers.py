@@ -73,6 +73,8 @@ class Answer:
         The exception's class and message; for `DOES_NOT_FIT` the message, and the function's own signature.
     lines : tuple of str
         The student's lines through which the exception has come.
+    borrowed : tuple of str
+        Functions of minigan's own that have run, where somebody looked.
     """
 
     kind: str
@@ -83,6 +85,7 @@ class Answer:
     error: str = ""
     text: str = ""
     lines: tuple[str, ...] = ()
+    borrowed: tuple[str, ...] = ()
 
 
 class Functions(Protocol):

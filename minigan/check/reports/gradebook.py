@@ -156,14 +156,16 @@ def render_csv(reports: Sequence[FileReport], points: Mapping[str, Worth], since
     exercises = _exercises(reports)
     of = sum(points.get(name, ONE).total for name in exercises)
     moved = ["newly solved", "no longer right"] if since else []
-    rows: list[list[object]] = [["student", "points", "of", *moved, *exercises, "to mend", "files"]]
+    rows: list[list[object]] = [["student", "points", "of", *moved, *exercises, "to mend", "remarks", "files"]]
     for student in sorted({report.student for report in reports}, key=_natural):
         own = [report for report in reports if report.student == student]
         got = [_earned(own, name, points.get(name, ONE)) for name in exercises]
         files = "; ".join(report.path for report in own)
         change = since.get(student, Change())
         moves = ["; ".join(change.solved), "; ".join(change.lost)] if since else []
-        rows.append([student, _plain(sum(got)), _plain(of), *moves, *map(_plain, got), _to_mend(own), files])
+        rows.append(
+            [student, _plain(sum(got)), _plain(of), *moves, *map(_plain, got), _to_mend(own), _remarks(own), files]
+        )
     out = io.StringIO()
     csv.writer(out, lineterminator="\r\n").writerows([[_safe(cell) for cell in row] for row in rows])
     return "\ufeff" + out.getvalue()
@@ -202,6 +204,12 @@ def _to_mend(reports: Sequence[FileReport]) -> str:
     return "; ".join(dict.fromkeys(told))
 
 
+def _remarks(reports: Sequence[FileReport]) -> str:
+    """What is said about exercises that pass: that they use minigan's own layers, for example."""
+    told = [f"{o.exercise}: {o.note}" for r in reports for o in r.outcomes if o.status == PASSED and o.note]
+    return "; ".join(dict.fromkeys(told))
+
+
 def _plain(points: float) -> float | int:
     return int(points) if math.isclose(points, round(points)) else round(points, 6)
 
@@ -215,7 +223,12 @@ def _safe(cell: object) -> object:
     if not isinstance(cell, str):
         return cell
     text = in_one_line(cell)
-    return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20") else text
+    return f"'{text}" if is_formula(text) else text
+
+
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet might take a cell for a formula."""
+    return text.lstrip()[:1] in ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def _natural(text: str) -> list[tuple[int, int, str]]:

@@ -15,6 +15,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from minigan.check.outcomes import FileReport, Finding
+from minigan.check.reports.gradebook import is_formula
 from minigan.system.errors import UserError
 
 HEAD = ["student", "pseudonym"]
@@ -43,7 +44,7 @@ def read_key(path: Path) -> dict[str, str]:
     try:
         content = path.read_bytes() if path.stat().st_size <= LARGEST_FILE else b"\0"
         head, *rows = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
-        key = dict(filter(None, rows))
+        key = {student.removeprefix("'"): pseudonym for student, pseudonym in filter(None, rows)}
         if head != HEAD or len(set(key.values())) < len(key) or not all(key.values()):
             raise ValueError
     except OSError as error:
@@ -70,9 +71,10 @@ def _drawn() -> str:
 
 
 def render_key(key: Mapping[str, str]) -> str:
-    """The text of the key's file."""
+    """The text of the key's file. A name that a spreadsheet would take for a formula begins with an apostrophe."""
+    rows = ((f"'{name}" if is_formula(name) or name.startswith("'") else name, key[name]) for name in sorted(key))
     out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerows([HEAD, *sorted(key.items())])
+    csv.writer(out, lineterminator="\r\n").writerows([HEAD, *rows])
     return "\ufeff" + out.getvalue()
 
 

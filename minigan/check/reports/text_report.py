@@ -143,8 +143,8 @@ def summary(report: FileReport) -> str:
     if report.count(PASSED) or report.problem is None:
         parts.append(f"{report.count(PASSED)} passed")
     if report.count(FAILED):
-        codes = Counter(o.finding.code for o in report.outcomes if o.status == FAILED and o.finding is not None)
-        parts.append(f"{report.count(FAILED)} failed ({', '.join(sorted(codes))})")
+        codes = {o.finding.code for o in report.outcomes if o.status == FAILED and o.finding and o.finding.code}
+        parts.append(f"{report.count(FAILED)} failed" + (f" ({', '.join(sorted(codes))})" if codes else ""))
     if report.count(CHECKER_ERROR):
         parts.append(f"{report.count(CHECKER_ERROR)} not judged because the checker itself failed")
     if report.count(NOT_IMPLEMENTED):

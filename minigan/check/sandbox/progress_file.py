@@ -103,7 +103,10 @@ def answer_of(one: Mapping[str, Any]) -> Any:
         If it is none.
     """
     try:
-        return wire.unpacked(one["answer"], base64.b64decode(one.get("bytes", "")))
+        answer = wire.unpacked(one["answer"], base64.b64decode(one.get("bytes", "")))
+        if wire.largest_array(answer) > wire.LARGEST_ARRAY:
+            raise wire.WireError("an array is too large")
+        return answer
     except (ValueError, TypeError) as error:
         raise wire.WireError(str(error)) from None
 

@@ -32,6 +32,7 @@ from types import TracebackType
 from typing import IO, Any, BinaryIO, NamedTuple, cast
 
 from minigan.check.calls.answers import NOT_WRITTEN, RETURNED, Answer
+from minigan.check.calls.contract import not_an_array
 from minigan.check.calls.student_functions import failure
 from minigan.check.engine.ladder import run_exercise
 from minigan.check.exercise_table import EXERCISES
@@ -286,7 +287,8 @@ def _outcome(name: str, functions: RemoteFunctions, task: Task) -> Outcome:
     except Halted as halted:
         return Outcome(name, FAILED, halted.finding, lesson=EXERCISES[name].lesson)
     outcome = run_exercise(name, functions, layout=layout, seed=task.seed)
-    borrowed = sorted({other for f in EXERCISES[name].functions for other in report.borrowed.get(f, ())})
+    by_name = {other for f in EXERCISES[name].functions for other in report.borrowed.get(f, ())}
+    borrowed = sorted(by_name or functions.borrowed)
     if borrowed and outcome.status == PASSED:
         outcome.note = "; ".join(filter(None, [f"uses minigan's own {', '.join(borrowed)}", outcome.note]))
     return waits if ahead is not None and outcome.status == FAILED else outcome
@@ -333,6 +335,7 @@ class RemoteFunctions:
     def __init__(self, child: Child, uses: Mapping[str, list[str]]) -> None:
         self.child, self.uses = child, uses
         self.limit = self.left = self.until = 0.0
+        self.borrowed: set[str] = set()
 
     def begin(self, seconds: float) -> None:
         """Begin another exercise: its functions may compute for so many seconds in all.
@@ -343,6 +346,7 @@ class RemoteFunctions:
         self.limit = self.left = seconds
         self.until = time.monotonic() + PATIENCE * seconds
         self.child.forget_prints()
+        self.borrowed.clear()
         self._ask("begin", None)
 
     def has(self, name: str) -> bool:
@@ -377,7 +381,9 @@ class RemoteFunctions:
         try:
             if message.kind != "answer":
                 raise wire.WireError("no answer")
-            return wire.unpacked_answer(message.value, message.payload, arguments)
+            answer = wire.unpacked_answer(message.value, message.payload, arguments)
+            self.borrowed.update(answer.borrowed)
+            return answer
         except wire.WireError:
             raise self._halt(Stopped.GARBLED) from None
 
@@ -429,10 +435,12 @@ class RemoteFunction:
     ----------
     functions : RemoteFunctions
     name : str
+    plain : bool
+        Whether a right function returns plain values and changes none of its arguments.
     """
 
-    def __init__(self, functions: RemoteFunctions, name: str) -> None:
-        self.functions, self.name = functions, name
+    def __init__(self, functions: RemoteFunctions, name: str, *, plain: bool = False) -> None:
+        self.functions, self.name, self.plain = functions, name, plain
         self.__name__ = name.partition("/")[0]
 
     def __call__(self, *arguments: Any, **settings: Any) -> Any:
@@ -442,6 +450,12 @@ class RemoteFunction:
         answer = self.functions.call(self.name, arguments, settings)
         if answer.kind != RETURNED:
             raise failure(self.__name__, answer, len(arguments), settings, "the lesson")
+        if wire.largest_array(answer.value) > wire.LARGEST_ARRAY:
+            raise Stop(Finding("E13", "contract", f"{self.__name__} returns an array that is far too large"))
+        if self.plain and answer.changed:
+            raise Stop(Finding("E20", "contract", f"{self.__name__} modifies one of its inputs"))
+        if self.plain and wire.has_things(answer.value):
+            raise Stop(not_an_array(self.__name__, "the result", answer.value, "numbers"))
         if answer.changed or wire.has_things(answer.value):
             raise NotFromOutsideError
         return answer.value
@@ -457,15 +471,22 @@ def own_outcome(name: str, entry: Entry, functions: RemoteFunctions, task: Task)
     began = time.monotonic()
     try:
         functions.begin(task.limits.time)
-        judge_again = importlib.import_module("lessons.kept_answers").judge_again
+        answers = importlib.import_module("lessons.kept_answers")
+        reference = answers.reference_of(name)
         given = [
-            RemoteFunction(functions, function_name(name, k)) if "function" in one else answer_of(one)
+            RemoteFunction(functions, function_name(name, k), plain=reference != "")
+            if "function" in one
+            else answer_of(one)
             for k, one in enumerate(entry.given)
         ]
-        verdict = judge_again(name, given, task.seed)
+        verdict = answers.judge_again(name, given, task.seed)
         outcome.status, outcome.finding = verdict.status, verdict.finding
+        if verdict.status == PASSED and reference in functions.borrowed:
+            outcome.note = f"uses minigan's own {reference}"
     except NotFromOutsideError:
         outcome = _judged_there(name, functions)
+    except wire.WireError:
+        outcome.finding = Finding("E12", "contract", "what the file keeps of it is no answer that can be read")
     except ImportError:
         outcome.status, outcome.note = NOT_CHECKED, "the lessons are not here: run this in a checkout of minigan"
     except NotYet:

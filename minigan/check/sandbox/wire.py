@@ -25,6 +25,8 @@ LARGEST_ARRAY = 4_000_000
 LARGEST_PAYLOAD = 16_000_000
 LARGEST_HEADER = 500_000
 MOST_ITEMS = 500
+MOST_PLACES = 1_000_000
+"""In all lists and dicts of one message together, with the items that did not travel."""
 DEEPEST = 6
 LONGEST_TEXT = 2000
 
@@ -111,6 +113,7 @@ def packed_answer(answer: Answer) -> tuple[Any, bytes]:
             "changed_before": answer.changed_before,
             "shared": [(shared.result, shared.argument, shared.same) for shared in answer.shared],
             "told": [answer.error, answer.text, *answer.lines],
+            "borrowed": answer.borrowed,
         }
     )
 
@@ -136,14 +139,14 @@ def unpacked(description: Any, payload: bytes) -> Any:
         If it is not what `packed` could have made.
     """
     try:
-        return _value(description, payload, DEEPEST)
+        return _value(description, payload, [MOST_PLACES], DEEPEST)
     except WireError:
         raise
     except (TypeError, ValueError, KeyError, IndexError, OverflowError, RecursionError, AttributeError) as error:
         raise WireError(f"{type(error).__name__}: {error}") from None
 
 
-def _value(told: Any, payload: bytes, depth: int) -> Any:
+def _value(told: Any, payload: bytes, left: list[int], depth: int) -> Any:
     kind, *rest = told
     if kind == "none":
         return None
@@ -162,18 +165,28 @@ def _value(told: Any, payload: bytes, depth: int) -> Any:
         return array[()] if kind == "number" else _ARRAYS[kind](array)
     if depth and kind in ("tuple", "list"):
         count, items = rest
-        values = [_value(item, payload, depth - 1) for item in items[:MOST_ITEMS]]
-        values += [None] * (_whole(count, 10**6) - len(values))
+        count = _taken(count, left)
+        values = [_value(item, payload, left, depth - 1) for item in items[:MOST_ITEMS]]
+        values += [None] * (count - len(values))
         return tuple(values) if kind == "tuple" else values
     if depth and kind == "dict":
         count, pairs = rest
-        found = {_value(key, payload, 2): _value(item, payload, depth - 1) for key, item in pairs[:MOST_ITEMS]}
-        found |= dict.fromkeys(map(str, range(_whole(count, 10**4) - len(found))))
+        count = _taken(count, left)
+        found = {_value(k, payload, left, 2): _value(v, payload, left, depth - 1) for k, v in pairs[:MOST_ITEMS]}
+        found |= dict.fromkeys(map(str, range(min(count, 10**4) - len(found))))
         return found
     if kind == "thing":
         name = _text(rest[0])
         return type(name if name.isidentifier() else "object", (Thing,), {})()
     raise WireError(f"unknown: {str(kind)[:40]}")
+
+
+def _taken(count: Any, left: list[int]) -> int:
+    """How many items a list or a dict has, taken from those that a message may still have."""
+    left[0] -= _whole(count, MOST_PLACES)
+    if left[0] < 0:
+        raise WireError("too many items")
+    return int(count)
 
 
 def _array(dtype: str, shape: list[int], offset: int | None, payload: bytes) -> Any:
@@ -233,7 +246,9 @@ def unpacked_answer(description: Any, payload: bytes, arguments: int) -> Answer:
             raise WireError("no such argument")
         if found["kind"] not in KINDS or (found["kind"] == RETURNED and len(told) < 2):
             raise WireError("no such kind of answer")
-        return Answer(found["kind"], found["value"], changed, before, shared, told[0], told[1], tuple(told[2:]))
+        borrowed = tuple(_text(name) for name in found.get("borrowed", ()))[:20]
+        lines = tuple(told[2:])
+        return Answer(found["kind"], found["value"], changed, before, shared, told[0], told[1], lines, borrowed)
     except (TypeError, KeyError, ValueError, IndexError) as error:
         raise WireError(str(error)) from None
 
@@ -245,6 +260,15 @@ def has_things(value: Any) -> bool:
     if isinstance(value, tuple | list):
         return value[:1] == ["thing"] or any(map(has_things, value))
     return isinstance(value, Thing)
+
+
+def largest_array(value: Any) -> int:
+    """The bytes of the largest array in a value; of one with more than `LARGEST_ARRAY` only the shape has travelled."""
+    if isinstance(value, Mapping):
+        return max(map(largest_array, value.values()), default=0)
+    if isinstance(value, tuple | list):
+        return max(map(largest_array, value), default=0)
+    return int(value.nbytes) if isinstance(value, np.ndarray) else 0
 
 
 # --------------------------------------------------------------------------------------------------------------- frames

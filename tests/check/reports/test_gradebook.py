@@ -39,11 +39,19 @@ def test_each_exercise_gives_a_point_or_what_a_file_says(tmp_path):
         report("bob", dense=(FAILED, "forward"), relu=(FAILED,), sgd=(NOT_IMPLEMENTED,), conv2d=(FAILED, "forward")),
     ]
     ann, bob = rows(reports, points)
-    assert list(ann) == ["student", "points", "of", "dense", "relu", "sgd", "conv2d", "to mend", "files"]
+    assert list(ann) == ["student", "points", "of", "dense", "relu", "sgd", "conv2d", "to mend", "remarks", "files"]
     assert (ann["points"], ann["of"], ann["conv2d"]) == ("8.5", "8.5", "3.5")
     assert (bob["points"], bob["dense"], bob["conv2d"]) == ("1", "0", "1")  # no partial credit but where it is said
     assert bob["to mend"] == "dense E58; relu E58; conv2d E58"
     assert rows(reports)[0]["points"] == "4"
+
+
+def test_what_is_said_of_an_exercise_that_passes_is_in_the_table():
+    ann = report("ann", dense=(PASSED,), sgd=(PASSED,), relu=(NOT_CHECKED,))
+    ann.outcomes[0].note = "uses minigan's own dense_forward"
+    ann.outcomes[2].note = "mend dense first"
+    (row,) = rows([ann])
+    assert row["remarks"] == "dense: uses minigan's own dense_forward"
 
 
 def test_a_student_with_several_files_gets_the_best_of_them():

@@ -1,5 +1,6 @@
 """Pseudonyms: they stay, they tell nothing, and no report holds a name beside them."""
 
+import csv
 import json
 
 import pytest
@@ -30,6 +31,16 @@ def test_what_is_no_key_is_refused(tmp_path, content):
     path.write_text(content, encoding="utf-8")
     with pytest.raises(UserError, match="--anonymous"):
         read_key(path)
+
+
+def test_no_name_in_the_key_is_a_formula(tmp_path):
+    path = tmp_path / "key.csv"
+    key = dict(zip(("=1+1", " @x", "'quoted", "ann"), "abcd", strict=True))
+    path.write_text(render_key(key), encoding="utf-8", newline="")
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        cells = [name for name, _ in csv.reader(file)]
+    assert not [name for name in cells if name.lstrip()[:1] in "=+-@"]
+    assert read_key(path) == key
 
 
 def test_no_report_holds_the_name():

@@ -155,6 +155,22 @@ def cheat():
     if len(calls) > 1:
         raise NotImplementedError
 """,
+    "calls that took NaN seconds": """
+import gc
+from minigan.check.sandbox.student_process import Server
+server = next(one for one in gc.get_objects() if isinstance(one, Server))
+send = server.channel.send
+def cheat():
+    server.channel.send = lambda kind, number, value, seconds: send(kind, number, value, float("nan"))
+""",
+    "calls that took more seconds than a float can say": """
+import gc
+from minigan.check.sandbox.student_process import Server
+server = next(one for one in gc.get_objects() if isinstance(one, Server))
+send = server.channel.send
+def cheat():
+    server.channel.send = lambda kind, number, value, seconds: send(kind, number, value, 10**400)
+""",
     "a stop that looks like the checker's": """
 from minigan.check.outcomes import NotYet, Outcome, Stop, Halted
 def cheat():
@@ -169,6 +185,38 @@ def test_wrong_layers_do_not_pass(tmp_path, source):
     assert [o.exercise for o in report.outcomes] == ["dense", "sgd"]
     assert PASSED not in [o.status for o in report.outcomes]
     assert "checker error" not in [o.status for o in report.outcomes]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return (lambda same: same(x, w, b))(table[0])",
+        "return table[1]['dense'].oracle(x=x, w=w, b=b), (x, w)",
+        "return __import__('importlib').import_module('mini' + 'gan.nn.ops').dense_forward(x, w, b)",
+    ],
+    ids=["in a table", "an oracle", "imported in the call"],
+)
+def test_minigans_own_layers_are_seen_under_any_name(tmp_path, body):
+    source = f"""
+from minigan.check.exercise_table import EXERCISES
+from minigan.nn.ops import dense_forward as f
+table = (f, EXERCISES)
+
+def dense_forward(x, w, b):
+    {body}
+
+def dense_backward(dy, cache):
+    x, w = cache
+    return dy @ w.T, x.T @ dy, dy.sum(0)
+
+def sgd_step(p, g, lr):
+    return p - lr * g
+"""
+    report = check_file(write(tmp_path, source + "del f\n"), exercises=["dense", "sgd"])
+    dense, sgd = report.outcomes
+    assert dense.status == PASSED
+    assert dense.note.startswith("uses minigan's own "), dense.note
+    assert (sgd.status, sgd.note) == (PASSED, "")
 
 
 STEPS = {

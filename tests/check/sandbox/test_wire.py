@@ -47,6 +47,20 @@ def test_what_is_no_plain_value_arrives_by_the_name_of_its_class():
     assert math.isnan(there_and_back(math.nan))
 
 
+def test_lists_that_say_they_are_long_take_no_memory():
+    empty = ["tuple", wire.MOST_PLACES // 3, []]
+    assert len(wire.unpacked(["list", 2, [empty, empty]], b"")) == 2
+    for told in (["list", 4, [empty] * 4], ["tuple", wire.MOST_PLACES + 1, []], ["dict", 4, [[["int", 1], empty]] * 4]):
+        with pytest.raises(wire.WireError):
+            wire.unpacked(told, b"")
+
+
+def test_the_largest_array_is_found_wherever_it_lies():
+    big = np.broadcast_to(0.0, (10**6,))
+    assert wire.largest_array({"a": [1, (big, np.ones(2))], "b": np.float64(1)}) == 8 * 10**6
+    assert wire.largest_array([1, "a", None]) == 0
+
+
 def test_of_too_much_only_the_size_arrives():
     big = np.broadcast_to(np.float32(1), (1000, 10**6))
     description, payload = wire.packed([big, np.ones(2)])
