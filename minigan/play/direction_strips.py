@@ -18,7 +18,7 @@ FACES, STOPS = 2, 5
 """How many faces are moved along each slider, and how often each is drawn."""
 
 _LEFT, _RIGHT = 160, 60  # pixels for words
-_COLOURS = 64  # so that the file stays small
+_COLOURS = 128  # so that the file stays small
 
 
 def save_strips(path: Path, generator: Sequential, directions: Sequence[Direction]) -> None:

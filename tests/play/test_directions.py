@@ -4,12 +4,14 @@ import json
 
 import numpy as np
 import pytest
+from places import ROOT
 
 from minigan.gan.face_text import weights_hash
 from minigan.gan.models import generator
 from minigan.nn.layers import BatchNormalization, Conv2DTranspose
 from minigan.nn.network import Sequential
 from minigan.play import directions
+from minigan.play.direction_learning import is_clear, tables
 from minigan.play.directions import (
     FILE_NAME,
     Direction,
@@ -19,6 +21,9 @@ from minigan.play.directions import (
     unnamed_directions,
     write_directions,
 )
+from minigan.play.face_questions import QUESTIONS
+from minigan.runs.pretrained import pretrained_run
+from minigan.runs.saved_generator import load_generator
 from minigan.system.errors import UserError
 
 
@@ -193,3 +198,31 @@ def test_other_files_are_refused_in_one_line(tmp_path, kind):
 def test_a_file_that_cannot_be_opened_is_told(tmp_path):
     with pytest.raises(UserError, match="cannot be opened"):
         read_directions(tmp_path)
+
+
+# ---- The file that comes along ----
+
+
+def test_the_pretrained_generator_has_named_sliders_of_its_own():
+    generator, _ = load_generator(pretrained_run())
+    weights, named = read_directions(directions.PRETRAINED)
+    assert weights == weights_hash(generator)
+    assert len(named) >= 8
+    assert {d.name for d in named} <= {q.name for q in QUESTIONS}
+    vectors = np.stack([d.vector for d in named])
+    np.testing.assert_allclose(vectors @ vectors.T, np.eye(len(named)), atol=2e-3)
+
+
+def test_every_slider_shown_is_clear_by_its_own_numbers():
+    measured = directions.read_file(directions.PRETRAINED)["measured"]
+    _, named = read_directions(directions.PRETRAINED)
+    assert measured["faces"] == 500
+    assert [s["name"] for s in measured["sliders"]] == [q.name for q in QUESTIONS]
+    assert [s["name"] for s in measured["sliders"] if s["shown"]] == [d.name for d in named]
+    for k, slider in enumerate(measured["sliders"]):
+        assert slider["shown"] == is_clear(slider["changes"], k, measured["random"][k], measured["faces"])
+
+
+def test_the_page_has_the_tables_of_the_file():
+    page = (ROOT / "docs" / "directions.md").read_text(encoding="utf-8")
+    assert tables(directions.read_file(directions.PRETRAINED)["measured"]) in page
