@@ -9,8 +9,11 @@ from pathlib import Path
 from minigan.check.exercise_table import EXERCISES
 from minigan.check.sandbox.progress_file import is_progress
 from minigan.system.errors import UserError
+from minigan.system.file_kinds import EMPTY, kind_of
 
 MOST_FILES = 5000
+ASKED_FOR = ("my_layers.py", "progress.json")
+"""Names that the course asks for. Such a file counts whatever is in it, or a student would be missing in the report."""
 _LAYER = re.compile(
     rb"^[ \t]*(?:async[ \t]+)?def[ \t]+(?:%s)\b"
     % b"|".join(name.encode() for exercise in EXERCISES.values() for name in exercise.functions),
@@ -28,8 +31,9 @@ def files_in(folder: str) -> list[str]:
     Returns
     -------
     list of str
-        Sorted. Python files that define none of the exercises' functions are left out, such as helpers; so is all
-        whose name begins with a dot.
+        Sorted. Python files that define none of the exercises' functions are left out, such as helpers, unless they
+        are no Python at all, such as an archive. So is all whose name begins with a dot, and minigan itself, if
+        somebody hands in the whole folder of the course.
 
     Raises
     ------
@@ -38,10 +42,16 @@ def files_in(folder: str) -> list[str]:
     """
     found: list[str] = []
     for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__pycache__")))
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith((".", "__pycache__")) and not Path(place, name, "nn", "ops").is_dir()
+        )
         for name in sorted(names):
             path = Path(place, name)
-            if not name.startswith(".") and path.is_file() and (_has_layers(path) or is_progress(path)):
+            if name.startswith(".") or not path.is_file():
+                continue
+            if name in ASKED_FOR or _has_layers(path) or is_progress(path):
                 found.append(str(path))
         if len(found) > MOST_FILES:
             raise UserError(f"{folder} has more than {MOST_FILES:,} files of layers in it")
@@ -55,6 +65,7 @@ def _has_layers(path: Path) -> bool:
         return False
     try:
         with path.open("rb") as file:
-            return _LAYER.search(file.read(10_000_000)) is not None
+            content = file.read(10_000_000)
+        return _LAYER.search(content) is not None or kind_of(content) not in ("", EMPTY)
     except OSError:
         return True  # the checker says what is wrong with it
