@@ -22,12 +22,12 @@ from minigan.system.cli import Parser, path_name, run_command
 from minigan.system.console import one_line, say
 from minigan.system.errors import UserError, cannot_write
 
-FORMATS: dict[str, tuple[str, Callable[[Path, Sequential], None]]] = {
-    "onnx": (".onnx", write_onnx),
-    "keras": (".hdf5", write_keras),
-    "torch": (".torch.safetensors", write_torch),
+FORMATS: dict[str, tuple[str, tuple[str, ...], Callable[[Path, Sequential], None]]] = {
+    "onnx": (".onnx", (".onnx",), write_onnx),
+    "keras": (".hdf5", (".hdf5", ".h5"), write_keras),  # by another one, Keras would not know the format
+    "torch": (".torch.safetensors", (".safetensors",), write_torch),
 }
-"""The formats: suffix of the default name, and what writes the file."""
+"""The formats: suffix of the default name, suffixes that a name may have, and what writes the file."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,7 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     source = Path(arguments.run) if arguments.run else pretrained_run()
-    suffix, write = FORMATS[arguments.to]
+    suffix, suffixes, write = FORMATS[arguments.to]
+    if arguments.out and Path(arguments.out).suffix.lower() not in suffixes:
+        raise UserError(f"--out: must end in {' or '.join(suffixes)} with --to {arguments.to}, got {arguments.out!r}")
     if arguments.network == "discriminator":
         if arguments.raw:
             raise UserError("--raw: chooses between the generators of a run, got --network discriminator as well")

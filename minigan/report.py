@@ -41,7 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     runs = [Path(run) for run in arguments.runs]
     if len(runs) == 1:
         if arguments.out is not None or arguments.force:
-            raise UserError("--out: is for a comparison of several runs; the report of one is written into its folder")
+            name = "--force" if arguments.out is None else "--out"
+            raise UserError(
+                f"{name}: is for a comparison of several runs; the report of one is written into its folder"
+            )
         out = runs[0] / REPORT_NAME
     else:
         out = Path(arguments.out or f"comparison-{'-'.join(run.resolve().name for run in runs)[:100]}.html")

@@ -345,7 +345,9 @@ def _described(config: Any) -> Iterator[str]:
         if kind in ("Conv2D", "Conv2DTranspose"):
             yield _convolution(kind, about.get("strides", 1), about.get("padding", "valid"), about)
         elif kind == "BatchNormalization":
-            yield _with_number(kind, "epsilon", about.get("epsilon", 1e-3))
+            axis = about.get("axis", -1)
+            other = "" if axis in (-1, 3, [-1], [3]) else f" over axis {str(axis)[:20]}"
+            yield _with_number(kind, "epsilon", about.get("epsilon", 1e-3)) + other
         elif kind == "LeakyReLU":
             yield _with_number(kind, "slope", about.get("alpha", about.get("negative_slope", 0.3)))
         else:
@@ -361,6 +363,8 @@ def _convolution(kind: str, strides: Any, padding: Any, about: dict[str, Any] | 
     about = about or {}
     if about.get("data_format") not in (None, "channels_last"):
         told += f" with {str(about['data_format'])[:20]}"
+    if about.get("output_padding") is not None:
+        told += f" with output_padding {str(about['output_padding'])[:20]}"
     if about.get("dilation_rate", 1) not in (1, [1, 1]):
         told += " with dilation"
     return told

@@ -53,8 +53,11 @@ def load_generator(source: Path, *, raw: bool = False, step: int | None = None) 
         kept = list_networks(source, "GENERATOR" if raw or not config.ema else "GENERATOR_EMA")
         if step is not None:
             return load_network(_of_step(kept, step, source))
-        if kept and not list_checkpoints(source / "checkpoints"):
-            return load_network(kept[-1][1])
+        if not list_checkpoints(source / "checkpoints"):
+            if kept:
+                return load_network(kept[-1][1])
+            if raw and list_networks(source, "GENERATOR_EMA"):
+                raise UserError(f"--raw: takes the generator itself, but {source} has kept only its average")
         gan, finished = load_gan(source)
         # The average in a checkpoint has its batch norm statistics measured already (`minigan.gan.average`).
         return (gan.generator if raw or gan.average is None else gan.average.network), finished
@@ -66,7 +69,8 @@ def load_discriminator(source: Path) -> tuple[Sequential, int]:
     Parameters
     ----------
     source : Path
-        A run folder, or a ``..._DISCRIMINATOR_weights_and_arch.safetensors`` file of one.
+        A run folder, or a ``..._DISCRIMINATOR_weights_and_arch.safetensors`` file of one. Of a run folder without
+        checkpoints, the newest discriminator in its models/ is loaded.
 
     Returns
     -------
@@ -83,6 +87,12 @@ def load_discriminator(source: Path) -> tuple[Sequential, int]:
     with _told_as_mistakes(source):
         if source.is_file():
             return _load_file(source, "discriminator")
+        open_config(source)
+        if not list_checkpoints(source / "checkpoints"):
+            if kept := list_networks(source, "DISCRIMINATOR"):
+                return load_network(kept[-1][1])
+            if any(list_networks(source, kind) for kind in ("GENERATOR", "GENERATOR_EMA")):
+                raise UserError(f"{source} holds a generator and no discriminator")
         gan, step = load_gan(source)
         return gan.discriminator, step
 

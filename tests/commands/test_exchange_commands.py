@@ -66,15 +66,19 @@ def test_a_file_of_ones_own_choice(run, tmp_path, capsys):
         (["--to", "tensorflow"], "--to"),
         ([], "--to"),
         (["--to", "torch", "--network", "discriminator", "--raw"], "--raw"),
-        (["--to", "torch", "--out", "missing/x"], "missing"),
-        (["--to", "torch", "--out", "."], "exists already"),
-        (["--to", "torch", "--out", ".", "--force"], "cannot be written"),
+        (["--to", "torch", "--out", "missing/x.safetensors"], "missing"),
+        (["--to", "torch", "--out", "folder.safetensors"], "exists already"),
+        (["--to", "torch", "--out", "folder.safetensors", "--force"], "cannot be written"),
+        (["--to", "torch", "--out", "."], "--out: must end in .safetensors with --to torch, got '.'"),
+        (["--to", "onnx", "--out", "x.h5"], "--out: must end in .onnx with --to onnx, got 'x.h5'"),
+        (["--to", "keras", "--out", "x.keras"], "--out: must end in .hdf5 or .h5 with --to keras, got 'x.keras'"),
     ],
 )
 def test_calls_that_are_refused(run, capsys, monkeypatch, tmp_path, arguments, words):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.safetensors").mkdir()
     assert words in refused(capsys, export, run, *arguments)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.safetensors", "run"]
 
 
 def test_a_run_that_is_none(tmp_path, capsys):

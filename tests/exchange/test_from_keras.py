@@ -176,10 +176,12 @@ def test_the_two_files_in_the_wrong_order(tmp_path):
     [
         ("leaky_re_lu_2", {"alpha": 0.3}, "LeakyReLU (slope 0.3), but LeakyReLU (slope 0.2) in minigan's"),
         ("batch_normalization_1", {"epsilon": 1e-5}, "BatchNormalization (epsilon 1e-05), but"),
+        ("batch_normalization_1", {"axis": 1}, "BatchNormalization (epsilon 0.001) over axis 1, but"),
         ("conv2d_1", {"activation": "relu"}, "relu, but BatchNormalization"),
         ("conv2d_1", {"data_format": "channels_first"}, "with channels_first, but"),
         ("conv2d_1", {"dilation_rate": [2, 2]}, "with dilation, but"),
         ("conv2d_transpose_2", {"strides": [1, 1]}, "(strides 1 x 1, same), but"),
+        ("conv2d_transpose_2", {"output_padding": [0, 0]}, "with output_padding [0, 0], but"),
         ("conv2d_transpose_1", {"padding": "same"}, "(strides 1 x 1, same), but"),
         ("activation_1", {"activation": "sigmoid"}, "sigmoid, but tanh"),
     ],

@@ -7,7 +7,7 @@ from minigan.gan.step import build_gan
 from minigan.runs import checkpoint
 from minigan.runs.config import RunConfig, to_json
 from minigan.runs.layout import CONFIG_NAME, model_name
-from minigan.runs.saved_generator import load_generator
+from minigan.runs.saved_generator import load_discriminator, load_generator
 from minigan.system.errors import UserError
 
 
@@ -82,6 +82,23 @@ def test_without_checkpoints_the_newest_kept_generator_draws(run):
         network, step = load_generator(folder, raw=raw)
         assert step == 4
         np.testing.assert_array_equal(kernel(network), kernel(expected))
+
+
+def test_without_checkpoints_what_is_not_kept_is_named(run):
+    folder, gan = run
+    (folder / "models").mkdir()
+    (folder / "checkpoints").rename(folder / "elsewhere")
+    average = folder / "models" / model_name(3, "GENERATOR_EMA")
+    checkpoint.save_network(average, gan.average.network, image_size=32, width=1, step=4)
+    with pytest.raises(UserError, match=r"^--raw: takes the generator itself, but .* has kept only its average$"):
+        load_generator(folder, raw=True)
+    with pytest.raises(UserError, match=r"holds a generator and no discriminator$"):
+        load_discriminator(folder)
+    kept = folder / "models" / model_name(3, "DISCRIMINATOR")
+    checkpoint.save_network(kept, gan.discriminator, image_size=32, width=1, step=4)
+    network, step = load_discriminator(folder)
+    assert (network.name, step) == ("discriminator", 4)
+    np.testing.assert_array_equal(network.params()["0.kernel"], gan.discriminator.params()["0.kernel"])
 
 
 def test_half_precision(run):
