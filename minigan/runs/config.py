@@ -28,10 +28,13 @@ _MANY = 100_000_000  # steps
 
 _PRESETS: dict[str, dict[str, Any]] = {
     "article": {},
-    "quick": {"faces": 4_000, "steps": 1_500, "batch_size": 16, "width": 32, "sample_every": 50, "save_every": 500},
+    "quick": {
+        **{"faces": 4_000, "steps": 2_500, "batch_size": 16, "width": 32, "sample_every": 50, "save_every": 500},
+        **{"ema": 0.999, "g_learning_rate": 3e-4},
+    },
 }
 _BETTER_TRAINING: dict[str, Any] = {
-    "group": ("better training", "not the article's, and off by default: docs/better-training.md"),
+    "group": ("better training", "not the article's; the quick preset has two of them: docs/better-training.md"),
     "added_later": True,
 }
 
@@ -116,7 +119,8 @@ class RunConfig:
     )
     ema: float = setting(  # 0: no average
         0.0,
-        "draw faces with an average of the generator's weights, which keeps this share at each step (try 0.999)",
+        "draw faces with an average of the generator's weights, which keeps this share at each step "
+        "(0: no average; quick: {quick.ema})",
         range=(0, 0.99999),
         metavar="DECAY",
         **_BETTER_TRAINING,
@@ -129,7 +133,8 @@ class RunConfig:
     )
     g_learning_rate: float = setting(
         G_LEARNING_RATE,
-        f"of the generator ({G_LEARNING_RATE:g}; the discriminator learns twice a step at {D_LEARNING_RATE:g})",
+        f"of the generator ({G_LEARNING_RATE:g}; quick: {{quick.g_learning_rate:g}}; the discriminator learns twice a step "
+        f"at {D_LEARNING_RATE:g})",
         range=(1e-6, 1e-2),
         metavar="RATE",
         **_BETTER_TRAINING,
@@ -160,8 +165,8 @@ class RunConfig:
 
 
 PRESETS = {name: RunConfig(preset=name, **values) for name, values in _PRESETS.items()}
-"""Starting points: the article's run, and one of a few minutes that already shows faces. Of the combinations tried that
-take as long, many small batches gave the best faces."""
+"""Starting points: the article's run, and one of a few minutes that already shows faces, with a faster generator and its
+average: docs/runs/2026-11-28-quick-preset.md."""
 
 
 def resumed_config(saved: RunConfig, given: dict[str, Any]) -> RunConfig:

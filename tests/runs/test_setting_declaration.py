@@ -88,7 +88,7 @@ def test_help_holds_every_setting(capsys):
 
 def test_help_names_the_presets_values(capsys):
     text = help_of(capsys)
-    assert "training steps (10000; quick: 1500)" in text
+    assert "training steps (10000; quick: 2500)" in text
     assert "{" not in re.sub(r"\{[\w,]+\}", "", text)  # of the braces, only those of choices are left
 
 
