@@ -23,8 +23,8 @@ from typing import Any
 
 from minigan import __version__
 from minigan.check.exercise_table import EXERCISES
-from minigan.check.outcomes import FileReport
-from minigan.check.reports.alike import Alike, alike
+from minigan.check.outcomes import PASSED, FileReport
+from minigan.check.reports.alike import Alike, alike, copied
 from minigan.check.reports.earlier import Change, changes, read_earlier
 from minigan.check.reports.gradebook import Worth, read_points, render_csv, students_of
 from minigan.check.reports.pseudonyms import anonymous, extended, read_key, render_key
@@ -90,6 +90,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for report, student in zip(reports, students, strict=True):
         report.strict, report.student = arguments.strict, student
     pairs = alike(reports) if len(reports) > 1 else []
+    if arguments.strict or len(reports) > 1:
+        for report in reports:
+            _remark_copies(report)
     if arguments.anonymous is not None:
         key = extended(key, students)
         reports = [anonymous(report, key) for report in reports]
@@ -111,6 +114,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "report" in outputs:
         say(f"\nReport: {one_line(outputs['report'])}")
     return 0 if all(report.ok for report in reports) else 1
+
+
+def _remark_copies(report: FileReport) -> None:
+    """Say of an exercise that passes that its text is minigan's own."""
+    names = copied(report.path)
+    for outcome in report.outcomes:
+        functions = EXERCISES[outcome.exercise].functions if outcome.exercise in EXERCISES else ()
+        if outcome.status == PASSED and (those := [name for name in functions if name in names]):
+            told = f"{' and '.join(those)}: a passage of minigan's own"
+            outcome.note = "; ".join(filter(None, [outcome.note, told]))
 
 
 def _exercises(names: Sequence[str] | None, lessons: Sequence[int] | None, has_progress: bool) -> list[str]:

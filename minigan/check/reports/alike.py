@@ -12,6 +12,7 @@ import builtins
 import importlib.util
 import io
 import keyword
+import re
 import tokenize
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -122,6 +123,33 @@ def alike(reports: Sequence[FileReport]) -> list[Alike]:
     return sorted(pairs, key=lambda pair: (-pair.share, pair.first, pair.second))
 
 
+def copied(path: str) -> list[str]:
+    """The functions of a file that have a long passage of minigan's own layers, which no lesson shows.
+
+    Parameters
+    ----------
+    path : str
+
+    Returns
+    -------
+    list of str
+        Names of functions of the file's top level. Names of variables, comments and layout are not compared.
+    """
+    text = _text(_source(path))
+    there: dict[int, list[int]] = {}  # statement to where its runs begin
+    own = _own_layers()
+    for k in range(len(text.tokens) - RUN + 1):
+        if text.units[k] == text.units[k + RUN - 1] and hash(text.tokens[k : k + RUN]) in own:
+            there.setdefault(text.units[k], []).append(k)
+    found = []
+    for unit, starts in there.items():
+        line = text.source[text.lines[text.units.index(unit)] - 1]
+        name = re.match(r"(?:async\s+)?def\s+(\w+)", line)
+        if name and _covered(text, starts) >= LEAST:
+            found.append(name[1])
+    return found
+
+
 def _source(path: str) -> str:
     """The Python in a file of layers or of progress; "" if there is none."""
     file = Path(path)
@@ -206,14 +234,29 @@ def _cut(text: _Text, start: int, end: int) -> Passage:
 @cache
 def _given() -> frozenset[int]:
     """The runs of what everybody is given: the template, the lessons and their solutions, minigan's own layers."""
+    return _of_lessons() | _of_minigan()
+
+
+def _own_layers() -> frozenset[int]:
+    return _of_minigan() - _of_lessons()
+
+
+@cache
+def _of_minigan() -> frozenset[int]:
     own = Path(__file__).resolve().parents[2]
-    sources = [render_template(), *(path.read_text(encoding="utf-8") for path in sorted((own / "nn").rglob("*.py")))]
-    sources += [path.read_text(encoding="utf-8") for path in sorted((own / "gan").glob("*.py"))]
+    return _all_runs([*sorted((own / "nn").rglob("*.py")), *sorted((own / "gan").glob("*.py"))])
+
+
+@cache
+def _of_lessons() -> frozenset[int]:
+    """The runs of the template, and of the lessons with their solutions."""
+    files: list[Path] = []
     lessons = importlib.util.find_spec("lessons")
     for place in lessons.submodule_search_locations or () if lessons is not None else ():
         for folder in ("src", "exercises"):
-            sources += [path.read_text(encoding="utf-8") for path in sorted(Path(place, folder).glob("*.py"))]
-    runs: set[int] = set()
-    for source in sources:
-        runs.update(_runs(_text(source)))
-    return frozenset(runs)
+            files += sorted(Path(place, folder).glob("*.py"))
+    return _all_runs(files) | frozenset(_runs(_text(render_template())))
+
+
+def _all_runs(files: Iterable[Path]) -> frozenset[int]:
+    return frozenset(run for path in files for run in _runs(_text(path.read_text(encoding="utf-8"))))

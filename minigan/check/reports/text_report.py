@@ -33,6 +33,7 @@ from minigan.system.wording import NAME_IN_A_TABLE, shortened
 WIDTH = 110
 LINE = 80
 WIDEST_TABLE = 40  # columns
+MOST_PAIRS = 20  # of files that are alike
 SOLVED = "solved by"  # the name of the last row
 WORDS = {
     PASSED: "ok",
@@ -269,12 +270,14 @@ def render_changes(since: Mapping[str, Change]) -> str:
 
 
 def render_alike(pairs: Sequence[Alike], reports: Sequence[FileReport]) -> str:
-    """Which files have passages in common, a line each."""
+    """Which files have passages in common, a line each: the `MOST_PAIRS` that have most, and how many more."""
     lines = [
         f"  {in_one_line(reports[p.first].student)} and {in_one_line(reports[p.second].student)}: {p.share:.0%}, "
         f"from line {p.passages[0][0].line} and line {p.passages[0][1].line} on"
-        for p in pairs
+        for p in pairs[:MOST_PAIRS]
     ]
+    if len(pairs) > MOST_PAIRS:
+        lines.append(f"  and {len(pairs) - MOST_PAIRS} more pairs: --report shows all")
     return "\n".join(["alike beyond what all were given (--report shows the passages):", *lines])
 
 

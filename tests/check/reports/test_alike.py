@@ -1,16 +1,20 @@
 """Files that are alike: renamed and reformatted copies are named, right answers written alone are not."""
 
+import inspect
 import re
 
 import pytest
+from own_layers import NCHW, SOLUTIONS
 
 from lessons import mistakes
 from lessons.mistakes import sweep
-from minigan.check.outcomes import FileReport
-from minigan.check.reports.alike import alike
+from minigan.check import __main__ as command
+from minigan.check.outcomes import FAILED, PASSED, FileReport, Outcome
+from minigan.check.reports.alike import alike, copied
 from minigan.check.reports.class_report import render_html
 from minigan.check.reports.text_report import render_alike
 from minigan.check.student_template import render_template
+from minigan.nn.ops.normalization import batch_norm_backward
 
 OWN = """
 import numpy as np
@@ -102,3 +106,16 @@ def test_right_answers_in_other_styles_are_not_named(tmp_path, lesson, monkeypat
     for exercise, texts in by_exercise.items():
         found = reports(tmp_path, **{f"{exercise}{k}": text for k, text in enumerate(texts)})
         assert alike(found) == []
+
+
+def test_a_copy_of_minigans_own_layer_is_told_by_its_names(tmp_path):
+    own = inspect.getsource(batch_norm_backward).replace("dgamma", "scale").replace("cache", "kept")
+    path = tmp_path / "layers.py"
+    path.write_text(f"{own}\n\ndef sgd_step(p, g, lr):\n    return p - lr * g\n", encoding="utf-8")
+    assert copied(str(path)) == ["batch_norm_backward"]
+    right, wrong, other = (Outcome(*told) for told in (("batch_norm", PASSED), ("batch_norm", FAILED), ("sgd", PASSED)))
+    command._remark_copies(FileReport(str(path), [right, wrong, other]))
+    assert [o.note for o in (right, wrong, other)] == ["batch_norm_backward: a passage of minigan's own", "", ""]
+    for text in (SOLUTIONS, NCHW, render_template()):
+        path.write_text(text, encoding="utf-8")
+        assert copied(str(path)) == []

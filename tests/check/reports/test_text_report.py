@@ -6,6 +6,7 @@ import pytest
 
 from minigan.check.outcomes import FAILED, NOT_IMPLEMENTED, PASSED, FileReport, Finding, Outcome
 from minigan.check.reports import text_report
+from minigan.check.reports.alike import Alike, Passage
 from minigan.check.reports.text_report import distinct_names
 from minigan.system.command_lines import quoted
 from minigan.system.wording import NAME_IN_A_TABLE
@@ -90,6 +91,15 @@ def test_nothing_a_terminal_would_obey_gets_through():
 )
 def test_distinct_names(paths, names):
     assert distinct_names(paths) == names
+
+
+def test_of_many_pairs_that_are_alike_the_first_are_named():
+    passage = Passage(3, "x = 1")
+    pairs = [Alike(0, 1, 100, 0.9, ((passage, passage),))] * 25
+    told = text_report.render_alike(pairs, [replace(REPORT, student=name) for name in ("ann", "ben")])
+    assert told.count("ann and ben: 90%, from line 3 and line 3 on") == 20
+    assert told.splitlines()[-1] == "  and 5 more pairs: --report shows all"
+    assert "more" not in text_report.render_alike(pairs[:20], [REPORT, REPORT])
 
 
 def test_names_in_letters_of_two_columns_are_aligned():
