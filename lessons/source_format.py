@@ -27,6 +27,9 @@ from minigan.system.errors import UserError
 
 MARK = re.compile(r"^(\s*)# --- (your code(?::\s*(?P<stub>.*\S))?|end)\s*$")
 
+PAGE_LINK = re.compile(r"\]\(([\w-]+\.md)\)")
+"""The end of a link to a page in the lessons' folder."""
+
 Picture = tuple[str, str, str]
 """Kind, such as "image/png"; data in base64; text for those who cannot see it."""
 
@@ -219,9 +222,16 @@ def exercise_notebook(cells: Sequence[Cell], name: str, solution: Any = None) ->
 
 
 def solution_notebook(cells: Sequence[Cell], name: str) -> Any:
-    """The notebook with the solutions, not executed; arguments as `exercise_notebook`."""
+    """The notebook with the solutions, not executed; arguments as `exercise_notebook`.
+
+    It lies one folder below the other one, and so do its links to pages of the lessons.
+    """
     own = own_cells(cells, name)
-    return _notebook([_cell(cell, solved(cell, name), is_own=number in own) for number, cell in enumerate(cells)])
+    made = [_cell(cell, solved(cell, name), is_own=number in own) for number, cell in enumerate(cells)]
+    for cell in made:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = PAGE_LINK.sub(r"](../\1)", cell["source"])
+    return _notebook(made)
 
 
 def own_cells(cells: Sequence[Cell], name: str) -> set[int]:

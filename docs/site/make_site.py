@@ -91,7 +91,7 @@ def lesson_text(notebook: Notebook, path: str) -> str:
     folder = PurePosixPath(lesson_page(path)).with_suffix("")
     for number, cell in enumerate(notebook["cells"]):
         if cell["cell_type"] == "markdown":
-            parts.append(cell["source"])
+            parts.append(cell["source"].replace("](../", "]("))  # the page lies one folder above the notebook
         elif cell["cell_type"] == "code":
             parts.append(
                 folded(cell["source"]) if cell["source"].startswith(SETTING_UP) else fenced(cell["source"], "python")

@@ -168,6 +168,16 @@ def source(tmp_path):
     return path
 
 
+def test_a_link_to_a_page_leads_there_from_both_folders(tmp_path):
+    path = tmp_path / "00_test.py"
+    path.write_text("# %% [markdown]\n# See the [glossary](glossary.md), and $y[0](x)$.\n", encoding="utf-8")
+    cells = source_format.read_source(path)
+    (exercise,) = source_format.exercise_notebook(cells, path.name).cells
+    (solution,) = source_format.solution_notebook(cells, path.name).cells
+    assert exercise.source == "See the [glossary](glossary.md), and $y[0](x)$."
+    assert solution.source == "See the [glossary](../glossary.md), and $y[0](x)$."
+
+
 def test_both_notebooks_of_a_source(source):
     cells = source_format.read_source(source)
     solution = executed(cells)
