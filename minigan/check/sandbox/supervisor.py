@@ -425,7 +425,7 @@ def _is_asked_for(name: str, entries: Mapping[str, Entry] | None, recorded_only:
 
 
 class NotFromOutsideError(Exception):
-    """A function takes, changes or returns something that does not travel between processes."""
+    """A function takes something that does not travel between processes."""
 
 
 class RemoteFunction:
@@ -435,12 +435,10 @@ class RemoteFunction:
     ----------
     functions : RemoteFunctions
     name : str
-    plain : bool
-        Whether a right function returns plain values and changes none of its arguments.
     """
 
-    def __init__(self, functions: RemoteFunctions, name: str, *, plain: bool = False) -> None:
-        self.functions, self.name, self.plain = functions, name, plain
+    def __init__(self, functions: RemoteFunctions, name: str) -> None:
+        self.functions, self.name = functions, name
         self.__name__ = name.partition("/")[0]
 
     def __call__(self, *arguments: Any, **settings: Any) -> Any:
@@ -452,12 +450,11 @@ class RemoteFunction:
             raise failure(self.__name__, answer, len(arguments), settings, "the lesson")
         if wire.largest_array(answer.value) > wire.LARGEST_ARRAY:
             raise Stop(Finding("E13", "contract", f"{self.__name__} returns an array that is far too large"))
-        if self.plain and answer.changed:
+        # Of plain arguments no exercise wants an object. (It must not bring about that the file judges itself.)
+        if answer.changed:
             raise Stop(Finding("E20", "contract", f"{self.__name__} modifies one of its inputs"))
-        if self.plain and wire.has_things(answer.value):
-            raise Stop(not_an_array(self.__name__, "the result", answer.value, "numbers"))
-        if answer.changed or wire.has_things(answer.value):
-            raise NotFromOutsideError
+        if wire.has_things(answer.value):
+            raise Stop(not_an_array(self.__name__, "the result", answer.value, "made of plain values"))
         return answer.value
 
 
@@ -465,7 +462,7 @@ def own_outcome(name: str, entry: Entry, functions: RemoteFunctions, task: Task)
     """The outcome of one of the lessons' own exercises.
 
     It is judged here, and the student's functions are called in their process. Where that cannot be done, because they
-    take or return objects, that process judges, and a note says so.
+    take objects, that process judges, and a note says so.
     """
     outcome = Outcome(name, FAILED, lesson=lesson_of(name))
     began = time.monotonic()
@@ -474,9 +471,7 @@ def own_outcome(name: str, entry: Entry, functions: RemoteFunctions, task: Task)
         answers = importlib.import_module("lessons.kept_answers")
         reference = answers.reference_of(name)
         given = [
-            RemoteFunction(functions, function_name(name, k), plain=reference != "")
-            if "function" in one
-            else answer_of(one)
+            RemoteFunction(functions, function_name(name, k)) if "function" in one else answer_of(one)
             for k, one in enumerate(entry.given)
         ]
         verdict = answers.judge_again(name, given, task.seed)
