@@ -143,6 +143,10 @@ CENTRE_ROWS = Exercise(
             lambda x: x - np.median(x, axis=1, keepdims=True),
             "this is the median of every row; the mean was asked for.",
         ),
+        Mistake(
+            lambda x: x - x.sum(axis=1, keepdims=True) / len(x),
+            "the sum of a row is divided by the number of rows; a row has x.shape[1] numbers.",
+        ),
         Mistake(lambda x: x - x.sum(axis=1, keepdims=True), "the sum of every row is taken off, not its mean."),
         Mistake(lambda x: x + x.mean(axis=1, keepdims=True), "the mean is added; it was to be taken off."),
         Mistake(
@@ -836,6 +840,8 @@ HALVE = Exercise(
     (
         Mistake(lambda x: x[:, ::2, ::2], "every second pixel, and the others are thrown away: no mean."),
         Mistake(_halve_across, "the axis of the 2 has to stand *behind* the one that counts blocks: (H//2, 2)."),
+        Mistake(lambda x: (x[:, ::2] + x[:, 1::2]) / 2, "only the rows are halved; the columns are, too."),
+        Mistake(lambda x: (x[:, :, ::2] + x[:, :, 1::2]) / 2, "only the columns are halved; the rows are, too."),
         Mistake(lambda x: 4 * halve(x), "the sum of each block; the mean was asked for."),
         Mistake(
             lambda x: x.reshape(len(x), x.shape[1] // 2, 2, x.shape[2] // 2, 2, -1).max(axis=(2, 4)),

@@ -173,6 +173,12 @@ THREE_PATHS = Exercise(
             "the two paths through the statistics are N times too large: a sum stands where a mean belongs",
         ),
         Mistake(
+            _paths_with(lambda p, *_: (p[0], -p[1], p[2])), "the sign of the mean's share: it takes something away"
+        ),
+        Mistake(
+            _paths_with(lambda p, *_: (p[0], p[1], -p[2])), "the sign of the variance's share: it takes something away"
+        ),
+        Mistake(
             _paths_with(lambda p, *_: (p[0], -p[1], -p[2])),
             "the two paths through the statistics have the wrong sign: the mean and the variance take something away",
         ),

@@ -61,6 +61,12 @@ def _slerp_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     ]
 
 
+def _units(stops: Any) -> Any:
+    return stops / np.linalg.norm(stops, axis=1, keepdims=True)
+
+
+_UNITS = "The stops are brought to length 1 at the end. At t = 0 it must be a itself, as long as it is."
+
 _SLERP = Exercise(
     name="slerp",
     lesson=13,
@@ -78,6 +84,11 @@ _SLERP = Exercise(
             "A straight line, pulled out to the sphere. Its lengths are right, but its steps are not even: the "
             "middle is "
             "walked faster than the ends.",
+        ),
+        Mistake(lambda a, b, t: _units(slerp(a, b, t)), _UNITS),
+        Mistake(
+            lambda a, b, t: _lerp(a, b, t) if _angle(a, b) < NEARLY_PARALLEL else _units(slerp(a, b, t)),
+            _UNITS,
         ),
         Mistake(
             lambda a, b, t: _or_straight(_unit(a), _unit(b), t, _angle(a, b)),
@@ -503,6 +514,14 @@ _NEAREST = Exercise(
         Mistake(
             lambda q, f, k: _by_loops(q, f, k, lambda a, b: _rms(a, b) ** 2),
             "The root is missing: these are mean squares, not grey levels.",
+        ),
+        Mistake(
+            lambda q, f, k: _by_loops(q, f, k, lambda a, b: _rms(a, b) ** 2 * a.size),
+            "These are sums of squares. Divide by the number of values, and take the root.",
+        ),
+        Mistake(
+            lambda q, f, k: tuple(table[:, 1:] for table in _by_loops(q, f, k + 1, _rms)),
+            "The nearest face is left out. A query is not one of the faces here, so nothing has to be skipped.",
         ),
         Mistake(
             lambda q, f, k: _by_loops(q, f, k, lambda a, b: _rms(a, b) * np.sqrt(a.size)),

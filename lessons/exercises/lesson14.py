@@ -51,6 +51,13 @@ _WORK = Exercise(
             " every *output* pixel that sees 16, and there are a quarter as many.",
         ),
         Mistake(
+            lambda N, H, W, C, O: (
+                4 * work(N, H, W, C, O)[0],
+                work(N, H, W, C, O)[1] + 4 * (N * H * W * O - N * (H // 2) * (W // 2) * O),
+            ),
+            "y is taken to be as high and as wide as x. With stride 2 it has half the height and half the width.",
+        ),
+        Mistake(
             _work_with(flop=lambda N, H, W, C, O: work(N, H, W, C, O)[0] // 4),
             "The bytes are right, the FLOP are a quarter: the kernel is 4 x 4, that is 16 taps.",
         ),

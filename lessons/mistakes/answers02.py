@@ -46,7 +46,7 @@ ROWS: tuple[Row, ...] = (
     Wrong("trusted_slope", "ten per cent", "1e-6 * abs(fine)", "0.5 * abs(fine)", "it trusts the slope of a kink within the step"),
     Wrong("kill_the_mutants", "dy of ones", "dy = rng.standard_normal(y.shape)", "dy = np.ones(y.shape)", "About all survivors: right for one special dy, such as all"),
     Wrong("kill_the_mutants", "no copy of dy", "backward(dy.copy(), cache)", "backward(dy, cache)", "About tanh, dx: right for dy/2, and dy is halved in place:"),
-    Wrong("kill_the_mutants", "first argument only", "enumerate(zip(arguments, gradients, strict=True))", "enumerate(zip(arguments[:1], gradients[:1], strict=True))", "About 4 of the survivors: the first gradient is right and"),
+    Wrong("kill_the_mutants", "first argument only", "enumerate(zip(arguments, gradients, strict=True))", "enumerate(zip(arguments[:1], gradients[:1], strict=True))", "About all survivors: the first gradient is right and"),
     Wrong("kill_the_mutants", "shapes not compared", "        if gradient.shape != x.shape:  # before multiplying, which would stretch it in silence\n            return False\n", "", "About affine map, db: not summed over the batch: an array"),
     Wrong("kill_the_mutants", "a fixed tolerance", "> 1e-5 * max(abs(measured), abs(claimed)) + rounding:", "> 1e-6:", "accused: a million times the square"),
     Wrong("kill_the_mutants", "no room for rounding", ") + rounding:", "):", "accused: a bias, then standardise: its gradient is 0"),

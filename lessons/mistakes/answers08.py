@@ -38,6 +38,7 @@ ROWS: tuple[Row, ...] = (
     Wrong("conv2d", "dy cut as patches wrongly", "dy2 = dy.reshape(-1, O)  # (N*Ho*Wo, O)", "dy2 = dy.transpose(1, 2, 0, 3).reshape(-1, O)", "the gradient of one sample must not depend on the other"),
     Wrong("conv2d", "w for x", "dw = (im2col(x, K, stride, pad).T @ dy2).reshape(w.shape)\n    dcols = dy2 @ w.reshape", "dw = (im2col(x, K, stride).T @ dy2).reshape(w.shape)\n    dcols = dy2 @ w.reshape", "conv2d_backward raises ValueError"),
     Wrong("conv2d", "all negative", "return dx, dw, db", "return -dx, -dw, -db", "it is -1 times the right one: the sign is wrong."),
+    Wrong("conv2d", "w flipped left to right", "dcols = dy2 @ w.reshape(K * K * C, O).T  # (N*Ho*Wo", "dcols = dy2 @ w[:, ::-1].reshape(K * K * C, O).T  # (N*Ho*Wo", "the kernel is flipped left to right."),
     Wrong("is_adjoint", "dy of ones", "np.random.default_rng(0).standard_normal(y.shape)  # random: ones would hide a wrong order", "np.ones(y.shape)", "A dy of ones looks the same in every order. Draw dy at"),
     Wrong("is_adjoint", "a fixed tolerance", "<= 1e-9 * np.linalg.norm(y) * np.linalg.norm(dy))", "<= 1e-6)", "The two sides are sums of large numbers, and agree to some"),
     Wrong("is_adjoint", "equality", "abs(left - right) <= 1e-9 * np.linalg.norm(y) * np.linalg.norm(dy)", "left == right", "your test refuses a right backward"),

@@ -38,6 +38,7 @@ ROWS: tuple[Row, ...] = (
     Wrong("conv2d_transpose", "db over the batch", "db = dy.sum(axis=(0, 1, 2))", "db = dy.sum(axis=0)", "conv2d_transpose_backward: db must have shape (2,), got (6,"),
     Wrong("conv2d_transpose", "db averaged", "db = dy.sum(axis=(0, 1, 2))", "db = dy.mean(axis=(0, 1, 2))", "a mean over samples and positions; it is a sum."),
     Wrong("conv2d_transpose", "padding forgotten", "cols = im2col(dy, K, stride, pad)", "cols = im2col(dy, K, stride)", "conv2d_transpose_backward raises ValueError"),
+    Wrong("conv2d_transpose", "w flipped top to bottom on the way back", "dx = (cols @ w.reshape(K * K * O, C)).reshape(x.shape)", "dx = (cols @ w[::-1].reshape(K * K * O, C)).reshape(x.shape)", "the kernel is flipped top to bottom."),
     Wrong("stamp_faults", "A as crop", "\"A\": \"every-bias\"", "\"A\": \"crop\"", "you say of A: the crop takes everything from the bottom and"),
     Wrong("stamp_faults", "B as flipped", "\"B\": \"exchanged\"", "\"B\": \"flipped\"", "you say of B: the kernel is stamped upside down and left to"),
     Wrong("stamp_faults", "C as close", "\"C\": \"crop\"", "\"C\": \"close\"", "you say of C: stamps lie one pixel apart, whatever the"),

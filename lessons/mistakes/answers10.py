@@ -57,6 +57,7 @@ ROWS: tuple[Row, ...] = (
     Wrong("three_paths", "batch axis only", "axes = tuple(range(dy.ndim - 1))\n    scale", "axes = (0,)\n    scale", "the means run over the batch axis only; of images they run"),
     Wrong("three_paths", "divided by s twice", "scale = gamma / s", "scale = gamma / s**2", "all three are divided by s twice: the front factor is gamma"),
     Wrong("three_paths", "xhat not squared", "(dy * xhat).mean(axis=axes)\n    return direct", "dy.mean(axis=axes)\n    return direct", "the variance's share takes the mean of dy; it is the mean"),
+    Wrong("three_paths", "the sign of the variance", "through_variance = -scale * xhat * (dy * xhat).mean(axis=axes)", "through_variance = scale * xhat * (dy * xhat).mean(axis=axes)", "the sign of the variance's share"),
     Wrong("blind_probes", "the same twice", "return np.ones_like(x), x.copy()", "return np.ones_like(x), 2 * np.ones_like(x)", "the second is a multiple of the first"),
     Wrong("blind_probes", "zeros", "return np.ones_like(x), x.copy()", "return np.zeros_like(x), x.copy()", "the first is zero in some channel"),
     Wrong("blind_probes", "one", "return np.ones_like(x), x.copy()", "return np.ones_like(x)", "two arrays are asked for"),

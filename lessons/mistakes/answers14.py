@@ -18,6 +18,7 @@ ROWS: tuple[Row, ...] = (
     Wrong('work', 'the order', 'return 2 * pixels * 16 * C * O, 4 * values', 'return 4 * values, 2 * pixels * 16 * C * O', 'Both are right, in the wrong order: (flop, bytes).'),
     Wrong('work', 'intensity', 'return 2 * pixels * 16 * C * O, 4 * values', 'return 2 * pixels * 16 * C * O / (4 * values)', 'work: the result must be a tuple of 2, got 0.912052 in every case, such as'),
     Wrong('work', 'both wrong', 'return 2 * pixels * 16 * C * O, 4 * values', 'return pixels * 16 * C * O, values'),
+    Wrong('work', 'y as large as x, in both', 'pixels = N * (H // 2) * (W // 2)', 'pixels = N * H * W', 'y is taken to be as high and as wide as x.'),
     Wrong('to_blocks', 'reshape only', 'X.reshape(N, H // 2 + 1, 2, W // 2 + 1, 2, C).transpose(0, 1, 3, 2, 4, 5)', 'X.reshape(N, H // 2 + 1, 2, W // 2 + 1, 2, C)', 'A reshape alone keeps the numbers in their order in memory, row after'),
     Wrong('to_blocks', 'not padded', '    X = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))\n    blocks = X.reshape(N, H // 2 + 1, 2, W // 2 + 1, 2, C).transpose(0, 1, 3, 2, 4, 5)  # (N, rows, columns, a, b, C)\n    return blocks.reshape(N, H // 2 + 1, W // 2 + 1, 4 * C)', '    blocks = x.reshape(N, H // 2, 2, W // 2, 2, C).transpose(0, 1, 3, 2, 4, 5)\n    return blocks.reshape(N, H // 2, W // 2, 4 * C)', 'The padding is missing: one zero on every side, so there is one block'),
     Wrong('to_blocks', 'columns first', '.transpose(0, 1, 3, 2, 4, 5)', '.transpose(0, 1, 3, 4, 2, 5)', 'Inside a block, rows and columns are exchanged: (1, 0) before (0, 1).'),

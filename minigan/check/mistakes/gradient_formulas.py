@@ -243,6 +243,8 @@ def _conv(e: Evidence) -> Wrongs:
     }[e.name])  # fmt: skip
     if e.name == "dx":
         yield _FLIPPED, back(dy, w[::-1, ::-1])
+        for axis, way in enumerate(_WAYS):
+            yield Idea("E54", f"the kernel is flipped {way}."), back(dy, np.flip(w, axis))
         yield (
             Idea("E53", "rows and columns of the kernel are exchanged."),
             back(dy, np.ascontiguousarray(w.swapaxes(0, 1))),
@@ -282,6 +284,8 @@ _RESHAPED_GRADIENT = Idea(
     "the matrix of dw is brought into w's shape with the last axis first: reshape is no transpose.",
     ("Compute it with the kernel's last axis last, or transpose it before reshape.",),
 )
+_WAYS = ("top to bottom", "left to right")
+
 _FLIPPED = Idea(
     "E54",
     "the kernel is flipped. dx as a convolution of dy needs a flip; dx as a sum of patches (col2im) does not: "
@@ -352,6 +356,8 @@ def _weight_mistakes(x: Array, dy: Array, S: int, P: int, kernel_size: tuple[int
     Ho, Wo = dy.shape[1:3]
     Kh, Kw = kernel_size
     yield Idea("E54", "the kernel's gradient is flipped."), right[::-1, ::-1]
+    for axis, way in enumerate(_WAYS):
+        yield Idea("E54", f"the kernel's gradient is flipped {way}."), np.flip(right, axis)
     yield _RESHAPED_GRADIENT, right.reshape(-1, right.shape[3]).T.reshape(right.shape)
     yield Idea("E53", "rows and columns of the kernel's gradient are exchanged."), right.swapaxes(0, 1)
     padded = np.pad(x, ((0, 0), (P, P), (P, P), (0, 0)))
@@ -412,6 +418,8 @@ def _transpose(e: Evidence) -> Wrongs:
             ),
             down(dy, w[::-1, ::-1]),
         )
+        for axis, way in enumerate(_WAYS):
+            yield Idea("E54", f"the kernel is flipped {way}."), down(dy, np.flip(w, axis))
         yield Idea("E53", "rows and columns of the kernel are exchanged."), down(dy, w.swapaxes(0, 1))
         yield _RESHAPED_KERNEL, down(dy, w.reshape(w.shape[3], -1).T.reshape(w.shape))
         h, v = x.shape[1:3]

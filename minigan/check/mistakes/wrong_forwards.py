@@ -113,6 +113,7 @@ def _activation_forwards(exercise: Exercise, x: Array, alpha: float = 0.2) -> It
         yield Idea("E3B", "the slope is 0.01 whatever alpha says."), np.where(x > 0, x, 0.01 * x)
         yield Idea("E3B", "alpha is ignored: the slope is always 0.2."), np.where(x > 0, x, 0.2 * x)
         yield Idea("E3B", "this is a plain ReLU: the negative side is 0."), np.maximum(x, 0)
+        yield Idea("E3B", "the kink is at alpha; it belongs at 0."), np.where(x > alpha, x, alpha * x)
         yield Idea("E3A", "the two sides are exchanged."), np.where(x > 0, alpha * x, x)
         yield Idea("E3A", "the negative side has the wrong sign."), np.where(x > 0, x, -alpha * x)
         yield Idea("E3B", "alpha is not multiplied by x: max(x, alpha)."), np.maximum(x, alpha)
@@ -179,6 +180,11 @@ def _bce_forwards(exercise: Exercise, z: Array, target: Array) -> Iterator[tuple
             ("a clip of the probability changes the result", np.clip(p, eps, 1 - eps), 1 - np.clip(p, eps, 1 - eps)),
         ):
             yield Idea("E39", f"{told}."), -(target * np.log(q) + (1 - target) * np.log(r)).mean()
+        q, r = np.clip(z, eps, 1 - eps), np.clip(1 - z, eps, 1 - eps)
+        yield (
+            Idea("E3B", "z is taken for a probability; it is a logit, and the sigmoid has not been applied to it."),
+            -(target * np.log(q) + (1 - target) * np.log(r)).mean(),
+        )
     yield Idea("E34", "the losses are summed; the exercise asks for their mean."), each.sum()
     yield Idea("E34", "the losses are summed over one axis and averaged over the other."), each.sum() / z.shape[-1]
     yield Idea("E34", "the losses are summed over one axis and averaged over the other."), each.sum() / z.shape[0]

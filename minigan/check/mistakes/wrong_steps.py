@@ -29,6 +29,11 @@ def wrong_steps(name: str, batch_size: int) -> Iterator[tuple[str, str, Step]]:
     yield "E83", "the labels are rounded.", _changed(labels=np.round)
     yield "E88", "the gradient has the wrong sign: the step goes uphill.", _changed(scale=-1)
     yield "E88", "the gradient is that of the sum over the batch, not of the mean.", _changed(scale=batch_size)
+    yield (
+        "E88",
+        "backward is given the loss; it is the end of the chain, and the derivative of the loss for itself is 1.",
+        _changed(scale_is_loss=True),
+    )
     yield "E87", "the loss is measured again after the update.", _changed(late=True)
     yield (
         "E87",
@@ -128,6 +133,8 @@ class Change:
         What is done to the labels.
     scale, loss_scale : float
         Factors of the gradient and of the loss that is returned.
+    scale_is_loss : bool
+        Whether the factor of the gradient is the loss itself.
     sigmoid : bool
         Whether the logits go through a sigmoid first.
     zero, zero_late : bool
@@ -150,6 +157,7 @@ class Change:
     labels: Callable[[Array], Array] = lambda target: target
     scale: float = 1
     loss_scale: float = 1
+    scale_is_loss: bool = False
     sigmoid: bool = False
     zero: bool = True
     zero_late: bool = False
@@ -180,7 +188,7 @@ def _changed(**what: Any) -> Step:
         if change.zero:
             learner.zero_grads()
         for _ in range(change.backwards):
-            go_back(bce_with_logits_backward(change.scale, cache))
+            go_back(bce_with_logits_backward(float(loss) if change.scale_is_loss else change.scale, cache))
         if change.zero_late:
             learner.zero_grads()
         for _ in range(0 if change.first or change.early else change.steps):
