@@ -96,6 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.anonymous is not None:
         key = extended(key, students)
         reports = [anonymous(report, key) for report in reports]
+        if earlier is not None:  # it may have been written with the names
+            earlier = {key.get(student, student): passed for student, passed in earlier.items()}
     since = {} if earlier is None else changes(reports, earlier)
     try:
         if arguments.anonymous is not None:  # first: without the key, nobody knows whose the reports are

@@ -350,12 +350,14 @@ def test_a_class_from_points_to_pages(pupils, tmp_path, capsys):
     assert "+1</span>" in page.read_text(encoding="utf-8")
     assert sorted(one.name for one in pages.iterdir()) == ["ada.html", "ben.html", "cleo.html"]
     assert "ada" not in (pages / "ben.html").read_text(encoding="utf-8")
-    hidden = [*common, "--anonymous", key, "--json", second, "--report", page, "--csv", table]
+    hidden = [*common, "--anonymous", key, "--json", second, "--report", page, "--csv", table, "--compare", first]
     for _ in range(2):
         assert call(*hidden) == 1
         out = capsys.readouterr().out
         told = out + "".join(one.read_text(encoding="utf-8") for one in (second, page, table))
         assert not [name for name in ("ada", "ben", "cleo_5", "my_layers") if name in told]
+        assert ": solved dense" in out  # also if the earlier report has the names
+        assert ": new" not in out
     assert call(*common, "--anonymous", key, "--compare", second) == 1
     assert "nobody has moved" in capsys.readouterr().out
 
