@@ -167,6 +167,33 @@ def test_wrong_sequentials_are_told_why(kind, word):
     assert word in told("sequential", kind)
 
 
+class Backwards(Sequential):
+    """The right forward, and a backward along other numbers of layers, each with the cache of another number."""
+
+    route = ()
+
+    def backward(self, dy, caches, *, input_grad=False, param_grads=True):
+        last = len(self.layers) - 1
+        for layer, cache in self.route(last):
+            dy = self.layers[layer].backward(dy, caches[cache], input_grad=input_grad or layer > 0)
+        return dy
+
+
+@pytest.mark.parametrize(
+    ("route", "words"),
+    [
+        (lambda last: [(k, k) for k in range(last + 1)], "begins with the first layer"),
+        (lambda last: [(k, k) for k in range(last, 0, -1)], "backward calls 2, 1; it should be 2, 1, 0"),
+        (lambda last: [(k, k) for k in range(last - 1, -1, -1)], "backward calls 1, 0; it should be 2, 1, 0"),
+        (lambda last: [(k, last - k) for k in range(last, -1, -1)], "another layer's cache"),
+        (lambda last: [], "backward calls none"),
+    ],
+)
+def test_the_way_back_is_followed(route, words):
+    kind = type("Other", (Backwards,), {"route": staticmethod(route)})
+    assert words in told("sequential", kind)
+
+
 def test_sequential():
     assert verdict("sequential", Sequential).passed
 

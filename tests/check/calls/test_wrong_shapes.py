@@ -40,6 +40,22 @@ def test_a_sum_over_the_wrong_axes():
     assert "5 elements instead of 3" in cause("dense", (5,), (3,), Case({"x": np.zeros((2, 2))}))
 
 
+@pytest.mark.parametrize(
+    ("name", "parameter", "got", "expected", "told"),
+    [
+        ("dense", "db", (5, 4), (4,), True),
+        ("dense", "dw", (5, 3, 4), (3, 4), True),
+        ("conv2d", "db", (2, 2, 5), (5,), True),
+        ("batch_norm", "dgamma", (6, 3, 4, 5), (5,), True),
+        ("dense", "db", (4, 5), (4,), False),
+        ("conv2d", "dx", (1, 1, 7, 8, 2), (1, 7, 8, 2), False),
+    ],
+)
+def test_a_parameters_gradient_that_is_not_summed(name, parameter, got, expected, told):
+    finding = explain_shape("f", parameter, got, expected, EXERCISES[name], convolution(7, 8), "NHWC")
+    assert ("axes too many in front" in finding.cause) == told
+
+
 def test_an_empty_slice_without_padding():
     assert "pad:-pad" in cause("conv2d", (1, 0, 0, 5), (1, 5, 6, 5), convolution(7, 8, stride=1, pad=0))
 
@@ -49,11 +65,16 @@ SIZES = {
         "rounded up": lambda h, S, P: -(-(h + 2 * P - 3) // S) + 1,
         "the + 1 is missing": lambda h, S, P: (h + 2 * P - 3) // S,
         "stride 1": lambda h, S, P: h + 2 * P - 2,
+        "the + 1 is inside the division": lambda h, S, P: (h + 2 * P - 3 + 1) // S,
+        "K is not subtracted": lambda h, S, P: (h + 2 * P) // S + 1,
     },
     "conv2d_transpose": {
         "nothing is cropped": lambda h, S, P: S * (h - 1) + 3,
         "one side is cropped only": lambda h, S, P: S * (h - 1) + 3 - P,
         "padding is added": lambda h, S, P: S * (h - 1) + 3 + 2 * P,
+        "H stands where H - 1 belongs": lambda h, S, P: S * h + 3 - 2 * P,
+        "K is not added": lambda h, S, P: S * (h - 1) - 2 * P,
+        "one too large": lambda h, S, P: S * (h - 1) + 3 - 2 * P + 1,
     },
 }
 
@@ -61,7 +82,7 @@ SIZES = {
 @pytest.mark.parametrize(("name", "said"), [(name, said) for name in SIZES for said in SIZES[name]])
 @pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
 def test_sizes_of_convolutions(name, said, layout):
-    cases = [convolution(8, 10), convolution(7, 8, stride=3, pad=2)]
+    cases = [convolution(8, 10), convolution(7, 8, stride=3, pad=2), convolution(7, 9, pad=0)]
 
     def shapes(formula, last=0):
         for number, case in enumerate(cases):
