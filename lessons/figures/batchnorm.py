@@ -520,7 +520,7 @@ def deep(losses: Mapping[str, Array]) -> Figure:
         ax.set_title(kind.replace(", ", ",\n"), fontsize=9.5)
     np.ravel(axes)[0].set_ylabel("D's loss on reals and fakes")
     np.ravel(axes)[0].legend(loc="lower left", frameon=False, fontsize=8.5)
-    np.ravel(axes)[1].text(75, 1.45, "knows nothing: 2 ln 2", ha="center", fontsize=8.5)
+    np.ravel(axes)[len(kinds) // 2].text(75, 1.45, "knows nothing: 2 ln 2", ha="center", fontsize=8.5)
     return figure
 
 
