@@ -259,7 +259,6 @@ def test_pictures(short_run):
         pictures.on_a_line(x, np.full(9, 0.5), 0.6 + 0.1 * x),
         pictures.density(lambda x: lesson06.mixture_log_density(x, plane_gan.ring_centres(), plane_gan.SIGMA)),
         pictures.history({"a": short_run, "b": short_run}),
-        pictures.modes_covered({1: np.zeros((3, 4)), 2: np.ones((3, 4))}),
     ]
     without_ticks = [
         pictures.counted({"a": points, "b": points}, [1, 2]),
@@ -268,7 +267,9 @@ def test_pictures(short_run):
         pictures.patients({"A": short_run, "B": short_run}),
         pictures.pulls(short_run.D, every=16),
     ]
-    for figure in with_labels + without_ticks:
+    one_label = pictures.modes_covered({1: np.zeros((3, 4)), 2: np.ones((3, 4))})
+    assert [ax.get_ylabel() for ax in one_label.axes] == ["modes covered", ""]  # the panels share their axis
+    for figure in [*with_labels, *without_ticks, one_label]:
         figure.savefig(io.BytesIO(), dpi=40)
         assert all(ax.get_title() or ax.get_xlabel() or ax.get_ylabel() or ax.get_yticks().size for ax in figure.axes)
     for figure in with_labels:

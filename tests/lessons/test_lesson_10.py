@@ -191,7 +191,7 @@ def pictures():
         "records": draw.records(np.ones(5), lesson10.moving_average, (0.5, 0.9)),
         "company": draw.company(rng, N=100),
         "opinions": draw.opinions(logits),
-        "deep": draw.deep({f"kernels, {end}": rng.random((2, 20)) for end in ("with", "without")}),
+        "deep": draw.deep({f"{k}, {end}": rng.random((2, 150)) for k in "abc" for end in ("with", "without")}),
         "residuals": draw.residuals(lesson10.SUSPECTS, rng),
     }
 

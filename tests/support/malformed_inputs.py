@@ -719,7 +719,7 @@ ARGUMENTS = [
     ("check", ["RUN/config.json", "--report", "PLACE"], "is a folder; name a file in it"),
     ("check", ["RUN/config.json", "--json", "RUN/config.json"], ""),
     ("check", ["--template", "RUN/config.json"], ""),
-    ("minigan", ["fly"], "unrecognized arguments: fly"),
+    ("minigan", ["fly"], "no command is called 'fly'"),
 ]
 
 
