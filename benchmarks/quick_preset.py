@@ -50,7 +50,7 @@ CANDIDATES: dict[str, tuple[int, int, int, tuple[str, ...]]] = {
 }
 """Steps, batch size, width, and further options. The steps are such that all but the last cost about as much as the
 first: `costs` says that a step of (8, 32) takes 0.60 times as long as one of (16, 32), (16, 24) 0.71 times and (16, 48)
-1.76 times. The last costs more: since the preset's four minutes were measured, a step has come to take half the time."""
+1.76 times. The last costs more, because steps have become faster since the preset's four minutes were measured."""
 
 WORDS = ("steps", "batch_size", "width", "options")
 

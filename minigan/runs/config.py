@@ -29,8 +29,14 @@ _MANY = 100_000_000  # steps
 _PRESETS: dict[str, dict[str, Any]] = {
     "article": {},
     "quick": {
-        **{"faces": 4_000, "steps": 2_500, "batch_size": 16, "width": 32, "sample_every": 50, "save_every": 500},
-        **{"ema": 0.999, "g_learning_rate": 3e-4},
+        "faces": 4_000,
+        "steps": 2_500,
+        "batch_size": 16,
+        "width": 32,
+        "sample_every": 50,
+        "save_every": 500,
+        "ema": 0.999,
+        "g_learning_rate": 3e-4,
     },
 }
 _BETTER_TRAINING: dict[str, Any] = {
