@@ -139,8 +139,8 @@ class RunConfig:
     )
     g_learning_rate: float = setting(
         G_LEARNING_RATE,
-        f"of the generator ({G_LEARNING_RATE:g}; quick: {{quick.g_learning_rate:g}}; the discriminator learns twice a step "
-        f"at {D_LEARNING_RATE:g})",
+        f"of the generator ({G_LEARNING_RATE:g}; quick: {{quick.g_learning_rate:g}}; the discriminator learns twice a "
+        f"step at {D_LEARNING_RATE:g})",
         range=(1e-6, 1e-2),
         metavar="RATE",
         **_BETTER_TRAINING,
@@ -171,8 +171,8 @@ class RunConfig:
 
 
 PRESETS = {name: RunConfig(preset=name, **values) for name, values in _PRESETS.items()}
-"""Starting points: the article's run, and one of a few minutes that already shows faces, with a faster generator and its
-average: docs/runs/2026-11-28-quick-preset.md."""
+"""Starting points: the article's run, and one of a few minutes that already shows faces, with a faster generator and
+its average: docs/runs/2026-11-28-quick-preset.md."""
 
 
 def resumed_config(saved: RunConfig, given: dict[str, Any]) -> RunConfig:
