@@ -1,5 +1,6 @@
 """The front page, and its Russian sister: commands that there are, numbers that were measured, two pages in step."""
 
+import json
 import re
 
 import pytest
@@ -71,6 +72,27 @@ def test_the_quick_preset_takes_as_long_as_was_measured():
     minutes, seconds = map(int, re.search(r"\| time \| (\d+) min (\d+) s", record).groups())
     (said,) = re.findall(r"in about (\w+) minutes on two", ENGLISH)
     assert ("three", "four", "five").index(said) + 3 == round(minutes + seconds / 60)
+
+
+def test_the_course_takes_as_long_as_its_lessons():
+    table = (ROOT / "lessons" / "README.md").read_text(encoding="utf-8").split("## The map")[1]
+    times = re.findall(r"\| (\d)([½¼¾]?) h \|", table)
+    assert len(times) == 14
+    hours = sum(int(whole) + {"": 0, "½": 0.5, "¼": 0.25, "¾": 0.75}[part] for whole, part in times)
+    assert "about thirty hours" in ENGLISH
+    assert abs(hours - 30) < 2
+
+
+def test_the_faces_are_of_the_generator_that_comes_along():
+    settings = json.loads((ROOT / "minigan" / "pretrained" / "config.json").read_text(encoding="utf-8"))["settings"]
+    assert f"after {settings['steps']:,} steps" in ENGLISH
+
+
+def test_a_full_run_takes_as_long_as_was_measured():
+    record = (ROOT / "docs" / "runs" / "better-drawn" / "README.md").read_text(encoding="utf-8")
+    hours = float(re.search(r"\| time \| ([\d.]+) hours", record)[1])
+    assert "10,000 steps take one to two hours" in ENGLISH
+    assert 1 <= hours <= 2
 
 
 # ------------------------------------------------------------------------------------------------------------- Russian
