@@ -352,7 +352,7 @@ def tables(measured: Mapping[str, Any]) -> str:
     """
     sliders, random, faces = measured["sliders"], measured["random"], measured["faces"]
     first = [
-        "| | question | heads are right | its slider changes it | a random direction | difference | shown |",
+        "| | question | networks are right | its slider changes it | a random direction | difference | shown |",
         "|---:|---|---|---:|---:|---:|---|",
     ]
     for k, s in enumerate(sliders):
