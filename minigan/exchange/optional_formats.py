@@ -31,4 +31,4 @@ def require(package: str, purpose: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != package:  # it is there, and something that it needs is not
             raise
-        raise UserError(f"{purpose} needs {package}, which is not installed: pip install 'minigan[exchange]'") from None
+        raise UserError(f"{purpose} needs {package}, which is not installed: python -m pip install {package}") from None

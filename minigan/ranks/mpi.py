@@ -1,7 +1,7 @@
 """Ranks as processes of an MPI program, on one machine or on several: ``mpiexec -n 4 python -m minigan.train``.
 
 MPI brings its own start: every process runs the whole command and learns its number from the launcher. This file needs
-mpi4py (``pip install minigan[mpi]``), which is imported when it is used.
+mpi4py (the extra ``mpi``), which is imported when it is used.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class MPI(Ranks):
         except (ImportError, RuntimeError) as error:
             raise UserError(
                 f"started by an MPI launcher, but mpi4py cannot be used ({error}); "
-                "python -m pip install 'minigan[mpi]' brings it, with an MPI library"
+                "python -m pip install mpi4py mpich brings it and an MPI library"
             ) from None
         self._comm = library.COMM_WORLD
         self.rank, self.size = self._comm.Get_rank(), self._comm.Get_size()
