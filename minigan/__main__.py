@@ -84,7 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     listing = "\n".join(f"  minigan {name:<14}{what}" for name, what in COMMANDS.items())
     about = (
         f"{minigan.__doc__ or 'minigan'}\n\n"  # python -OO leaves docstrings out
-        f"commands (each has --help; python -m minigan.train is the same as minigan train):\n{listing}"
+        "commands (each has --help; python -m minigan.train is the same as minigan train):\n"
+        f"{listing}"
     )
     parser = Parser("minigan", about)
     parser.add_argument("--version", action="version", version=f"minigan {minigan.__version__}")

@@ -25,7 +25,7 @@ from minigan.evaluation import run_report
 from minigan.evaluation.diagnosis import band_of, diagnose_run
 from minigan.gan.step import METRICS
 from minigan.pages import html, plots, svg
-from minigan.runs.config import PRESETS, to_json
+from minigan.runs.config import PRESETS, read_config, to_json
 from minigan.runs.run_records import read_history, read_speed
 from minigan.system import atomic_files
 from minigan.system.cli import run_command
@@ -96,7 +96,7 @@ def write_log(folder, rows):
 def make_run(folder, *, steps=60, done=60, every=20, about=None, **settings):
     """A folder such as a run of small images leaves, without having trained."""
     small = {"steps": steps, "image_size": 32, "width": 2, "sample_every": every, "save_every": 2 * every}
-    config = replace(PRESETS["quick"], **{**small, **settings})
+    config = replace(PRESETS["quick"], **{"ema": 0.0, "g_learning_rate": 1.5e-4, **small, **settings})
     for name in ("images", "models", "checkpoints"):
         (folder / name).mkdir(parents=True)
     facts = {"images": {"source": "drawn faces", "count": 4000, "fingerprint": "0" * 64}, "sessions": [SESSION]}
@@ -221,7 +221,7 @@ def test_what_a_finished_run_says(run):
     assert "0.25 s per step, 4 steps per second in all" in tree.text
     assert "4000 from drawn faces" in tree.text
     assert "2.4.6" in tree.text
-    assert "60 (preset: 1,500)" in tree.text
+    assert "60 (preset: 2,500)" in tree.text
     assert data_of(words)["refresh"] == 0
     assert "noscript" not in words
 
@@ -374,7 +374,7 @@ def test_bands_lie_where_the_diagnosis_has_them(long_run):
     words, _ = write(long_run)
     bands = re.findall(r'<rect class="band (\w+)" x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"', words)
     assert [kind for kind, *_ in bands] == ["one", "real", "fake"]
-    normal = band_of(PRESETS["quick"], 400)
+    normal = band_of(read_config(long_run / "config.json")[0], 400)
     ticks = [(float(y), float(v)) for y, v in re.findall(r'<text x="100%" y="([\d.]+)%">([\d.]+)</text>', words)]
     (y0, v0), (y1, v1) = ticks[0], ticks[1]
     x, y, width, height = map(float, bands[0][1:])
@@ -643,7 +643,7 @@ def test_nothing_but_settings(tmp_path):
     run.mkdir()
     (run / "config.json").write_text(to_json(PRESETS["quick"], {}), encoding="utf-8")
     _, tree = write(run, run_report.RUNNING)
-    assert "0 of 1,500 steps." in tree.text
+    assert "0 of 2,500 steps." in tree.text
     assert "No image has been drawn yet." in tree.text
 
 

@@ -168,7 +168,7 @@ def test_a_run_that_began_with_threads_goes_on(six, tmp_path, monkeypatch, capsy
 def test_networks_with_anothers_batch_normalization_have_one_rank(data, tmp_path, monkeypatch, capsys):
     ops = replace(LIBRARY, batch_norm_forward=lambda *arguments: LIBRARY.batch_norm_forward(*arguments))
     plain = train.build_gan
-    monkeypatch.setattr(train, "build_gan", lambda **settings: plain(**settings, ops=ops))
+    monkeypatch.setattr(train, "build_gan", lambda **settings: plain(**{**settings, "ops": ops}))
     out = tmp_path / "run"
     assert call("--data", data, *SMALL, "--steps", 1, "--ranks", 2, "--out", out) == 0
     assert "is not minigan's own, and works on one rank only; going on with 1\n" in capsys.readouterr().err

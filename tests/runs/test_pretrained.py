@@ -115,7 +115,7 @@ def test_evaluate_measures_it_into_the_current_folder(small, capsys):
 
 def test_the_raw_generator_is_not_there(small, capsys):
     assert run_command(sample.main, ["--raw"]) == 2
-    assert "no checkpoint in" in capsys.readouterr().err
+    assert "has kept only its average" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("missing", [CONFIG_NAME, "models"])

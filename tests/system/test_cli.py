@@ -130,4 +130,4 @@ def test_a_python_that_leaves_docstrings_out_says_none_nowhere():
         done = subprocess.run([sys.executable, "-OO", "-m", "minigan", *words], capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
         assert "None" not in done.stdout
-        assert "minigan.check" in done.stdout
+        assert "minigan check" in done.stdout

@@ -82,7 +82,7 @@ export class Parent {
     } catch (error) {
       this.page.find("text").value = text.replace(/^#/, "");
       this.page.find("text-error").textContent = error.message;
-      this.page.find("text-error").scrollIntoView({ block: "nearest" });
+      this.page.find("text-error").scrollIntoView({ block: "center" });
       return false;
     }
   }
