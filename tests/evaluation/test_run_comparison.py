@@ -23,7 +23,7 @@ def with_generator(folder, *, seed, width=2, step=60):
     for file in (folder / "checkpoints").iterdir():
         file.unlink()
     network = generator(image_size=32, width=width, seed=seed)
-    file = folder / "models" / model_name(step - 1, "GENERATOR_EMA")  # the quick preset keeps an average
+    file = folder / "models" / model_name(step - 1, "GENERATOR")
     save_network(file, network, image_size=32, width=width, step=step)
     return folder
 
