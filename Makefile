@@ -78,7 +78,7 @@ bench: $(VENV)/.core  ## measure everything and write benchmarks/RESULTS.md; one
 gpu: $(VENV)/.dev  ## try minigan on this machine's NVIDIA GPU, ten minutes; prints a page for an issue
 	$(BIN)/python benchmarks/try_gpu.py $(ARGS)
 
-docs: $(VENV)/.docs  ## make the documentation site in build/site/html; see it while writing: ARGS=--serve
+docs: $(VENV)/.docs  ## make the documentation site in build/site/html; serve it on this machine, too: ARGS=--serve
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python docs/site/make_site.py $(ARGS)
 
 dist: $(VENV)/.dist  ## build wheel and sdist in dist/, and try the wheel in an empty environment

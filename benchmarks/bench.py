@@ -118,8 +118,8 @@ def _options(benchmark: Benchmark, arguments: argparse.Namespace) -> list[str]:
         options += ["--threads", str(arguments.threads)]
     if arguments.peers is not None and benchmark.peers:
         options += ["--peers", *(peer.name for peer in benchmark.peers if peer.name in arguments.peers)]
-    for library in records.libraries(benchmark.peers):
-        options += [f"--{library}-python", getattr(arguments, f"{library}_python")]
+    for framework in records.frameworks(benchmark.peers):
+        options += [f"--{framework}-python", getattr(arguments, f"{framework}_python")]
     return options
 
 

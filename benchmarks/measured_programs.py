@@ -54,8 +54,8 @@ class Peer:
         As on the command line and in the raw numbers.
     title : str
         As in the tables.
-    library : str
-        What it is built on: its worker is ``measured_<library>.py``, its Python is ``--<library>-python``.
+    framework : str
+        What it is built on: its worker is ``measured_<framework>.py``, its Python is ``--<framework>-python``.
     options : dict
         For the worker's `begin`.
     processes : int
@@ -64,13 +64,13 @@ class Peer:
 
     name: str
     title: str
-    library: str
+    framework: str
     options: dict[str, Any] = field(default_factory=dict)
     processes: int = 0
 
     def command(self, python: str) -> list[str]:
         """How it is started."""
-        command = [python, str(HERE / f"measured_{self.library}.py")]
+        command = [python, str(HERE / f"measured_{self.framework}.py")]
         return [str(launcher(python)), "-n", str(self.processes), *command] if self.processes else command
 
 
@@ -196,15 +196,15 @@ class Workers:
         ----------
         peers : iterable of Peer
         pythons : dict of str to str
-            Interpreter by library.
+            Interpreter by framework.
         **options
             For `begin`.
         """
         for peer in peers:
-            reason = why_not(peer, pythons[peer.library])
+            reason = why_not(peer, pythons[peer.framework])
             if reason is None:
                 try:
-                    self.start(peer, pythons[peer.library], **options)
+                    self.start(peer, pythons[peer.framework], **options)
                 except WorkerError as error:
                     reason = str(error)
             if reason is not None:
@@ -219,15 +219,15 @@ class Workers:
 
 def why_not(peer: Peer, python: str) -> str | None:
     """Why a peer cannot be measured with this interpreter, or None."""
-    modules = {"minigan": ["minigan"], "torch": ["torch"], "keras": ["keras", "tensorflow"]}[peer.library]
+    modules = {"minigan": ["minigan"], "torch": ["torch"], "keras": ["keras", "tensorflow"]}[peer.framework]
     modules = [*modules, *(["mpi4py"] if peer.processes else [])]
     code = f"import importlib.util as u, sys; sys.exit(not all(u.find_spec(m) for m in {modules}))"
     try:
         found = subprocess.run([python, "-c", code], capture_output=True, check=False).returncode == 0
     except OSError as error:
-        return f"--{peer.library}-python cannot be run ({error.strerror})"
+        return f"--{peer.framework}-python cannot be run ({error.strerror})"
     if not found:
-        return f"{' and '.join(modules)} not installed (--{peer.library}-python names a Python that has it)"
+        return f"{' and '.join(modules)} not installed (--{peer.framework}-python names a Python that has it)"
     if peer.processes and launcher(python) is None:
         return "there is no mpiexec (pip install 'minigan[mpi]' brings one)"
     if peer.options.get("compiled") and not any(shutil.which(c) for c in ("c++", "g++", "clang++", "cl")):

@@ -79,15 +79,18 @@ def add_peers(made: argparse.ArgumentParser, peers: Sequence[Peer] = PEERS) -> N
         metavar="PEER",
         help=f"what to measure beside minigan, of {', '.join(names)}; default all, without a name none",
     )
-    for library in libraries(peers):
+    for framework in frameworks(peers):
         made.add_argument(
-            f"--{library}-python", default=sys.executable, metavar="PYTHON", help=f"one that has {library}, if not this"
+            f"--{framework}-python",
+            default=sys.executable,
+            metavar="PYTHON",
+            help=f"one that has {framework}, if not this",
         )
 
 
-def libraries(peers: Iterable[Peer]) -> list[str]:
+def frameworks(peers: Iterable[Peer]) -> list[str]:
     """What peers are built on, beside minigan itself."""
-    return [library for library in dict.fromkeys(peer.library for peer in peers) if library != "minigan"]
+    return [framework for framework in dict.fromkeys(peer.framework for peer in peers) if framework != "minigan"]
 
 
 def run(main: Callable[[Sequence[str] | None], int]) -> int:
@@ -119,7 +122,7 @@ def start(
 ) -> None:
     """Start minigan and then the peers that were asked for."""
     programs.start(own, **options)
-    pythons = {library: getattr(arguments, f"{library}_python") for library in libraries(peers)}
+    pythons = {framework: getattr(arguments, f"{framework}_python") for framework in frameworks(peers)}
     chosen = [peer for peer in peers if arguments.peers is None or peer.name in arguments.peers]
     programs.start_peers(chosen, {"minigan": sys.executable, **pythons}, **options)
 

@@ -355,7 +355,7 @@ def title(notebook: str) -> str:
 
 
 def call_mkdocs(nav: list[Any], arguments: list[str]) -> int:
-    """Build the site, or serve it while it is written; returns the exit status."""
+    """Build the site, or build and serve it on this machine; returns the exit status."""
     described = (ROOT / HERE / "mkdocs.yml").read_text(encoding="utf-8")
     described = described.replace("../../build/site/", "").replace("paths: [../..]", f"paths: ['{ROOT.as_posix()}']")
     described = described.replace("EXTENSION", f"{(ROOT / HERE).as_posix()}/doctest_blocks.py:DoctestBlocks")
