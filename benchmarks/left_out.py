@@ -10,10 +10,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
+from types import ModuleType
 from typing import Any
-from unittest import mock
 
-from minigan.fast.cpu import cpu_overlay, fused, memory, winograd
+from minigan.fast.cpu import cpu_overlay, fused, memory, small_products, winograd
 from minigan.nn.ops import register_overlay
 
 GROUPS = [group for group in cpu_overlay.GROUPS if group != "predict on all cores"]
@@ -31,10 +31,19 @@ def plain(*groups: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def no_pool() -> Iterator[None]:
-    """Every array in new memory, which goes back to the system afterwards."""
-    with mock.patch.object(memory, "_pool", memory._Pool()), mock.patch.object(memory, "SMALLEST", sys.maxsize):
+def replaced(module: ModuleType, **values: Any) -> Iterator[None]:
+    """Other values for some names of a module. `unittest.mock` does that, too, but its 4 MB would be measured."""
+    before = {name: getattr(module, name) for name in values}
+    vars(module).update(values)
+    try:
         yield
+    finally:
+        vars(module).update(before)
+
+
+def no_pool() -> AbstractContextManager[None]:
+    """Every array in new memory, which goes back to the system afterwards."""
+    return replaced(memory, _pool=memory._Pool(), SMALLEST=sys.maxsize)
 
 
 def only_two_taps(kernel_size: tuple[int, int], stride: int) -> bool:
@@ -46,9 +55,10 @@ LEFT_OUT: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "nothing": contextlib.nullcontext,
     **{group: partial(plain, group) for group in GROUPS},
     "everything": partial(plain, *GROUPS),
-    "Winograd": lambda: mock.patch.object(winograd, "pays", return_value=False),
-    "tiles of 4": lambda: mock.patch.object(winograd, "WORTH", sys.maxsize),
-    "three taps": lambda: mock.patch.object(winograd, "suits", only_two_taps),
+    "Winograd": partial(replaced, winograd, pays=lambda *_: False),
+    "small products": partial(replaced, small_products, are_fast=lambda: False),
+    "tiles of 4": partial(replaced, winograd, WORTH=sys.maxsize),
+    "three taps": partial(replaced, winograd, suits=only_two_taps),
     "the pool of memory": no_pool,
-    "large pieces": lambda: mock.patch.object(fused, "PIECE", 1 << 15),
+    "large pieces": partial(replaced, fused, PIECE=1 << 15),
 }

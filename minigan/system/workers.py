@@ -111,6 +111,11 @@ def _change(set_threads: Callable[[], Any]) -> Any:
             clear(force=True)
 
 
+def blas_architectures() -> frozenset[str]:
+    """For which processors NumPy's BLAS has chosen its code, in its own words; none if it does not say."""
+    return frozenset(str(found["architecture"]) for found in _blas().info() if found.get("architecture"))
+
+
 @cache
 def _blas() -> Any:
     """NumPy's BLAS. Finding it takes a look at all libraries of the process, so this is done once."""

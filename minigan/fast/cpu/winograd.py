@@ -21,7 +21,7 @@ the time is spent in matrix products:
 
     V = BT d B                    the input's tiles           (tiles, C) for each of the 25 places
     U = G w GT                    the kernel                  (C, O)
-    M = V @ U                     25 products                 (tiles, O)
+    M = V @ U                     25 products                 (tiles, O); see `minigan.fast.cpu.small_products`
     y = AT M A                    back to 4 x 4 outputs
 
 The networks' kernels are 4 x 4 with stride 2. But the even and odd rows and columns of an image can be read as
@@ -54,23 +54,31 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from typing import TypeAlias
 
 import numpy as np
 
-from minigan.fast.cpu import chunked
+from minigan.fast.cpu import chunked, small_products
 from minigan.fast.cpu.fused import spans
 from minigan.fast.cpu.memory import New, empty, scratch
+from minigan.fast.cpu.small_products import block_width, multiply
 from minigan.nn import share
 from minigan.nn.backend import Array
 from minigan.nn.geometry import Pad, Size, output_size
 
-ROWS = 256
-"""About how many tiles are multiplied together: enough for a fast product, few enough to stay in the cache."""
+ROWS = 128
+"""About how many tiles are made and multiplied at a time: few enough to stay in the cache that the cores share."""
 
-FEW_BYTES = 1 << 20
+FEW_BYTES = 1 << 19
 """About how many bytes of images are transformed together, so that the result of the first axis is still in the core's
 own cache when the second axis is transformed."""
+
+APART = 16
+"""Numbers that are left free between two rows (`_contiguous`): a line of the cache."""
+
+DU_ROWS = 128
+"""About how many rows of dU are computed at a time: enough for a fast product, few enough for the cache."""
 
 KERNEL_PIECE = 1 << 14
 """About how many numbers of each tap of a kernel are transformed together."""
@@ -143,9 +151,10 @@ def pays(positions: int, C: int, O: int) -> bool:
     return min(C, O) >= 16 and positions > few
 
 
-Kept: TypeAlias = dict[int, Array]
-"""The transformed kernel U by n: the backward pass with the same kernel need not transform it again. It is for passes
-outside of a training step; inside, `minigan.nn.share.prepared` knows more: whether the kernel has changed meanwhile."""
+Kept: TypeAlias = dict[tuple[int, bool], Array]
+"""The transformed kernel by n, and whether it is UT: another pass with the same kernel need not transform it again. It is
+for passes outside of a training step; inside, `minigan.nn.share.prepared` knows more: whether the kernel has changed
+meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -237,7 +246,7 @@ def conv_forward(
     for i in plan.images(N):
         with np.errstate(all="ignore"), scratch() as new:
             V = _input_tiles(x[i], plan, new)
-            M = _products(V, U, plan, new)
+            M = multiply(V, U, new)
             if b is not None:
                 M[1, 1] += b  # every output has the product at point 1 exactly once
             fine = _join(M, y[i], plan, new)
@@ -254,12 +263,12 @@ def conv_input_grad(
     if stride == 1 and max(pad[0][0], pad[1][0]) < len(w):
         return conv_forward(dy, *chunked.turned(w, pad, size, (Ho, Wo)), b, turned_from=w)
     plan = _plan(N, size, (Ho, Wo), w.shape, stride, pad, dy.dtype)
-    U = _kernel_tiles(w, plan, kept)
+    UT = _kernel_tiles(w, plan, kept, transposed=True)
     dx = empty((N, *size, plan.C), dy.dtype)
     for i in plan.images(N):
         with np.errstate(all="ignore"), scratch() as new:
             dM = _output_tiles(dy[i], plan, new)
-            dV = np.matmul(dM, U.transpose(0, 1, 3, 2), out=new((*dM.shape[:3], plan.D), dy.dtype))
+            dV = multiply(dM, UT, new)
             fine = _overlap(dV, dx[i], plan, new, b)
         if not fine:
             dx[i] = chunked.conv_input_grad(dy[i], w, stride, pad, size, b)
@@ -270,31 +279,29 @@ def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Si
     """See `minigan.nn.loops.conv_weight_grad`."""
     N, H, W, C = x.shape
     plan = _plan(N, (H, W), dy.shape[1:3], (*kernel_size, C, dy.shape[3]), stride, pad, x.dtype)
-    dU = empty((plan.n, plan.n, plan.D, plan.O), plan.dtype)
+    dw = _no_weight_grad(plan)
     for i in plan.images(N):
         with np.errstate(all="ignore"), scratch() as new:
-            _add_product(dU, i, _input_tiles(x[i], plan, new), _output_tiles(dy[i], plan, new), new)
-    dw = _kernel(dU, plan)
-    return chunked.conv_weight_grad(x, dy, stride, pad, kernel_size) if dw is None else dw
+            _add_weight_grad(dw, _input_tiles(x[i], plan, new), _output_tiles(dy[i], plan, new), plan)
+    return dw if _finite(dw) else chunked.conv_weight_grad(x, dy, stride, pad, kernel_size)
 
 
 def conv_grads(x: Array, w: Array, dy: Array, stride: int, pad: Pad, kept: Kept | None = None) -> tuple[Array, Array]:
     """`conv_input_grad` and `conv_weight_grad` together: both need the tiles of dy."""
     N, H, W, _ = x.shape
     plan = _plan(N, (H, W), dy.shape[1:3], w.shape, stride, pad, x.dtype)
-    U = _kernel_tiles(w, plan, kept)
+    UT = _kernel_tiles(w, plan, kept, transposed=True)
     dx = empty(x.shape, x.dtype)
-    dU = empty(U.shape, U.dtype)
+    dw = _no_weight_grad(plan)
     for i in plan.images(N):
         with np.errstate(all="ignore"), scratch() as new:
             dM = _output_tiles(dy[i], plan, new)
             with scratch() as new_for_dx:
-                dV = np.matmul(dM, U.transpose(0, 1, 3, 2), out=new_for_dx((*dM.shape[:3], plan.D), dy.dtype))
+                dV = multiply(dM, UT, new_for_dx)
                 if not _overlap(dV, dx[i], plan, new_for_dx, None):
                     dx[i] = chunked.conv_input_grad(dy[i], w, stride, pad, (H, W))
-            _add_product(dU, i, _input_tiles(x[i], plan, new), dM, new)
-    dw = _kernel(dU, plan)
-    return dx, chunked.conv_weight_grad(x, dy, stride, pad, w.shape[:2]) if dw is None else dw
+            _add_weight_grad(dw, _input_tiles(x[i], plan, new), dM, plan)
+    return dx, dw if _finite(dw) else chunked.conv_weight_grad(x, dy, stride, pad, w.shape[:2])
 
 
 def conv_transpose_grads(
@@ -305,43 +312,22 @@ def conv_transpose_grads(
     plan = _plan(N, (H, W), x.shape[1:3], w.shape, stride, pad, x.dtype)
     U = _kernel_tiles(w, plan, kept)
     dx = empty(x.shape, x.dtype)
-    dU = empty(U.shape, U.dtype)
+    dw = _no_weight_grad(plan)
     for i in plan.images(N):
         with np.errstate(all="ignore"), scratch() as new:
             V = _input_tiles(dy[i], plan, new)
             with scratch() as new_for_dx:
-                M = _products(V, U, plan, new_for_dx)
+                M = multiply(V, U, new_for_dx)
                 if not _join(M, dx[i], plan, new_for_dx):
                     dx[i] = chunked.conv_forward(dy[i], w, stride, pad)
-            _add_product(dU, i, V, _output_tiles(x[i], plan, new), new)
-    dw = _kernel(dU, plan)
-    return dx, chunked.conv_weight_grad(dy, x, stride, pad, w.shape[:2]) if dw is None else dw
+            _add_weight_grad(dw, V, _output_tiles(x[i], plan, new), plan)
+    return dx, dw if _finite(dw) else chunked.conv_weight_grad(dy, x, stride, pad, w.shape[:2])
 
 
 # ------------------------------------------------------------------------------------------ the transforms and adjoints
 def _along(matrix: Array, a: Array, out: Array) -> None:
     """``matrix @ a``: along the last axis but one of a, for each index of all other axes."""
     np.matmul(matrix, a, out=out)
-
-
-def _products(V: Array, U: Array, plan: _Plan, new: New) -> Array:
-    """M = V @ U: n*n times (tiles, D) @ (D, O); small products image by image: BLAS need not rearrange factors then."""
-    M = new((*V.shape[:3], plan.O), V.dtype)
-    tiles = math.prod(plan.tiles)
-    if tiles * plan.D * plan.O <= chunked.SMALL_PRODUCT:
-        per_image = (plan.n, plan.n, -1, tiles)
-        np.matmul(V.reshape(*per_image, plan.D), U[:, :, None], out=M.reshape(*per_image, plan.O))
-    else:
-        np.matmul(V, U, out=M)
-    return M
-
-
-def _add_product(dU: Array, i: slice, V: Array, dM: Array, new: New) -> None:
-    """``dU += V^T dM``: n*n times (D, tiles) @ (tiles, O); with the first images i, ``dU = V^T dM``."""
-    if i.start == 0:
-        np.matmul(V.transpose(0, 1, 3, 2), dM, out=dU)
-    else:
-        dU += np.matmul(V.transpose(0, 1, 3, 2), dM, out=new(dU.shape, dU.dtype))
 
 
 def _input_tiles(x: Array, plan: _Plan, new: New) -> Array:
@@ -461,47 +447,88 @@ def _output_tiles(dy: Array, plan: _Plan, new: New) -> Array:
     return dM.reshape(n, n, N * Th * Tw, O)
 
 
-def _kernel_tiles(w: Array, plan: _Plan, kept: Kept | None, turned_from: Array | None = None) -> Array:
-    """U = G w GT: (n, n, D, O)."""
-    n, S, R, C, O = plan.n, plan.S, plan.R, plan.C, plan.O
-    _, G, _ = plan.matrices
+def _kernel_tiles(
+    w: Array, plan: _Plan, kept: Kept | None, turned_from: Array | None = None, *, transposed: bool = False
+) -> Array:
+    """U = G w GT, or its transpose UT, in blocks of columns for `multiply`: (blocks, n, n, rows, width)."""
+    if transposed and not small_products.are_fast():
+        return _kernel_tiles(w, plan, kept, turned_from).swapaxes(-1, -2)
+    n, (_, G, _) = plan.n, plan.matrices
+    taps = _blocks_of_taps(w, plan, transposed=transposed)
+    *blocks, R, _, A, B, rows, width = taps.shape
+    shape = math.prod(blocks), n, n, A * B, rows * width
 
     def transform(U: Array, part: slice) -> None:
-        taps = w.reshape(R, S, R, S, C * O)
-        for c in spans(part.stop - part.start, KERNEL_PIECE):
-            here = slice(part.start + c.start, part.start + c.stop)
-            with np.errstate(all="ignore"), scratch() as new:
-                rows = new((n, S, R, S, c.stop - c.start), w.dtype)
-                _along(G, taps[..., here].transpose(1, 2, 3, 0, 4), rows.transpose(1, 2, 3, 0, 4))
-                _along(G, rows.transpose(0, 1, 3, 2, 4), U[..., here].transpose(0, 2, 3, 1, 4))
+        first, last = (-(-border // width) for border in (part.start, part.stop))  # whole rows; all ranks round alike
+        for block, out in zip(np.ndindex(*blocks), U, strict=True):
+            for i in spans(last - first, max(1, KERNEL_PIECE // width)):
+                here = slice(first + i.start, first + i.stop)
+                with np.errstate(all="ignore"), scratch() as new:
+                    g = _contiguous(taps[block][..., here, :], new).reshape(R, R, A * B, -1)
+                    half = new((n, *g.shape[1:]), w.dtype)
+                    tiles = out[..., here.start * width : here.stop * width]
+                    _along(G, g.transpose(1, 2, 0, 3), half.transpose(1, 2, 0, 3))
+                    _along(G, half.transpose(0, 2, 1, 3), tiles.transpose(0, 2, 1, 3))
 
-    shape = n, n, S, S, C * O
     param, what = (w, "") if turned_from is None else (turned_from, "turned")
-    U = share.prepared(param, shape, transform, what)
+    U = share.prepared(param, shape, transform, what + transposed * "transposed")
     if U is None and kept:
-        U = kept.get(n)
+        U = kept.get((n, transposed))
     if U is None:
         U = empty(shape, w.dtype)
-        transform(U, slice(0, C * O))
+        transform(U, slice(0, shape[-1]))
         if kept is not None:
-            kept[n] = U
-    return U.reshape(n, n, plan.D, O)
+            kept[n, transposed] = U
+    return U.reshape(-1, n, n, A * B * rows, width)
 
 
-def _kernel(dU: Array, plan: _Plan) -> Array | None:
-    """Adjoint of `_kernel_tiles`: dU (n, n, D, O) to dw (K, K, C, O). Returns None if dw is not `_finite`."""
+def _blocks_of_taps(w: Array, plan: _Plan, *, transposed: bool) -> Array:
+    """The R * R matrices (D, O) of a kernel, or (O, D), in a * b blocks: (a, b, R, R, A, B, rows, width), a view.
+
+    The D rows are S times S times C; the O rows of the transpose are 1 times 1 times O.
+    """
+    S, R, C, O = plan.S, plan.R, plan.C, plan.O
+    if transposed:
+        width = block_width(S * C)
+        return w.reshape(R, S, R, S * C // width, width, O).transpose(1, 3, 0, 2, 5, 4)[:, :, :, :, None, None]
+    width = block_width(O)
+    return w.reshape(R, S, R, S, C, O // width, width).transpose(5, 0, 2, 1, 3, 4, 6)[None]
+
+
+def _contiguous(a: Array, new: New) -> Array:
+    """A copy in order. What lies transposed is moved apart first: at powers of two, its rows would meet in the cache."""
+    if a.strides[-1] > a.itemsize:
+        *others, rows, columns = a.shape
+        apart = new((*others, columns, rows + APART), a.dtype)[..., :rows]
+        apart[...] = a.swapaxes(-1, -2)
+        a = apart.swapaxes(-1, -2)
+    copy = new(a.shape, a.dtype)
+    copy[...] = a
+    return copy
+
+
+def _no_weight_grad(plan: _Plan) -> Array:
+    dw = empty((plan.R * plan.S, plan.R * plan.S, plan.C, plan.O), plan.dtype)
+    dw.fill(0)
+    return dw
+
+
+def _add_weight_grad(dw: Array, V: Array, dM: Array, plan: _Plan) -> None:
+    """``dw += GT dU G`` with ``dU = V^T dM``: the adjoint of `_kernel_tiles`, for some of the rows of dU at a time."""
     n, S, R, C, O = plan.n, plan.S, plan.R, plan.C, plan.O
     _, G, _ = plan.matrices
-    taps = dU.reshape(n, n, S, S, C * O)
-    dw = empty((R, S, R, S, C * O), dU.dtype)
-    for c in spans(C * O, KERNEL_PIECE):
-        with np.errstate(all="ignore"), scratch() as new:
-            rows = new((R, n, S, S, c.stop - c.start), dU.dtype)
-            _along(G.T, taps[..., c].transpose(1, 2, 3, 0, 4), rows.transpose(1, 2, 3, 0, 4))
-            _along(G.T, rows.transpose(0, 2, 3, 1, 4), dw[..., c].transpose(0, 1, 3, 2, 4))
-            if not _finite(dw[..., c]):
-                return None
-    return dw.reshape(R * S, R * S, C, O)
+    taps = dw.reshape(R, S, R, S, C * O)
+    for parts in spans(S * S, max(1, DU_ROWS // C)):
+        VT = V[..., parts.start * C : parts.stop * C].transpose(0, 1, 3, 2)
+        with scratch() as new:
+            dU = np.matmul(VT, dM, out=new((n, n, VT.shape[2], O), V.dtype)).reshape(n, n, -1, C * O)
+            for part, c in product(range(parts.start, parts.stop), spans(C * O, KERNEL_PIECE)):
+                with scratch() as new_for_g:
+                    half = new_for_g((n, R, c.stop - c.start), dU.dtype)
+                    g = new_for_g((R, R, c.stop - c.start), dU.dtype)
+                    _along(G.T, dU[:, :, part - parts.start, c], half)
+                    _along(G.T, half.transpose(1, 0, 2), g.transpose(1, 0, 2))
+                    taps[:, part // S, :, part % S, c] += g
 
 
 # --------------------------------------------------------------------------------------------------------------- images

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_geometries import case, geometries
 
-from minigan.fast.cpu import chunked, fast_conv, winograd
+from minigan.fast.cpu import chunked, fast_conv, small_products, winograd
 from minigan.nn import share
 from minigan.nn.conv import conv_forward, conv_input_grad, conv_weight_grad
 from minigan.nn.ops import PLAIN
@@ -17,32 +17,23 @@ RNG = np.random.default_rng(0)
 X, W = RNG.standard_normal((40, 8, 8, 16)), RNG.standard_normal((4, 4, 16, 16))
 
 
-@pytest.fixture
-def transforms(monkeypatch):
-    """How often a kernel is transformed."""
-    counted = []
-    original = winograd._kernel_tiles
-
-    def counting(w, plan, kept, turned_from=None):
-        before = len(kept or ())
-        U = original(w, plan, kept, turned_from)
-        if kept is None or len(kept) > before:
-            counted.append(w)
-        return U
-
-    monkeypatch.setattr(winograd, "_kernel_tiles", counting)
-    return counted
-
-
-def test_a_kernel_is_transformed_once_for_the_way_forward_and_back(transforms):
-    y, cache = fast_conv.conv2d_forward(X, W, np.zeros(16), 2, 1)
-    fast_conv.conv2d_backward(y, cache)
-    fast_conv.conv2d_backward(y, cache, param_grads=False)
-    assert len(transforms) == 1
-    y, cache = fast_conv.conv2d_transpose_forward(X, W, np.zeros(16), 2, 1)
-    fast_conv.conv2d_transpose_backward(y, cache)
-    fast_conv.conv2d_transpose_backward(y, cache, param_grads=False)
-    assert len(transforms) == 2
+@pytest.mark.parametrize("fast", [False, True])
+def test_a_kernel_is_transformed_once_for_all_passes_of_a_way(fast, monkeypatch):
+    """Where small products are fast, the way back needs the transpose, too; elsewhere one is enough for both ways."""
+    monkeypatch.setattr(small_products, "are_fast", lambda: fast)
+    original, made = winograd._contiguous, []
+    monkeypatch.setattr(winograd, "_contiguous", lambda a, new: made.append(a) or original(a, new))
+    for forward, backward in (
+        (fast_conv.conv2d_forward, fast_conv.conv2d_backward),
+        (fast_conv.conv2d_transpose_forward, fast_conv.conv2d_transpose_backward),
+    ):
+        y, cache = forward(X, W, np.zeros(16), 2, 1)
+        backward(y, cache)
+        made.clear()
+        backward(y, cache)
+        backward(y, cache, param_grads=False)
+        assert not made
+        assert len(cache.kept) == 1 + fast
 
 
 def test_inside_a_training_step_a_kernel_is_prepared_once_until_it_is_updated():
@@ -96,6 +87,27 @@ def test_inside_a_training_step_a_backward_pass_uses_the_kernel_of_the_moment():
         for settings in ({}, {"param_grads": False}):
             dx, plain_dx = fast_conv.conv2d_backward(y, cache, **settings)[0], PLAIN.conv2d_backward(y, plain_cache)[0]
             np.testing.assert_allclose(dx, plain_dx, atol=1e-9)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize(("K", "S"), [(4, 2), (3, 1), (6, 2)])
+@pytest.mark.parametrize(("N", "C", "O"), [(7, 32, 64), (5, 96, 32), (3, 64, 160), (4, 24, 48)])
+def test_kernels_in_blocks_of_columns_give_the_definitions_results(fast, K, S, N, C, O, monkeypatch):
+    """With blocks of 64 and of 32 columns, with one block, and with numbers of tiles that pieces do not divide."""
+    monkeypatch.setattr(small_products, "are_fast", lambda: fast)
+    x, w, b = RNG.standard_normal((N, 13, 13, C)), RNG.standard_normal((K, K, C, O)), RNG.standard_normal(O)
+    y, cache = fast_conv.conv2d_forward(x, w, b, S, 1)
+    truth, plain_cache = PLAIN.conv2d_forward(x, w, b, S, 1)
+    np.testing.assert_allclose(y, truth, atol=1e-9 * abs(truth).max())
+    dy = RNG.standard_normal(y.shape)
+    for found, true in zip(fast_conv.conv2d_backward(dy, cache), PLAIN.conv2d_backward(dy, plain_cache), strict=True):
+        np.testing.assert_allclose(found, true, atol=1e-9 * abs(true).max())
+    back, cache = fast_conv.conv2d_transpose_forward(dy, w, np.ones(C), S, 1)
+    truth, plain_cache = PLAIN.conv2d_transpose_forward(dy, w, np.ones(C), S, 1)
+    np.testing.assert_allclose(back, truth, atol=1e-9 * abs(truth).max())
+    found, true = (f.conv2d_transpose_backward(back, c) for f, c in ((fast_conv, cache), (PLAIN, plain_cache)))
+    for f, t in zip(found, true, strict=True):
+        np.testing.assert_allclose(f, t, atol=1e-9 * abs(t).max())
 
 
 def test_outside_a_training_step_nothing_is_kept():
