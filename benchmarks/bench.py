@@ -1,7 +1,8 @@
 """Run the benchmarks one after the other and write RESULTS.md: what `make bench` does.
 
-Without names it runs all of them, about a quarter of an hour where PyTorch and Keras are installed. Options that are
-not listed here go to the scripts themselves.
+Without names it runs all of them, in less than a quarter of an hour on two cores where PyTorch and Keras are installed.
+It says which one is running and how long the ones before took. Options that are not listed here go to the scripts
+themselves.
 
     python benchmarks/bench.py
     python benchmarks/bench.py --torch-python OTHER/bin/python --keras-python THIRD/bin/python
@@ -13,16 +14,18 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import records
 import results_page
-from measured_programs import GPU_PEERS, HERE, MINIGAN_MPI, PEERS, TORCH, TORCH_COMPILE, Peer
+from measured_programs import GPU_PEERS, HERE, KERAS, MINIGAN_MPI, PEERS, TORCH, TORCH_COMPILE, Peer
 
 from minigan.nn.backend import get_backend
 from minigan.system.console import complain, say
 from minigan.system.errors import RunError, UserError
+from minigan.system.wording import duration
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,11 @@ class Benchmark:
         Which others it can measure beside minigan.
     variants : tuple of tuple of str
         Options of each call.
+
+    Notes
+    -----
+    torch.compile compiles anew for every size, which takes longer than measuring. So for training steps it takes part at
+    the article's size only.
     """
 
     name: str
@@ -46,10 +54,12 @@ class Benchmark:
 
 
 OTHER_SIZES = (
-    ("--batch-size", "16"),
-    ("--batch-size", "128"),
-    ("--width", "32"),
-    ("--image-size", "128"),
+    ("--pairs", "6", "--batch-size", "8"),
+    ("--pairs", "6", "--batch-size", "16"),
+    ("--pairs", "6", "--width", "32"),
+    ("--pairs", "6", "--image-size", "32"),
+    ("--pairs", "3", "--image-size", "128"),
+    ("--pairs", "3", "--batch-size", "256"),
 )
 BENCHMARKS = {
     benchmark.name: benchmark
@@ -58,7 +68,7 @@ BENCHMARKS = {
         Benchmark("data_pipeline", "data_pipeline"),
         Benchmark("conv_kernels", "conv_kernels", (TORCH,)),
         Benchmark("train_step", "train_step", PEERS),
-        Benchmark("other_sizes", "train_step", PEERS, tuple(("--pairs", "5", *size) for size in OTHER_SIZES)),
+        Benchmark("other_sizes", "train_step", (TORCH, KERAS), OTHER_SIZES),
         Benchmark("inference", "inference", (TORCH, TORCH_COMPILE)),
         Benchmark("scaling", "scaling", (TORCH, MINIGAN_MPI)),
         Benchmark("side_by_side", "side_by_side"),
@@ -73,14 +83,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         if name not in BENCHMARKS:
             raise UserError(f"NAME: must be of {', '.join(BENCHMARKS)}, got {name!r}")
     failed = []
-    for name in arguments.names or _all():
+    calls = [(name, variant) for name in arguments.names or _all() for variant in BENCHMARKS[name].variants]
+    begin = time.monotonic()
+    for k, (name, variant) in enumerate(calls, 1):
         benchmark = BENCHMARKS[name]
-        for variant in benchmark.variants:
-            say(f"== {' '.join((benchmark.script, *variant))}")
-            script = str(HERE / f"{benchmark.script}.py")
-            command = [sys.executable, script, *variant, *_options(benchmark, arguments), *others]
-            if subprocess.run(command, check=False).returncode:
-                failed.append(name)
+        so_far = f", {duration(time.monotonic() - begin)} so far" if k > 1 else ""
+        say(f"== {k} of {len(calls)}{so_far}: {' '.join((benchmark.script, *variant))}")
+        script = str(HERE / f"{benchmark.script}.py")
+        command = [sys.executable, script, *variant, *_options(benchmark, arguments), *others]
+        if subprocess.run(command, check=False).returncode:
+            failed.append(name)
+    say(f"== all {len(calls)} in {duration(time.monotonic() - begin)}")
     results = records.results_folder(arguments)
     try:
         results_page.write(results, results.parent / "RESULTS.md")
@@ -116,8 +129,9 @@ def _options(benchmark: Benchmark, arguments: argparse.Namespace) -> list[str]:
         options += ["--results", str(arguments.results)]
     if arguments.threads is not None and benchmark.script not in ("import_time", "side_by_side"):
         options += ["--threads", str(arguments.threads)]
-    if arguments.peers is not None and benchmark.peers:
-        options += ["--peers", *(peer.name for peer in benchmark.peers if peer.name in arguments.peers)]
+    if benchmark.peers:
+        wanted = [peer.name for peer in benchmark.peers if arguments.peers is None or peer.name in arguments.peers]
+        options += ["--peers", *wanted]
     for framework in records.frameworks(benchmark.peers):
         options += [f"--{framework}-python", getattr(arguments, f"{framework}_python")]
     return options

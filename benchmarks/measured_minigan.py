@@ -19,10 +19,12 @@ from measured_programs import Program, serve, system_seconds, timed
 from measured_ranks import (
     LEARN,
     MEMORY,
+    PROFILE,
     SEED,
     STEPS,
     Rank,
     Size,
+    best_rates,
     follow_launched,
     new_gan,
     new_images,
@@ -33,6 +35,7 @@ from measured_ranks import (
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from minigan.data.open import open_images
+from minigan.fast.cpu.pool import part_count
 from minigan.gan.step import GAN, draw_inputs, recorded_step, train_step
 from minigan.nn.backend import get_backend
 from minigan.nn.conv import KERNELS, conv_forward, conv_input_grad, conv_weight_grad
@@ -154,6 +157,13 @@ class Minigan(Program):
             result["system_seconds"] += more / (count + 1)
         return result
 
+    def profile(self, count: int) -> dict[str, Any]:
+        """Where the time of training steps goes: `line_clock.profile` of rank 0."""
+        assert self._rank is not None
+        if self._rank.ranks.size > 1:
+            order(self._rank.ranks, PROFILE, count)
+        return self._rank.profile(count)
+
     # ---- a run ----
 
     def begin_run(self, folder: str, batch_size: int, width: int, image_size: int) -> int:
@@ -203,6 +213,13 @@ class Minigan(Program):
     def predict(self, batch_size: int, count: int) -> dict[str, Any]:
         """Time making images of all the noise."""
         return timed(lambda: self.gan.generator.predict(self.noise, batch_size=batch_size), count)
+
+    def profile_predict(self, batch_size: int, count: int) -> dict[str, Any]:
+        """Where the time of making images of all the noise goes."""
+        import line_clock
+
+        result = line_clock.profile(lambda: self.gan.generator.predict(self.noise, batch_size=batch_size), count)
+        return result | {"threads": part_count(self.noise)} | best_rates()
 
     # ---- one convolution ----
 

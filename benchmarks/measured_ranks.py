@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,10 @@ from minigan.system.errors import RunError
 from minigan.training.ranks import part_of, rank_count
 
 SEED = 1
-LEAVE, STEPS, MEMORY, LEARN = range(4)
+LEAVE, STEPS, MEMORY, LEARN, PROFILE = range(5)
+ADAM_WALKS = 7
+"""How often Adam reads or writes a number for each parameter: p, m and v both, the gradient read."""
+
 ORDER = 3  # numbers: what; how many steps, or whether to reset the peak; what is left out
 
 
@@ -86,6 +89,17 @@ class Rank:
         losses = [train_step(self.gan, inputs).metrics[:3].tolist() for inputs in parts]
         return {"seconds": time.perf_counter() - begin, "losses": losses}
 
+    def profile(self, count: int) -> dict[str, Any]:
+        """Where the time of steps goes (`line_clock.profile`), beside what this core can do at best. Collective."""
+        import line_clock  # here: what it imports would be measured as memory
+
+        result = line_clock.profile(self.step, count)
+        G, D = (
+            sum(p.size for p in network.params().values()) for network in (self.gan.generator, self.gan.discriminator)
+        )
+        result["adam_bytes"] = ADAM_WALKS * (G + 2 * D) * 4 // self.ranks.size
+        return result | best_rates()
+
     def system_seconds(self, before: float | None) -> float | None:
         """Seconds inside the operating system since `before`, of all other ranks. Collective."""
         return (
@@ -103,6 +117,22 @@ class Rank:
     def _sum_of_the_others(self, values: list[float]) -> list[float]:
         everybodys = self.ranks.stack(np.array(values))
         return (everybodys.sum(axis=0) - everybodys[self.ranks.rank]).tolist()
+
+
+def best_rates() -> dict[str, float]:
+    """What the core of this process can do, while the others do the same: "gflops" of a product, "copied" bytes/s."""
+    a, b, out = np.random.default_rng(0).standard_normal((3, 1024, 1024), np.float32)
+    source = np.zeros(1 << 25, np.float32)
+    target = np.zeros_like(source)
+    product = min(_seconds(lambda: np.matmul(a, b, out=out)) for _ in range(20))
+    copy = min(_seconds(lambda: np.copyto(target, source)) for _ in range(10))
+    return {"gflops": 2 * 1024**3 / product / 1e9, "copied": 2 * source.nbytes / copy}
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
 
 
 def _or_zero(value: float | None) -> float:
@@ -149,6 +179,9 @@ def follow(ranks: Ranks, size: Size, folder: str = "") -> None:
             continue
         if what == LEARN:
             rank.learn(folder)
+            continue
+        if what == PROFILE:
+            rank.profile(count)
             continue
         before = system_seconds()
         with parts[part]():

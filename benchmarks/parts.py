@@ -6,6 +6,7 @@ raw numbers and, for the article's configuration, the plot of docs/performance.m
 
     python benchmarks/parts.py
     python benchmarks/parts.py --torch-python OTHER/bin/python --pairs 15
+    python benchmarks/parts.py --profile                # where the time goes, for several sizes (`time_profile`)
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import records
+import time_profile
 from left_out import GROUPS
 from measured_programs import HERE, MINIGAN, TORCH, Peer, Worker, Workers, in_turn
 from records import Spread, spread
@@ -36,6 +38,7 @@ PARTS: dict[str, tuple[Peer, str]] = {
     WHOLE: (MINIGAN, "nothing"),
     **{f"plain {group}": (MINIGAN, group) for group in GROUPS},
     "chunked im2col instead of Winograd": (MINIGAN, "Winograd"),
+    "products with copies only": (MINIGAN, "small products"),
     "Winograd with tiles of 2 only": (MINIGAN, "tiles of 4"),
     "chunked im2col for the 3 x 3 layer": (MINIGAN, "three taps"),
     "memory given back": (MINIGAN, "the pool of memory"),
@@ -49,6 +52,9 @@ PARTS: dict[str, tuple[Peer, str]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
+    if arguments.profile:
+        time_profile.run(arguments)
+        return 0
     if arguments.quick:
         arguments.batch_size, arguments.width, arguments.image_size, arguments.pairs = 8, 4, 32, 2
     ratios = compare(arguments)
@@ -117,6 +123,7 @@ def draw(ratios: dict[str, Spread], path: Path) -> None:
 
 def _parser() -> Any:
     parser = records.parser(__doc__)
+    parser.add_argument("--profile", action="store_true", help="instead: where the time goes, for several sizes")
     parser.add_argument("--pairs", type=records.at_least(1), default=11, help="turns of each variant (default 11)")
     add_size(parser)
     records.add_peers(parser, (TORCH,))
