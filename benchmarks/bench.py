@@ -43,7 +43,7 @@ class Benchmark:
 
     Notes
     -----
-    torch.compile compiles anew for every size, which takes longer than measuring. So for training steps it takes part at
+    torch.compile compiles anew for every size, which takes longer than measuring. So it takes part in training steps of
     the article's size only.
     """
 
