@@ -71,7 +71,7 @@ BENCHMARKS = {
         Benchmark("other_sizes", "train_step", (TORCH, KERAS), OTHER_SIZES),
         Benchmark("inference", "inference", (TORCH, TORCH_COMPILE)),
         Benchmark("scaling", "scaling", (TORCH, MINIGAN_MPI)),
-        Benchmark("side_by_side", "side_by_side"),
+        Benchmark("side_by_side", "side_by_side", variants=(("--rounds", "3", "--steps", "20"),)),
         Benchmark("gpu", "train_step", GPU_PEERS, (("--backend", "cupy"),)),
     )
 }

@@ -8,11 +8,12 @@ and in `minigan.fast.cuda.kernels` for a GPU.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from minigan.nn.backend import Array, Shape
 from minigan.nn.layers import BatchNormalization, Cache, InferenceCache, Layer, LeakyReLU
-from minigan.nn.ops import has_own
+from minigan.nn.ops import Ops, has_own
 
 
 class Kernels(Protocol):
@@ -130,6 +131,11 @@ def _suits(norm: Layer, activation: Layer) -> bool:
 
 def _nothing_replaced(layer: BatchNormalization | LeakyReLU) -> bool:
     """Whether neither a function in the layer's table nor a method of this one layer is somebody else's."""
-    families = ("batch_norm", "batch_norm_inference", "leaky_relu")
     own_methods = not any(hasattr(type(layer), name) for name in vars(layer))
-    return own_methods and not layer.ops.plain and has_own(layer.ops, *families)
+    return own_methods and _has_own_functions(layer.ops)
+
+
+@lru_cache(maxsize=64)
+def _has_own_functions(ops: Ops) -> bool:
+    """Whether a table has minigan's own functions for both. It cannot change, and a single face has to be quick."""
+    return not ops.plain and has_own(ops, "batch_norm", "batch_norm_inference", "leaky_relu")

@@ -86,18 +86,26 @@ def conv_input_grad(dy: Array, w: Array, stride: int, pad: Pad, size: Size, b: A
     dx = empty((N, *size, C), dy.dtype)
     few_rows = N * Ho * Wo <= FEW_ROWS and C >= FEW_CHANNELS
     images = N if few_rows else _images(Ho * Wo * w2.shape[0] * dy.dtype.itemsize, w2.size)
+    wide_bias = np.zeros(1, dy.dtype) if b is None else np.tile(b, size[1])
     for n in spans(N, images):
         with scratch() as new:
             if C < FEW_CHANNELS:
-                dx[n] = blocks2im(dy[n], w, stride, pad, size, new)
+                result = blocks2im(dy[n], w, stride, pad, size, new)
             else:
                 dy2 = dy[n].reshape(-1, O)
-                out = None if few_rows else new((len(dy2), len(w2)), dy.dtype)
-                cols = _dense(dy2, w2.T) if out is None else np.matmul(dy2, w2.T, out=out)
-                dx[n] = col2im(cols.reshape(-1, Ho, Wo, Kh, Kw, C), stride, pad, size, new)
-        if b is not None:
-            add_to_channels(dx[n], b)
+                if len(dy2) <= TURNED_ROWS:
+                    cols = np.matmul(w2, dy2.T).T
+                else:
+                    cols = np.matmul(dy2, w2.T, out=new((len(dy2), len(w2)), dy.dtype))
+                result = col2im(cols.reshape(-1, Ho, Wo, Kh, Kw, C), stride, pad, size, new)
+            np.add(_rows(result), wide_bias, out=_rows(dx[n]))
     return dx
+
+
+def _rows(a: Array) -> Array:
+    """Images (N, H, W, C) as (N, H, W*C), a view. They may be cut out of larger ones."""
+    N, H, W, C = a.shape
+    return np.lib.stride_tricks.as_strided(a, (N, H, W * C), (*a.strides[:2], a.itemsize))
 
 
 def _is_one_patch(output: Size, kernel_size: Size, pad: Pad, size: Size) -> bool:
