@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -34,7 +35,8 @@ class BatchShare(Share):
         self.here = ranks.share(batch_size)
         self.weight = (self.here.stop - self.here.start) / batch_size
         self.shared_params: list[Array] = []
-        self._rooms: dict[Key, Array] = {}
+        self._rooms: dict[tuple[int, int], Array] = {}  # by parameter, and how many numbers there is room for
+        self._in_room: dict[tuple[int, int], Key] = {}  # what is there now, unless it is out of date
         self._fakes = ranks.own((-(-batch_size // ranks.size), *image_shape), dtype)
 
     def __reduce__(self) -> Any:
@@ -44,6 +46,12 @@ class BatchShare(Share):
         """See `minigan.nn.share.Share`."""
         ids = {id(p) for p in self.shared_params}
         super().begin(p for p in params if id(p) in ids)
+        self._in_room.clear()
+
+    def updated(self, params: Iterable[Array]) -> None:
+        """See `minigan.nn.share.Share`."""
+        ids = {id(p) for p in params}
+        self._in_room = {room: key for room, key in self._in_room.items() if room[0] not in ids}
 
     def stack(self, x: Array) -> Array:
         """See `minigan.nn.share.Share`."""
@@ -54,21 +62,25 @@ class BatchShare(Share):
 
         Nothing is shared where memory is not, nor where ranks have different numbers of images: they might then choose
         different algorithms, and wait for each other in vain.
+
+        Several arrays of the same size made of one parameter take turns in the same memory. A training step needs one
+        on the way forward and the other on the way back, each of them once for each version of the weights.
         """
         even = self.ranks.shares_memory and self.batch_size % self.ranks.size == 0
-        return super().prepared(w, shape, fill, what) if even else None
-
-    def _new(self, key: Key, w: Array) -> Array:
-        """Memory that all ranks have cannot be given back: what was dropped gets the same again."""
-        if key not in self._rooms:
-            self._rooms[key] = self.ranks.shared(key[-1], w.dtype)
-        return self._rooms[key]
-
-    def _part(self, array: Array) -> slice:
-        return self.ranks.share(array.shape[-1])
-
-    def _meet(self) -> None:
-        self.ranks.barrier()
+        if not even or id(w) not in self._params:
+            return None
+        key, size = (id(w), what, shape), math.prod(shape)
+        room = id(w), size
+        if room not in self._rooms:  # memory that all ranks have cannot be given back
+            self._rooms[room] = self.ranks.shared((size,), w.dtype)
+        array = self._rooms[room].reshape(shape)
+        if self._in_room.get(room) != key:
+            if room in self._in_room:
+                self.ranks.barrier()  # nobody needs what is there any more
+            fill(array, self.ranks.share(shape[-1]))
+            self.ranks.barrier()
+            self._in_room[room] = key
+        return array
 
     def gather_fakes(self, fakes: Array) -> Array:
         """The fakes of the whole batch on rank 0, those of this rank elsewhere. Collective."""

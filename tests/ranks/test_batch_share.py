@@ -51,7 +51,34 @@ def test_what_was_dropped_gets_the_same_memory_again(ranks):
         with share.having(found, [w]):
             taken.append(share.prepared(w, shape, lambda array, part: None))
     assert [array.shape for array in taken[:2]] == [(3, 6), (5, 6)]
-    assert all(taken[k] is taken[k % 2] for k in range(6))
+    assert all(np.shares_memory(taken[k], taken[k % 2]) for k in range(6))
+    assert not np.shares_memory(taken[0], taken[1])
+
+
+def test_arrays_of_one_parameter_take_turns_in_the_same_memory(ranks):
+    """Before another one is written there, the ranks meet: the slower one may still need what is there."""
+    found, w, made = BatchShare(ranks, 4, (2, 2, 3), np.float32), np.arange(6.0), []
+    found.shared_params = [w]
+
+    def ask(what, shape):
+        before = ranks.meetings, len(made)
+        array = share.prepared(w, shape, lambda array, part: made.append(what), what)
+        assert array.shape == shape
+        return array, ranks.meetings - before[0], len(made) - before[1]
+
+    with share.having(found, [w]):
+        first, *counts = ask("", (3, 6))
+        assert counts == [1, 1]
+        assert ask("", (3, 6))[1:] == (0, 0)
+        second, *counts = ask("transposed", (2, 9))
+        assert counts == [2, 1]
+        assert np.shares_memory(first, second)
+        assert ask("", (3, 6))[1:] == (2, 1)
+        share.updated([w])
+        assert ask("transposed", (2, 9))[1:] == (1, 1)  # nobody needs what is out of date
+    with share.having(found, [w]):
+        assert ask("transposed", (2, 9))[1:] == (1, 1)  # somebody may have written to it between two steps
+    assert made == ["", "transposed", "", "transposed", "transposed"]
 
 
 def test_its_part_of_a_batch(ranks):

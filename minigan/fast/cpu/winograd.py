@@ -152,9 +152,8 @@ def pays(positions: int, C: int, O: int) -> bool:
 
 
 Kept: TypeAlias = dict[tuple[int, bool], Array]
-"""The transformed kernel by n, and whether it is UT: another pass with the same kernel need not transform it again. It is
-for passes outside of a training step; inside, `minigan.nn.share.prepared` knows more: whether the kernel has changed
-meanwhile."""
+"""The transformed kernel by n, and whether it is UT: another pass with the same kernel need not transform it again. For
+passes outside of a training step; inside, `minigan.nn.share.prepared` knows more: whether the kernel has changed."""
 
 
 @dataclass(frozen=True)
@@ -496,7 +495,7 @@ def _blocks_of_taps(w: Array, plan: _Plan, *, transposed: bool) -> Array:
 
 
 def _contiguous(a: Array, new: New) -> Array:
-    """A copy in order. What lies transposed is moved apart first: at powers of two, its rows would meet in the cache."""
+    """A copy in order. What lies transposed is moved apart first: rows at powers of two would meet in the cache."""
     if a.strides[-1] > a.itemsize:
         *others, rows, columns = a.shape
         apart = new((*others, columns, rows + APART), a.dtype)[..., :rows]
