@@ -11,6 +11,7 @@ have no arrows: the command lines may import every room, and every room may impo
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -223,7 +224,9 @@ def legend() -> str:
 
 def main(argv: list[str]) -> int:
     """Write the drawing."""
-    drawing = Path(argv[0]) if argv else DRAWING
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
+    parser.add_argument("file", nargs="?", type=Path, default=DRAWING, help="default: docs/pictures/architecture.svg")
+    drawing = parser.parse_args(argv).file
     drawing.write_text(draw(), encoding="utf-8")
     print(f"written: {drawing}")
     return 0
