@@ -1,8 +1,8 @@
 """Run the benchmarks one after the other and write RESULTS.md: what `make bench` does.
 
 Without names it runs all of them, in less than a quarter of an hour on two cores where PyTorch and Keras are installed.
-It says which one is running and how long the ones before took. Options that are not listed here go to the scripts
-themselves.
+It says which one is running and how long the ones before took. Options that are not listed here go to every script
+that is called, so name one that knows them.
 
     python benchmarks/bench.py
     python benchmarks/bench.py --torch-python OTHER/bin/python --keras-python THIRD/bin/python

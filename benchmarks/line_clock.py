@@ -27,7 +27,7 @@ from minigan.fast import joined_norm
 from minigan.fast.cpu import chunked, cpu_overlay, fused, small_products, winograd
 from minigan.nn import losses, share
 from minigan.nn.ops import activations, conv_pairs, dense, normalization, register_overlay, translation, updates
-from minigan.ranks import adam, local
+from minigan.ranks import adam, batch_share, local
 
 PACKAGE = Path(minigan.__file__).parent
 MODULES = (
@@ -51,7 +51,11 @@ GROUPS = {
 }
 """What a statement may belong to: key and title."""
 
-WHOLE = ((local.Local, "meet", WAITING), (share.Share, "prepared", KERNELS))
+WHOLE = (
+    (local.Local, "meet", WAITING),
+    (share.Share, "prepared", KERNELS),
+    (batch_share.BatchShare, "prepared", KERNELS),
+)
 """Methods that belong to a group as a whole."""
 
 WALKS = {"forward": 3, "backward": 7, "inference": 2}
@@ -200,10 +204,8 @@ class LineClock:
                 self.flops[here.open[-1][0]] += 2 * result.size * a.shape[-1]
             return result
 
-        self._counting = True
-        with mock.patch.object(np, "matmul", counted):
+        with mock.patch.object(np, "matmul", counted), mock.patch.object(self, "_counting", True):
             yield
-        self._counting = False
 
 
 def _sizes(x: np.ndarray) -> str:

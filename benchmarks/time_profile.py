@@ -1,9 +1,9 @@
 """Where the time goes, by groups of statements and by layers: training steps of several sizes, and making images.
 
-What `python benchmarks/parts.py --profile` does. minigan waits in a process of its own, with its ranks, and looks at
-the clock around every statement that computes with arrays (`line_clock`); what is told is rank 0's time. Beside it
-stands what the core can do at best, while all ranks do the same: a product of two matrices of 1024 x 1024 numbers, and
-a copy of 128 MB. Writes the raw numbers, and for the default sizes the picture of docs/performance.md.
+What `python benchmarks/parts.py --profile` does. minigan runs in a separate process, with its ranks, and looks at the
+clock around every statement that computes with arrays (`line_clock`); the times are those of rank 0. Beside them stands
+what the core can do at best, while all ranks do the same: a product of two matrices of 1024 x 1024 numbers, and a copy
+of 128 MB. Writes the raw numbers, and for the default sizes the picture of docs/performance.md.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ CELLS = (
 )
 QUICK = (Cell("batch 4", 4, 16, 32), Cell("one face", 1, 16, 32, images=1))
 
-TURNS = 2.0
-"""About how many seconds are profiled for each size; at least 2 repetitions, at most 50."""
+SECONDS = 2.0
+"""About how long each size is profiled; at least 2 repetitions, at most 50."""
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -83,8 +83,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def times(seconds: float) -> int:
-    """How many repetitions take about `TURNS` seconds."""
-    return max(2, min(50, round(TURNS / seconds)))
+    """How many repetitions take about `SECONDS`."""
+    return max(2, min(50, round(SECONDS / seconds)))
 
 
 def shares(profile: Profile) -> dict[str, float]:
@@ -163,7 +163,7 @@ def draw(found: Mapping[str, Profile]) -> None:
             told = f"{seconds:.2f} s" if seconds >= 0.995 else f"{seconds * 1e3:.3g} ms"
             axes.text(101, y, told + (f"\nproducts {rate:.0%}" if rate else ""), va="center")
         axes.set_xlim(0, 100)
-        axes.set_xlabel("per cent of the time (products: their rate, in per cent of the best that the core can do)")
+        axes.set_xlabel("per cent of the time (products: their rate, in per cent of the best product on as many cores)")
         axes.tick_params(axis="y", length=0)
         figure.legend(loc="outside upper center", ncols=3, frameon=False)
         with replacing(PICTURE) as temporary:

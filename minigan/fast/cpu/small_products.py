@@ -34,7 +34,10 @@ WIDTH = 64
 """Columns of a block: enough for the processor's registers, few enough for many rows below the limit."""
 
 FEWEST = 8
-"""A piece with fewer rows, or a block with fewer than 4 times as many columns, would be too small to be fast."""
+"""Rows of the smallest piece that is fast."""
+
+NARROWEST = 32
+"""Columns of the narrowest block that is fast."""
 
 
 @cache
@@ -43,25 +46,49 @@ def are_fast() -> bool:
     return bool(ARCHITECTURES & blas_architectures())
 
 
-def block_width(columns: int) -> int:
-    """Of how many columns the blocks of a matrix are: a divisor of its columns.
+def block_width(rows: int, columns: int) -> int:
+    """Of how many columns the blocks of a matrix are.
 
-    >>> block_width(7)
+    Parameters
+    ----------
+    rows, columns : int
+        Of the matrix.
+
+    Returns
+    -------
+    int
+        A divisor of `columns`: all of them where BLAS copies anyway, or `FEWEST` rows would be above the limit.
+
+    Examples
+    --------
+    >>> block_width(64, 7)
     7
     """
     width = math.gcd(columns, WIDTH)
-    return width if are_fast() and width >= 4 * FEWEST else columns
+    return width if are_fast() and width >= NARROWEST and FEWEST * rows * width <= LIMIT else columns
 
 
-def piece_rows(rows: int, numbers: int) -> int:
-    """How many rows to take at a time if the other factor has so many numbers: a divisor of `rows`.
+def piece_rows(rows: int, block_size: int) -> int:
+    """How many rows of a factor to take at a time.
 
-    All of them, if that is small enough, or if there is no divisor of a good size.
+    Parameters
+    ----------
+    rows : int
+        Of the factor.
+    block_size : int
+        Numbers in the block by which it is multiplied.
 
+    Returns
+    -------
+    int
+        The largest divisor of `rows` with which a product is within the limit. If that is less than `FEWEST`: all rows.
+
+    Examples
+    --------
     >>> piece_rows(128, 512 * 64), piece_rows(127, 512 * 64), piece_rows(20, 512 * 64)
     (16, 127, 20)
     """
-    most = LIMIT // numbers
+    most = LIMIT // block_size
     return next((k for k in range(min(rows, most), FEWEST - 1, -1) if rows % k == 0), rows)
 
 

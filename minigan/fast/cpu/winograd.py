@@ -75,10 +75,17 @@ FEW_BYTES = 1 << 19
 own cache when the second axis is transformed."""
 
 APART = 16
-"""Numbers that are left free between two rows (`_contiguous`): a line of the cache."""
+"""Numbers that are left unused after each row (`_contiguous`): in float32, a line of the cache."""
 
 DU_ROWS = 128
 """About how many rows of dU are computed at a time: enough for a fast product, few enough for the cache."""
+
+FEW_ROWS_WITH_RANKS = 200
+"""In place of `chunked.FEW_ROWS` on several ranks: on one machine they transform the kernels together
+(`minigan.nn.share.prepared`), so that it costs each of them less."""
+
+WORTH = 85
+"""Tiles of 4 are used if they save at least so many rows of products for each additional place (25 - 9 = 16)."""
 
 KERNEL_PIECE = 1 << 14
 """About how many numbers of each tap of a kernel are transformed together."""
@@ -217,14 +224,6 @@ def _plan(N: int, size: Size, output: Size, w_shape: tuple[int, ...], stride: in
     return _Plan(stride, R, m, pad, size, output, w_shape[2], w_shape[3], dtype)
 
 
-FEW_ROWS_WITH_RANKS = 200
-"""In place of `chunked.FEW_ROWS` on several ranks. On one machine they transform the kernels together
-(`minigan.nn.share.prepared`), so that it costs each of them less; all choose alike, or they would wait in vain."""
-
-WORTH = 85
-"""How many products of a row with the kernel must be saved for each place by which the kernel is larger."""
-
-
 def conv_forward(
     x: Array,
     w: Array,
@@ -236,7 +235,14 @@ def conv_forward(
 ) -> Array:
     """See `minigan.nn.loops.conv_forward`; the same results, up to rounding, with fewer multiplications.
 
-    turned_from : the parameter, if w is only a view of it (`chunked.turned`)
+    Parameters
+    ----------
+    x, w, stride, pad, b
+        As there.
+    kept : dict, optional
+        What was made of w before, and what is made of it here (`Kept`).
+    turned_from : Array, optional
+        The parameter, if w is only a view of it (`chunked.turned`).
     """
     N, H, W, _ = x.shape
     plan = _plan(N, (H, W), output_size((H, W), w.shape[:2], stride, pad), w.shape, stride, pad, x.dtype)
@@ -451,7 +457,7 @@ def _kernel_tiles(
 ) -> Array:
     """U = G w GT, or its transpose UT, in blocks of columns for `multiply`: (blocks, n, n, rows, width)."""
     if transposed and not small_products.are_fast():
-        return _kernel_tiles(w, plan, kept, turned_from).swapaxes(-1, -2)
+        return _kernel_tiles(w, plan, kept).swapaxes(-1, -2)
     n, (_, G, _) = plan.n, plan.matrices
     taps = _blocks_of_taps(w, plan, transposed=transposed)
     *blocks, R, _, A, B, rows, width = taps.shape
@@ -469,8 +475,8 @@ def _kernel_tiles(
                     _along(G, g.transpose(1, 2, 0, 3), half.transpose(1, 2, 0, 3))
                     _along(G, half.transpose(0, 2, 1, 3), tiles.transpose(0, 2, 1, 3))
 
-    param, what = (w, "") if turned_from is None else (turned_from, "turned")
-    U = share.prepared(param, shape, transform, what + transposed * "transposed")
+    param, what = (w, "transposed" if transposed else "") if turned_from is None else (turned_from, "turned")
+    U = share.prepared(param, shape, transform, what)
     if U is None and kept:
         U = kept.get((n, transposed))
     if U is None:
@@ -488,14 +494,18 @@ def _blocks_of_taps(w: Array, plan: _Plan, *, transposed: bool) -> Array:
     """
     S, R, C, O = plan.S, plan.R, plan.C, plan.O
     if transposed:
-        width = block_width(S * C)
+        width = math.gcd(block_width(O, S * S * C), S * C)
         return w.reshape(R, S, R, S * C // width, width, O).transpose(1, 3, 0, 2, 5, 4)[:, :, :, :, None, None]
-    width = block_width(O)
+    width = block_width(S * S * C, O)
     return w.reshape(R, S, R, S, C, O // width, width).transpose(5, 0, 2, 1, 3, 4, 6)[None]
 
 
 def _contiguous(a: Array, new: New) -> Array:
-    """A copy in order. What lies transposed is moved apart first: rows at powers of two would meet in the cache."""
+    """A contiguous copy.
+
+    A transposed array is first copied to rows with `APART` unused numbers after each. If rows were a power of two
+    apart, the numbers of a column would all want the same few places of the cache.
+    """
     if a.strides[-1] > a.itemsize:
         *others, rows, columns = a.shape
         apart = new((*others, columns, rows + APART), a.dtype)[..., :rows]

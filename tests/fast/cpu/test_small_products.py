@@ -17,7 +17,7 @@ RNG = np.random.default_rng(0)
 def test_the_products_are_those_of_the_whole_matrices(fast, T, K, L, monkeypatch):
     monkeypatch.setattr(small_products, "are_fast", lambda: fast)
     a, b = RNG.standard_normal((3, 3, T, K)), RNG.standard_normal((3, 3, K, L))
-    width = block_width(L)
+    width = block_width(K, L)
     blocks = np.ascontiguousarray(b.reshape(3, 3, K, L // width, width).transpose(3, 0, 1, 2, 4))
     with scratch() as new:
         np.testing.assert_allclose(multiply(a, blocks, new), a @ b, atol=1e-10)
@@ -34,10 +34,11 @@ def test_pieces_divide_the_rows_and_keep_to_the_limit_where_that_is_possible(row
 @pytest.mark.parametrize("columns", [1, 7, 16, 32, 48, 64, 96, 512])
 def test_a_block_has_few_columns_only_where_small_products_are_fast(columns, monkeypatch):
     monkeypatch.setattr(small_products, "are_fast", lambda: False)
-    assert block_width(columns) == columns
+    assert block_width(100, columns) == columns
     monkeypatch.setattr(small_products, "are_fast", lambda: True)
-    assert columns % block_width(columns) == 0
-    assert block_width(columns) == {96: 32, 512: 64}.get(columns, columns)
+    assert columns % block_width(100, columns) == 0
+    assert block_width(100, columns) == {96: 32, 512: 64}.get(columns, columns)
+    assert block_width(2048, columns) == {96: 32}.get(columns, columns)  # 8 rows times 2,048 x 64 are above the limit
 
 
 @pytest.mark.parametrize(("names", "fast"), [({"SkylakeX"}, True), ({"Haswell"}, False), (set(), False)])
