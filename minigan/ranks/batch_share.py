@@ -36,7 +36,7 @@ class BatchShare(Share):
         self.weight = (self.here.stop - self.here.start) / batch_size
         self.shared_params: list[Array] = []
         self._rooms: dict[tuple[int, int], Array] = {}  # by parameter, and how many numbers there is room for
-        self._in_room: dict[tuple[int, int], Key] = {}  # what is there now, unless it is out of date
+        self._in_room: dict[tuple[int, int], Key | None] = {}  # None: what is there is out of date, or half written
         self._fakes = ranks.own((-(-batch_size // ranks.size), *image_shape), dtype)
 
     def __reduce__(self) -> Any:
@@ -46,10 +46,10 @@ class BatchShare(Share):
         """See `minigan.nn.share.Share`."""
         ids = {id(p) for p in self.shared_params}
         super().begin(p for p in params if id(p) in ids)
-        self._in_room.clear()
+        self._in_room = dict.fromkeys(self._in_room)
 
     def updated(self, params: Iterable[Array]) -> None:
-        """See `minigan.nn.share.Share`."""
+        """See `minigan.nn.share.Share`. All ranks have met since their backward passes: nobody reads the rooms now."""
         ids = {id(p) for p in params}
         self._in_room = {room: key for room, key in self._in_room.items() if room[0] not in ids}
 
@@ -76,7 +76,8 @@ class BatchShare(Share):
         array = self._rooms[room].reshape(shape)
         if self._in_room.get(room) != key:
             if room in self._in_room:
-                self.ranks.barrier()  # nobody needs what is there any more
+                self.ranks.barrier()  # a slower rank may still need what is there
+            self._in_room[room] = None
             fill(array, self.ranks.share(shape[-1]))
             self.ranks.barrier()
             self._in_room[room] = key

@@ -85,7 +85,7 @@ def conv_input_grad(dy: Array, w: Array, stride: int, pad: Pad, size: Size, b: A
     w2 = w.reshape(Kh * Kw * C, O)
     dx = empty((N, *size, C), dy.dtype)
     few_rows = N * Ho * Wo <= FEW_ROWS and C >= FEW_CHANNELS
-    images = N if few_rows else _images(Ho * Wo * w2.shape[0] * dy.dtype.itemsize, w2.size)
+    images = max(1, N) if few_rows else _images(Ho * Wo * w2.shape[0] * dy.dtype.itemsize, w2.size)
     wide_bias = np.zeros(1, dy.dtype) if b is None else np.tile(b, size[1])
     for n in spans(N, images):
         with scratch() as new:

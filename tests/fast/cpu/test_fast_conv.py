@@ -110,6 +110,11 @@ def test_kernels_in_blocks_of_columns_give_the_definitions_results(fast, K, S, N
         np.testing.assert_allclose(f, t, atol=1e-9 * abs(t).max())
 
 
+def test_no_images_give_none():
+    nothing = np.zeros((0, 4, 4, 16))
+    assert fast_conv.conv_input_grad(nothing, W, 2, ((1, 1), (1, 1)), (8, 8), np.ones(16)).shape == (0, 8, 8, 16)
+
+
 def test_outside_a_training_step_nothing_is_kept():
     w = W.copy()
     first, _ = fast_conv.conv2d_forward(X, w, np.zeros(16), 2, 1)
