@@ -85,7 +85,7 @@ def measure(workers: Sequence[Worker], folder: str, images: int, pairs: int) -> 
     batch_size, contestants = {}, {}
     choices = [b for b in BATCHES if b < images] or [images]
     for worker in tqdm(workers, desc=f"Batch size for {images} images", unit=" programs", leave=False):
-        seconds = {b: worker.ask("predict", batch_size=b, count=1)["seconds"] for b in choices}
+        seconds = {b: min(worker.ask("predict", batch_size=b, count=1)["seconds"] for _ in range(3)) for b in choices}
         best = min(choices, key=seconds.__getitem__)
         batch_size[worker.name] = best
         count = max(1, round(TURN / seconds[best]))
