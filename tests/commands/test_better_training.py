@@ -21,6 +21,7 @@ from minigan.nn.rng import stream
 from minigan.pages import plots
 from minigan.runs import checkpoint, config
 from minigan.system.cli import run_command
+from minigan.system.workers import one_blas_thread, using_workers
 
 SIZES = ["--image-size", 32, "--width", 2, "--batch-size", 4, "--sample-every", 2, "--save-every", 3]
 OPTIONS = ["--ema", 0.9, "--flip", "--translate", "--g-learning-rate", 0.0003]
@@ -56,7 +57,12 @@ def plain(image_folder, tmp_path_factory):
 
 
 def test_a_run_with_all_options_can_be_computed_by_hand(image_folder, six):
-    """Batches, moves, learning rate, and images drawn by the average."""
+    """Batches, moves, learning rate, and images drawn by the average; on one core, as a run on one rank."""
+    with using_workers(1), one_blas_thread():
+        compute_by_hand(image_folder, six)
+
+
+def compute_by_hand(image_folder, six):
     networks = build_gan(image_size=32, width=2, seed=1337, ema=0.9, g_learning_rate=0.0003)
     images = open_images(image_folder, image_size=32, progress=False)
     fixed = stream(1337, "pictures").standard_normal((64, 1, 1, 100), np.float32)
