@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import numpy as np
+from measured_programs import seconds_of
 
 import minigan
 from minigan.fast import joined_norm
@@ -234,9 +235,9 @@ def profile(work: Callable[[], Any], count: int) -> dict[str, Any]:
     with clock.naming_layers():
         work()
         for _ in range(count):
-            usual.append(_seconds(work))
+            usual.append(seconds_of(work))
             with clock.running():
-                with_clock.append(_seconds(work))
+                with_clock.append(seconds_of(work))
         seconds, looks = clock.seconds(), clock.looks / count
         with clock.running(), clock.counting():
             work()
@@ -256,12 +257,6 @@ def profile(work: Callable[[], Any], count: int) -> dict[str, Any]:
         "looks": looks,
         "rows": sorted(rows, key=lambda row: -row["seconds"]),
     }
-
-
-def _seconds(work: Callable[[], Any]) -> float:
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
 
 
 # ---- the code with a clock in it ----

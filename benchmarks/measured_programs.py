@@ -290,6 +290,13 @@ class Program:
         return {"peak": peak, "now": now}
 
 
+def seconds_of(work: Callable[[], Any]) -> float:
+    """How long something takes, once."""
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
 def timed(work: Callable[[], Any], count: int) -> dict[str, Any]:
     """Do something once untimed, then `count` times timed.
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from left_out import LEFT_OUT
-from measured_programs import Program, system_seconds
+from measured_programs import Program, seconds_of, system_seconds
 
 from minigan.gan.division import divide, memory_bytes
 from minigan.gan.step import GAN, StepInputs, build_gan, draw_inputs, train_step
@@ -124,15 +124,9 @@ def best_rates() -> dict[str, float]:
     a, b, out = np.random.default_rng(0).standard_normal((3, 1024, 1024), np.float32)
     source = np.zeros(1 << 25, np.float32)
     target = np.zeros_like(source)
-    product = min(_seconds(lambda: np.matmul(a, b, out=out)) for _ in range(20))
-    copy = min(_seconds(lambda: np.copyto(target, source)) for _ in range(10))
+    product = min(seconds_of(lambda: np.matmul(a, b, out=out)) for _ in range(20))
+    copy = min(seconds_of(lambda: np.copyto(target, source)) for _ in range(10))
     return {"gflops": 2 * 1024**3 / product / 1e9, "copied": 2 * source.nbytes / copy}
-
-
-def _seconds(work: Callable[[], Any]) -> float:
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
 
 
 def _or_zero(value: float | None) -> float:

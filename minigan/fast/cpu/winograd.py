@@ -488,13 +488,13 @@ def _kernel_tiles(
 
 
 def _blocks_of_taps(w: Array, plan: _Plan, *, transposed: bool) -> Array:
-    """The R * R matrices (D, O) of a kernel, or (O, D), in a * b blocks: (a, b, R, R, A, B, rows, width), a view.
+    """The R * R matrices (D, O) of a kernel, or (O, D), in a * b blocks: (a, b, R, R, A, B, rows, width).
 
     The D rows are S times S times C; the O rows of the transpose are 1 times 1 times O.
     """
     S, R, C, O = plan.S, plan.R, plan.C, plan.O
     if transposed:
-        width = math.gcd(block_width(O, S * S * C), S * C)
+        width = math.gcd(block_width(O, S * S * C), S * C)  # S * C of the D columns lie side by side in w
         return w.reshape(R, S, R, S * C // width, width, O).transpose(1, 3, 0, 2, 5, 4)[:, :, :, :, None, None]
     width = block_width(S * S * C, O)
     return w.reshape(R, S, R, S, C, O // width, width).transpose(5, 0, 2, 1, 3, 4, 6)[None]
@@ -517,6 +517,7 @@ def _contiguous(a: Array, new: New) -> Array:
 
 
 def _no_weight_grad(plan: _Plan) -> Array:
+    """Zeros, to which `_add_weight_grad` adds: (K, K, C, O)."""
     dw = empty((plan.R * plan.S, plan.R * plan.S, plan.C, plan.O), plan.dtype)
     dw.fill(0)
     return dw
