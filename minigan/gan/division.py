@@ -21,9 +21,9 @@ from minigan.ranks.batch_share import BatchShare
 from minigan.ranks.interface import Ranks
 from minigan.ranks.shared_memory import aligned
 
-MOST_LARGER = 12
-"""A kernel of four taps a side, transformed for tiles of 4 and for tiles of 2, is 6.25 and 2.25 times as large; one of
-three taps 4 and 1.8 times, each also turned round."""
+MOST_LARGER = 9
+"""Memory for what may be prepared from the parameters, in sizes of the parameters. A kernel of four taps a side,
+transformed for tiles of 4 and for tiles of 2, is 6.25 and 2.25 times as large; one of three taps 4 and 1.8 times."""
 
 
 def memory_bytes(gan: GAN, size: int, batch_size: int) -> int:

@@ -39,7 +39,7 @@ class Share:
 
     def __init__(self) -> None:
         self._params: dict[int, Array] = {}  # by id; while an array is here, no other one gets its id
-        self._prepared: dict[Key, tuple[Array, Fill]] = {}
+        self._prepared: dict[Key, Array] = {}
         self._asked_for: set[Key] = set()
         self._stale: set[Key] = set()
         self._in_step = False
@@ -85,31 +85,19 @@ class Share:
         self._stale |= {key for key in self._prepared if key[0] in ids}
 
     def prepared(self, w: Array, shape: Shape, fill: Fill, what: str) -> Array | None:
-        """See `prepared`. If one array has to be made anew, all that have to be are: then processes meet only once."""
+        """See `prepared`."""
         if id(w) not in self._params:
             return None
         key = id(w), what, shape
         self._asked_for.add(key)
         if key not in self._prepared:
-            self._prepared[key] = self._new(key, w), fill
+            self._prepared[key] = xp_of(w).empty(shape, w.dtype)
             self._stale.add(key)
+        array = self._prepared[key]
         if key in self._stale:
-            for found, (array, fill_it) in self._prepared.items():
-                if found in self._stale:
-                    fill_it(array, self._part(array))
-            self._stale.clear()
-            self._meet()
-        return self._prepared[key][0]
-
-    def _new(self, key: Key, w: Array) -> Array:
-        return xp_of(w).empty(key[-1], w.dtype)
-
-    def _part(self, array: Array) -> slice:
-        """The part of the last axis that this process makes."""
-        return slice(0, array.shape[-1])
-
-    def _meet(self) -> None:
-        """Wait until all processes have made their parts."""
+            fill(array, slice(0, shape[-1]))
+            self._stale.remove(key)
+        return array
 
 
 _outside_of_a_step = Share()  # it has no parameters, so nothing is kept
