@@ -11,7 +11,7 @@ import argparse
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,21 @@ class FinishedRun:
     def images(self) -> ImageSet:
         """What it learned from."""
         return open_training_images(self.config)
+
+    def after(self, steps: int) -> FinishedRun:
+        """The same run as it was after so many steps.
+
+        Raises
+        ------
+        UserError
+            If it keeps no generator of that moment.
+        """
+        networks = [(done, path) for done, path in self.networks if done <= steps]
+        if not networks or networks[-1][0] != steps:
+            kept = ", ".join(f"{done:,}" for done, _ in self.networks)
+            raise UserError(f"RUN: must keep a generator after {steps:,} steps; {self.path} has {kept}")
+        known = self.steps < steps
+        return replace(self, networks=networks, steps=self.steps[known], history=self.history[known])
 
     def yardstick(self, samples: int, seed: int) -> Yardstick:
         """Real images to measure against: as in the run itself with its own seed, as in `minigan.evaluate` with 0."""

@@ -1,10 +1,11 @@
 """How much the same training differs from seed to seed: a table of every measure, from several finished runs.
 
-    python benchmarks/seeds_page.py RUN RUN RUN --out docs/runs/NAME.md --commit COMMIT
+    python benchmarks/seeds_page.py RUN RUN RUN --after 1000 2000 --out docs/runs/NAME.md --commit COMMIT
 
-The runs must have the same settings but for the seed. Their last generators are measured as `minigan.evaluate` does:
-the same number of samples, the same noise, the same real images. So what differs is the training. Each result is kept
-in a JSON file beside the page, at once, so that the script can be stopped and called again.
+The runs must have the same settings but for the seed and the number of steps: one of them may have gone on for longer.
+Their generators are measured as `minigan.evaluate` does: the same number of samples, the same noise, the same real
+images. So what differs is the training. Each result is kept in a JSON file beside the page, at once, so that the script
+can be stopped and called again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,14 @@ from minigan.evaluation.metrics import Measurement, Yardstick
 from minigan.evaluation.words import describe
 from minigan.runs.setting_declaration import option
 from minigan.system.atomic_files import write_text
-from minigan.system.cli import Parser, path_name, run_command
+from minigan.system.cli import Parser, path_name, run_command, whole
 from minigan.system.console import say
 from minigan.system.errors import UserError
 from minigan.system.progress import ProgressBar
 
-MAY_DIFFER = ("seed", "ranks", "sample_every", "save_every", "metrics_every")
+MAY_DIFFER = ("seed", "steps", "ranks", "sample_every", "save_every", "metrics_every")
 LAST = 500
-"""Steps at the end over which the medians of the losses are taken."""
+"""Steps before a moment over which the medians of the losses are taken."""
 
 LOSSES = {"d_real": "D real", "d_fake": "D fake", "g": "G", "d_x": "D(x)", "d_g_z": "D(G(z))", "accuracy": "right"}
 
@@ -41,6 +42,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("runs", nargs="+", type=path_name, metavar="RUN", help="run folders; they are only read")
     parser.add_argument("--out", required=True, type=path_name, metavar="FILE", help="page to write, in Markdown")
     parser.add_argument("--commit", required=True, type=commit, help="commit of minigan that the runs were made with")
+    parser.add_argument(
+        "--after",
+        nargs="+",
+        type=whole,
+        metavar="N",
+        help="steps after which the runs are measured (default: the last of the shortest run)",
+    )
     parser.add_argument("--title", help="title of the page")
     arguments = parser.parse_args(argv)
     out = Path(arguments.out)
@@ -48,14 +56,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--out: must end in .md, got {out.name!r}")
     runs = [open_run(Path(path)) for path in arguments.runs]
     check_alike(runs)
-    rows = measured(runs, out.with_suffix(".json"))
-    write_text(out, page(runs, rows, arguments.commit, arguments.title))
+    moments = sorted(set(arguments.after or [min(run.done for run in runs)]))
+    rows = measured([run.after(steps) for steps in moments for run in runs], out.with_suffix(".json"))
+    tables = [rows[i : i + len(runs)] for i in range(0, len(rows), len(runs))]
+    write_text(out, page(runs, tables, arguments.commit, arguments.title))
     say(f"Written: {out}")
     return 0
 
 
 def check_alike(runs: Sequence[FinishedRun]) -> None:
-    """Raise UserError unless the runs differ in nothing but their seeds."""
+    """Raise UserError unless the runs differ in nothing but their seeds, and their length."""
     first = runs[0]
     if len(runs) < 2:
         raise UserError(f"RUN: two or more are needed, got {len(runs)}")
@@ -64,8 +74,6 @@ def check_alike(runs: Sequence[FinishedRun]) -> None:
             one, two = getattr(first.config, name), getattr(other.config, name)
             if one != two:
                 raise UserError(f"RUN: must have the same settings, but {option(name)} is {one} and {two}")
-        if other.done != first.done:
-            raise UserError(f"RUN: must have had equally many steps, but it is {first.done} and {other.done}")
     seeds = [run.config.seed for run in runs]
     if len(set(seeds)) < len(seeds):
         raise UserError(f"RUN: must have different seeds, got {', '.join(map(str, seeds))}")
@@ -77,7 +85,7 @@ def measured(runs: Sequence[FinishedRun], kept: Path) -> list[dict[str, Any]]:
     known = {(row["seed"], row["step"]): row for row in rows}
     missing = [run for run in runs if (run.config.seed, run.done) not in known]
     yardstick: Yardstick | None = None
-    with ProgressBar(len(missing), "Measuring", "runs", shown=bool(missing)) as bar:
+    with ProgressBar(len(missing), "Measuring", "generators", shown=bool(missing)) as bar:
         for run in missing:
             yardstick = yardstick or run.yardstick(FINAL_SAMPLES, 0)
             losses = loss_medians(run, LAST)[-1]
@@ -93,31 +101,44 @@ def measured(runs: Sequence[FinishedRun], kept: Path) -> list[dict[str, Any]]:
     return [known[run.config.seed, run.done] for run in runs]
 
 
-def page(runs: Sequence[FinishedRun], rows: Sequence[Mapping[str, Any]], made_with: str, title: str | None) -> str:
-    """The page in Markdown."""
+def page(
+    runs: Sequence[FinishedRun],
+    tables: Sequence[Sequence[Mapping[str, Any]]],
+    made_with: str,
+    title: str | None,
+) -> str:
+    """The page in Markdown, with a table for each moment; a table has a row of `measured` for each run."""
     run = runs[0]
-    table = []
-    for name, first in rows[0]["measures"].items():
-        label, form, _ = describe(name, Measurement(**first), 1)
-        values = [row["measures"][name]["value"] for row in rows]
-        table.append([label.strip(), *map(form, values), *spread(values), form(first["real"])])
-    for name, label in LOSSES.items():
-        values = [row["losses"][name] for row in rows]
-        table.append([f"{label}, median", *(f"{v:.3f}" for v in values), *spread(values), ""])
+    moments = [rows[0]["step"] for rows in tables]
     session = run.about["sessions"][-1]
     return render(
         "seeds.md.jinja",
-        title=title or f"{run.done:,} steps with {len(runs)} seeds",
-        command=command(run.config).replace(f"--seed {run.config.seed}", "--seed SEED"),
-        seeds=[row["seed"] for row in rows],
+        title=title or f"{run.config.preset.capitalize()} configuration, {moments[-1]:,} steps with {len(runs)} seeds",
+        command=command(replace(run.config, steps=moments[-1])).replace(f"--seed {run.config.seed}", "--seed SEED"),
+        seeds=[run.config.seed for run in runs],
+        longer=[run.config.seed for run in runs if run.done > moments[-1]],
+        moments=moments,
         made_with=made_with,
         session=session,
         images=f"{run.about['images']['count']:,}{' drawn faces' if run.drawn else ' images'}",
-        samples=f"{rows[0]['samples']:,}",
-        last=min(LAST, run.done),
+        samples=f"{tables[0][0]['samples']:,}",
+        last=min(LAST, moments[0]),
         average=bool(run.config.ema),
-        rows=table,
+        tables=[(f"{steps:,}", table(rows)) for steps, rows in zip(moments, tables, strict=True)],
     )
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Cells of a table: a row for each measure, with the value of each seed, their mean, deviation, and real images."""
+    cells = []
+    for name, first in rows[0]["measures"].items():
+        label, form, _ = describe(name, Measurement(**first), 1)
+        values = [row["measures"][name]["value"] for row in rows]
+        cells.append([label.strip(), *map(form, values), *spread(values), form(first["real"])])
+    for name, label in LOSSES.items():
+        values = [row["losses"][name] for row in rows]
+        cells.append([f"{label}, median", *(f"{v:.3f}" for v in values), *spread(values), ""])
+    return cells
 
 
 def spread(values: Sequence[float]) -> tuple[str, str]:

@@ -179,8 +179,9 @@ def test_wrong_calls_are_one_line(home, tmp_path, capsys):
 # ---- A table of seeds ----
 
 
-def seeds(home, out, *runs):
-    return run_command(seeds_page.main, [*(str(home / run) for run in runs), "--out", str(out), "--commit", COMMIT])
+def seeds(home, out, *runs, more=()):
+    words = [*(str(home / run) for run in runs), "--out", str(out), "--commit", COMMIT, *more]
+    return run_command(seeds_page.main, words)
 
 
 def test_a_table_of_seeds(home, tmp_path, monkeypatch):
@@ -197,6 +198,29 @@ def test_a_table_of_seeds(home, tmp_path, monkeypatch):
     monkeypatch.setattr(seeds_page, "measure", None)
     assert seeds(home, out, "run1", "run2") == 0
     assert out.read_bytes() == first
+
+
+def test_seeds_are_compared_at_several_moments_of_runs_of_any_length(home, tmp_path, capsys):
+    shutil.copytree(home / "run2", tmp_path / "shorter")
+    config = tmp_path / "shorter" / "config.json"
+    config.write_text(config.read_text(encoding="utf-8").replace('"steps": 6', '"steps": 4'), encoding="utf-8")
+    for model in (tmp_path / "shorter" / "models").glob("5_*"):
+        model.unlink()
+    runs = "run1", str(tmp_path / "shorter")
+    out = tmp_path / "seeds.md"
+    assert seeds(home, out, *runs, more=["--after", "4", "2"]) == 0
+    text = out.read_text(encoding="utf-8")
+    assert re.findall("^## .*", text, re.M) == ["## After 2 steps", "## After 4 steps"]
+    assert "The run with seed 1 went on after step 4." in text
+    assert "--steps 4 " in text
+    two_moments = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
+    assert [(row["seed"], row["step"]) for row in two_moments] == [(1, 2), (2, 2), (1, 4), (2, 4)]
+    assert two_moments[0]["losses"] != two_moments[2]["losses"]  # each from the steps before its own moment
+    assert seeds(home, out, *runs) == 0
+    assert re.findall("^## .*", out.read_text(encoding="utf-8"), re.M) == ["## After 4 steps"]
+    assert seeds(home, tmp_path / "x.md", *runs, more=["--after", "6"]) == 2
+    assert "must keep a generator after 6 steps" in capsys.readouterr().err
+    assert not list(tmp_path.glob("x.*"))
 
 
 def test_runs_that_cannot_be_compared(home, tmp_path, capsys):
