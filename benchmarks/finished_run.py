@@ -21,13 +21,12 @@ import numpy as np
 
 from minigan.data.image_set import ImageSet
 from minigan.evaluation.metrics import Yardstick, draw_samples
-from minigan.evaluation.samples import BROKEN_GENERATOR
 from minigan.gan.step import METRICS
 from minigan.nn.backend import NUMPY, Array
 from minigan.runs.config import PRESETS, RunConfig
 from minigan.runs.layout import METRICS_NAME
 from minigan.runs.run_records import list_networks, open_config, read_history, read_rows, read_speed
-from minigan.runs.saved_generator import load_generator
+from minigan.runs.saved_generator import BROKEN_GENERATOR, load_generator
 from minigan.runs.setting_declaration import option
 from minigan.runs.training_images import open_training_images
 from minigan.system.errors import RunError, UserError

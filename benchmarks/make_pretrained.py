@@ -19,7 +19,7 @@ from finished_run import command, commit, render
 
 import minigan
 from minigan.evaluation.metrics import Measurement, Yardstick, draw_samples
-from minigan.evaluation.samples import BROKEN_GENERATOR, draw_faces, random_noise
+from minigan.evaluation.samples import draw_faces, random_noise
 from minigan.evaluation.words import describe
 from minigan.nn.backend import get_backend
 from minigan.nn.network import Sequential
@@ -27,7 +27,7 @@ from minigan.runs.checkpoint import save_network
 from minigan.runs.config import RunConfig
 from minigan.runs.layout import CONFIG_NAME, CSV_NAME, METRICS_NAME, model_name
 from minigan.runs.run_records import open_config, read_history, read_lines, step_of_line
-from minigan.runs.saved_generator import load_generator
+from minigan.runs.saved_generator import BROKEN_GENERATOR, load_generator
 from minigan.runs.training_images import open_training_images
 from minigan.system.atomic_files import write_text
 from minigan.system.cli import Parser, path_name, run_command, whole

@@ -38,13 +38,13 @@ from finished_run import (
 from PIL import Image, ImageDraw, ImageFont
 
 from minigan.evaluation.metrics import Measurement, nearest, pyramid_sides
-from minigan.evaluation.samples import BROKEN_GENERATOR, draw_faces, random_noise
+from minigan.evaluation.samples import draw_faces, random_noise
 from minigan.evaluation.words import describe
 from minigan.gan.step import METRICS
 from minigan.nn.backend import NUMPY, Array
 from minigan.pages.plots import GAP, SCALE, grid, plain_matplotlib, save_loss_plot
 from minigan.runs.run_records import list_images
-from minigan.runs.saved_generator import load_generator
+from minigan.runs.saved_generator import BROKEN_GENERATOR, load_generator
 from minigan.system.atomic_files import replacing, write_text
 from minigan.system.cli import Parser, path_name, run_command, whole
 from minigan.system.console import say

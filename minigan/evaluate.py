@@ -31,7 +31,7 @@ from minigan.evaluation.metrics import (
 )
 from minigan.evaluation.nearest_images import save_nearest_images
 from minigan.evaluation.run_report import renew
-from minigan.evaluation.samples import BROKEN_GENERATOR, FRESH_STATISTICS, check_fresh_statistics
+from minigan.evaluation.samples import FRESH_STATISTICS, check_fresh_statistics
 from minigan.evaluation.words import describe, early
 from minigan.gan.average import fresh_statistics
 from minigan.nn.backend import backend_names, get_backend
@@ -40,8 +40,8 @@ from minigan.runs.config import RunConfig
 from minigan.runs.layout import EVALUATION_IMAGE_NAME, EVALUATION_NAME, METRICS_NAME, VITALS_NAME
 from minigan.runs.pretrained import is_pretrained, pretrained_run, say_which
 from minigan.runs.run_records import open_config, read_history, read_rows
-from minigan.runs.saved_generator import load_generator
-from minigan.runs.training_images import counts_if_changed, image_facts, open_training_images
+from minigan.runs.saved_generator import BROKEN_GENERATOR, load_generator
+from minigan.runs.training_images import are_unknown, counts_if_changed, image_facts, open_training_images
 from minigan.system.atomic_files import write_text
 from minigan.system.cli import Parser, core_count, path_name, run_command, whole
 from minigan.system.console import complain, one_line, say, warn
@@ -87,7 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments.run:
         say_which(step)
     images = _open_images(config, about, arguments.data)
-    yardstick = Yardstick(images, samples=arguments.samples, seed=arguments.seed, drawn=config.data is None)
+    drawn = config.data is None and arguments.data is None
+    yardstick = Yardstick(images, samples=arguments.samples, seed=arguments.seed, drawn=drawn)
     is_average = config.ema > 0 and not arguments.raw
     whose = " of the generator's average" if is_average else ""
     if arguments.fresh_statistics:
@@ -136,7 +137,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _open_images(config: RunConfig, about: dict[str, Any], moved: str | None) -> ImageSet:
     """The run's images, from the folder that they have moved to if one is given."""
-    if moved is not None and config.data is None:
+    unknown = are_unknown(config, about)
+    if unknown and moved is None:
+        raise UserError("RUN: was imported, and its images are not known; --data DIR says which to measure it against")
+    if moved is not None and config.data is None and not unknown:
         raise UserError(f"--data: this run learned from drawn faces, which are drawn again as needed, got {moved}")
     try:
         images = open_training_images(config, moved)

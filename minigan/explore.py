@@ -15,12 +15,14 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
+from minigan.evaluation.samples import draw_faces, random_noise
+from minigan.nn.backend import NUMPY
 from minigan.play.directions import directions_of
 from minigan.play.explore_page import Explorable
 from minigan.play.explore_server import ExploreServer
 from minigan.play.static_page import write_folder
 from minigan.runs.pretrained import is_pretrained, pretrained_run
-from minigan.runs.saved_generator import load_generator
+from minigan.runs.saved_generator import BROKEN_GENERATOR, load_generator
 from minigan.system.cli import Parser, path_name, run_command, whole
 from minigan.system.command_lines import quoted
 from minigan.system.console import one_line, say
@@ -67,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _open(source: Path) -> Explorable:
     generator, step = load_generator(source)
+    if draw_faces(generator, random_noise(0, 4), NUMPY, batch_size=4) is None:
+        raise UserError(BROKEN_GENERATOR)
     name = source.stem if source.is_file() else source.resolve().name
     if is_pretrained(source):
         name = "The generator that comes with minigan"

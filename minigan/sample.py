@@ -2,7 +2,7 @@
 
 Without a RUN, the generator that comes with minigan draws them (`minigan.runs.pretrained`).
 The generator runs in inference mode, from noise that is a function of the seed, so the same command draws the same
-faces. With ``--like`` they are the faces of given texts (`minigan.gan.face_text`).
+faces. With ``--like`` they are the faces of given texts (`minigan.play.face_text`).
 For a run with ``--ema``, the generator's average draws them, unless ``--raw`` asks for the generator itself.
 ``--fresh-statistics`` measures its moving statistics anew before it draws (`minigan.gan.average.fresh_statistics`).
 """
@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 
 from minigan.evaluation.samples import (
-    BROKEN_GENERATOR,
     FRESH_STATISTICS,
     check_fresh_statistics,
     draw_faces,
@@ -27,13 +26,13 @@ from minigan.evaluation.samples import (
     random_noise,
 )
 from minigan.gan.average import fresh_statistics
-from minigan.gan.face_text import noise_of_text, weights_hash
 from minigan.nn.backend import Array, backend_names, get_backend
 from minigan.nn.network import Sequential
 from minigan.nn.rng import MAX_SEED
 from minigan.pages.plots import FILM_FORMATS, FORMATS, fits, save_animation, save_grid, save_separate
+from minigan.play.face_text import noise_of_text, weights_hash
 from minigan.runs.pretrained import is_pretrained, pretrained_run, say_which
-from minigan.runs.saved_generator import load_generator
+from minigan.runs.saved_generator import BROKEN_GENERATOR, load_generator
 from minigan.system.cli import Parser, core_count, path_name, run_command, whole
 from minigan.system.console import one_line, say
 from minigan.system.errors import UserError, cannot_write
@@ -111,6 +110,7 @@ def _count(arguments: argparse.Namespace) -> int:
         ("--film", a.film, {"--interpolate": a.interpolate, "--separate": a.separate is not None}),
         ("--separate", a.separate is not None, {"--out": a.out is not None, "--force": a.force}),
         ("--like", a.like, {"--seed": a.seed is not None, "--n": a.n is not None and not is_way}),
+        ("--like", a.like, {"--fresh-statistics": a.fresh_statistics is not None}),  # they would draw another face
     ):
         both = [other for other, also in others.items() if given and also]
         if both:

@@ -154,6 +154,7 @@ def _resume(
         expect_checkpoint(path, config)
         images = _open_images(config)
         _warn_if_changed(images, about)
+        about.setdefault("images", image_facts(images))  # a run of imported networks had none until now
         gan = _build(config, backend, layers)
         run, step, warnings = Run.resume(path, config, gan, about, backend, lock)
         for warning in warnings:

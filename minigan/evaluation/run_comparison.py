@@ -20,7 +20,7 @@ import numpy as np
 
 import minigan
 from minigan.evaluation.run_facts import RUNNING, RunFacts, gather, measures_of, state_of
-from minigan.evaluation.samples import BROKEN_GENERATOR, draw_faces, random_noise
+from minigan.evaluation.samples import draw_faces, random_noise
 from minigan.evaluation.words import describe
 from minigan.gan.step import METRICS
 from minigan.nn.backend import NUMPY, Array
@@ -28,7 +28,7 @@ from minigan.pages import html, svg
 from minigan.pages.plots import grid
 from minigan.pages.svg import Chart, Curve
 from minigan.runs.config import RunConfig, option
-from minigan.runs.saved_generator import load_generator
+from minigan.runs.saved_generator import BROKEN_GENERATOR, load_generator
 from minigan.system.atomic_files import write_text
 from minigan.system.errors import UserError
 from minigan.system.wording import cut, duration, plural, shortened
@@ -183,7 +183,7 @@ def _overview(run: Compared) -> dict[str, str]:
 def _newest(run: Compared) -> dict[str, Any] | None:
     """The newest measurement of the faces that the page shows."""
     rows = [row for row in run.facts.measured if row.get("generator") != "raw"]
-    return max(rows, key=lambda row: row["step"], default=None)
+    return rows[-1] if rows else None
 
 
 def _measured_at(run: Compared) -> str:

@@ -184,7 +184,10 @@ def measures_of(row: dict[str, Any]) -> dict[str, Measurement]:
 
 
 def _measured(path: Path) -> list[dict[str, Any]]:
-    """Rows of metrics.jsonl, then evaluation.json's, without those that cannot be used."""
+    """Rows of metrics.jsonl and evaluation.json's, the newest networks last, without those that cannot be used.
+
+    Of two rows of one step, evaluation.json's is the later one: it has more samples.
+    """
     rows = [{**row, "step": row["step"] + 1} for row in read_rows(path, METRICS_NAME)]
     try:
         file = path / EVALUATION_NAME
@@ -193,7 +196,7 @@ def _measured(path: Path) -> list[dict[str, Any]]:
             rows.append(row)
     except (OSError, ValueError, RecursionError):  # there is none, or another program wrote it
         pass
-    return [row for row in rows if isinstance(row.get("measures"), dict)]
+    return sorted((row for row in rows if isinstance(row.get("measures"), dict)), key=lambda row: row["step"])
 
 
 def _clean(steps: Array, values: Array) -> tuple[Array, Array]:

@@ -39,6 +39,7 @@ from minigan.pages.svg import Chart, Curve, ShadedBand, Thinned
 from minigan.runs.config import PRESETS, RunConfig, option
 from minigan.runs.layout import REPORT_NAME
 from minigan.runs.run_records import list_images
+from minigan.runs.training_images import are_unknown
 from minigan.system import atomic_files
 from minigan.system.command_lines import command
 from minigan.system.wording import cut, duration, plural, shortened
@@ -157,7 +158,7 @@ class Report:
             speed=[svg.draw(chart) for chart in speed],
             sessions=_sessions(facts),
             commands=_commands(facts),
-            settings=_settings(facts.config),
+            settings=_settings(facts),
             machine=_machine(facts),
             data={
                 "steps": steps,
@@ -198,7 +199,7 @@ class Report:
             return {"image": image, "caption": f"64 faces after {plural(facts.done, 'step')}{whose}"}
         for step, file in reversed(list_images(self.path, fixed=False)[-3:]):
             if (image := _as_data(file)) is not None:
-                return {"image": image, "caption": f"What the discriminator saw in step {step:,}"}
+                return {"image": image, "caption": f"Fakes of step {step:,}"}
         return None
 
     def _prepared(self, file: Path) -> str | None:
@@ -406,9 +407,9 @@ def _quality_charts(facts: RunFacts) -> list[Chart]:
 
 def _metrics(facts: RunFacts) -> dict[str, Any] | None:
     """The newest measurement as a table; None if there is none."""
-    newest = max(facts.measured, key=lambda row: row["step"], default=None)
-    if newest is None:
+    if not facts.measured:
         return None
+    newest = facts.measured[-1]
     count = newest["samples"] if type(newest.get("samples")) is int else 0
     rows = []
     measures = measures_of(newest)
@@ -490,12 +491,13 @@ def _commands(facts: RunFacts) -> list[tuple[str, str]]:
 _OF_LAYERS = {"layers_sha256": "--layers: SHA-256 of the file", "layers_used": "--layers: exercises used"}
 
 
-def _settings(config: RunConfig) -> list[tuple[str, str, str | None]]:
+def _settings(facts: RunFacts) -> list[tuple[str, str, str | None]]:
     """Each option, its value, and the preset's value where it differs."""
-    preset = PRESETS[config.preset]
+    config = facts.config
+    preset, unknown = PRESETS[config.preset], are_unknown(config, facts.about)
     rows: list[tuple[str, str, str | None]] = []
     for field in fields(RunConfig):
-        if field.name == "faces" and config.data is not None:
+        if field.name == "faces" and (config.data is not None or unknown):
             continue  # this run draws none
         if field.name in _OF_LAYERS:
             if config.layers_sha256 is not None:
@@ -503,7 +505,7 @@ def _settings(config: RunConfig) -> list[tuple[str, str, str | None]]:
             continue
         value, usual = getattr(config, field.name), getattr(preset, field.name)
         if (field.name, value) == ("data", None):
-            told = "drawn faces"
+            told = "not known: the networks were imported" if unknown else "drawn faces"
         else:
             told = f"{value:,}" if type(value) is int and field.name != "seed" else shortened(value)
         differs = value != usual and field.name != "data"

@@ -18,10 +18,7 @@ from minigan.pages.plots import to_uint8
 from minigan.system.errors import UserError
 from minigan.system.progress import ProgressBar
 
-BROKEN_GENERATOR = "the generator draws NaN: its weights are broken"
-"""What a command says if there are no faces."""
-
-MOST_FRESH = 1000
+MOST_FRESH = 100
 FRESH_STATISTICS = (
     f"first measure the generator's moving statistics anew, over N batches of {FRESH_BATCH} noises "
     f"(1 to {MOST_FRESH}); by default they are those of training, of its last few batches"

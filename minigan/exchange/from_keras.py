@@ -31,6 +31,12 @@ from minigan.system.errors import UserError
 MAX_NAMES, MAX_NAME = 200, 500
 """Most names in an attribute, and most bytes of each."""
 
+MAX_BYTES_OF_NAMES = 1 << 29
+"""Most bytes that the names of an attribute could have, as far as that is known before they are read."""
+
+MAX_CONFIG = 1 << 20
+"""Most characters of the attribute model_config; Keras writes some ten thousand."""
+
 SETTLED = 1000.0
 """Updates that a moving average has behind it: so many that nothing is left to correct (`moving_average` in nn.ops)."""
 
@@ -183,7 +189,9 @@ class _Reader:
         if count == 0:
             return []
         text = self.h5py.check_string_dtype(about.dtype)
-        if text is None or count > MAX_NAMES or (text.length or 0) > MAX_NAME:
+        # Of names without a fixed length, each may be nearly as long as the file, and they are read together.
+        length = self.length if text is not None and text.length is None else 0
+        if text is None or count > MAX_NAMES or (text.length or 0) > MAX_NAME or count * length > MAX_BYTES_OF_NAMES:
             raise _UnusableError(f"the attribute {attribute} is no short list of names")
         names = [n.decode("utf-8") if isinstance(n, bytes) else str(n) for n in np.ravel(group.attrs[attribute])]
         if any(len(name) > MAX_NAME for name in names):
@@ -230,7 +238,10 @@ class _Reader:
         about = self.file.attrs.get_id("model_config")
         if about.shape != () or self.h5py.check_string_dtype(about.dtype) is None:
             raise _UnusableError("its attribute model_config is no text")
-        told = list(_described(json.loads(self.file.attrs["model_config"])))
+        text = self.file.attrs["model_config"]
+        if len(text) > MAX_CONFIG:
+            raise _UnusableError(f"its attribute model_config is longer than {MAX_CONFIG:,} characters")
+        told = list(_described(json.loads(text)))
         wanted = list(_expected(network))
         if network.name == "discriminator" and told[len(wanted) :] == ["sigmoid"]:
             told.pop()  # minigan's discriminator ends in the logit; its sigmoid is in the loss

@@ -1,6 +1,7 @@
-"""The article's GAN: its two networks (`models`), one training step (`step`), and two additions to them.
+"""The article's GAN: its two networks (`models`), one training step (`step`), and what can be added to them.
 
-The additions, `average` and `augment`, are off in the article's configuration. Everything is built from `minigan.nn`.
+Two additions, `average` and `augment`, change what is learned, and are off in the article's configuration. `division`
+divides a GAN among several processes. Everything is built from `minigan.nn`.
 """
 
 from minigan.gan.step import (

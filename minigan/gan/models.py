@@ -118,7 +118,7 @@ def generator(
     ops: Ops = LIBRARY,
     plain: bool = False,
 ) -> Sequential:
-    """The generator: noise (N, 1, 1, 100) to images (N, S, S, 3) in (-1, 1).
+    """The generator: noise (N, 1, 1, 100) to images (N, S, S, 3) in [-1, 1].
 
     Parameters
     ----------

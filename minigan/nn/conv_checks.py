@@ -11,8 +11,8 @@ from minigan.nn.geometry import Pad, Size, output_size
 
 def check_forward(x: Array, w: Array, b: Array | None, stride: int, pad: int | Pad) -> Pad:
     """Raise what `conv_forward` raises; return the padding of all four sides."""
-    _check_arrays("conv_forward", x=x, w=w)
-    _check_bias("conv_forward", b, x, w.shape[3])
+    check_arrays("conv_forward", x=x, w=w)
+    _check_bias("conv_forward", b, w, w.shape[3])
     pad = _check_geometry("conv_forward", stride, pad)
     if x.shape[3] != w.shape[2]:
         raise ValueError(
@@ -25,8 +25,8 @@ def check_forward(x: Array, w: Array, b: Array | None, stride: int, pad: int | P
 
 def check_input_grad(dy: Array, w: Array, b: Array | None, stride: int, pad: int | Pad, size: Size) -> Pad:
     """Raise what `conv_input_grad` raises; return the padding of all four sides."""
-    _check_arrays("conv_input_grad", dy=dy, w=w)
-    _check_bias("conv_input_grad", b, dy, w.shape[2])
+    check_arrays("conv_input_grad", dy=dy, w=w)
+    _check_bias("conv_input_grad", b, w, w.shape[2])
     pad = _check_geometry("conv_input_grad", stride, pad)
     if dy.shape[3] != w.shape[3]:
         raise ValueError(
@@ -41,7 +41,7 @@ def check_input_grad(dy: Array, w: Array, b: Array | None, stride: int, pad: int
 
 def check_weight_grad(x: Array, dy: Array, stride: int, pad: int | Pad, kernel_size: Size) -> Pad:
     """Raise what `conv_weight_grad` raises; return the padding of all four sides."""
-    _check_arrays("conv_weight_grad", x=x, dy=dy)
+    check_arrays("conv_weight_grad", x=x, dy=dy)
     pad = _check_geometry("conv_weight_grad", stride, pad)
     if x.shape[0] != dy.shape[0]:
         raise ValueError(
@@ -52,23 +52,29 @@ def check_weight_grad(x: Array, dy: Array, stride: int, pad: int | Pad, kernel_s
     return pad
 
 
-def _check_arrays(where: str, **arrays: Array) -> None:
+def check_arrays(where: str, **arrays: Array) -> None:
+    """Raise what all three primitives raise: arrays of one backend and one dtype, with four axes each."""
     backend_of(*arrays.values())
     for name, a in arrays.items():
         if a.ndim != 4:
             raise ValueError(f"{where}: {name} must have 4 axes, got {a.ndim} ({name}.shape={a.shape})")
+    _check_dtypes(where, **arrays)
+
+
+def _check_dtypes(where: str, **arrays: Array) -> None:
     dtypes = {name: a.dtype for name, a in arrays.items()}
     if len(set(dtypes.values())) > 1:
         told = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
         raise TypeError(f"{where}: arrays must have one dtype, but {told}; convert one with a.astype(...)")
 
 
-def _check_bias(where: str, b: Array | None, beside: Array, channels: int) -> None:
+def _check_bias(where: str, b: Array | None, w: Array, channels: int) -> None:
     if b is None:
         return
-    backend_of(beside, b)
-    if b.shape != (channels,) or b.dtype != beside.dtype:
-        raise ValueError(f"{where}: b must be {beside.dtype} of shape ({channels},), got {b.dtype} of shape {b.shape}")
+    backend_of(w, b)
+    _check_dtypes(where, w=w, b=b)
+    if b.shape != (channels,):
+        raise ValueError(f"{where}: b must be of shape ({channels},), got {b.shape}")
 
 
 def _check_geometry(where: str, stride: int, pad: int | Pad) -> Pad:

@@ -8,7 +8,7 @@ kernel, flattened in the same way, is the other factor:
     dw = im2col(x).T @ dy         the same matrix, transposed
     dx = col2im(dy @ w.T)         `col2im` adds each row to the patch where it came from
 
-The patch matrix is K*K/(S*S) times larger than the image. So the functions take a few images at a time, and a patch
+The patch matrix is K*K/(S*S) times as large as the image. So the functions take a few images at a time, and a patch
 matrix is used while it is still in the processor's cache.
 
 The pairs of `minigan.nn.ops` compute with this file. It works on NumPy and CuPy. Legend: `minigan.nn.conv`.

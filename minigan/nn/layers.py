@@ -351,7 +351,7 @@ class BatchNormalization(_WithParameters):
     it once and Keras does it again.
 
     Buffers: moving_mean and moving_variance, which are Keras's non-trainable weights; and the state of the averages,
-    biased_mean, biased_variance and updates (a count; it has the layer's dtype so that it can be on the device).
+    biased_mean, biased_variance and updates (a count; an array, so that it can be on the device).
 
     References
     ----------
@@ -494,7 +494,7 @@ class ReLU(_Activation):
 
 
 class Tanh(_Activation):
-    """Hyperbolic tangent: the generator's last layer, which gives pixels in (-1, 1)."""
+    """Hyperbolic tangent: the generator's last layer, which gives pixels in [-1, 1]."""
 
     pair = "tanh"
 

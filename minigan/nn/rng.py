@@ -29,7 +29,7 @@ PURPOSES = {
     "data": 2,
     "noise": 3,
     "labels": 4,
-    "pictures": 5,  # noise of the faces that are shown; an old name, which stays as an argument of `stream`
+    "pictures": 5,  # noise of the faces that are shown (the name is an old one)
     "faces": 6,
     "metrics": 7,
     "flip": 8,

@@ -1,8 +1,8 @@
 """A process's share of a batch: what concerns the whole batch is added up over all who have a share.
 
 A training step may be divided among several processes (`minigan.ranks`), each with some images of every batch. Two
-formulas go over all of them: the mean and variance of batch normalization, and the mean in the loss. Only there the
-mathematics asks this file; a process that has the whole batch, the usual case, gets its own numbers back.
+formulas go over all of them: the mean and variance of batch normalization, and the mean in the loss and in what is
+logged. Only these call this file; a process that has the whole batch, the usual case, gets its own numbers back.
 
 What follows from a parameter alone, such as a kernel transformed for fast convolution, is the same for all who have a
 share, and for all passes of a step until the parameter is updated. `prepared` makes it once. A step says at its
@@ -139,7 +139,7 @@ def is_shared() -> bool:
 
 
 def whole(count: int) -> int:
-    """How many things there are in the whole batch, if here are so many."""
+    """How many values or images the whole batch has, if there are `count` of them here."""
     return round(count / weight())
 
 

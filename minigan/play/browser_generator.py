@@ -23,6 +23,8 @@ import numpy as np
 from minigan.nn.backend import Array
 from minigan.nn.layers import BatchNormalization, Conv2D, Conv2DTranspose, Layer, LeakyReLU, Tanh
 from minigan.nn.network import Sequential
+from minigan.runs.saved_generator import BROKEN_GENERATOR
+from minigan.system.errors import UserError
 
 _TAPS = ((3, 1), (2, 0))
 """Which rows of a 4x4 kernel meet an even output row (input rows above and here), and an odd one (here and below)."""
@@ -56,13 +58,16 @@ def pack(generator: Sequential) -> tuple[list[dict[str, Any]], bytes]:
         kind, matrices = _matrices(layer, kernel / unit)
         side *= {"dense": 4, "up": 2, "conv": 1}[kind]
         channels, filters = layer_ends(layer)
-        factors, summands = _factors_and_summands(layer, norm)
-        affine += [factors * unit, summands]
+        with np.errstate(all="ignore"):
+            factors, summands = _factors_and_summands(layer, norm)
+            affine += [factors * unit, summands]
         kernels.append(matrices)
         slope = activation.alpha if isinstance(activation, LeakyReLU) else None
         plan.append({"kind": kind, "channels": channels, "filters": filters, "side": side, "slope": slope})
-    numbers = np.concatenate(affine).astype("<f4").tobytes()
-    return plan, numbers + np.concatenate([k.ravel() for k in kernels]).astype("<f2").tobytes()
+    factors_and_summands = np.concatenate(affine).astype("<f4")
+    if not np.isfinite(factors_and_summands).all():
+        raise UserError(BROKEN_GENERATOR)
+    return plan, factors_and_summands.tobytes() + np.concatenate([k.ravel() for k in kernels]).astype("<f2").tobytes()
 
 
 def layer_ends(layer: Layer) -> tuple[int, int]:

@@ -33,6 +33,7 @@ from minigan.nn.rng import stream
 from minigan.pages.plots import to_uint8
 from minigan.play.directions import FAR, Direction, moved
 from minigan.play.face_questions import Answers, Question, accuracy, build_head, right_answers, to_float, train_head
+from minigan.runs.saved_generator import BROKEN_GENERATOR
 from minigan.system.errors import UserError
 from minigan.system.progress import ProgressBar
 
@@ -126,7 +127,7 @@ def regress(noise: Array, logits: Array) -> Floats:
     Returns
     -------
     numpy.ndarray of shape (K, n), float64
-        Rows of length 1.
+        Rows of length 1; of a logit that is always the same, a row of zeros.
 
     Notes
     -----
@@ -135,7 +136,8 @@ def regress(noise: Array, logits: Array) -> Floats:
     z, y = (a.astype(np.float64) - a.mean(axis=0, dtype=np.float64) for a in (noise, logits))
     products = z.T @ z / len(z) + RIDGE * np.eye(z.shape[1])
     rows = np.linalg.solve(products, z.T @ y / len(z)).T
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
 
 
 def orthonormal(vectors: Floats) -> Floats:
@@ -204,8 +206,8 @@ def learn_directions(
         raw = regress(noise, logits_of(generator, heads[0], noise, bar))
     ruler = _Ruler(generator, heads[1], effort.measured_on)
     by_chance = ruler.random()
-    shown = list(range(len(questions)))
-    changes: dict[int, Floats] = {}
+    shown = [k for k, row in enumerate(raw) if row.any()]
+    changes: dict[int, Floats] = {k: np.zeros(len(questions)) for k in range(len(questions))}
     while True:
         vectors = orthonormal(raw[shown])
         changes |= {k: ruler.changes(k, vector) for k, vector in zip(shown, vectors, strict=True)}
@@ -248,7 +250,7 @@ def logits_of(generator: Sequential, head: Sequential, noise: Array, bar: Progre
     for a in range(0, len(noise), _BATCH):
         images = generator.predict(noise[a : a + _BATCH].reshape(-1, 1, 1, NOISE_SIZE))
         if not np.isfinite(images).all():
-            raise UserError("the generator draws NaN: its weights are broken")
+            raise UserError(BROKEN_GENERATOR)
         parts.append(head.predict(to_float(to_uint8(images))))
         bar.update(len(images))
     return np.concatenate(parts)
@@ -329,7 +331,8 @@ def is_clear(changes: Sequence[float] | Floats, question: int, random: float, fa
         How many were moved.
     """
     own = float(changes[question])
-    return own > LEAST_CHANGES and own == max(changes) and gain(own, random, faces)[0] > LEAST_GAIN
+    others = [share for k, share in enumerate(changes) if k != question]
+    return own > max(LEAST_CHANGES, *others) and gain(own, random, faces)[0] > LEAST_GAIN
 
 
 def _rounded(shares: Floats) -> list[float]:

@@ -16,7 +16,7 @@ the directions in which this result changes most, and with it, usually, the face
 The file is JSON::
 
     {"format": "minigan-directions-1",
-     "weights": "0123abcd",                      the hash that texts of faces begin with (minigan.gan.face_text)
+     "weights": "0123abcd",                      the hash that texts of faces begin with (minigan.play.face_text)
      "directions": [{"name": "hair", "no": "dark", "yes": "light",      name, and the two ends
                      "vector": [100 numbers]}, ...],
      "measured": {...}}                          the table for people (minigan.play.direction_learning); not read here
@@ -38,11 +38,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minigan.gan.face_text import weights_hash
 from minigan.gan.models import NOISE_SIZE
 from minigan.nn.backend import Array
 from minigan.nn.layers import BatchNormalization
 from minigan.nn.network import Sequential
+from minigan.play.face_text import weights_hash
+from minigan.runs.saved_generator import BROKEN_GENERATOR
 from minigan.system.atomic_files import write_text
 from minigan.system.errors import UserError
 
@@ -150,6 +151,11 @@ def unnamed_directions(generator: Sequential, count: int = UNNAMED) -> list[Dire
     list of Direction
         The strongest first; in each, the number that is farthest from 0 is positive.
 
+    Raises
+    ------
+    UserError
+        If the weights are broken.
+
     Notes
     -----
     With ``scale = gamma / sqrt(moving_variance + epsilon)``, noise z becomes ``A z`` and a constant, where A is the
@@ -158,8 +164,12 @@ def unnamed_directions(generator: Sequential, count: int = UNNAMED) -> list[Dire
     """
     kernel, norm = generator.layers[0].params["kernel"], generator.layers[1]
     assert isinstance(norm, BatchNormalization)
-    scale = norm.params["gamma"] / np.sqrt(norm.buffers["moving_variance"] + norm.epsilon)
-    matrix = (kernel * scale[:, None]).reshape(-1, kernel.shape[-1]).astype(np.float64)
+    with np.errstate(all="ignore"):
+        scale = norm.params["gamma"] / np.sqrt(norm.buffers["moving_variance"] + norm.epsilon)
+        product = kernel * scale[:, None]
+    matrix = product.reshape(-1, kernel.shape[-1]).astype(np.float64)
+    if not np.isfinite(matrix).all():
+        raise UserError(BROKEN_GENERATOR)
     _, _, rows = np.linalg.svd(matrix, full_matrices=False)
     rows = rows[:count]
     farthest = np.take_along_axis(rows, abs(rows).argmax(axis=1, keepdims=True), axis=1)
@@ -247,6 +257,8 @@ def read_file(path: Path) -> dict[str, Any]:
         If it cannot be opened, or is no such file.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would never end
+            raise UserError(f"{path} cannot be opened: it is not a file")
         with path.open("rb") as file:
             raw = file.read(_MOST_BYTES + 1)
     except OSError as error:

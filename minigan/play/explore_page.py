@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import minigan
-from minigan.gan.face_text import weights_hash
 from minigan.nn.network import Sequential
 from minigan.pages import html
 from minigan.play.directions import FAR, Direction
+from minigan.play.face_text import weights_hash
 
 BROWSER = Path(__file__).with_name("browser")
 """The folder of the page's scripts."""

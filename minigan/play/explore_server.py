@@ -3,7 +3,7 @@
 Other programs, and pages of other sites in the same browser, can send requests to it, too. So
 
 * it listens on 127.0.0.1 only, which other machines cannot reach;
-* every address begins with a secret word, made anew at each start, which only the opened page knows;
+* every address begins with a secret word, made anew at each start, which pages of other sites do not know;
 * a request that names another host (as after a trick with names, "DNS rebinding") or comes from a page of another
   origin is refused;
 * files are looked up in a fixed table, so that no path leads anywhere else;
@@ -34,10 +34,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minigan.gan.face_text import STEPS_PER_UNIT
 from minigan.gan.models import NOISE_SIZE
 from minigan.pages.plots import to_uint8
 from minigan.play.explore_page import MAX_FACES, Explorable, page, scripts
+from minigan.play.face_text import STEPS_PER_UNIT
+from minigan.runs.saved_generator import BROKEN_GENERATOR
 from minigan.system.console import one_line, warn
 from minigan.system.errors import UserError
 from minigan.system.workers import using_workers
@@ -60,8 +61,6 @@ LINGER = 0.5
 
 MAX_CONNECTIONS = 64
 
-BROKEN = "the generator draws NaN: its weights are broken"
-
 _POLICY = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -78,6 +77,19 @@ class _RefusedError(Exception):
     def __init__(self, status: HTTPStatus, words: str) -> None:
         super().__init__(words)
         self.status = status
+
+
+def names_of(port: int) -> set[str]:
+    """What browsers call a server on this machine.
+
+    >>> sorted(names_of(8164))
+    ['127.0.0.1:8164', 'localhost:8164']
+    >>> "localhost" in names_of(80)
+    True
+    """
+    names = (HOST, "localhost")
+    usual = set(names) if port == http.client.HTTP_PORT else set()  # browsers leave the usual port out
+    return usual | {f"{name}:{port}" for name in names}
 
 
 class ExploreServer(ThreadingHTTPServer):
@@ -110,7 +122,7 @@ class ExploreServer(ThreadingHTTPServer):
         self.draw(np.zeros((1, NOISE_SIZE), np.int8))
         self._connections = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self._bind(port)
-        self.hosts = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
+        self.hosts = names_of(self.server_port)
         self.secret = secrets.token_urlsafe(16)
         self.address = f"http://{HOST}:{self.server_port}/{self.secret}/"
         self.files = {name: ("text/javascript; charset=utf-8", data) for name, data in scripts().items()}
@@ -133,7 +145,7 @@ class ExploreServer(ThreadingHTTPServer):
         Parameters
         ----------
         steps : numpy.ndarray of shape (N, 100), int8
-            Noise in steps of 1/32 (`minigan.gan.face_text`).
+            Noise in steps of 1/32 (`minigan.play.face_text`).
 
         Returns
         -------
@@ -148,7 +160,7 @@ class ExploreServer(ThreadingHTTPServer):
         with self._one_at_a_time, using_workers(1), np.errstate(all="ignore"):  # few faces: sharing out would cost more
             images = self._subject.generator.predict(noise)
         if not np.isfinite(images).all():
-            raise UserError(BROKEN)
+            raise UserError(BROKEN_GENERATOR)
         return to_uint8(images)
 
     # ---- What the standard library calls ----

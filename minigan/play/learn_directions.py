@@ -16,14 +16,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from minigan.data.drawn.face_set import open_drawn_faces
-from minigan.gan.face_text import weights_hash
 from minigan.play.direction_learning import Effort, learn_directions, tables, train_heads
 from minigan.play.direction_strips import save_strips
 from minigan.play.directions import FILE_NAME, PRETRAINED, write_directions
 from minigan.play.face_questions import QUESTIONS
+from minigan.play.face_text import weights_hash
 from minigan.runs.pretrained import is_pretrained, pretrained_run
 from minigan.runs.run_records import open_config
 from minigan.runs.saved_generator import load_generator
+from minigan.runs.training_images import are_unknown
 from minigan.system.cli import Parser, core_count, path_name, run_command
 from minigan.system.console import one_line, say
 from minigan.system.errors import UserError, cannot_write
@@ -52,9 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     run = Path(arguments.run) if arguments.run else pretrained_run()
-    config, _ = open_config(run)
-    if config.data is not None:
-        raise UserError(f"RUN: must have learned from drawn faces, but {run} learned from other images")
+    config, about = open_config(run)
+    if config.data is not None or are_unknown(config, about):
+        found = "learned from other images" if config.data is not None else "was imported, and its images are not known"
+        raise UserError(f"RUN: must have learned from drawn faces, but {run} {found}")
     out = Path(arguments.out) if arguments.out else PRETRAINED if is_pretrained(run) else run / FILE_NAME
     picture = Path(arguments.picture) if arguments.picture else None
     _check_out("--out", out, ".json", arguments.force or not arguments.out)

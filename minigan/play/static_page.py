@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from minigan.gan.face_text import weights_hash
 from minigan.play.browser_generator import pack
 from minigan.play.explore_page import Explorable, page, scripts
+from minigan.play.face_text import weights_hash
 from minigan.system import atomic_files
 from minigan.system.errors import UserError, cannot_write
 

@@ -1,7 +1,8 @@
 """What ranks can say to each other: the interface that every engine has, and the engine for a single rank.
 
-Every method but `share` is *collective*: all ranks call it, in the same order, and none returns before all have called
-it. Sums are added in the order of the ranks, so that every rank gets the same bits, and so does the next run.
+All ranks call the same methods in the same order; only `share` and `abort` may be called by one rank alone. What a
+method returns of the other ranks is complete. Sums are added in the order of the ranks, so that every rank gets the
+same bits, and so does the next run.
 """
 
 from __future__ import annotations

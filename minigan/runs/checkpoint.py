@@ -7,8 +7,8 @@ So nothing else is needed for a resumed run to equal an uninterrupted one, bit f
 
 Each file contains a SHA-256 over everything in it. A file is *damaged* if this checksum does not fit or the file cannot
 be read; `minigan.runs.run_records` then goes back to the checkpoint before it. What a file says about its size is
-checked against its length before arrays are made, so a wrong or malicious file costs no more memory than its own size.
-Equal states make equal bytes.
+checked against its length before arrays are made, so a wrong or malicious file costs no more memory than about three
+times its own size. Equal states make equal bytes.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def save_network(
     ema : float
         Decay of the average, if the network is an average of a generator; else 0. Loading does not need it.
     half : bool
-        Whether to save the kernels, nearly all of the numbers, in float16: half the bytes, and four digits of each.
+        Whether to save the kernels, nearly all of the numbers, in float16: half the bytes, and three digits of each.
 
     Raises
     ------

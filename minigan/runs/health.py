@@ -36,7 +36,7 @@ def measure(real: Array, fakes: Array, before: Weights, gan: GAN) -> dict[str, f
     Parameters
     ----------
     real, fakes : Array of shape (B, S, S, 3)
-        The step's batches as the discriminator saw them; in [-1, 1] if all is well.
+        The step's batches, before any move (`--translate`); in [-1, 1] if all is well.
     before : tuple of two dict
         `weights_of` the networks before the step.
     gan : GAN

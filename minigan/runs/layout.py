@@ -9,7 +9,8 @@
     images/0100fixed_image.png      16 faces from noise that never changes
     models/499_GENERATOR_...        both networks, every so many steps; all are kept (with --ema, also the average)
     checkpoints/step-000500...      all that is needed to go on; the last two are kept
-    losses.png  faces.png  faces.gif    a plot of the losses, faces, and a film of faces, made when the run stops
+    losses.png                      a plot of the losses, at every save
+    faces.png  faces.gif            faces, and a film of faces, made when the run stops
     evaluation.json, evaluation.png     the newest networks measured, by `minigan.evaluate`, and the nearest images
     report.html                     all of it on one page, written again and again (`minigan.evaluation.run_report`)
     speed.csv                       how long the steps took

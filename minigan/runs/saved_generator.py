@@ -14,6 +14,9 @@ from minigan.system.console import complain, one_line
 from minigan.system.errors import UserError
 from minigan.system.wording import see
 
+BROKEN_GENERATOR = "the generator draws NaN: its weights are broken"
+"""What a command says if there are no faces."""
+
 MANY_STEPS = 30
 """Most steps that a message lists."""
 

@@ -25,8 +25,20 @@ def open_training_images(config: RunConfig, folder: str | None = None) -> ImageS
     UserError, RunError
         As `minigan.data.open.open_images`.
     """
-    count = config.faces if config.data is None else None
-    return open_images(folder or config.data, image_size=config.image_size, count=count)
+    data = folder or config.data
+    return open_images(data, image_size=config.image_size, count=config.faces if data is None else None)
+
+
+def are_unknown(config: RunConfig, about: Mapping[str, Any]) -> bool:
+    """Whether a run's networks were imported, and it has not trained since: nobody knows what they learned from.
+
+    Parameters
+    ----------
+    config : RunConfig
+    about : mapping
+        The entries of config.json besides the settings.
+    """
+    return config.data is None and "imported" in about and "images" not in about
 
 
 def image_facts(images: ImageSet) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """The training loop: the article's schedule around `minigan.gan.step.train_step`.
 
-At every `sample_every`-th step two images are written before the step's updates: 16 of the fakes that it shows the
-discriminator, and 16 faces from noise that never changes. At the end of every `save_every`-th step the averages of
-the last 250 losses are printed, the faces from the fixed noise are drawn again, and both networks and a checkpoint are
-saved. Everything else here keeps work from being lost: a checkpoint at least every five minutes, an orderly stop on
-Ctrl-C, and a clear message when the disk is full, a GPU fails or a loss is NaN.
+At every `sample_every`-th step two images show the networks before the step's updates: 16 of the fakes that the
+discriminator is given, and 16 faces from noise that never changes. At the end of every `save_every`-th step the
+averages of the last 250 losses are printed, the faces from the fixed noise are drawn again, and both networks and a
+checkpoint are saved. Everything else here keeps work from being lost: a checkpoint at least every five minutes, an
+orderly stop on Ctrl-C, and a clear message when the disk is full, a GPU fails or a loss is NaN.
 """
 
 from __future__ import annotations

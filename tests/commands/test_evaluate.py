@@ -11,6 +11,8 @@ from PIL import Image
 from minigan import evaluate, train
 from minigan.data.drawn import modes
 from minigan.evaluation import metrics
+from minigan.exchange.imported_run import make_run
+from minigan.gan.models import discriminator, generator
 from minigan.runs.layout import METRICS_NAME, VITALS_NAME
 from minigan.runs.run_records import read_rows
 from minigan.system.cli import run_command
@@ -87,7 +89,7 @@ def test_fresh_statistics_are_told_and_kept(run, tmp_path, capsys):
         values.append(result["measures"]["swd"]["value"])
     assert values[0] != values[1]
     assert call(run, "--fresh-statistics", 0) == 2
-    assert "--fresh-statistics: must be between 1 and 1000, got 0" in capsys.readouterr().err
+    assert "--fresh-statistics: must be between 1 and 100, got 0" in capsys.readouterr().err
 
 
 def test_files_go_to_the_run_by_default_and_disturb_nothing(run, tmp_path):
@@ -119,6 +121,29 @@ def test_images_that_moved(run, image_folder, tmp_path, capsys):
     (fewer / "000.png").unlink()
     assert call(copy, "--samples", 64, "--data", fewer) == 0
     assert "not the images that the run began with (then 140, now 139)" in capsys.readouterr().err
+
+
+def test_of_an_imported_run_nobody_knows_the_images(image_folder, tmp_path, capsys):
+    """Until it trains, it can be measured against images that are given, and never against drawn faces unasked."""
+    imported = tmp_path / "imported"
+    G, D = generator(image_size=32, width=2), discriminator(image_size=32, width=2)
+    make_run(imported, G, D, image_size=32, width=2)
+    assert call(imported, "--samples", 64) == 2
+    assert capsys.readouterr().err == (
+        "minigan: error: RUN: was imported, and its images are not known; --data DIR says which to measure it against\n"
+    )
+    assert call(imported, "--samples", 64, "--data", image_folder) == 0
+    assert "not the images" not in capsys.readouterr().err
+    result = json.loads((imported / "evaluation.json").read_text(encoding="utf-8"))
+    assert result["images"]["count"] == 140
+    assert "modes" not in result["measures"]
+    assert "not known: the networks were imported" in (imported / "report.html").read_text(encoding="utf-8")
+    small = ["--resume", str(imported), "--data", str(image_folder), "--steps", "1", "--ranks", "1"]
+    assert run_command(train.main, small) == 0
+    assert call(imported, "--samples", 64) == 0
+    assert "not the images" not in capsys.readouterr().err
+    about = json.loads((imported / "config.json").read_text(encoding="utf-8"))
+    assert about["images"]["count"] == 140
 
 
 def test_a_damaged_checkpoint_falls_back(run, tmp_path, capsys):

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+import warnings
 
 import pytest
 from conftest import hear_ctrl_c
@@ -15,6 +16,7 @@ from explored import trained
 
 from minigan import explore
 from minigan.runs.checkpoint import save_network
+from minigan.runs.saved_generator import BROKEN_GENERATOR
 from minigan.system.cli import run_command
 
 
@@ -101,6 +103,32 @@ def test_wrong_options_are_told_in_one_line(saved, capsys, arguments, words):
     err = capsys.readouterr().err
     assert words in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("layer", "part", "name", "number"),
+    [
+        (0, "params", "kernel", 3e38),
+        (1, "params", "gamma", 3e38),
+        (1, "buffers", "moving_variance", -1.0),
+        (4, "params", "gamma", 3e38),
+        (4, "buffers", "moving_variance", -1.0),
+    ],
+)
+@pytest.mark.parametrize("options", [["--no-browser"], ["--static", "site"]], ids=["served", "static"])
+def test_a_generator_that_draws_nan_is_told_in_one_line(
+    tmp_path, monkeypatch, capsys, layer, part, name, number, options
+):
+    monkeypatch.chdir(tmp_path)
+    network = trained(32, 2)
+    getattr(network.layers[layer], part)[name].fill(number)
+    path = tmp_path / "9_GENERATOR_weights_and_arch.safetensors"
+    save_network(path, network, image_size=32, width=2, step=10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert call(path, *options) == 2
+    assert capsys.readouterr().err == f"minigan: error: {BROKEN_GENERATOR}\n"
+    assert not (tmp_path / "site").exists()
 
 
 def test_what_is_no_run_is_told_in_one_line(tmp_path, capsys):

@@ -231,7 +231,7 @@ def test_what_a_running_one_says(run):
     words, tree = write(run, run_report.RUNNING)
     assert "45 of 60 steps; about 3.8 s left." in tree.text
     assert "<title>75 % · my run · minigan</title>" in words
-    assert "What the discriminator saw in step 40" in tree.text
+    assert "Fakes of step 40" in tree.text
     assert data_of(words)["refresh"] == 10
     assert '<noscript><meta http-equiv="refresh" content="60"></noscript>' in words
 
@@ -409,6 +409,21 @@ def test_metrics(long_run):
     assert "2,000 samples after 400 steps." in tree.text
     assert tree.text.index("sliced Wasserstein distance 31.0") < tree.text.index("at 64x64 pixels 30.0")
     assert data_of(words)["charts"][3]["first"] == [100, 200, 400]
+
+
+@pytest.mark.parametrize(("step", "shown"), [(200, "2,000 samples after 200"), (100, "1,000 samples after 200")])
+def test_of_two_measurements_the_newest_networks_count(long_run, step, shown):
+    """Of the same networks, that with more samples, which is `minigan.evaluate`'s, in whatever order they were made."""
+    row = {"step": 199, "samples": 1000, "measures": measures(swd=(20, 10), copies=(0, 0))}
+    (long_run / "metrics.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    evaluated = {
+        "step": step,
+        "samples": 2000,
+        "measures": measures(swd=(13, 10), copies=(0.0 if step == 200 else 0.9, 0)),
+    }
+    (long_run / "evaluation.json").write_text(json.dumps(evaluated), encoding="utf-8")
+    assert shown in write(long_run)[1].text
+    assert "memorising" not in [finding.code for finding in diagnose_run(long_run)]
 
 
 def test_without_metrics_it_says_how_to_measure(long_run):
@@ -622,7 +637,7 @@ def test_damaged_files(run, name, damage):
     told = {
         "log.csv": "There is no step in log.csv yet.",
         "speed.csv": "The time of this run's steps has not been recorded.",
-        "faces.png": "What the discriminator saw in step 40",
+        "faces.png": "Fakes of step 40",
         "images/0020fixed_image.png": "after 40 steps",
     }
     assert told[name] in tree.text

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from keras_2_files import keras_layers, random_weights, write_keras_2
 
+from minigan.exchange import from_keras
 from minigan.exchange.from_keras import read_keras
 from minigan.exchange.to_keras import write_keras
 from minigan.gan.models import discriminator, generator
@@ -370,6 +371,23 @@ def test_names_that_are_no_short_list(good, names):
     with h5py.File(good, "r+") as file:
         file["model_weights"].attrs["layer_names"] = names
     refusal(good)
+
+
+def test_names_without_a_fixed_length_cannot_fill_the_memory(good, monkeypatch):
+    """A file may say two hundred times where one long name lies."""
+    with h5py.File(good, "r+") as file:
+        del file["model_weights"].attrs["layer_names"]
+        file["model_weights"].attrs["layer_names"] = ["x" * 400] * 200
+    monkeypatch.setattr(from_keras, "MAX_BYTES_OF_NAMES", 200 * good.stat().st_size - 1)
+    assert "layer_names is no short list of names" in refusal(good)
+    monkeypatch.setattr(from_keras, "MAX_BYTES_OF_NAMES", 200 * good.stat().st_size)
+    assert "layer_names is no short list of names" not in refusal(good)
+
+
+def test_a_long_description_is_not_parsed(good):
+    with h5py.File(good, "r+") as file:
+        file.attrs["model_config"] = "[" + "1," * 600_000 + "1]"
+    assert "model_config is longer than 1,048,576 characters" in refusal(good)
 
 
 def test_names_that_lead_elsewhere(good):

@@ -194,6 +194,8 @@ def test_batch_norm_variance_does_not_cancel():
 def test_batch_norm_refuses_a_single_value():
     with pytest.raises(ValueError, match=r"at least 2 values per channel, got 1 \(x.shape=\(1, 1, 1, 5\)\)"):
         ops.batch_norm_forward(np.zeros((1, 1, 1, 5)), np.ones(5), np.zeros(5))
+    with pytest.raises(ValueError, match=r"got 0 \(x.shape=\(0, 4, 4, 5\)\)"):
+        ops.batch_norm_forward(np.zeros((0, 4, 4, 5)), np.ones(5), np.zeros(5))
 
 
 def test_moving_average_equals_the_first_value_and_forgets_by_half():

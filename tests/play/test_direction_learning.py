@@ -68,6 +68,21 @@ def test_regression_punishes_large_coefficients():
     np.testing.assert_allclose(regress(np.hstack([z, z]), z), [[0.5**0.5, 0.5**0.5]])
 
 
+def test_a_logit_that_is_always_the_same_has_no_direction():
+    noise = np.random.default_rng(0).standard_normal((50, 3))
+    found = regress(noise, np.stack([noise[:, 1], np.full(50, 2.0)], axis=1))
+    np.testing.assert_allclose(found, [[0, 1, 0], [0, 0, 0]], atol=0.01)
+
+
+@pytest.mark.parametrize("columns", [(), (3,)])
+def test_of_a_generator_that_ignores_its_noise_nothing_is_shown(columns):
+    rows = np.zeros((3, 100), np.float32)
+    rows[: len(columns)] = axes(*columns)
+    directions, measured = learn_directions(Colours(rows), [SIGHTED, SIGHTED], [RED, GREEN, BLUE], EFFORT)
+    assert [d.name for d in directions] == ["red"][: len(columns)]
+    assert [s["changes"][1:] for s in measured["sliders"]] == [[0.0, 0.0]] * 3
+
+
 def test_orthonormal_vectors_are_the_nearest():
     vectors = np.random.default_rng(1).standard_normal((4, 9)) + 0.5
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -154,6 +169,7 @@ def test_a_slider_must_be_clear():
     assert not is_clear([0.6, 0.1], 0, 0.3, 100)  # so few faces say too little
     assert not is_clear([0.6, 0.1], 0, 0.35, 400)  # a random direction does nearly as well
     assert not is_clear([0.6, 0.7], 0, 0.3, 400)  # something else changes more often
+    assert not is_clear([0.6, 0.6], 0, 0.3, 400)  # or as often
     assert not is_clear([0.5, 0.1], 0, 0.0, 400)  # it does nothing to half of the faces
 
 

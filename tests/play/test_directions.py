@@ -1,12 +1,12 @@
 """Directions: moving along them, the file that they lie in, and unnamed ones from a generator's first layer."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 from places import ROOT
 
-from minigan.gan.face_text import weights_hash
 from minigan.gan.models import generator
 from minigan.nn.layers import BatchNormalization, Conv2DTranspose
 from minigan.nn.network import Sequential
@@ -22,6 +22,7 @@ from minigan.play.directions import (
     write_directions,
 )
 from minigan.play.face_questions import QUESTIONS
+from minigan.play.face_text import weights_hash
 from minigan.runs.pretrained import pretrained_run
 from minigan.runs.saved_generator import load_generator
 from minigan.system.errors import UserError
@@ -198,6 +199,13 @@ def test_other_files_are_refused_in_one_line(tmp_path, kind):
 def test_a_file_that_cannot_be_opened_is_told(tmp_path):
     with pytest.raises(UserError, match="cannot be opened"):
         read_directions(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe with a name")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(UserError, match="cannot be opened: it is not a file"):
+        read_directions(tmp_path / "pipe.json")
 
 
 # ---- The file that comes along ----

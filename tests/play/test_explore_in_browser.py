@@ -11,10 +11,10 @@ from browser import Browser, find_chromium
 from explored import explorable, exploring, serving_files, trained
 from PIL import Image
 
-from minigan.gan.face_text import face_text, noise_of_text, rounded_noise, weights_hash
 from minigan.pages.plots import to_uint8
 from minigan.play import explore_server
 from minigan.play.explore_page import Explorable
+from minigan.play.face_text import face_text, noise_of_text, rounded_noise, weights_hash
 from minigan.play.static_page import write_folder
 
 pytestmark = [

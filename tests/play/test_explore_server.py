@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from explored import explorable, exploring, running, trained
 
-from minigan.gan.face_text import weights_hash
 from minigan.pages.plots import to_uint8
 from minigan.play import explore_server
 from minigan.play.explore_page import MAX_FACES, Explorable
 from minigan.play.explore_server import MAX_BODY, ExploreServer
+from minigan.play.face_text import weights_hash
 from minigan.system.errors import UserError
 
 FACE = [0] * 100

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 from minigan import train
-from minigan.gan.face_text import weights_hash
 from minigan.play import direction_learning, learn_directions
 from minigan.play.direction_learning import Effort, tables
 from minigan.play.direction_strips import save_strips
 from minigan.play.directions import FILE_NAME, Direction, directions_of, moved, read_directions, read_file
 from minigan.play.face_questions import QUESTIONS
+from minigan.play.face_text import weights_hash
 from minigan.runs.config import PRESETS
 from minigan.runs.saved_generator import load_generator
 from minigan.system.cli import run_command
@@ -102,6 +102,18 @@ def test_a_run_on_other_images_is_refused(run, tmp_path, capsys):
         f"minigan: error: RUN: must have learned from drawn faces, but {out} learned from other images\n"
     )
     assert not (out / FILE_NAME).exists()
+
+
+def test_an_imported_run_is_refused(run, tmp_path, capsys):
+    """Its networks may have learned from anything."""
+    out = tmp_path / "run"
+    shutil.copytree(run, out)
+    config = json.loads((out / "config.json").read_text(encoding="utf-8"))
+    del config["images"]
+    config["imported"] = {"files": ["G.hdf5"]}
+    (out / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert call(out) == 2
+    assert f"but {out} was imported, and its images are not known\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from explored import explorable
 
-from minigan.gan.face_text import weights_hash
 from minigan.play.browser_generator import pack
+from minigan.play.face_text import weights_hash
 from minigan.play.static_page import MARK, write_folder
 from minigan.system.errors import RunError, UserError
 

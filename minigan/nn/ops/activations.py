@@ -34,7 +34,7 @@ def leaky_relu_forward(x: Array, alpha: float = 0.2) -> tuple[Array, tuple[Array
     -------
     y : Array
     cache : (Array, float)
-        y and alpha. y has the sign of x, and the next layer keeps it anyway, so x can be freed.
+        y and alpha. y is above 0 where x is, and the next layer keeps it anyway, so x can be freed.
 
     References
     ----------
@@ -56,7 +56,7 @@ def tanh_forward(x: Array) -> tuple[Array, Array]:
     Returns
     -------
     y : Array
-        In (-1, 1).
+        In [-1, 1].
     cache : Array
         y itself, because tanh' = 1 - tanh^2.
     """

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from minigan.nn.backend import Array
 from minigan.nn.conv import conv_forward, conv_input_grad, conv_weight_grad
+from minigan.nn.conv_checks import check_arrays
 from minigan.nn.geometry import Pad, Size
 from minigan.nn.ops.normalization import channel_sum
 
@@ -135,7 +136,8 @@ def conv2d_transpose_backward(
 
 
 def transpose_output_size(x: Array, w: Array, stride: int, pad: int | Pad) -> Size:
-    """Height and width of `conv2d_transpose_forward`'s output."""
+    """Height and width of `conv2d_transpose_forward`'s output. Raises ValueError unless both arrays have 4 axes."""
+    check_arrays("conv2d_transpose_forward", x=x, w=w)
     (top, bottom), (left, right) = ((pad, pad), (pad, pad)) if isinstance(pad, int) else pad
     return (
         stride * (x.shape[1] - 1) + w.shape[0] - top - bottom,

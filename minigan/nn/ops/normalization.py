@@ -193,8 +193,9 @@ def check_batch_norm(x: Array, gamma: Array) -> None:
             f"batch_norm: x has {x.shape[-1]} channels but gamma has {gamma.shape[0]} "
             f"(x.shape={x.shape}, gamma.shape={gamma.shape})"
         )
-    if x.size // x.shape[-1] < 2:
+    count = x.size // x.shape[-1]
+    if count < 2:
         raise ValueError(
-            f"batch_norm: training needs at least 2 values per channel, got 1 (x.shape={x.shape}): "
+            f"batch_norm: training needs at least 2 values per channel, got {count} (x.shape={x.shape}): "
             "normalised by itself every value becomes beta"
         )

@@ -1,5 +1,5 @@
 // A face is 100 whole numbers from -128 to 127, an Int8Array: its noise in steps of 1/32. All that can be done with noise
-// is here: random faces, variations, mixtures, paths, sliders, and the text of a face (minigan/gan/face_text.py).
+// is here: random faces, variations, mixtures, paths, sliders, and the text of a face (minigan/play/face_text.py).
 
 export const SIZE = 100;
 const UNIT = 32;

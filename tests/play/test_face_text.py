@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_gans import SMALL
 
-from minigan.gan.face_text import TEXT_LENGTH, face_text, noise_of_text, noise_steps, rounded_noise, weights_hash
 from minigan.gan.models import generator
+from minigan.play.face_text import TEXT_LENGTH, face_text, noise_of_text, noise_steps, rounded_noise, weights_hash
 from minigan.system.errors import UserError
 
 WEIGHTS = "0123abcd"
