@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import inspect
 import json
 import os
 import sys
@@ -120,4 +121,10 @@ def judge_again(name: str, given: Sequence[Any], seed: int = 0) -> Verdict:
     exercise = exercises.find(name)
     if exercise is None:
         return Verdict.wrong(f"there is no exercise {name}")
+    try:
+        inspect.signature(exercise.judge or (lambda function: function)).bind(*given)
+    except TypeError:
+        return Verdict.wrong(f"what the file keeps of {name} are {len(given)} answers, which is not their number")
+    if exercise.judge is None and not callable(given[0]):
+        return Verdict.wrong(f"what the file keeps of {name} must be a function, and is none")
     return judge(exercise, list(given), **({} if exercise.judge is not None else {"seed": seed}))

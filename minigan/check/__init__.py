@@ -46,7 +46,7 @@ def check(exercise: str, *functions: Callable[..., Any], layout: str = "NHWC", s
     Raises
     ------
     ValueError
-        If the exercise is unknown, or the number of functions, the layout or the hint does not fit.
+        If the exercise is unknown, or the number of functions, the layout, the hint or the seed does not fit.
     """
     from minigan.check.calls.bounded_prints import bounded_prints
     from minigan.check.engine.ladder import run_exercise
@@ -62,6 +62,8 @@ def check(exercise: str, *functions: Callable[..., Any], layout: str = "NHWC", s
         raise ValueError(f'check: layout must be "NHWC" or "NCHW", got {layout!r}')
     if hint not in (1, 2, 3):
         raise ValueError(f"check: hint must be 1, 2 or 3, got {hint!r}")
+    if seed < 0:
+        raise ValueError(f"check: seed must be 0 or more, got {seed}")
     with bounded_prints():
         outcome = run_exercise(exercise, dict(zip(names, functions, strict=False)), layout=layout, seed=seed)
     if outcome.finding is None:
@@ -85,8 +87,9 @@ def check_network(network: Sequential, *, batch_size: int = 3, seed: int = 0, pr
     batch_size : int
         At least 2.
     seed : int
+        0 or more.
     probes : int
-        Random directions for each parameter.
+        Random directions for each parameter, at least 1.
 
     Returns
     -------
@@ -98,11 +101,15 @@ def check_network(network: Sequential, *, batch_size: int = 3, seed: int = 0, pr
     Raises
     ------
     ValueError
-        If the network is not float64: in float32 a right gradient cannot be told from a slightly wrong one.
+        If a number is below its least value, or the network is not float64: in float32 a right gradient cannot be told
+        from a slightly wrong one.
     """
     from minigan.check.calls.bounded_prints import bounded_prints
     from minigan.check.engine.network_errors import network_errors
 
+    for name, given, least in (("batch_size", batch_size, 2), ("seed", seed, 0), ("probes", probes, 1)):
+        if given < least:
+            raise ValueError(f"check_network: {name} must be at least {least}, got {given}")
     with bounded_prints():
         errors = network_errors(network, batch_size=batch_size, seed=seed, probes=probes)
     print(errors.verdict)

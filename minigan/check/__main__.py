@@ -18,21 +18,30 @@ import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from minigan import __version__
 from minigan.check.exercise_table import EXERCISES
-from minigan.check.outcomes import PASSED, FileReport
+from minigan.check.outcomes import NOT_CHECKED, PASSED, FileReport, Finding, Outcome
 from minigan.check.reports.alike import Alike, alike, copied
 from minigan.check.reports.earlier import Change, changes, read_earlier
 from minigan.check.reports.gradebook import Worth, read_points, render_csv, students_of
 from minigan.check.reports.pseudonyms import anonymous, extended, read_key, render_key
 from minigan.check.reports.text_report import render_alike, render_changes, render_class, render_text
 from minigan.check.sandbox.handed_in import files_in
-from minigan.check.sandbox.supervisor import TIME_LIMIT, check_file, chosen, end_all, own_exercises, student_file
+from minigan.check.sandbox.supervisor import (
+    TIME_LIMIT,
+    check_file,
+    chosen,
+    end_all,
+    lesson_of,
+    own_exercises,
+    student_file,
+)
 from minigan.check.student_template import write_template
-from minigan.system.atomic_files import write_text
+from minigan.system.atomic_files import write_bytes, write_text
 from minigan.system.cli import Parser, core_count, path_name, run_command, whole
 from minigan.system.command_lines import command
 from minigan.system.console import one_line, say
@@ -84,6 +93,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def check(file: str) -> FileReport:
         limit, all_ = arguments.time_limit, arguments.strict
+        if (unreadable := cannot_be_checked(file, names)) is not None:
+            return unreadable
         return check_file(file, exercises=names, time_limit=limit, seed=seed, recorded_only=not all_)
 
     reports = _check(files, check, min(jobs, len(files)))
@@ -95,13 +106,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             _remark_copies(report)
     if arguments.anonymous is not None:
         key = extended(key, students)
-        reports = [anonymous(report, key) for report in reports]
+        reports, pairs = in_new_order([anonymous(report, key) for report in reports], pairs)
         if earlier is not None:  # it may have been written with the names
             earlier = {key.get(student, student): passed for student, passed in earlier.items()}
     since = {} if earlier is None else changes(reports, earlier)
     try:
         if arguments.anonymous is not None:  # first: without the key, nobody knows whose the reports are
-            write_text(Path(arguments.anonymous), render_key(key))
+            write_bytes(Path(arguments.anonymous), render_key(key))
         _write(reports, outputs, points, since, pairs, hint=arguments.hint, seed=seed)
         if arguments.per_student is not None:
             _write_pages(reports, Path(arguments.per_student), since, hint=arguments.hint)
@@ -116,6 +127,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "report" in outputs:
         say(f"\nReport: {one_line(outputs['report'])}")
     return 0 if all(report.ok for report in reports) else 1
+
+
+def cannot_be_checked(file: str, names: Sequence[str]) -> FileReport | None:
+    """The report on a file of a folder that cannot be read, or is too large; one student's must not stop a class."""
+    try:
+        student_file(file)
+    except UserError as error:
+        problem = Finding("E01", "load", "it is no file that can be checked", (str(error),), where=Path(file).name)
+        outcomes = [Outcome(name, NOT_CHECKED, lesson=lesson_of(name)) for name in names]
+        return FileReport(file, outcomes, problem)
+    return None
+
+
+def in_new_order(reports: Sequence[FileReport], pairs: Sequence[Alike]) -> tuple[list[FileReport], list[Alike]]:
+    """Sorted by student, who has a pseudonym now: the files' order would tell the names' order."""
+    order = sorted(range(len(reports)), key=lambda k: (reports[k].student, k))
+    place = {old: new for new, old in enumerate(order)}
+    return [reports[k] for k in order], [replace(p, first=place[p.first], second=place[p.second]) for p in pairs]
 
 
 def _remark_copies(report: FileReport) -> None:
@@ -257,9 +286,11 @@ def _files(given: Sequence[str]) -> list[str]:
         pattern = glob.has_magic(name) and not Path(name).exists()
         matches = sorted(glob.glob(name)) if pattern else []  # noqa: PTH207 (a pattern may be absolute)
         for match in matches or [name]:
-            for file in files_in(match) if Path(match).is_dir() else [match]:
-                student_file(file)
-                files[file] = None
+            if Path(match).is_dir():  # of a file in it, the report says whether it can be read
+                files |= dict.fromkeys(files_in(match))
+            else:
+                student_file(match)
+                files[match] = None
     if not files:
         raise UserError(
             "name a file to check, in front of the options; --template my_layers.py writes a new one (see --help)"

@@ -1,7 +1,7 @@
 """What the checker says: outcomes, findings and their codes, as plain data.
 
 The engine (`minigan.check.engine.ladder`) makes one `Outcome` for each exercise; reports, the pytest plugin and JSON
-files pass it on. Outcomes can be turned into JSON and back, because a student's file is checked in another process.
+files pass it on.
 """
 
 from __future__ import annotations
@@ -97,14 +97,6 @@ class Outcome:
         """As plain dicts and lists, for JSON."""
         return asdict(self)
 
-    @staticmethod
-    def from_dict(data: dict[str, Any]) -> Outcome:
-        """The reverse of `to_dict`."""
-        finding = data.get("finding")
-        if finding is not None:
-            finding = Finding(**{k: tuple(v) if isinstance(v, list) else v for k, v in finding.items()})  # type: ignore[arg-type]
-        return Outcome(**{**data, "finding": finding})
-
 
 @dataclass
 class FileReport:
@@ -127,6 +119,8 @@ class FileReport:
         Whose file it is.
     borrowed : dict of str to list of str
         Functions that are minigan's own, or use what is, and what that is.
+    seed : int
+        Of the test cases.
     """
 
     path: str
@@ -137,6 +131,7 @@ class FileReport:
     strict: bool = False
     student: str = ""
     borrowed: dict[str, list[str]] = field(default_factory=dict)
+    seed: int = 0
 
     def count(self, status: str) -> int:
         """How many outcomes have a status."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from minigan.check import __main__ as command
 from minigan.check import student_template
 from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import FAILED, NOT_IMPLEMENTED, PASSED, FileReport, Finding, Outcome
+from minigan.check.reports import pseudonyms
+from minigan.check.reports.alike import Alike
 from minigan.system import command_lines
 from minigan.system.cli import run_command
 
@@ -360,6 +363,57 @@ def test_a_class_from_points_to_pages(pupils, tmp_path, capsys):
         assert ": new" not in out
     assert call(*common, "--anonymous", key, "--compare", second) == 1
     assert "nobody has moved" in capsys.readouterr().out
+
+
+def test_pseudonyms_are_in_an_order_of_their_own(tmp_path, monkeypatch):
+    """That of the files is that of the names, which a class list has, too."""
+    for name in "abcdefgh":
+        (tmp_path / "class" / name).mkdir(parents=True)
+        write(tmp_path / "class" / name, GOOD, "my_layers.py")
+    drawn = iter(["S-3", "S-1", "S-8", "S-2", "S-7", "S-5", "S-4", "S-6"])
+    monkeypatch.setattr(pseudonyms, "_drawn", lambda: next(drawn))
+    out, page = tmp_path / "out.json", tmp_path / "page.html"
+    common = [tmp_path / "class", "--exercise", "sgd", "--student", r"class/(.+)/"]
+    assert call(*common, "--anonymous", tmp_path / "key.csv", "--json", out, "--report", page) == 0
+    data = json.loads(out.read_text(encoding="utf-8"))
+    assert [file["student"] for file in data["files"]] == [f"S-{k}" for k in range(1, 9)]
+    found = re.findall(r"S-\d\.py", page.read_text(encoding="utf-8"))
+    assert list(dict.fromkeys(found)) == [f"S-{k}.py" for k in range(1, 9)]
+    assert f"--seed {data['seed']}" in page.read_text(encoding="utf-8")
+
+
+def test_pairs_stay_with_their_files_in_the_new_order():
+    reports = [FileReport(f"{k}.py", [], student=student) for k, student in enumerate("cab")]
+    pair = Alike(0, 2, 100, 0.5, ())
+    new, (moved,) = command.in_new_order(reports, [pair])
+    assert [report.student for report in new] == list("abc")
+    assert (new[moved.first].student, new[moved.second].student) == ("c", "b")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_no_text_has_a_pseudonym(tmp_path):
+    folder = tmp_path / "class" / os.fsdecode(b"\xff\xfe")
+    folder.mkdir(parents=True)
+    write(folder, GOOD)
+    key = tmp_path / "key.csv"
+    common = [tmp_path / "class", "--exercise", "sgd", "--anonymous", key, "--student", r"class/(.+)/"]
+    for _ in range(2):
+        assert call(*common, "--json", tmp_path / "out.json", "--csv", tmp_path / "t.csv") == 0
+    assert len(key.read_bytes().splitlines()) == 2  # the head, and one student, known again
+
+
+def test_a_file_of_a_folder_that_is_too_large_stops_nobody(pupils, tmp_path, capsys):
+    (pupils / "dora_6").mkdir()
+    (pupils / "dora_6" / "my_layers.py").write_bytes(b"#" * 10_000_001)
+    out = tmp_path / "out.json"
+    assert call(pupils, "--exercise", "sgd", "--json", out) == 1
+    files = {Path(file["path"]).parent.name: file for file in json.loads(out.read_text(encoding="utf-8"))["files"]}
+    assert files["dora_6"]["problem"]["code"] == "E01"
+    assert "10,000,001 bytes" in files["dora_6"]["problem"]["evidence"][0]
+    assert files["ada_17"]["ok"]
+    capsys.readouterr()
+    assert call(pupils / "dora_6" / "my_layers.py") == 2
+    assert "10,000,001 bytes" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

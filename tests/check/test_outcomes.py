@@ -1,7 +1,10 @@
 """What a check returns, and how it looks where a notebook or a prompt shows it."""
 
+import numpy as np
+import pytest
+
 from minigan.check import check, check_network
-from minigan.check.outcomes import Outcome
+from minigan.gan.models import generator
 
 
 def doubled_forward(x):
@@ -26,9 +29,17 @@ def test_a_notebook_shows_nothing_more_than_was_printed(capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_numbers_that_do_not_fit_are_told():
+    with pytest.raises(ValueError, match="check: seed must be 0 or more, got -1"):
+        check("tanh", doubled_forward, seed=-1)
+    network = generator(image_size=32, width=2, dtype=np.float64)
+    for name, value, least in (("batch_size", 1, 2), ("seed", -1, 0), ("probes", 0, 1)):
+        with pytest.raises(ValueError, match=f"check_network: {name} must be at least {least}, got {value}"):
+            check_network(network, **{name: value})
+
+
 def test_hints_stay_in_the_data():
     outcome = check("tanh", doubled_forward)
-    assert Outcome.from_dict(outcome.to_dict()) == outcome
     assert len(outcome.to_dict()["finding"]["hints"]) == 3
 
 

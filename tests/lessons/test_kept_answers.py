@@ -136,6 +136,16 @@ def test_an_answer_that_is_none_is_a_finding(path, answer):
     assert (outcome.status, outcome.finding.code) == (FAILED, "E12")
 
 
+@pytest.mark.parametrize("count", [0, 3])
+@pytest.mark.parametrize("kind", ["function", "answer"])
+def test_a_wrong_number_or_kind_of_answers_is_a_finding(path, kind, count):
+    one = {"function": "f"} if kind == "function" else {"answer": ["int", 3], "bytes": ""}
+    entry = {"source": "def f(x):\n    return x\n", "given": [one] * count, "layout": "NHWC", "problem": ""}
+    names = ("centre_rows", "rings", "softplus")
+    path.write_text(json.dumps({"format": "minigan progress 1", "exercises": dict.fromkeys(names, entry)}), "utf-8")
+    assert {outcome.status for outcome in found(path, *names).values()} == {FAILED}
+
+
 def test_what_cannot_be_kept_says_so(path, capsys):
     surroundings = {"np": np, "table": np.zeros(3)}
     exec("def centre_rows(x):\n    return x - x.mean(axis=1, keepdims=True) + table[0]\n", surroundings)

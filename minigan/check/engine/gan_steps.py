@@ -107,6 +107,8 @@ def _bad_loss(name: str, loss: Any) -> Finding | None:
         return Finding("E12", "contract", f"{name} must return one number, got a {type(loss).__name__}", where=name)
     if np.shape(loss) != ():
         return Finding("E13", "contract", f"{name} must return one number, got shape {np.shape(loss)}", where=name)
+    if np.iscomplexobj(loss):
+        return Finding("E12", "contract", f"{name} must return one number, got {loss}, which is complex", where=name)
     if not np.isfinite(loss):
         return Finding("E15", "contract", f"{name}: the loss is {float(loss)}", where=name)
     return None

@@ -157,7 +157,6 @@ def _bce_forwards(exercise: Exercise, z: Array, target: Array) -> Iterator[tuple
     p = 1 / (1 + np.exp(-z))
     each = np.maximum(z, 0) - z * target + np.log1p(np.exp(-np.abs(z)))
     swapped = np.maximum(z, 0) - z * (1 - target) + np.log1p(np.exp(-np.abs(z)))
-    p = 1 / (1 + np.exp(-z))
     flat, t = z.reshape(-1, 1), target.reshape(1, -1)
     pairs = np.maximum(flat, 0) - flat * t + np.log1p(np.exp(-np.abs(flat)))
     yield Idea("E38", "every logit is paired with every target."), pairs.mean()

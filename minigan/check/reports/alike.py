@@ -182,7 +182,7 @@ def _text(source: str) -> _Text:
             after_dot = token.string == "."
             if len(tokens) >= MOST_TOKENS:
                 break
-    except (tokenize.TokenError, SyntaxError, RecursionError):
+    except (tokenize.TokenError, SyntaxError, RecursionError, UnicodeError):
         pass  # what came before it counts
     return _Text(tuple(tokens), tuple(lines), tuple(units), tuple(source.splitlines()))
 

@@ -161,6 +161,7 @@ def render_html(
         dark=DARK | heat_maps.colours(dark=True),
         colours=heat_maps.NAMES,
         moment=datetime.now() if now is None else now,
+        seed=max((report.seed for report in reports), default=0),
         hint=hint,
         since=since or {},
         pairs=pairs,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from minigan.check.outcomes import PASSED, FileReport
+from minigan.check.outcomes import CHECKER_ERROR, NOT_CHECKED, PASSED, FileReport
 from minigan.system.errors import UserError
 
 LARGEST_FILE = 200_000_000
@@ -86,16 +86,17 @@ def changes(reports: Sequence[FileReport], earlier: Mapping[str, set[str]]) -> d
     Returns
     -------
     dict of str to Change
-        Exercises that were not checked now are left out.
+        Exercises that could not be checked now are left out.
     """
     order = list(dict.fromkeys(o.exercise for report in reports for o in report.outcomes))
     found = {}
     for student, now in solved_by(reports).items():
         then = earlier.get(student, set())
-        asked = {o.exercise for report in reports if report.student == student for o in report.outcomes}
+        own = [o for report in reports if report.student == student for o in report.outcomes]
+        judged = {o.exercise for o in own if o.status not in (NOT_CHECKED, CHECKER_ERROR)}
         found[student] = Change(
             tuple(name for name in order if name in now - then),
-            tuple(name for name in order if name in (then - now) & asked),
+            tuple(name for name in order if name in (then - now) & judged),
             student not in earlier,
         )
     return found

@@ -146,8 +146,7 @@ def heat_maps(picture: dict[str, Any]) -> HeatMaps | None:
     Parameters
     ----------
     picture : dict
-        Of an `Outcome`: "name" and "index" of the slice, and "yours" and "numeric", which are lists of rows. It may
-        come from a student's process, so it may hold anything.
+        Of an `Outcome`: "name" and "index" of the slice, and "yours" and "numeric", which are lists of rows.
 
     Returns
     -------

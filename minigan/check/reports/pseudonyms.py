@@ -43,7 +43,7 @@ def read_key(path: Path) -> dict[str, str]:
         return {}
     try:
         content = path.read_bytes() if path.stat().st_size <= LARGEST_FILE else b"\0"
-        head, *rows = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+        head, *rows = csv.reader(io.StringIO(content.decode("utf-8-sig", "surrogateescape"), newline=""))
         key = {student.removeprefix("'"): pseudonym for student, pseudonym in filter(None, rows)}
         if head != HEAD or len(set(key.values())) < len(key) or not all(key.values()):
             raise ValueError
@@ -70,12 +70,15 @@ def _drawn() -> str:
     return "S-" + "".join(secrets.choice("ABCDEFGHJKLMNPRSTUVWXYZ23456789") for _ in range(6))
 
 
-def render_key(key: Mapping[str, str]) -> str:
-    """The text of the key's file. A name that a spreadsheet would take for a formula begins with an apostrophe."""
+def render_key(key: Mapping[str, str]) -> bytes:
+    """The key's file, in UTF-8. A name that a spreadsheet would take for a formula begins with an apostrophe.
+
+    Names of folders may be bytes that are no text; they come back as they are.
+    """
     rows = ((f"'{name}" if is_formula(name) or name.startswith("'") else name, key[name]) for name in sorted(key))
     out = io.StringIO()
     csv.writer(out, lineterminator="\r\n").writerows([HEAD, *rows])
-    return "\ufeff" + out.getvalue()
+    return ("\ufeff" + out.getvalue()).encode("utf-8", "surrogateescape")
 
 
 def anonymous(report: FileReport, key: Mapping[str, str]) -> FileReport:

@@ -73,12 +73,15 @@ NO_PYTHON_HINTS = (
 
 _MINIGAN = Path(__file__).resolve().parents[2]
 _OWN_CODE = (
-    *(f"{_MINIGAN / folder}{os.sep}" for folder in ("nn", "gan", "check/zoo")),
+    *(f"{_MINIGAN / folder}{os.sep}" for folder in ("nn", "gan", "fast", "check/zoo")),
     str(_MINIGAN / "check" / "exercise_table.py"),
     f"{_MINIGAN.parent / 'lessons' / 'exercises'}{os.sep}",
     str(_MINIGAN.parent / "lessons" / "references.zip"),
 )
 """Where right layers and references are. (The lessons are beside minigan in a checkout, and in a handed-out folder.)"""
+
+_STEPS = frozenset({"discriminator_step", "generator_step", "train_step", "recorded_step"})
+"""What a training step may not be made of. Networks, losses and optimizers are given."""
 
 _processor_time = time.process_time  # kept here: a student's file may replace it in the module
 _requests: queue.SimpleQueue[tuple[dict[str, Any], bytes]] = queue.SimpleQueue()
@@ -203,7 +206,9 @@ class Server:
         if head["kind"] == "judge":
             return "answer", packed_answer(self._judge(asked["name"]))
         if head["kind"] == "play":
-            answer = self.functions.play(asked["name"], asked["world"])
+            with _borrowing() as borrowed:
+                answer = self.functions.play(asked["name"], asked["world"])
+            answer = replace(answer, borrowed=tuple(sorted(borrowed & _STEPS)))
         else:
             with _borrowing() as borrowed:
                 answer = self.functions.call(asked["name"], asked["arguments"], asked["settings"], keep=asked["keep"])
@@ -333,12 +338,12 @@ def borrowed_by(name: str, function: Any, surroundings: Mapping[str, Any]) -> li
     Returns
     -------
     list of str
-        Names in minigan, sorted.
+        Names in minigan, sorted, whatever the file calls them.
     """
     if _is_minigans(function):
         return [name]
-    used = _names_used(function, surroundings)
-    return sorted(one for one in used if _is_minigans(surroundings.get(one)))
+    used = (surroundings.get(one) for one in _names_used(function, surroundings))
+    return sorted({str(getattr(thing, "__name__", name)) for thing in used if _is_minigans(thing)})
 
 
 @contextlib.contextmanager
@@ -598,12 +603,21 @@ def _short_repr(value: object) -> str:
 
 # -------------------------------------------------------------------------------------------------------------- process
 def _obey(descriptor: int) -> None:
-    """Queue requests. Exit when the stream closes: without the supervisor, nobody stops an endless loop."""
-    stop = os._exit
-    with contextlib.suppress(Exception), open(descriptor, "rb", closefd=False) as stream:
-        while line := stream.readline():
-            head = json.loads(line)
-            _requests.put((head, stream.read(head["bytes"])))
+    """Queue requests. Exit when the stream ends: without the supervisor, nobody stops an endless loop."""
+    stop, parent_now, sleep = os._exit, os.getppid, time.sleep
+    parent = parent_now()
+    try:
+        with open(descriptor, "rb", closefd=False) as stream:
+            while line := stream.readline():
+                head = json.loads(line)
+                _requests.put((head, stream.read(head["bytes"])))
+    except OSError:  # the student's file has closed it: the supervisor sees that, and ends this process
+        for _ in range(3600):
+            if parent_now() != parent:
+                break
+            sleep(1)
+    except Exception:
+        pass
     stop(1)
 
 

@@ -29,7 +29,7 @@ from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, BinaryIO, NamedTuple, cast
+from typing import IO, Any, BinaryIO, NamedTuple
 
 from minigan.check.calls.answers import NOT_WRITTEN, RETURNED, Answer
 from minigan.check.calls.contract import not_an_array
@@ -149,7 +149,7 @@ def check_file(
     """
     file = student_file(path)
     todo = chosen(exercises)
-    report = FileReport(str(path), [])
+    report = FileReport(str(path), [], seed=seed)
     started = time.monotonic()
     task = Task(report, Limits(time_limit, import_limit, memory_limit), seed)
     if file.suffix.lower() == ".json":
@@ -288,10 +288,12 @@ def _outcome(name: str, functions: RemoteFunctions, task: Task) -> Outcome:
         return Outcome(name, FAILED, halted.finding, lesson=EXERCISES[name].lesson)
     outcome = run_exercise(name, functions, layout=layout, seed=task.seed)
     by_name = {other for f in EXERCISES[name].functions for other in report.borrowed.get(f, ())}
-    borrowed = sorted(by_name or functions.borrowed)
+    borrowed = sorted(by_name | functions.borrowed)
     if borrowed and outcome.status == PASSED:
         outcome.note = "; ".join(filter(None, [f"uses minigan's own {', '.join(borrowed)}", outcome.note]))
-    return waits if ahead is not None and outcome.status == FAILED else outcome
+    if ahead is None or outcome.status != FAILED:
+        return outcome
+    return replace(outcome, status=NOT_CHECKED, finding=None, picture=None, note=waits.note)
 
 
 def _wrong_functions(outcome: Outcome) -> set[str]:
@@ -611,6 +613,7 @@ class Child:
         self._first = b""
         self._stray: list[str] = []
         self._received: queue.Queue[Message | Stopped] = queue.Queue(maxsize=100)  # of forged ones there is no end
+        self._to_send: queue.SimpleQueue[bytes] = queue.SimpleQueue()  # b"": nothing more
         self._threads: list[threading.Thread] = []
         if _ended.is_set():
             raise RunError("stopped")
@@ -618,16 +621,19 @@ class Child:
             self._process = _start(Path(self.path).parent)
         except OSError as error:
             raise _cannot_start(self.path, error.strerror or error) from None
+        _living.add(self)
+        if _ended.is_set():  # it was set after this process had begun to start
+            self.kill()
+            raise RunError("stopped")
         try:
             self._start_thread(self._listen, self._process.stdout)
             self._start_thread(self._count, self._process.stderr)
+            threading.Thread(target=self._send, args=(self._process.stdin,), daemon=True).start()
         except RuntimeError as error:
             self.kill()
             raise _cannot_start(self.path, error) from None
         job = {"path": self.path, "memory_limit": memory_limit, "token": self.token, "sys_path": _search_path()}
-        line = json.dumps(job)
-        self._write(line.encode("ascii") + b"\n")
-        _living.add(self)
+        self._to_send.put(json.dumps(job).encode("ascii") + b"\n")
 
     def __enter__(self) -> Child:
         return self
@@ -654,7 +660,7 @@ class Child:
         """
         self._stray.clear()
         self._number += 1
-        self._write(wire.framed({"kind": kind, "number": self._number, "limit": seconds}, wire.packed(value)))
+        self._to_send.put(wire.framed({"kind": kind, "number": self._number, "limit": seconds}, wire.packed(value)))
         return self.receive(self._number, seconds)
 
     def forget_prints(self) -> None:
@@ -696,11 +702,12 @@ class Child:
         thread.start()
         self._threads.append(thread)
 
-    def _write(self, data: bytes) -> None:
-        with contextlib.suppress(OSError, ValueError):  # already dead; `receive` says so
-            view = memoryview(data)
-            while view:
-                view = view[cast(BinaryIO, self._process.stdin).write(view) :]
+    def _send(self, stream: BinaryIO) -> None:
+        """Write what is to be sent. A process that has stopped itself reads nothing, so nobody waits for this."""
+        with contextlib.suppress(OSError, ValueError):  # it is dead; `receive` says so
+            while data := memoryview(self._to_send.get()):
+                while data:
+                    data = data[stream.write(data) :]
 
     def _wait(self, deadline: float) -> Message | Stopped:
         while True:
@@ -725,6 +732,7 @@ class Child:
         """End the process and all that it has started, and wait for it."""
         self.alive = False
         _living.discard(self)
+        self._to_send.put(b"")
         _kill_all(self._process, held=any(thread.is_alive() for thread in self._threads))
         for thread in self._threads:
             thread.join(timeout=2)

@@ -25,6 +25,8 @@ LARGEST_ARRAY = 4_000_000
 LARGEST_PAYLOAD = 16_000_000
 LARGEST_HEADER = 500_000
 MOST_ITEMS = 500
+MOST_COST = 8_000
+"""Of what a message says in JSON, in units of some 50 bytes, which is less than `LARGEST_HEADER`."""
 MOST_PLACES = 1_000_000
 """In all lists and dicts of one message together, with the items that did not travel."""
 DEEPEST = 6
@@ -65,10 +67,12 @@ def packed(value: Any) -> tuple[Any, bytes]:
     (['tuple', 2, [['float', '0x1.8000000000000p+0'], ['array', 'int8', [2], 0]]], b'\x01\x02')
     """
     chunks: list[bytes] = []
-    return _described(value, chunks, [0], DEEPEST), b"".join(chunks)
+    return _described(value, chunks, [0, 0], DEEPEST), b"".join(chunks)
 
 
 def _described(value: Any, chunks: list[bytes], used: list[int], depth: int) -> Any:
+    """A value in the form of `packed`; `used` counts the bytes of arrays, and the units of `MOST_COST`."""
+    used[1] += 1
     if value is None:
         return ["none"]
     if isinstance(value, bool):
@@ -78,12 +82,15 @@ def _described(value: Any, chunks: list[bytes], used: list[int], depth: int) -> 
     if type(value) is float:
         return ["float", value.hex()]
     if type(value) is str:
-        return ["text", value[:LONGEST_TEXT]]
+        text = value[:LONGEST_TEXT]
+        used[1] += len(text) // 8  # a character may take six bytes in JSON
+        return ["text", text]
     if isinstance(value, Kept):
         return ["kept", value.number]
     if isinstance(value, np.ndarray | np.generic) and value.dtype.name in DTYPES:
         kind = "array" if isinstance(value, np.ndarray) else "number"
         kind = {np.matrix: "matrix", np.ma.MaskedArray: "masked"}.get(type(value), kind)
+        used[1] += 1 + value.ndim // 4
         offset = None
         if value.nbytes <= LARGEST_ARRAY and used[0] + value.nbytes <= LARGEST_PAYLOAD:
             offset = used[0]
@@ -92,14 +99,16 @@ def _described(value: Any, chunks: list[bytes], used: list[int], depth: int) -> 
             used[0] += len(chunks[-1])
         return [kind, value.dtype.name, list(value.shape), offset]
     if depth and isinstance(value, tuple | list):
-        items = [_described(item, chunks, used, depth - 1) for item in value[:MOST_ITEMS]]
+        items = [_described(item, chunks, used, depth - 1) for item in value[:MOST_ITEMS] if used[1] < MOST_COST]
         return ["tuple" if isinstance(value, tuple) else "list", len(value), items]
     if depth and isinstance(value, Mapping):
         pairs = [
             (_described(key, chunks, used, 2), _described(item, chunks, used, depth - 1))
             for key, item in list(value.items())[:MOST_ITEMS]
+            if used[1] < MOST_COST
         ]
         return ["dict", len(value), pairs]
+    used[1] += 1
     return ["thing", type(value).__name__[:60]]
 
 

@@ -1,5 +1,7 @@
 """The checker's engine: silent on right implementations, and right about wrong ones."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from minigan.check import check
 from minigan.check.codes import CODES
 from minigan.check.engine.ladder import run_exercise
 from minigan.check.exercise_table import EXERCISES
-from minigan.check.outcomes import FAILED, NOT_IMPLEMENTED, PASSED, FileReport, Outcome
+from minigan.check.outcomes import FAILED, NOT_IMPLEMENTED, PASSED, FileReport
 from minigan.check.zoo import BUGS, CORRECT
 from minigan.gan import step as gan
 from minigan.nn import losses, ops
@@ -178,9 +180,43 @@ def test_errors_of_the_checker_are_not_the_students(monkeypatch):
     assert "the checker itself failed" in outcome.finding.title
 
 
-def test_outcomes_survive_json():
+def test_a_function_may_insist_on_what_the_exercise_says_of_its_arguments():
+    """The second forward, between a first one and its backward, gets targets between 0 and 1 like all others."""
+
+    def forward(z, target):
+        assert ((target >= 0) & (target <= 1)).all()
+        return losses.bce_with_logits_forward(z, target)
+
+    functions = {**OWN, "bce_with_logits_forward": forward}
+    outcome = run_exercise("bce_with_logits", functions)
+    assert outcome.status == PASSED, outcome.finding
+
+
+def test_a_count_of_steps_may_be_an_array_of_one():
+    """It is taken for right when it is right, so it must not confuse the checker when it is wrong."""
+
+    def step(moving, biased, t, value, momentum=0.5):
+        moving, biased, t = ops.moving_average(moving, biased, t, value, momentum)
+        return moving, biased, np.array([t + wrong[0]])
+
+    name = EXERCISES["moving_average"].functions[0]
+    wrong = [0]
+    assert run_exercise("moving_average", {name: step}).status == PASSED
+    wrong[0] = 1
+    assert run_exercise("moving_average", {name: step}).status == FAILED
+
+
+def test_a_complex_loss_is_a_finding():
+    def step(D, optimizer, x, labels):
+        return np.complex128(1 + 1j)
+
+    outcome = run_exercise("discriminator_step", {"discriminator_step": step})
+    assert (outcome.status, outcome.finding.code) == (FAILED, "E12")
+
+
+def test_outcomes_go_into_json():
     outcome = run_exercise("dense", {**OWN, "dense_backward": lambda dy, c: None})
-    assert Outcome.from_dict(outcome.to_dict()) == outcome
+    assert json.loads(json.dumps(outcome.to_dict()))["finding"]["code"] == "E11"
     report = FileReport("x.py", [outcome])
     assert not report.ok
     assert report.to_dict()["outcomes"][0]["finding"]["code"] == "E11"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from minigan.check.outcomes import FAILED, NOT_IMPLEMENTED, PASSED, FileReport, Outcome
+from minigan.check.outcomes import CHECKER_ERROR, FAILED, NOT_CHECKED, NOT_IMPLEMENTED, PASSED, FileReport, Outcome
 from minigan.check.reports.class_report import render_html
 from minigan.check.reports.earlier import Change, changes, read_earlier
 from minigan.check.reports.text_report import render_changes
@@ -50,6 +50,12 @@ def test_moves_are_told_everywhere(tmp_path):
     assert "no longer right: tanh" in page
     assert "Since" not in render_html(now)
     assert render_changes(changes(now[1:2], read_earlier(last))).endswith("nobody has moved")
+
+
+def test_what_could_not_be_checked_is_not_lost(tmp_path):
+    last = written(tmp_path / "last.json", report("ann", dense=PASSED, relu=PASSED, tanh=PASSED))
+    now = report("ann", dense=NOT_CHECKED, relu=CHECKER_ERROR, tanh=FAILED)
+    assert changes([now], read_earlier(last)) == {"ann": Change((), ("tanh",))}
 
 
 def test_a_student_with_two_files_has_solved_what_one_of_them_solves(tmp_path):

@@ -14,11 +14,11 @@ def test_pseudonyms_stay_and_new_students_get_new_ones(tmp_path):
     path = tmp_path / "key.csv"
     assert read_key(path) == {}
     key = extended({}, ["ann", "ben", "ann"])
-    path.write_text(render_key(key), encoding="utf-8", newline="")
+    path.write_bytes(render_key(key))
     again = extended(read_key(path), ["ben", 'c, "d"'])
     assert {name: again[name] for name in key} == key
     assert len(set(again.values())) == 3
-    path.write_text(render_key(again), encoding="utf-8", newline="")
+    path.write_bytes(render_key(again))
     assert read_key(path) == again
     assert extended({}, ["ann"]) != key  # drawn, not computed from the name
 
@@ -36,7 +36,7 @@ def test_what_is_no_key_is_refused(tmp_path, content):
 def test_no_name_in_the_key_is_a_formula(tmp_path):
     path = tmp_path / "key.csv"
     key = dict(zip(("=1+1", " @x", "'quoted", "ann"), "abcd", strict=True))
-    path.write_text(render_key(key), encoding="utf-8", newline="")
+    path.write_bytes(render_key(key))
     with path.open(encoding="utf-8-sig", newline="") as file:
         cells = [name for name, _ in csv.reader(file)]
     assert not [name for name in cells if name.lstrip()[:1] in "=+-@"]

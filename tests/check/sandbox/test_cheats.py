@@ -219,6 +219,55 @@ def sgd_step(p, g, lr):
     assert (sgd.status, sgd.note) == (PASSED, "")
 
 
+OWN_STEP = """
+def discriminator_step(D, optimizer, x, labels):
+    from minigan.gan import step
+    return step.discriminator_step(D, optimizer, x, labels).loss
+"""
+
+RIGHT_STEP = """
+from minigan.nn.losses import bce_with_logits_backward, bce_with_logits_forward
+
+def discriminator_step(D, optimizer, x, labels):
+    D.zero_grads()
+    z, caches = D.forward(x, training=True)
+    loss, cache = bce_with_logits_forward(z, labels)
+    D.backward(bce_with_logits_backward(1.0, cache), caches)
+    optimizer.step(D.grads())
+    return loss
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "note"),
+    [(OWN_STEP, "discriminator_step"), (RIGHT_STEP, "bce_with_logits_backward, bce_with_logits_forward")],
+    ids=["minigan's", "one's own"],
+)
+def test_minigans_own_training_step_is_seen(tmp_path, source, note):
+    """Networks and optimizers are given, so their methods are no remark."""
+    (outcome,) = check_file(write(tmp_path, source), exercises=["discriminator_step"]).outcomes
+    assert (outcome.status, outcome.note) == (PASSED, f"uses minigan's own {note}")
+
+
+def test_all_that_is_borrowed_is_told(tmp_path):
+    """What is seen in the text of the file does not hide what is seen while it runs, nor where the fast code lies."""
+    source = """
+from minigan.nn.ops import sigmoid_forward as given
+
+def leaky_relu_forward(x, alpha=0.2):
+    from minigan.fast.cpu import cpu_overlay
+    given(x)
+    return cpu_overlay.leaky_relu_forward(x, alpha)
+
+def leaky_relu_backward(dy, cache):
+    from minigan.fast.cpu import cpu_overlay
+    return cpu_overlay.leaky_relu_backward(dy, cache)
+"""
+    (outcome,) = check_file(write(tmp_path, source), exercises=["leaky_relu"]).outcomes
+    told = "leaky_relu_backward, leaky_relu_forward, sigmoid_forward"
+    assert (outcome.status, outcome.note) == (PASSED, f"uses minigan's own {told}")
+
+
 STEPS = {
     "parameters of NaN": """
     for p in D.params().values():

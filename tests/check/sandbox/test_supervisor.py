@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from minigan.check.outcomes import CHECKER_ERROR, FAILED, NOT_CHECKED, NOT_IMPLE
 from minigan.check.reports import text_report
 from minigan.check.sandbox import student_process, supervisor
 from minigan.system.cli import run_command
-from minigan.system.errors import UserError
+from minigan.system.errors import RunError, UserError
 from minigan.system.wording import see
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX only")
@@ -345,7 +346,7 @@ def test_no_process_is_left_when_the_checker_is_killed(tmp_path):
     wait_for(lambda: not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] == "Z")
 
 
-@pytest.mark.parametrize("started", [0, 1])
+@pytest.mark.parametrize("started", [0, 1, 2])
 def test_without_a_further_thread_there_is_one_line_and_no_process(tmp_path, monkeypatch, capsys, started):
     processes, threads = [], []
 
@@ -460,7 +461,9 @@ def test_what_uses_a_wrong_function_waits_until_that_is_mended(tmp_path):
     names = ("sigmoid", "bce_with_logits", "discriminator_step", "sgd")
     found = outcomes(tmp_path, DEPENDENT, *names)
     assert found["sigmoid"].finding.rung == "forward"
-    assert found["bce_with_logits"].note.startswith("mend sigmoid first: sigmoid_forward is used here, and E3")
+    waits = found["bce_with_logits"]
+    assert waits.note.startswith("mend sigmoid first: sigmoid_forward is used here, and E3")
+    assert (waits.status, waits.finding, waits.passed) == (NOT_CHECKED, None, [])
     right = DEPENDENT.replace("1 / (1 + np.exp(x)), x", "0.5 + 0.5 * np.tanh(0.5 * x), x")
     found = outcomes(tmp_path, right, *names)
     assert found["sigmoid"].passed == ["forward"]  # only its backward is wrong, which nobody uses
@@ -474,6 +477,53 @@ def test_what_uses_a_wrong_function_waits_until_that_is_mended(tmp_path):
     assert found["sgd"].status == PASSED
     alone = outcomes(tmp_path, right, "discriminator_step")["discriminator_step"]
     assert (alone.status, alone.finding.code) == (FAILED, "E87")
+
+
+def test_of_what_waits_the_part_that_is_right_counts(tmp_path):
+    """The loss is right, and its backward calls a wrong sigmoid: the loss has its points."""
+    source = DEPENDENT.replace("log1p(np.exp(-np.abs(z)))).sum()", "log1p(np.exp(-np.abs(z)))).mean()")
+    waits = outcomes(tmp_path, source, "sigmoid", "bce_with_logits")["bce_with_logits"]
+    assert (waits.status, waits.finding, waits.passed) == (NOT_CHECKED, None, ["forward"])
+    assert waits.lesson == EXERCISES["bce_with_logits"].lesson
+
+
+@linux
+def test_a_process_that_stops_itself_costs_one_time_limit(tmp_path):
+    """It does not read, and what it is sent does not fit into a pipe."""
+    stopping = """
+import os, signal, threading
+
+def discriminator_step(D, optimizer, x, labels):
+    threading.Timer(0.004, os.kill, (os.getpid(), signal.SIGSTOP)).start()
+    return 1.0
+
+def sgd_step(p, g, lr):
+    return p - lr * g
+"""
+    began = time.monotonic()
+    found = outcomes(tmp_path, stopping, "discriminator_step", "sgd", time_limit=1.0)
+    assert time.monotonic() - began < 60
+    assert found["sgd"].status == PASSED
+    assert found["discriminator_step"].status == FAILED
+
+
+def test_no_process_starts_after_all_were_ended(tmp_path, monkeypatch):
+    """One that was about to start when Ctrl-C came is ended, too."""
+    processes = []
+
+    def start(folder, original=supervisor._start):
+        processes.append(original(folder))
+        supervisor._ended.set()
+        return processes[-1]
+
+    monkeypatch.setattr(supervisor, "_start", start)
+    try:
+        with pytest.raises(RunError, match="stopped"):
+            supervisor.check_file(write(tmp_path, GOOD))
+    finally:
+        supervisor._ended.clear()
+    assert processes[0].returncode is not None
+    assert not supervisor._living
 
 
 def test_an_endless_function_costs_one_time_limit(tmp_path):

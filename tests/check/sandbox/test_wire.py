@@ -61,6 +61,23 @@ def test_the_largest_array_is_found_wherever_it_lies():
     assert wire.largest_array([1, "a", None]) == 0
 
 
+@pytest.mark.parametrize(
+    "item",
+    [0.1, "ü" * 2000, object(), np.float64(0.1), {1.5: "x" * 60}],
+    ids=["float", "text", "thing", "number", "dict"],
+)
+def test_lists_in_lists_fit_into_a_message(item):
+    """Of the many, only the first travel; the rest is None."""
+    table = [[item] * 400] * 400
+    description, payload = wire.packed({"value": table})
+    line = wire.framed({"kind": "answer"}, (description, payload))
+    assert len(line.partition(b"\n")[0]) < wire.LARGEST_HEADER
+    found = wire.unpacked(description, payload)["value"]
+    assert len(found) == 400
+    assert len(found[0]) == 400
+    assert found[-1] is None
+
+
 def test_of_too_much_only_the_size_arrives():
     big = np.broadcast_to(np.float32(1), (1000, 10**6))
     description, payload = wire.packed([big, np.ones(2)])
