@@ -282,6 +282,29 @@ def build(sources: Sequence[Path], *, fast: bool, write: bool, jobs: int) -> lis
     return list(lessons.values())
 
 
+def reword(lesson: Lesson) -> None:
+    """Put a change of words into both notebooks of a lesson, with the outputs that they have.
+
+    Parameters
+    ----------
+    lesson : Lesson
+        If a code cell has changed as well, that is a problem, and nothing is written.
+    """
+    import nbformat
+
+    fresh = solution_notebook(read_source(lesson.source), lesson.source.name)
+    saved = nbformat.reads(lesson.files["solution"].read_text(encoding="utf-8"), as_version=4)
+    new, old = ([cell for cell in notebook.cells if cell.cell_type == "code"] for notebook in (fresh, saved))
+    number = lesson.source.stem[:2]
+    if [cell.source for cell in new] != [cell.source for cell in old]:
+        lesson.problems.append(f"not only words have changed; run it: python lessons/build.py {number}")
+    else:
+        for cell, ran in zip(new, old, strict=True):
+            cell["outputs"], cell["execution_count"] = ran.outputs, ran.execution_count
+    lesson.ran = {kind: Ran(lesson.source.stem, kind, fresh) for kind in ("exercise", "solution")}
+    finish(lesson, write=True)
+
+
 def _bar(tqdm: Any, total: int) -> contextlib.AbstractContextManager[Any]:
     bar: contextlib.AbstractContextManager[Any] = tqdm(
         total=total, desc="lessons", unit="notebook", file=sys.stderr, leave=False, disable=None
@@ -328,7 +351,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if sum("setup" in cell.tags for cell in cells) != 1:
             raise SourceError(f'{source.name}: one code cell has to be tagged "setup"')
     begin = time.perf_counter()
-    lessons = build(sources, fast=arguments.fast or arguments.check, write=not arguments.check, jobs=arguments.jobs)
+    if arguments.words:
+        lessons = [Lesson(source) for source in sources]
+        for lesson in lessons:
+            reword(lesson)
+            print(told(lesson))
+    else:
+        lessons = build(sources, fast=arguments.fast or arguments.check, write=not arguments.check, jobs=arguments.jobs)
     failed = [lesson.source.stem for lesson in lessons if lesson.problems]
     print(
         f"{len(lessons)} lessons in {time.perf_counter() - begin:.0f} s"
@@ -370,6 +399,7 @@ def _parser() -> argparse.ArgumentParser:
     add("lessons", nargs="*", metavar="NN", help="numbers of lessons (all)")
     add("--fast", action="store_true", help="small sizes and few steps, for trying out; do not commit what it makes")
     add("--check", action="store_true", help="fast, and write nothing: the notebooks have to follow from their sources")
+    add("--words", action="store_true", help="run nothing: only words have changed, and all outputs stay as they are")
     add("--for-students", type=path_name, metavar="DIR", help="write a new folder to hand out, without solutions")
     jobs = min(2, usable_cores())
     add("--jobs", type=core_count, default=jobs, metavar="N", help=f"notebooks at a time ({jobs})")

@@ -22,8 +22,9 @@
 # | 6.6 | mode collapse, live; and the rescue | 20 |
 # | 6.7, 6.8 | break it: a broken step, and five patients | 25 |
 #
-# About two and a half hours with reading. You need lesson 3 (layers), lesson 4 (binary cross-entropy from logits) and
-# lesson 5 (Adam). If you kept your own layers there, the networks here are built from them.
+# About two and a half hours with reading. You need lesson 3 (layers) and lesson 4 (binary cross-entropy from logits). Lesson 5
+# (Adam) helps; without it, one fact is enough: a step of Adam is about as long as its learning rate. If you kept your own layers
+# there, the networks here are built from them.
 #
 # Words: p is the density of the real points, q that of the fakes. z is D's logit, $D(x) = \sigma(z(x))$ the probability it
 # gives to "real".

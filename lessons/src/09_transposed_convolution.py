@@ -297,7 +297,7 @@ print(f"<conv(u), x> = {left:.10f}\n<u, convT(x)> = {right:.10f}")
 # ### From 4 x 4 to 64 x 64
 #
 # Your layer, with the generator's own shapes and its starting weights: a hundred random numbers become a map of 4 x 4 with
-# 512 channels, and then each layer doubles the side and halves the channels. (Between the layers we divide every channel by
+# 512 channels, and then each layer doubles the side and halves the channels (the last one makes three colours). (Between the layers we divide every channel by
 # its standard deviation and apply LeakyReLU, as lesson 10 will do properly; the generator's 3 x 3 convolution at 32 x 32 is
 # left out.)
 
@@ -425,7 +425,8 @@ check("covers_evenly", covers_evenly)
 # ### Exercise 9.5: five pictures   *(10 minutes)*
 #
 # Five layers with one fault each have stamped the same four dots with the same kernel (K = 3, stride 2, pad 1, a bias
-# of 0.5), with the right one beside them. Tell the faults from the pictures alone:
+# of 0.5), with the right one beside them. Tell the faults from the pictures alone; one
+# word is left over:
 #
 # | word | fault |
 # |---|---|
@@ -485,7 +486,7 @@ def broken_transpose(x, w, b, stride=1, pad=0):
 #
 # ```
 # conv2d_transpose   FAIL   E30   conv2d_transpose_forward: the result is wrong
-#   worst at (0, 1, 0, 2): yours -15, right +6.3
+#   worst at (0, 1, 0, 2): yours -14.7781, right +6.30276
 #   on x (1, 3, 2, 2), w (3, 3, 3, 2), b (3,), stride=1, pad=1
 # ```
 #

@@ -791,8 +791,9 @@ check("batch_norm", batch_norm_forward, mended, method="graph")
 # <details><summary>Answer</summary>
 #
 # The bias adds one number to its whole channel, and the mean takes it away again: it does nothing. Its gradient is
-# the sum of $dx$ over the channel, which is 0 (up to rounding). It stays at its first value, 0, for the whole
-# training; Adam, which divides by the root of a tiny second moment, may make it wander a little, to no effect. The
+# the sum of $dx$ over the channel, which is 0 (up to rounding). With plain gradient descent it
+# would stay at its first value, 0. Adam divides by the root of a tiny second moment, so rounding errors make it wander (in the generator
+# that comes with minigan, to 0.008 at most), to no effect: the mean takes it away. The
 # original has these biases (Keras's default), so minigan has them too, and counts them.
 #
 # </details>

@@ -734,7 +734,7 @@ check("overwrites", overwrites)
 #
 # No. A convolution's multiplications are parameters (without the bias) times output positions. Layer 2:
 # $131{,}072 \cdot 16^2$; layer 3: $524{,}288 \cdot 8^2$; layer 4: $2{,}097{,}152 \cdot 4^2$. All three are 33,554,432
-# for each image: halving the side takes a quarter of the positions and brings four times the parameters. Layer 1,
+# for each image: halving the side leaves a quarter of the positions and brings four times the parameters. Layer 1,
 # with three channels only, does $3{,}072 \cdot 32^2 = 3{,}145{,}728$. "Half the side, twice the channels" shares the
 # work evenly, which is one reason for its popularity.
 #

@@ -63,7 +63,8 @@ from minigan.runs.config import RunConfig
 #
 # $$-0.9 \ln 0.9 - 0.1 \ln 0.1 \;=\; 0.095 + 0.230 \;=\; 0.325$$
 #
-# Keep this number, **0.325**. It is the floor under all losses in this lesson, and D will be standing on it.
+# Keep this number, **0.325**. It is the floor under D's losses in this lesson, and D will be standing on it. (The labels of a batch
+# are a little above or below 0.9, so the loss of a single step may be a little below the floor.)
 #
 # **Do one yourself:** G made a fake, D answered 0.07, and G's step uses the label of a real image, 0.9. What is G's loss?
 #
@@ -313,8 +314,9 @@ check("move", move)
 # article's: docs/better-training.md measures that this makes better faces in runs as short as ours.
 #
 # Adam never comes to rest: each of its steps moves G's weights by about the same small distance, to and fro with the
-# images of the batch. So the faces below are drawn by an *average* of G's weights over its latest steps, the debiased moving
-# average of lessons 5 and 10. It does not touch the training.
+# images of the batch. So the faces below are drawn by an *average* of G's weights over about the latest tenth of its steps. (It is a
+# moving average like those of lessons 5 and 10, with another remedy for its beginning: at first it forgets faster.
+# docs/better-training.md has the formula.) It does not touch the training.
 
 # %%
 SIZE, WIDTH, BATCH, SEED, G_RATE = 32, 32, 16, 12, 3e-4
@@ -541,7 +543,7 @@ check("suspects", suspects)
 # %% [markdown]
 # <details><summary>What each of them teaches (after yours)</summary>
 #
-# * **One** has the best D of all: 100 % right. But in G's step, where D sees only fakes, the same D takes them for real. In a
+# * **One** has a D with low losses on reals and fakes, 100 % right, like the right step's. But in G's step, where D sees only fakes, the same D takes them for real. In a
 #   mixed batch, batch normalisation shows every image *how it differs from the others*, and D has learned to read that and
 #   little else. G's gradient comes from an instrument that is used as it was never calibrated.
 # * **Two** has losses that you would pass. Only D's move gives it away: old gradients pile up, the sum points the same way step
@@ -560,8 +562,9 @@ check("suspects", suspects)
 # ## Six recorded runs
 #
 # Six runs of `python -m minigan.train`, all with the same settings: 32 x 32 pixels, width 32, 1,000 steps of 16 drawn faces, seed 1.
-# One is normal. In each of the others one single thing was changed; `lessons/runs/record.py` made them (and names them: do not
-# look yet). They were shuffled.
+# G's learning rate is the article's here, 0.00015, and there is no average. One run is normal. In each of the others something was done
+# wrong on purpose: a learning rate, or both, or the pixels. `lessons/runs/record.py` made them (and names them: do not look yet). They
+# were shuffled.
 #
 # | name | what it means |
 # |---|---|
@@ -656,7 +659,8 @@ notebook.show(
 #   of the usual. G jumps onto whatever D likes at the moment, with all its noises at once, and D, too slow, runs
 #   after it. `minigan.evaluation.diagnosis` also finds, and says first, that *D has lost*. Both are true: one is the cause, the other is what
 #   it did to the faces. (L. Metz and others describe this chase, and a cure: arXiv:1611.02163.)
-# * **The range**: pixels were in 0 to 1 instead of -1 to 1. Losses, moves and spread all look healthy! G learns to
+# * **The range**: pixels were in 0 to 1 instead of -1 to 1. Losses and moves look healthy, and the fakes' spread is as near to the
+#   reals' as it should be! (Both spreads are halved.) G learns to
 #   draw pale images, since a pixel below 0 is proof of a fake. It is the most common bug of all in GAN code, and no loss shows it.
 # * **D too strong**: its learning rate was fifty times too large. Look at its curves again: after the first steps they are *healthy
 #   curves*. There are faces, too, a bit wild in their contrasts. minigan calls it a warning and not an error. (Some let D learn
@@ -693,7 +697,8 @@ notebook.show(
 #
 # Yes: $-\ln p$ goes to 0 as $p$ goes to 1. Then D is paid for being ever surer, its logits grow without end, and where D is sure,
 # the sigmoid is flat. G's gradient does not vanish here, since it has the *other* label ($-\ln p$ is steep at
-# $p = 0$), but D's logits of 20 and -20 leave G with gradients that are all the same size whatever it draws. Soft labels
+# $p = 0$), but with D so sure, $\partial L / \partial z$ is about -1 for every fake, the better ones as much as the worse: the loss no
+# longer says which fake is nearly good. Soft labels
 # stop D at $\ln(0.9/0.1) = 2.2$.
 #
 # </details>
@@ -713,8 +718,8 @@ notebook.show(
 #
 # You can train a GAN and say what ails it. Losses told you little, so how good are the faces *really*? minigan measures
 # them: `python -m minigan.evaluate runs/NAME` compares patches at several sizes (T. Karras and others, arXiv:1710.10196) and
-# counts kinds of face; docs/metrics.md explains it. For better faces train longer: `python -m minigan.train --layers
-# my_layers.py` trains with your layers, your loss, your Adam and your steps, overnight if you like, and without `--layers` with
+# counts kinds of face; docs/metrics.md explains it. For better faces train longer: in the checkout's main folder, `python -m
+# minigan.train --layers lessons/my_layers.py` trains with your layers, your loss, your Adam and your steps, overnight if you like, and without `--layers` with
 # minigan's own faster ones.
 #
 # In **lesson 13** you take a trained generator and explore what it has made of its noise: ways from face to face, directions

@@ -23,7 +23,7 @@
 # lesson 10 (what inference mode is); no gradients this time.
 #
 # A generator comes with minigan: the article's, trained for 10,000 steps on drawn faces. If you have a run of your own (`make train`,
-# four minutes), say `RUN = "../runs/NAME"` below. With images of your own the readings of hair colours mean nothing, of course; all the rest works.
+# about three minutes on two cores), say `RUN = "../runs/NAME"` below. With images of your own the readings of hair colours mean nothing, of course; all the rest works.
 #
 # Words: z is a noise vector of 100 numbers, each drawn from N(0, 1); G(z) is its face; D here is the number of numbers, 100.
 
@@ -369,7 +369,8 @@ for name in ("black", "silver", "aqua", "brown"):
     print(f"{name:9s} {has.sum():6d} {np.linalg.norm(directions[name]):8.2f} {chance:14.2f}")
 
 # %% [markdown]
-# The lengths are not far from the 2.06 that the plane promised, and well above the error. So the plane is no bad picture of what G does.
+# The lengths are well above the error, and somewhat below the 2.06 of a sharp plane. (Chance even makes them look longer: its square is
+# part of theirs.) So G's border is no sharp plane, but the picture is useful.
 #
 # The acid test: take *fresh* noise that had no part in finding the direction, and push it along. Keep its length at what it was, so that we
 # stay in the shell. How many faces have this hair colour then? And, for comparison, a random direction:
@@ -426,8 +427,8 @@ else:
     print("no hair colours to be found in this generator's faces")
 
 # %% [markdown]
-# The direction works, and look at what it drags along. Far out, all three faces become alike: one number out of a hundred now dominates the
-# noise, and the other ninety-nine have been shrunk to make room. And some things change that should not:
+# The direction works, and look at what it drags along. Far out, all three faces become alike: one *direction* out of a hundred now dominates the
+# noise, and the part along the other ninety-nine has been shrunk to make room. And some things change that should not:
 
 # %%
 before = reader.read(draw(fresh))
@@ -608,7 +609,7 @@ notebook.show(
 # %% [markdown]
 # ## Does it know faces by heart?
 #
-# A generator could get past D by copying training images. Look for the training image that is nearest to each fake.
+# A generator could get past the discriminator by copying training images. Look for the training image that is nearest to each fake.
 #
 # But *how near is too near?* A distance alone says nothing. What you need is a yardstick: real faces that G was **not** trained
 # on. If fakes are no nearer to the training images than those are, nothing was copied.

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Lesson 14: Make it fast
 #
-# Everything you have written so far is right. Is it fast? The same operations can take a minute or a hundredth of a second on
+# Everything you have written so far is right. Is it fast? The same operations can take minutes or a hundredth of a second on
 # the same computer. This lesson takes **one layer** of the discriminator from the first to the second, and you measure every
 # step of the way.
 #
@@ -51,7 +51,7 @@ from minigan.system.workers import using_workers
 # and it moves numbers.
 #
 # * A **FLOP** is one operation, an addition or a multiplication, on floating-point numbers. What a processor does fastest is
-#   a product of two large matrices: of n x n, it takes n multiplications and n additions for each of n² results, $2n^3$ FLOP.
+#   a product of two large matrices: if both are n x n, each of the n² results takes n multiplications and n additions: $2n^3$ FLOP.
 #   The routine that does it in float32 is called `sgemm`; its rate is our *peak*.
 # * A **byte** is a quarter of a float32. Copying a large array reads each byte and writes it again.
 #
@@ -93,8 +93,8 @@ print(f"          and moves memory at   {bandwidth / 1e9:6.1f} GB/s")
 print(f"in the time of one byte it could do {ridge:.1f} operations, in that of one float32 {4 * ridge:.0f}")
 
 # %% [markdown]
-# The last line is the *ridge*. A number fetched from memory has to be used about so many times before computing, and not
-# fetching, takes the time. $y = 2x$ uses it once.
+# The first number of the last line is the *ridge*. The second one says the same of a float32: fetched from memory, it has to be used
+# about so many times before computing, and not fetching, takes the time. $y = 2x$ uses it once.
 #
 # ### One layer, by hand
 #

@@ -268,6 +268,20 @@ def test_build_runs_both_writes_them_and_finds_them_equal(source, tmp_path, monk
     build.finish(other, write=False)
     assert re.search("does not follow from its source .*cell 1", other.problems[0])
 
+    words = build.Lesson(source)
+    build.reword(words)
+    assert words.problems == []
+    for file in words.files.values():
+        assert "# Lesson zero" in file.read_text(encoding="utf-8")
+    assert words.files["solution"].read_text(encoding="utf-8").count('"relu   passed (forward)') == 1
+    assert '"expected-1.png"' in words.files["exercise"].read_text(encoding="utf-8")
+    source.write_text(SOURCE + "\n# %%\n1\n", encoding="utf-8")
+    before = [file.read_bytes() for file in words.files.values()]
+    more = build.Lesson(source)
+    build.reword(more)
+    assert "not only words have changed" in more.problems[0]
+    assert [file.read_bytes() for file in words.files.values()] == before
+
     lesson.files["exercise"].unlink()
     other = build.Lesson(source, ran=lesson.ran)
     build.finish(other, write=False)
