@@ -1,8 +1,8 @@
 """Make what lies in this folder: six runs for lesson 12, five of them broken on purpose.
 
 Every run is ``python -m minigan.train`` itself with the options in `OPTIONS`, and all but one with something
-done wrong on purpose (`RUNS` says what). What a run leaves behind, its log, its health numbers, and some of the faces that
-it drew from noise that never changes, becomes one file of numbers and one image.
+done wrong on purpose (`RUNS` says what). What a run leaves behind, its log, its health numbers, and some of the faces
+that it drew from noise that never changes, becomes one file of numbers and one image.
 
     python lessons/runs/record.py --folder NEW_FOLDER       # the six runs, a quarter of an hour on one core
 
