@@ -623,6 +623,8 @@ def judge_trap(x: Any) -> Verdict:
         return Verdict.wrong(f"an array of numbers is wanted, got {type(x).__name__}")
     if x.ndim != 2 or x.size == 0:
         return Verdict.wrong(f"a matrix is wanted, got shape {x.shape}")
+    if not np.isfinite(x).all():
+        return Verdict.wrong("every number of the matrix is to be finite")
     try:
         broken = centre_rows_broken(x)
     except ValueError as error:
@@ -813,7 +815,8 @@ COUNTS = Exercise(
         Mistake(lambda labels, C: np.sort(counts(labels, C))[::-1], "sorted: place c should count the label c."),
     ),
     hints=(
-        "You have just made a matrix with a single 1 in every row. Which sum counts?",
+        "You have just made a matrix with a single 1 in every row. Which sum counts? (In whole numbers: sum the "
+        "comparison itself, in which True counts as 1.)",
         "Of (N, C), the axis N has to disappear.",
         "(labels[:, None] == np.arange(C)).sum(axis=0)",
     ),

@@ -1038,7 +1038,7 @@ NAME_THE_CAUSES = Exercise(
     judge=_judge_sick,
     hints=(
         "Lay each one beside the next: they differ in one or two places only.",
-        "Try them: survival(check_a) says what each one lets live, and whom it accuses.",
+        "Try them: [t.name for t in lesson02.survival(check_a) if not t.good] says what each one gets wrong.",
         "A: look at dy. B: look at h. C: look at what backward gets. D: look at what is no longer compared.",
     ),
 )

@@ -310,7 +310,7 @@ EXERCISES = (
         judge=_judge_breaking,
         hints=(
             "Call textbook(np.float32(z), np.float32(t)) for z = 5, 10, 15, 20 and t = 0, and then for t = 1.",
-            "p is exactly 1 in float32 from about z = 16.7 on. What is then (1 - t)*log(1 - p), for t = 0 and t = 1?",
+            "p is exactly 1 in float32 from about z = 16.64 on. What is then (1 - t)*log(1 - p), for t = 0 and t = 1?",
             '{"infinite": (20, 0), "not a number": (20, 1), "wrong": (16.6, 0)}',
         ),
         doc="Logits and targets for which the textbook's formula gives infinity, NaN, and quietly a wrong number.",

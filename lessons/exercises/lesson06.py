@@ -353,8 +353,11 @@ def _judge_rescue(settings: Any, seed: int = 0) -> Verdict:
         if name not in _KNOBS:
             return Verdict.wrong(f"{name!r} cannot be turned here; {', '.join(_KNOBS)} can", code="E16")
         low, high = _KNOBS[name]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            return Verdict.wrong(f"{name} must be a number from {low:g} to {high:g}, got {value!r}", code="E12")
+        is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        if not is_number or not low <= value <= high or (name == "d_steps" and value != int(value)):
+            kind = "a whole number" if name == "d_steps" else "a number"
+            return Verdict.wrong(f"{name} must be {kind} from {low:g} to {high:g}, got {value!r}", code="E12")
+    settings = {name: int(value) if name == "d_steps" else float(value) for name, value in settings.items()}
     counts, spreads = [], []
     for k in fast((1, 2, 3), (1,)):
         run = plane_gan.play(gan_round, seed=seed + k, frames=2, **RESCUE, **settings)

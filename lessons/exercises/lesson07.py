@@ -1,4 +1,4 @@
-"""Lesson 7's own exercises: output size, convolution by loops, im2col, a hand-made kernel, and seven suspects.
+"""Lesson 7's own exercises: output size, convolution by loops, im2col, a hand-made kernel, and six suspects.
 
 The whole layer, `conv2d`, is an exercise of `minigan.check`. The suspects are functions to be called, not read:
 this file says what is wrong with each of them.
@@ -347,6 +347,19 @@ def _judge_edges(w: Any) -> Verdict:
             return Verdict.wrong(
                 f"{name} does not see every colour",
                 f"red, green and blue ramps give {', '.join(f'{v:+.3g}' for v in own[:, o])}; all should be positive",
+            )
+        if np.ptp(w[..., o], axis=2).max() > 1e-9:
+            return Verdict.wrong(
+                f"{name} does not listen to all colours alike",
+                f"red, green and blue ramps give {', '.join(f'{v:+.3g}' for v in own[:, o])}, or flat areas something",
+                "its nine numbers should be the same for red, green and blue",
+            )
+        lines = w[..., 0, o].sum(axis=1 - o)
+        if np.abs(lines).max() > 1e-9:
+            return Verdict.wrong(
+                f"{name} answers to the other kind of edge as well",
+                f"it is blind to a ramp that gets {told[1 - o]}, but not to a sharp edge of this kind: the sums of its "
+                f"{('rows', 'columns')[o]} are {', '.join(f'{v:+.3g}' for v in lines)}; each should be 0",
             )
     return Verdict.ok("blind to flat areas, and each sees its own kind of edge in all three colours")
 

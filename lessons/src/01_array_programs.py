@@ -4,7 +4,7 @@
 # An image of 64 x 64 pixels with three colours is 12,288 numbers. A batch of 64 of them is 786,432. If you write a loop for
 # that in Python, you wait a tenth of a second; minigan makes a few hundred passes over such arrays in *one* training step.
 #
-# So there will be no loops in this lesson. (A loop passes the checks, if its numbers are right; they then ask whether it goes without.) You will say **what** shall happen to a whole array, and NumPy does it at the
+# So there will be no loops in this lesson. (A loop passes the checks, if its numbers are right; they then ask whether it goes without. Only in 1.4, which asks for a view, it does not.) You will say **what** shall happen to a whole array, and NumPy does it at the
 # speed of the machine. It feels like puzzles, and it is meant to: six of them, each solved in one to four lines. Sasha
 # Rush's [Tensor Puzzles](https://github.com/srush/Tensor-Puzzles) had the idea first; ours lead up to a convolution.
 #
@@ -625,7 +625,7 @@ check("nearest_rows", nearest_rows)
 #
 # </details>
 #
-# **3.** `y = patches(x, 3)`, and then `y[0, 0, 1, 1] = 100`. How many numbers of `y` are 100 now? (Say x is 10 x 10 and has no 100 in it.)
+# **3.** `y = patches(x, 3)`, made with `as_strided`, and then `y[0, 0, 1, 1] = 100`. How many numbers of `y` are 100 now? (Say x is 10 x 10 and has no 100 in it.)
 #
 # <details><summary>Answer</summary>
 #

@@ -459,7 +459,7 @@ notebook.show(
 # * `forward(*arguments)` returns `y` and a `cache`; there may be one argument, or three;
 # * `backward(dy, cache)` returns a tuple of gradients, one for each argument, in the same order;
 # * draw from `rng` (`rng.standard_normal(shape)`), so that a verdict can be repeated;
-# * whatever a backward returns, answer `True` or `False`; do not raise.
+# * the gradients that a backward returns may have any shape: answer `True` or `False`; do not raise.
 #
 # There are 12 right functions, and 35 mutants of them. You will see which ones survive, and a word about what they have
 # in common. Go in three stages, each of which has its check:
@@ -594,7 +594,8 @@ check("numeric_gradient", repaired_gradient)
 # 5. only one argument is looked at
 # 6. arrays of different shapes are multiplied
 #
-# `lesson02.survival(check_a)` tries one on all mutants and right functions, if reading is not enough. (None of the four
+# If reading is not enough: `[t.name for t in lesson02.survival(check_a) if not t.good]` tries one on all mutants and right functions, and
+# names those about which it is mistaken. (None of the four
 # redraws where there is a kink; you may overlook that here.)
 
 
@@ -696,4 +697,4 @@ check("name_the_causes", causes)
 # carelessly. minigan's own checker, behind every `check("dense", ...)` from here on, is built on it: random directions,
 # a random `dy`, float64, `h` and `h/2` compared. It then adds what your check does not do: it says *why*.
 #
-# In lesson 3 you write the first five layers, both ways, and at the end a network that bends a plane.
+# In lesson 3 you write the first six layers, both ways, and at the end a network that bends a plane.

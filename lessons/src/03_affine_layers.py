@@ -597,7 +597,8 @@ notebook.show(
 
 # %% [markdown]
 # Without a kink there is one straight border, and nothing to gain after the first steps. The outline can bend only where it
-# crosses a fold. A closed outline crosses each fold twice or not at all, so with three folds it has six corners at most; with
+# crosses a fold. Three folds cut each other into at most three pieces each. The outline crosses a piece at most
+# once, and a closed one crosses a whole fold an even number of times: twice or not at all. So it has six corners at most; with
 # this seed two of the folds cross it, which makes four, and the third passes outside. Sixteen make a heart. (The thick end of the curve for 3 units is no flaw of the picture: its steps are a little too long,
 # and it hops from one side of a valley to the other. Lesson 5 is about that.)
 #

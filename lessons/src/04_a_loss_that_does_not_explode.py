@@ -257,7 +257,7 @@ notebook.show(
 
 # %% tags=["exercise"]
 def bce_with_logits_forward(z, target):
-    """Mean binary cross-entropy of sigmoid(z) against target, both (N, 1): one number, and a cache."""
+    """Mean binary cross-entropy of sigmoid(z) against target, of one shape such as (N, 1): one number, a cache."""
     # --- your code
     loss = np.maximum(z, 0) - z * target + np.log1p(np.exp(-np.abs(z)))
     return loss.mean(), (z, target)
@@ -306,7 +306,7 @@ def my_gradient(z, t):
 notebook.show(
     figures.loss.naive_and_stable(textbook, textbook_gradient, my_loss, my_gradient),
     "Four plots for t = 0. The stable loss grows like z for ever; the textbook's follows it to about 13, then goes in growing "
-    "steps, and from 16.6 on is infinite. The stable gradient goes to 1 and stays there; the textbook's is NaN from 16.6 on.",
+    "steps, and from 16.64 on is infinite. The stable gradient goes to 1 and stays there; the textbook's is NaN from 16.64 on.",
 )
 
 # %% [markdown]
@@ -321,7 +321,7 @@ notebook.show(
 #
 # ### Soft labels, and their floor
 #
-# The article does not tell D "real: 1, fake: 0". Its labels are
+# The article whose program minigan reproduces (docs/article.md) does not tell D "real: 1, fake: 0". Its labels are
 #
 # $$ t_\text{real} = 1 - 0.2\,U, \qquad t_\text{fake} = 0.2\,U, \qquad U \text{ uniform in } [0, 1), $$
 #

@@ -399,7 +399,7 @@ notebook.show(
 #
 # ### Exercise 5.6: a broken Adam   *(10 minutes)*
 #
-# A classmate's. It trains, sort of. There are three bugs. For each: would you notice it in the first step, in the tenth, or never?
+# A classmate's. Its first step is nearly right. There are three bugs. For each: would you notice it in the first step, in the tenth, or never?
 
 
 # %%
@@ -498,7 +498,7 @@ check("valley_hunt", rules)
 # <details><summary>Answer</summary>
 #
 # 200 and 100; two optimisers, two counters. t is used in the correction only. For m it is over: $1 - 0.5^{100}$ is 1. For v it is not: $1-0.999^{100}$ is 0.095 and $1-0.999^{200}$ is
-# 0.18, so that $lr_t/lr$ is 0.31 for G and 0.43 for D. v itself is too small by the same factors, so the steps have the right length. After some thousand steps the factors are 1.
+# 0.18, so that $lr_t/lr$ is 0.31 for G and 0.43 for D. v itself is too small by the factors 0.095 and 0.18, so its root by 0.31 and 0.43: the steps have the right length. After some thousand steps the factors are 1.
 #
 # </details>
 #

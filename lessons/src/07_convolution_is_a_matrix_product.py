@@ -262,7 +262,7 @@ notebook.show(
 # ### Exercise 7.3: im2col   *(20 minutes)*
 #
 # Write `im2col(x, K, stride, pad)`: an array of shape $(N H_o W_o,\; K K C)$, whose row $m$ is the patch of place $m$,
-# in the order p, q, c.
+# in the order p, q, c, with x's dtype.
 #
 # By hand, one patch of 2 x 2 pixels with **two** channels. With one channel there is nothing to mix up; with two there is:
 

@@ -205,6 +205,7 @@ def test_copies_and_unanswered_strides():
         (np.ones((3, 3)), "here the broken function is right"),
         (np.ones((3, 1)), "the result's shape shows it"),
         (np.ones(3), "a matrix is wanted"),
+        ([[1, np.inf], [2, 3]], "is to be finite"),
         ("x", "an array of numbers"),
     ],
 )

@@ -122,6 +122,13 @@ def test_witnesses_may_be_lists():
     assert judge(EXERCISES["show_the_bug"], [WITNESS | {"B": np.array([1000.0])}]).passed
 
 
+def test_a_witness_may_be_too_large_in_float32_only():
+    large, small = (np.array([x], np.float32) for x in (100, 20))
+    assert judge(EXERCISES["show_the_bug"], [WITNESS | {"B": large}]).passed
+    assert not judge(EXERCISES["show_the_bug"], [WITNESS | {"B": large.astype(float)}]).passed
+    assert not judge(EXERCISES["show_the_bug"], [WITNESS | {"B": small}]).passed
+
+
 @pytest.mark.parametrize(
     ("wrong", "why"), lesson03.FORWARD_MISTAKES, ids=lambda x: x[:20] if isinstance(x, str) else ""
 )

@@ -132,6 +132,9 @@ def test_unanswered(capsys):
         ({"g_steps": 1}, "cannot be turned"),
         ({"d_learning_rate": "fast"}, "must be a number"),
         ({"d_steps": 30}, "from 1 to 3"),
+        ({"d_steps": 2.5}, "a whole number from 1 to 3"),
+        ({"d_steps": True}, "a whole number from 1 to 3"),
+        ({"g_learning_rate": np.float32("nan")}, "must be a number"),
     ],
 )
 def test_a_rescue_that_is_none(answer, said, capsys):

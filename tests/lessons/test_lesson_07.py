@@ -152,6 +152,14 @@ def test_edge_kernels():
     red[:, :, 1:] = 0
     skew = right.copy()
     skew[..., 0] += right[..., 1]
+    colours = right * np.array([1, 10, 0.01])[:, None]
+    reddish = right.copy()
+    reddish[..., 0, 0] += 1  # answers to flat red and, the other way, to flat green: together to no grey
+    reddish[..., 1, 0] -= 1
+    sharp = right.copy()  # blind to ramps of the other kind, and not to its sharp edges
+    sharp[..., 0] += np.array([[1, 1, 1], [-2, -2, -2], [1, 1, 1]])[..., None] / 24
+    columns = right.copy()
+    columns[..., 1] += np.array([[1, -2, 1]] * 3)[..., None] / 24
     for wrong, word in (
         (right[..., ::-1], "exchanged"),
         (-right, "sign"),
@@ -159,6 +167,10 @@ def test_edge_kernels():
         (right[..., 0], "shape"),
         (red, "every colour"),
         (skew, "other kind"),
+        (colours, "all colours alike"),
+        (reddish, "all colours alike"),
+        (sharp, "the sums of its rows"),
+        (columns, "the sums of its columns"),
         (0 * right, "every colour"),
     ):
         assert word in words(lesson07, "edge_kernels", wrong)

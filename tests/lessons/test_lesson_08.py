@@ -153,6 +153,7 @@ def test_the_nice_example_convicts_nobody():
 def test_each_culprit_can_be_convicted_alone():
     answers = {"A": (6, 6, 3, 1, 1), "B": (6, 6, 2, 2, 0), "C": (7, 7, 2, 2, 1), "D": (6, 4, 2, 2, 1)}
     assert judged(lesson08, "culprits", answers).passed
+    assert judged(lesson08, "culprits", {letter: [*map(np.int64, five)] for letter, five in answers.items()}).passed
     for change, word in (
         ({"A": (6, 6, 3, 1, 0)}, "B as well"),
         ({"A": NICE}, "A is right"),
