@@ -16,6 +16,7 @@ import hashlib
 import json
 import math
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,9 @@ from minigan.system.wording import see
 ENVIRONMENT_VARIABLE = "MINIGAN_CACHE"
 
 _BLOCK = 256
+BEING_WRITTEN_SECONDS = 60.0
+"""A file that is younger may belong to a process that is about to use it."""
+
 _SCARCE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
@@ -157,15 +161,17 @@ def sweep() -> None:
 def remove_others(prefix: str, keep: str) -> None:
     """Delete the caches whose name starts with `prefix`, except the one called `keep`; errors are ignored.
 
-    Another run may be using such a cache. On Linux and macOS its memory map stays valid after the deletion; on Windows
-    the deletion fails, and the next call tries again.
+    Files that have just been written stay: another process may be about to open them. Another run may be using such a
+    cache. On Linux and macOS its memory map stays valid after the deletion; on Windows the deletion fails, and the next
+    call tries again.
     """
     with contextlib.suppress(OSError):
         for path in list(cache_directory().iterdir()):
             ours = path.name.startswith(prefix) and path.suffix in {".npy", ".json"}
             if ours and not path.name.startswith((f"{keep}.", f"{keep}-")):
                 with contextlib.suppress(OSError):
-                    path.unlink()
+                    if time.time() - path.stat().st_mtime > BEING_WRITTEN_SECONDS:
+                        path.unlink()
 
 
 class Builder:

@@ -16,9 +16,6 @@ from pathlib import Path
 from minigan.data import cache
 from minigan.data.printable_text import printable
 
-BEING_WRITTEN_SECONDS = 60.0
-"""Images without notes may just be waiting for them; after this time they were left behind."""
-
 _FACES = r"faces-seed(?P<seed>\d+)-(?P<side>\d+)px-v\d+-(?P<count>\d+)"
 _FOLDER = r"folder-[0-9a-f]{16}-(?P<width>\d+)px-[0-9a-f]{16}"
 _STEM = rf"(?P<stem>{_FACES}|{_FOLDER})"
@@ -69,7 +66,7 @@ def cached_sets() -> list[CachedSet]:
         elif name := _IMAGES.fullmatch(path.name):
             without_notes.append((path, name))
     for path, name in without_notes:
-        if name["stem"] in found or time.time() - path.stat().st_mtime > BEING_WRITTEN_SECONDS:
+        if name["stem"] in found or time.time() - path.stat().st_mtime > cache.BEING_WRITTEN_SECONDS:
             _add(found.setdefault(name["stem"], CachedSet("images of an unfinished cache")), path)
     return sorted(found.values(), key=lambda each: -each.last_used)
 

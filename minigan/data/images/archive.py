@@ -41,6 +41,9 @@ MAX_DIRECTORY = 16_000_000
 MAX_MEMBERS = 1_000_000
 """Limit on the members of a tar."""
 
+MAX_HEADERS = 200_000
+"""Limit on the headers of one member of a tar, in bytes: long names and the like, which `tarfile` keeps in memory."""
+
 SUFFIXES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".7z", ".rar", ".zst"})
 """Suffixes of archives. An archive inside another one, or in a folder, is not opened."""
 
@@ -218,20 +221,30 @@ class _ZipReader(io.BufferedReader):
 
 
 class _Stream:
-    """The stream that `tarfile` reads: only forwards, little at once, and its bytes are counted."""
+    """The stream that `tarfile` reads headers from: only forwards, few for each member, and its bytes are counted."""
 
     def __init__(self, raw: IO[bytes], budget: _Budget) -> None:
         self._raw = raw
         self._budget = budget
         self._position = 0
+        self._headers = 0
         self.last = b""
+
+    def begin_member(self) -> None:
+        """What is read from now on are the headers of another member."""
+        self._headers = 0
 
     def tell(self) -> int:
         return self._position
 
     def read(self, size: int) -> bytes:
-        if not 0 <= size <= _BLOCK:  # a header with a false length; members are read in blocks
-            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        self._headers += size
+        if size < 0 or self._headers > MAX_HEADERS:  # a false length, or one header behind the other
+            raise tarfile.ReadError(f"headers of more than {MAX_HEADERS:,} bytes")
+        return self.read_content(size)
+
+    def read_content(self, size: int) -> bytes:
+        """Bytes of a member, or between two of them."""
         self.last = self._raw.read(size)
         self._position += len(self.last)
         self._budget.spend(len(self.last))
@@ -240,7 +253,7 @@ class _Stream:
     def seek(self, position: int) -> int:
         if position < self._position:
             raise tarfile.ReadError("a member of negative size")
-        while self._position < position and self.read(min(position - self._position, _BLOCK)):
+        while self._position < position and self.read_content(min(position - self._position, _BLOCK)):
             pass
         return self._position
 
@@ -348,6 +361,7 @@ class _Tar:
 
     def members(self, folder: Path) -> Iterator[Member]:
         for number in range(MAX_MEMBERS + 1):
+            self._stream.begin_member()
             try:
                 info = self._tar.next()
                 # tarfile takes anything that is not a header for the end, but the end is a block of zeros, or nothing.
@@ -358,6 +372,7 @@ class _Tar:
             except _DAMAGE as error:
                 info, damage = None, printable(error)[:60]
             self._tar.members.clear()  # type: ignore[attr-defined]  # tarfile would keep all members in memory
+            self._tar.pax_headers.clear()  # type: ignore[attr-defined]  # and copy what is said of all for each
             if info is None:
                 if damage:
                     yield Member("...", None, f"the archive is damaged from here on ({damage})", self.length)
@@ -367,7 +382,7 @@ class _Tar:
             kind = "a link" if info.issym() or info.islnk() else "" if info.isreg() else "not a regular file"
             path = folder / str(number)
             reason = _objection(info.name, "a sparse file" if info.issparse() else kind, info.size)
-            reason = reason or _copy(self._stream.read, info.size, path)
+            reason = reason or _copy(self._stream.read_content, info.size, path)
             yield Member(info.name, None if reason else path, reason, min(self._file.tell(), self.length))
         raise UserError(f"the archive {printable(self._path)} has more than {MAX_MEMBERS:,} members: unpack it first")
 

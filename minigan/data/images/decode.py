@@ -5,7 +5,8 @@ fifty thousand pixels wide. Pillow decodes everything that can be decoded. This 
 converts every mode to eight bits of RGB, turns the image upright, puts white behind what is transparent, and describes
 errors in words that are equal for equal causes. Training reads a folder through `decode`
 (`minigan.data.images.image_folder`), and preparing a data set finds faces in the result of `upright`
-(`minigan.data.prepare.prepared_file`), so both see the same pixels.
+(`minigan.data.prepare.prepared_file`), so both see the same pixels. (Transparent ones may differ by a few levels:
+training resizes them before it puts white behind them.)
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from minigan.data.images.other_formats import is_for_another_program, load_plugins, other_format, other_suffixes
 from minigan.data.images.without_metadata import without_metadata
 from minigan.data.printable_text import printable
+from minigan.system.errors import RunError
 from minigan.system.file_kinds import ENOUGH, kind_of
 
 MAX_PIXELS = 64_000_000
-"""Larger images are not decoded: one of this size can take three quarters of a gigabyte until it is a small square."""
+"""Larger images are not decoded: one of this size can take a gigabyte until it is a small square."""
 
 MAX_BYTES = 512_000_000
 """Larger files are not opened: some of Pillow's decoders read the whole file before they look at it."""
@@ -66,10 +68,13 @@ class Failure:
         In plain words, equal for equal causes.
     is_candidate : bool
         Whether the file ought to be a readable image, by its name or its content.
+    may_pass : bool
+        Whether the reason may lie in the moment and not in the file: too little memory, a drive that fails.
     """
 
     reason: str
     is_candidate: bool
+    may_pass: bool = False
 
 
 class _Refused(Exception):  # noqa: N818 -- not an error of the program
@@ -77,7 +82,7 @@ class _Refused(Exception):  # noqa: N818 -- not an error of the program
 
 
 def read_image(path: Path, name: str, use: Callable[[Image.Image], Result]) -> Result | Failure:
-    """Open a file as an image and pass it to a function; any error on the way is a `Failure`, never an exception.
+    """Open a file as an image and pass it to a function; an error on the way is a `Failure`, not an exception.
 
     If Pillow cannot read it, it is tried once more without its metadata (`minigan.data.images.without_metadata`).
 
@@ -94,6 +99,11 @@ def read_image(path: Path, name: str, use: Callable[[Image.Image], Result]) -> R
     -------
     object or Failure
         The result of `use`, or why there is none.
+
+    Raises
+    ------
+    RunError
+        If `use` raises it: the mistake is not the file's.
     """
     is_candidate = has_image_suffix(name)
     head = b""
@@ -114,7 +124,7 @@ def read_image(path: Path, name: str, use: Callable[[Image.Image], Result]) -> R
                 raise _Refused(f"too large: {size // 1_000_000} MB, limit is {MAX_BYTES // 1_000_000} MB")
             try:
                 return through_pillow(file)
-            except (_Refused, Image.DecompressionBombError, MemoryError):
+            except (_Refused, Image.DecompressionBombError, MemoryError, RunError):
                 raise
             except Exception as first:  # Pillow on a damaged file: OSError, SyntaxError, struct.error, anything
                 file.seek(0)
@@ -124,14 +134,18 @@ def read_image(path: Path, name: str, use: Callable[[Image.Image], Result]) -> R
                     raise
                 try:
                     return through_pillow(rest)
-                except (_Refused, Image.DecompressionBombError):
+                except (_Refused, Image.DecompressionBombError, RunError):
                     raise
                 except Exception:
                     raise first from None
+    except RunError:
+        raise
     except Exception as error:
         is_candidate = is_candidate or isinstance(error, Image.DecompressionBombError)
         if isinstance(error, OSError) and error.errno is not None:
-            return Failure(_reason(error), is_candidate)
+            return Failure(_reason(error), is_candidate, may_pass=True)
+        if isinstance(error, MemoryError):
+            return Failure(_reason(error), is_candidate, may_pass=True)
         is_unknown = isinstance(error, UnidentifiedImageError)
         told = other_format(head, name)
         if told and (is_unknown or is_for_another_program(told)):
@@ -218,14 +232,20 @@ def share_big_images(lock: contextlib.AbstractContextManager[object]) -> None:
 @contextlib.contextmanager
 def without_warnings() -> Iterator[None]:
     """Silence Pillow's warnings about odd files. The filters are global: enter this once, around all threads."""
-    # Pillow raises an error at twice its limit; this also covers the images inside an icon file.
-    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MAX_PIXELS // 2
+    before = Image.MAX_IMAGE_PIXELS
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            silence_warnings()
             yield
     finally:
         Image.MAX_IMAGE_PIXELS = before
+
+
+def silence_warnings() -> None:
+    """The same for a whole process, such as a worker."""
+    # Pillow raises an error at twice its limit; this also covers the images inside an icon file.
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
+    warnings.simplefilter("ignore")
 
 
 def has_image_suffix(name: str) -> bool:
@@ -255,10 +275,17 @@ def _in_colours(image: Image.Image) -> Image.Image:
         image = _from_sixteen_bits(image)
     elif image.mode == "F":
         image = _from_floats(image)
+    elif image.mode == "RGB" and _is_deep(image.info.get("transparency")):
+        image.info["transparency"] = tuple(level >> 8 for level in image.info["transparency"])
     elif image.mode == "La":  # grey multiplied by its alpha; Pillow converts it only to plain grey with alpha
         image = image.convert("LA")
     mode = "RGBA" if image.has_transparency_data else "RGB"
     return image if image.mode == mode else image.convert(mode)
+
+
+def _is_deep(transparent: object) -> bool:
+    """Whether a transparent colour has 16 bits a channel, of which Pillow keeps the upper 8 in the pixels only."""
+    return isinstance(transparent, tuple) and any(level > 255 for level in transparent)
 
 
 def _from_sixteen_bits(image: Image.Image) -> Image.Image:

@@ -86,7 +86,7 @@ def open_folder(path: Path | str, image_size: int, progress: bool = True) -> Ima
     readers = [FORMAT_VERSION, PIL.__version__, image_formats()]
     stem = prefix + _digest([readers, image_size, [file.key() for file in files]])
     cached = cache.load(stem)
-    undecoded = None if cached is None else _skipped_from(cached.notes)
+    undecoded = None if cached is None or "try_again" in cached.notes else _skipped_from(cached.notes)
     if cached is None or undecoded is None:
         cached, undecoded = _build(folder, files, stem, image_size, progress)
         cache.remove_others(prefix, keep=stem)
@@ -331,7 +331,10 @@ def _build(
             bar.update()
         _insist_on_images(folder, builder.count, failures)
         skipped = [Skipped(name, failure.reason) for name, failure in failures]
-        notes = {"folder": str(folder.resolve()), "skipped": [[item.path, item.reason] for item in skipped]}
+        told = [[item.path, item.reason] for item in skipped]
+        notes: dict[str, object] = {"folder": str(folder.resolve()), "skipped": told}
+        if any(failure.may_pass for _, failure in failures):
+            notes["try_again"] = True
         return builder.finish(notes), skipped
 
 

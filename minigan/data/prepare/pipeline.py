@@ -259,7 +259,7 @@ def _preparing(
     """What a worker does; this part of it is done once."""
     decode.share_big_images(big_images)
     image_formats()
-    decode.without_warnings().__enter__()  # for as long as the process lives
+    decode.silence_warnings()
     return partial(_prepare_chunk, settings=settings, detector=detector)
 
 

@@ -9,6 +9,7 @@ of a source in this way.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from minigan.data.images.colourfulness import GREY_SPREAD, colour_spread
 from minigan.data.images.decode import Failure, on_white, read_image, resized, upright
 from minigan.data.images.near_duplicates import Likeness, likeness
 from minigan.data.prepare.face_detector import Detector, Square, biggest, square_around
+from minigan.data.printable_text import printable
+from minigan.system.errors import RunError
 
 SIZES = (32, 64, 128)
 """Possible sides of a prepared image: the networks are built for these."""
@@ -149,7 +152,7 @@ def _cut(image: Image.Image, settings: Settings, detector: Detector | None) -> t
     # A face may be a small part of its image, so for a detector a large JPEG is decoded at a larger size.
     with upright(image, 4 * size if detector is None else 32 * size) as pixels:
         rgb = on_white(pixels)
-        face = None if detector is None else biggest(detector(rgb))
+        face = None if detector is None else biggest(_detected(detector, rgb))
         if face is not None:
             square = square_around(face, *rgb.size, settings.margin, within=not settings.pad)
         else:
@@ -162,6 +165,14 @@ def _cut(image: Image.Image, settings: Settings, detector: Detector | None) -> t
             0.0 if face is None else face.side * scale,
         )
         return _square(rgb, square, size), cut
+
+
+def _detected(detector: Detector, rgb: Image.Image) -> Sequence[Square]:
+    """What a detector finds. Its own mistake is not the image's, so it must not be told as one."""
+    try:
+        return detector(rgb)
+    except Exception as error:
+        raise RunError(f"the face detector fails: {type(error).__name__}: {printable(error)[:200]}") from error
 
 
 def _central(width: int, height: int, pad: bool) -> Square:

@@ -343,6 +343,44 @@ def test_big_images_are_decoded_one_at_a_time(data: Path, monkeypatch: pytest.Mo
     assert most[0] == 1
 
 
+def test_a_transparent_colour_of_sixteen_bits(data: Path) -> None:
+    """Pillow keeps the upper eight bits of a pixel, and all of the colour that is transparent."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    clear, seen = (0x8012, 0x4034, 0x2056), (0x8012, 0x4034, 0x3056)
+    row = b"\0" + struct.pack(">6H", *clear, *seen)
+    (data / "x.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 0))
+        + chunk(b"tRNS", struct.pack(">3H", *clear))
+        + chunk(b"IDAT", zlib.compress(2 * row))
+        + chunk(b"IEND", b"")
+    )
+    with Image.open(data / "x.png") as image:
+        pixels = decode(image, 2)
+    assert pixels[0].tolist() == [[255, 255, 255], [0x80, 0x40, 0x30]]
+
+
+def test_what_fails_for_the_moment_is_tried_again(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image that could not be opened for want of file handles, say, is not left out for ever."""
+    fill(data, 5)
+    plain = Path.open
+
+    def refused(path: Path, *arguments: Any, **settings: Any) -> Any:
+        if path.name == "good001.png":
+            raise OSError(errno.EMFILE, "Too many open files")
+        return plain(path, *arguments, **settings)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refused)
+        images = read(data)
+        assert [item.path for item in images.skipped] == ["good001.png"]
+    assert len(read(data)) == 5
+    assert read(data).skipped == []
+
+
 @pytest.mark.parametrize("allowed", [0, 1])
 def test_where_few_threads_are_allowed_this_one_reads(
     data: Path, monkeypatch: pytest.MonkeyPatch, allowed: int
@@ -831,6 +869,9 @@ def test_a_change_makes_a_new_cache_and_removes_the_old(
     before = kept(cache_folder)
     assert len(before) == 4
     del first  # Windows deletes no file that is mapped
+    old = time.time() - 2 * cache.BEING_WRITTEN_SECONDS
+    for name in before:
+        os.utime(cache_folder / name, (old, old))
     change(data)
     second = read(data)
     assert second.fingerprint != fingerprint

@@ -3,14 +3,17 @@
 import csv
 import errno
 import gzip
+import io
 import json
 import multiprocessing
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 import time
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -165,6 +168,46 @@ def test_any_number_of_workers_gives_the_same(source, tmp_path, monkeypatch):
     assert outcomes[0][:3] == outcomes[1][:3]
     np.testing.assert_array_equal(outcomes[0][3], outcomes[1][3])
     assert outcomes[0][1] == {"unreadable": 1, "too small": 1, "duplicate": 1}
+
+
+def test_workers_are_as_quiet_and_as_strict(source, tmp_path, monkeypatch, capfd):
+    """Pillow's warnings and its own limit on pixels are the same in all processes."""
+    fill(source, 8)
+    for name in ("odd1.tif", "odd2.tif"):
+        buffer = io.BytesIO()
+        picture(1).save(buffer, "TIFF", tiffinfo={270: "a description"})
+        raw = bytearray(buffer.getvalue())
+        entry = raw.rindex(struct.pack("<HH", 270, 2))
+        raw[entry + 4 : entry + 8] = struct.pack("<I", 10**6)  # longer than the file: Pillow warns
+        (source / name).write_bytes(raw)
+    (source / "huge.png").write_bytes(png_head(10_000, 10_000))
+    monkeypatch.setattr(pipeline, "FEW", 0)
+    tables = []
+    for workers in (1, 2):
+        target = tmp_path / f"target{workers}"
+        run(source, target, MIDDLE, workers)
+        tables.append((target / "pictures.csv").read_text(encoding="utf-8"))
+        assert "Warning" not in capfd.readouterr().err
+    assert tables[0] == tables[1]
+    assert "too large: 100 million pixels" in tables[0]
+
+
+def png_head(width, height):
+    """A PNG file that says it has this size."""
+    chunks = ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(bytes(100))))
+    packed = (struct.pack(">I", len(d)) + kind + d + struct.pack(">I", zlib.crc32(kind + d)) for kind, d in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+def test_a_detectors_own_mistake_is_not_the_images(source, target):
+    fill(source, 3)
+
+    def broken(image):
+        raise NameError("undefined_name")
+
+    with pytest.raises(RunError, match="the face detector fails: NameError: undefined_name"):
+        run(source, target, broken)
+    assert not target.exists()
 
 
 def test_where_no_worker_can_be_started_the_work_is_done_here(source, target, monkeypatch):
