@@ -7,6 +7,7 @@ comparison is made by `minigan.evaluation.run_comparison`.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         out = runs[0] / REPORT_NAME
     else:
-        out = Path(arguments.out or f"comparison-{'-'.join(run.resolve().name for run in runs)[:100]}.html")
+        names = "-".join(Path(os.path.realpath(run)).name for run in runs)  # of links in a circle, it makes a name, too
+        out = Path(arguments.out or f"comparison-{names[:100]}.html")
     try:
         if len(runs) == 1:
             renew(runs[0])

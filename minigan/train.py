@@ -126,7 +126,7 @@ def _begin(
     if start is not None:
         start_from(gan, start)
         about["started_from"] = _absolute(str(start), "--start-from")
-    with training_on(config, gan, 0, launched, _warn) as ranks:
+    with training_on(config, gan, images, 0, launched, _warn) as ranks:
         run = Run.create(path, replace(config, ranks=ranks.size), gan, about, backend, otherwise=None if out else names)
         say(f"Run folder: {one_line(run.path)}")
         _say_device(config, backend)
@@ -161,7 +161,7 @@ def _resume(
             _warn(warning)
         say(f"Run folder: {one_line(path)}, going on after {step} of {config.steps} steps")
         _say_device(config, backend)
-        with training_on(_with_ranks(config, asked), gan, step, launched, _warn) as ranks:
+        with training_on(_with_ranks(config, asked), gan, images, step, launched, _warn) as ranks:
             if ranks.size != config.ranks:
                 before = f"the {config.ranks} of before" if config.ranks else "the threads that it began with"
                 say(f"Ranks: {ranks.size} instead of {before}; the last digits of what follows will differ")
@@ -320,7 +320,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=whole, metavar="N", help="the former name of --ranks")
     add = parser.add_argument
     add("--out", type=path_name, metavar="RUN", help="new folder for the run (default: a fresh one under runs/)")
-    add("--resume", type=path_name, metavar="RUN", help="go on with a run; --steps, --backend and --data may change")
+    add(
+        "--resume",
+        type=path_name,
+        metavar="RUN",
+        help="go on with a run; --steps, --data, --metrics-every may change, and how it is computed (--backend ...)",
+    )
     add(
         "--start-from",
         type=path_name,

@@ -25,8 +25,8 @@ import numpy as np
 from minigan.gan.step import G_LEARNING_RATE, METRICS
 from minigan.nn.backend import Array
 from minigan.runs.config import RunConfig
-from minigan.runs.layout import METRICS_NAME, VITALS_NAME
-from minigan.runs.run_records import open_config, read_history, read_rows
+from minigan.runs.layout import VITALS_NAME
+from minigan.runs.run_records import open_config, read_history, read_measurements, read_rows
 from minigan.system.command_lines import command
 
 Rows = Sequence[Mapping[str, Any]]
@@ -216,7 +216,7 @@ def diagnose_run(run: Path) -> list[Finding]:
     """
     config, _ = open_config(run)
     steps, history = read_history(run)
-    return diagnose_numbers(config, steps, history, read_rows(run, VITALS_NAME), read_rows(run, METRICS_NAME))
+    return diagnose_numbers(config, steps, history, read_rows(run, VITALS_NAME), read_measurements(run))
 
 
 def diagnose_numbers(
@@ -230,8 +230,11 @@ def diagnose_numbers(
     steps : numpy.ndarray of shape (T,)
     history : numpy.ndarray of shape (T, 6)
         `minigan.gan.step.METRICS` of the steps.
-    vitals, metrics : sequence of mapping
-        Rows of vitals.jsonl and metrics.jsonl.
+    vitals : sequence of mapping
+        Rows of vitals.jsonl.
+    metrics : sequence of mapping
+        Measurements, as `minigan.runs.run_records.read_measurements` gives them. The last one counts, if at least half
+        of the steps were done then.
 
     Returns
     -------
@@ -265,8 +268,11 @@ class _Case:
         self.health_rows = [row for row in vitals if "not_finite" not in row]
         # The health numbers of the first steps say nothing yet, except about the images.
         self.recent = [row for row in self.health_rows if row["step"] >= WARM_UP // 2][-_HEALTH_ROWS:]
-        measures = metrics[-1].get("measures") if metrics else None
-        self.metrics = measures if isinstance(measures, dict) else {}
+        self.several = config.batch_size > 1  # a batch of one image has no spread
+        newest = metrics[-1] if metrics else {}
+        measures, self.measured_after = newest.get("measures"), newest.get("step", self.done)
+        early = self.measured_after < max(WARM_UP, self.done // 2)  # what the faces were like says little about now
+        self.metrics = measures if isinstance(measures, dict) and not early else {}
 
     def median(self, name: str) -> float:
         """Median of a logged metric over the window."""
@@ -284,6 +290,10 @@ class _Case:
             return None
         value, real = _number(entry.get("value"), math.nan), _number(entry.get("real"), math.nan)
         return None if math.isnan(value) or math.isnan(real) else (value, real)
+
+    def when(self) -> str:
+        """Of which step a measurement is, in words; "" if it is of the newest."""
+        return f" (after {self.measured_after:,} of {self.done:,} steps)" if self.measured_after < self.done else ""
 
     def is_fast(self, network: str) -> bool:
         """Whether a network's ("g" or "d") weights move too far."""
@@ -362,9 +372,9 @@ def _data_range(case: _Case) -> Finding | None:
         title = "The training images are not in the range -1 to 1"
     elif low > -0.02 and len(rows) > 1:
         title = "The training images use only half of the range: 0 to 1 instead of -1 to 1"
-    elif high - low < 0.1 or spread < 0.02:
+    elif high - low < 0.1 or (case.several and spread < 0.02):
         title = "The training images are all alike: nearly one colour, or one image many times"
-        seen += f", and two images differ by {spread:.2g} on average"
+        seen += f", and two images differ by {spread:.2g} on average" if case.several else ""
         advice = "Look at them. If they are black, numbers from 0 to 1 were probably saved where 0 to 255 were meant."
     else:
         return None
@@ -490,11 +500,12 @@ def _mode_collapse(case: _Case) -> Finding | None:
     if distance is not None and distance[0] < SPREAD * distance[1]:
         seen.append(
             f"two samples differ by {distance[0]:.3g} grey levels on average, two real images by {distance[1]:.3g}"
+            f"{case.when()}"
         )
         bands.append("real images against real ones")
     clear, kinds = case.measured("clear"), case.measured("modes")
     if clear is not None and kinds is not None and clear[0] > 0.5 and kinds[0] < 0.25 * kinds[1]:
-        seen.append(f"only {kinds[0]:.0f} kinds of face appear where real images show {kinds[1]:.0f}")
+        seen.append(f"only {kinds[0]:.0f} kinds of face appear where real images show {kinds[1]:.0f}{case.when()}")
         bands.append("real images against real ones")
     if not seen:
         return None
@@ -519,7 +530,7 @@ def _memorising(case: _Case) -> Finding | None:
         "memorising",
         "The generator copies training images",
         f"{100 * copies[0]:.0f} % of the samples are copies; of real images beside the other real ones "
-        f"{100 * copies[1]:.0f} % would pass for one",
+        f"{100 * copies[1]:.0f} % would pass for one{case.when()}",
         "real images held out in turn",
         "Look at the nearest neighbours in evaluation.png. More or more varied images help, a smaller network, or "
         "stopping earlier.",

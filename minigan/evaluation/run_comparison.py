@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -89,7 +90,7 @@ def write_comparison(path: Path, folders: Sequence[Path]) -> None:
     """
     if not 2 <= len(folders) <= MOST_RUNS:
         raise UserError(f"RUN: a comparison is of 2 to {MOST_RUNS} runs, got {len(folders)}")
-    resolved = [folder.resolve() for folder in folders]
+    resolved = [Path(os.path.realpath(folder)) for folder in folders]  # of links in a circle, it makes something, too
     for k, folder in enumerate(resolved):
         if folder in resolved[:k]:
             raise UserError(f"RUN: each run can be compared once, got {folders[k]} twice")

@@ -6,7 +6,6 @@ these facts into the page.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +14,8 @@ import numpy as np
 
 from minigan.nn.backend import Array
 from minigan.runs.config import RunConfig
-from minigan.runs.layout import EVALUATION_NAME, METRICS_NAME, VITALS_NAME
-from minigan.runs.run_records import newest_step, open_config, read_history, read_rows, read_speed
+from minigan.runs.layout import VITALS_NAME
+from minigan.runs.run_records import newest_step, open_config, read_history, read_measurements, read_rows, read_speed
 from minigan.system.errors import UserError
 from minigan.system.lock import LOCK_NAME, FolderLock
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from minigan.evaluation.metrics import Measurement
 
 RUNNING, FINISHED, STOPPED, FAILED = "running", "finished", "stopped", "failed"
-
-MAX_JSON_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -134,7 +131,7 @@ def gather(path: Path, state: str, words: str = "", history: tuple[Array, Array]
         saved=saved,
         speed=read_speed(path),
         vitals=read_rows(path, VITALS_NAME),
-        measured=_measured(path),
+        measured=read_measurements(path),
     )
 
 
@@ -181,22 +178,6 @@ def measures_of(row: dict[str, Any]) -> dict[str, Measurement]:
         if all(isinstance(value, int | float) and abs(value) < 1e30 for value in values):
             found[name] = Measurement(*values)
     return found
-
-
-def _measured(path: Path) -> list[dict[str, Any]]:
-    """Rows of metrics.jsonl and evaluation.json's, the newest networks last, without those that cannot be used.
-
-    Of two rows of one step, evaluation.json's is the later one: it has more samples.
-    """
-    rows = [{**row, "step": row["step"] + 1} for row in read_rows(path, METRICS_NAME)]
-    try:
-        file = path / EVALUATION_NAME
-        row = json.loads(file.read_text(encoding="utf-8")) if file.stat().st_size < MAX_JSON_BYTES else None
-        if isinstance(row, dict) and type(row.get("step")) is int:
-            rows.append(row)
-    except (OSError, ValueError, RecursionError):  # there is none, or another program wrote it
-        pass
-    return sorted((row for row in rows if isinstance(row.get("measures"), dict)), key=lambda row: row["step"])
 
 
 def _clean(steps: Array, values: Array) -> tuple[Array, Array]:

@@ -165,7 +165,7 @@ class Report:
                 "charts": [svg.points(chart) for chart in (*losses, *quality, *speed)],
                 "written": now.isoformat(timespec="seconds"),
                 "refresh": refresh if running else 0,
-                "stale": max(900, 20 * refresh),
+                "stale": round(max(900, 3 * _interval(facts))),
             },
         )
 
@@ -254,10 +254,14 @@ def _progress(facts: RunFacts) -> str:
     return f"{far}. All is saved, and the run can go on."
 
 
+def _interval(facts: RunFacts) -> float:
+    """Seconds between two versions of the page."""
+    return min(facts.config.sample_every, facts.config.save_every) * (facts.pace or 0.0)
+
+
 def _refresh_seconds(facts: RunFacts) -> int:
-    """Seconds until the page may have something new."""
-    config = facts.config
-    return round(min(60.0, max(10.0, min(config.sample_every, config.save_every) * (facts.pace or 0.0))))
+    """Seconds after which the browser looks for another version."""
+    return round(min(60.0, max(10.0, _interval(facts))))
 
 
 # ----------------------------------------------------------------------------------------------------------- diagnosis

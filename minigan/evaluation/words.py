@@ -114,7 +114,7 @@ def _distance_words(m: Measurement) -> str:
 
 
 def _similarity_words(m: Measurement) -> str:
-    if abs(m.value - m.real) <= 2 * m.noise:
+    if abs(m.value - m.real) <= max(0.01, 2 * m.noise):
         return "as varied as real images"
     return "more alike than real images" if m.value > m.real else "less alike than real images"
 

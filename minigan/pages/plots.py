@@ -329,6 +329,10 @@ def save_loss_plot(path: Path, steps: Array, history: Mapping[str, Array]) -> No
     gc.collect()  # a figure's parts refer to each other, so its 7 MB would stay until Python's next collection
 
 
+AT_A_TIME = 4096
+"""Windows of `running_median` that are in memory together."""
+
+
 def running_median(values: Array, window: int) -> Array:
     """Median over a window around each place, cut short at the ends.
 
@@ -349,4 +353,6 @@ def running_median(values: Array, window: int) -> Array:
     """
     half = window // 2
     padded = np.concatenate([np.full(half, np.nan), values, np.full(half, np.nan)])
-    return np.nanmedian(np.lib.stride_tricks.sliding_window_view(padded, window), axis=1)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, window)
+    # A part at a time: for the medians, the windows are copied, and a long run has a million steps.
+    return np.concatenate([np.nanmedian(windows[i : i + AT_A_TIME], axis=1) for i in range(0, len(values), AT_A_TIME)])

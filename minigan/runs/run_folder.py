@@ -317,7 +317,7 @@ class Run:
             if not (self.path / name).is_dir():
                 (self.path / name).unlink(missing_ok=True)
         for place in (self.path, *(self.path / name for name in FOLDERS)):
-            atomic_files.remove_temporaries(place)
+            atomic_files.remove_temporaries(place, of_others=True)  # `evaluate` may be writing there
         for name in (LOG_NAME, CSV_NAME, SPEED_NAME, VITALS_NAME, METRICS_NAME):
             self._cut_lines(name, step)
         steps, values = read_history(self.path)

@@ -23,8 +23,10 @@ from minigan.runs.config import RunConfig, read_config
 from minigan.runs.layout import (
     CONFIG_NAME,
     CSV_NAME,
+    EVALUATION_NAME,
     FIXED_IMAGE,
     LOG_NAME,
+    METRICS_NAME,
     MODEL,
     SHOWN_IMAGE,
     SPEED_NAME,
@@ -32,6 +34,9 @@ from minigan.runs.layout import (
 )
 from minigan.system import atomic_files
 from minigan.system.errors import UserError
+
+MAX_JSON_BYTES = 1_000_000
+"""A larger evaluation.json is not read: `minigan.evaluate` writes some thousand bytes."""
 
 _LOG_LINE = re.compile(r"Step: (\d{1,12}) Disc: .* GAN loss: \S+\n", re.ASCII)
 _SPAN = re.compile(r"(\d{1,12}),(\d{1,12}),(\d{1,9}\.\d{3})\n", re.ASCII)
@@ -219,6 +224,30 @@ def read_rows(path: Path, name: str) -> list[dict[str, Any]]:
         `VITALS_NAME` or `METRICS_NAME`.
     """
     return [row for line in read_lines(path / name) if (row := _parse_json_row(line)) is not None]
+
+
+def read_measurements(path: Path) -> list[dict[str, Any]]:
+    """Measurements of a run's faces: rows of metrics.jsonl and evaluation.json's, without those that cannot be used.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    list of dict
+        Each with its "step", finished steps, and its "measures"; the newest networks last. Of two rows of one step,
+        evaluation.json's is the later one: it has more samples.
+    """
+    rows = [{**row, "step": row["step"] + 1} for row in read_rows(path, METRICS_NAME)]
+    try:
+        file = path / EVALUATION_NAME
+        row = json.loads(file.read_text(encoding="utf-8")) if file.stat().st_size < MAX_JSON_BYTES else None
+        if isinstance(row, dict) and type(row.get("step")) is int:
+            rows.append(row)
+    except (OSError, ValueError, RecursionError):  # there is none, or another program wrote it
+        pass
+    return sorted((row for row in rows if isinstance(row.get("measures"), dict)), key=lambda row: row["step"])
 
 
 def read_speed(path: Path) -> list[tuple[int, int, float]]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.data.image_set import Prefetcher
+from minigan.data.image_set import ImageSet, Prefetcher
 from minigan.data.open import open_images
 from minigan.gan.augment import draw_moves
 from minigan.gan.division import divide, memory_bytes, why_not_divided
@@ -27,6 +27,7 @@ from minigan.ranks.interface import ALONE, GO, PATIENCE, SAVE, STOP, Ranks
 from minigan.ranks.mpi import MPI, launched_rank, launched_size
 from minigan.runs import health
 from minigan.runs.config import RunConfig
+from minigan.system.console import one_line
 from minigan.system.cores import usable_cores
 from minigan.system.errors import RunError, UserError
 from minigan.system.processes import ignore_signals
@@ -118,7 +119,7 @@ def _exit_status(error: BaseException) -> int:
 
 @contextlib.contextmanager
 def training_on(
-    config: RunConfig, gan: GAN, step: int, launched: Ranks, warn: Callable[[str], object]
+    config: RunConfig, gan: GAN, images: ImageSet, step: int, launched: Ranks, warn: Callable[[str], object]
 ) -> Iterator[Ranks]:
     """Start the other ranks and divide the GAN among all, inside a ``with`` block.
 
@@ -128,6 +129,8 @@ def training_on(
         Its `ranks` says how many.
     gan : GAN
         As it is to be trained from; changed in place.
+    images : ImageSet
+        Rank 0's. The other ranks open their own, which have to be equal.
     step : int
         Finished steps.
     launched : Ranks
@@ -145,15 +148,17 @@ def training_on(
             raise UserError(f"{reason}: must be 1 rank, got {config.ranks}")
         warn(f"{reason}, and works on one rank only; going on with 1")
         config = replace(config, ranks=1)
-    settings = asdict(config)
+    settings, fingerprint = asdict(config), images.fingerprint
     with contextlib.ExitStack() as stack:
         ranks = launched
         if launched.size > 1:
-            _send(launched, {"settings": settings, "step": step})
+            _send(launched, {"settings": settings, "step": step, "fingerprint": fingerprint})
             launched.begun = True
         elif config.ranks > 1:
             taken = memory_bytes(gan, config.ranks, config.batch_size)
-            program = local.start(follow, (settings, step), size=config.ranks, memory_bytes=taken, warn=warn)
+            program = local.start(
+                follow, (settings, step, fingerprint), size=config.ranks, memory_bytes=taken, warn=warn
+            )
             ranks = stack.enter_context(program)
         if config.backend == NUMPY.name:
             stack.enter_context(using_workers(1))
@@ -170,7 +175,7 @@ def follow_rank_0(ranks: Ranks) -> int:
     if "status" in said:
         return int(said["status"])
     with using_workers(1):
-        follow(ranks, said["settings"], said["step"])
+        follow(ranks, said["settings"], said["step"], said["fingerprint"])
     return 0
 
 
@@ -184,7 +189,7 @@ def _send(ranks: Ranks, said: Any) -> Any:
     return json.loads(letters.tobytes())
 
 
-def follow(ranks: Ranks, settings: dict[str, Any], step: int) -> None:
+def follow(ranks: Ranks, settings: dict[str, Any], step: int, fingerprint: str) -> None:
     """Train with rank 0: what every other rank does.
 
     Parameters
@@ -194,6 +199,13 @@ def follow(ranks: Ranks, settings: dict[str, Any], step: int) -> None:
         Of the run's `RunConfig`.
     step : int
         Finished steps.
+    fingerprint : str
+        Of rank 0's images.
+
+    Raises
+    ------
+    RunError
+        If the images here are others.
     """
     config = RunConfig(**settings)
     images = open_images(
@@ -202,6 +214,11 @@ def follow(ranks: Ranks, settings: dict[str, Any], step: int) -> None:
         count=config.faces if config.data is None else None,
         progress=False,
     )
+    if images.fingerprint != fingerprint:
+        raise RunError(
+            f"all ranks must have the same images, but rank {ranks.rank} has others in {one_line(images.source)}: "
+            f"{len(images):,}, fingerprint {images.fingerprint[:8]} where rank 0's is {fingerprint[:8]}"
+        )
     gan = build_gan(image_size=config.image_size, width=config.width, plain=config.plain)
     gan = divide(gan, ranks, config.batch_size)
     with (

@@ -32,7 +32,7 @@ from minigan.runs import health
 from minigan.runs.checkpoint import NotFiniteError
 from minigan.runs.layout import FACES_PER_IMAGE, METRICS_NAME, REPORT_NAME, VITALS_NAME
 from minigan.runs.run_folder import Run
-from minigan.runs.run_records import read_rows
+from minigan.runs.run_records import read_measurements, read_rows
 from minigan.system.cli import SAME_REQUEST_SECONDS
 from minigan.system.command_lines import command
 from minigan.system.console import exclaim, one_line, say, warn
@@ -169,6 +169,8 @@ class Trainer:
                 Prefetcher(self.images, config.seed, config.batch_size, flip=config.flip) as batches,
                 _stop_requests() as requests,
             ):
+                if config.metrics_every:
+                    self._prepare_yardstick()  # if that is not possible, it is better known now than hours later
                 self._timed = self.step, time.monotonic()
                 self._write_report(run_report.RUNNING)
                 while self.step < config.steps and not requests:
@@ -210,6 +212,7 @@ class Trainer:
                 # What a student's function returns fits small arrays, which were checked, and not these.
                 failure = f"{type(error).__name__} with functions of {self.layers.name}: {one_line(error)}"
             if failure is None:
+                end, words = run_report.FAILED, one_line(error) or type(error).__name__
                 raise
             end, words = run_report.FAILED, f"{failure}; {self._what_is_kept()}"
             raise RunError(words) from None
@@ -242,11 +245,11 @@ class Trainer:
         if is_save:
             self.run.save_networks(self.gan, step)
             self._save_fixed_faces(step)
-        if is_plot:
-            self._pictures.save_losses()
         if is_save or time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
             self._read_metrics(bar)
             self._save_checkpoint()
+        if is_plot:
+            self._pictures.save_losses()
         if is_save:
             self._print_averages()
             self._say_diagnosis()
@@ -279,8 +282,9 @@ class Trainer:
     def _say_diagnosis(self) -> None:
         """Print one line if the run does not look normal. A file that cannot be read must not end the run."""
         with contextlib.suppress(OSError):
-            rows = [read_rows(self.run.path, name) for name in (VITALS_NAME, METRICS_NAME)]
-            line = one_liner(diagnose_numbers(self.run.config, *self.run.history(), *rows), self.run.path)
+            path = self.run.path
+            rows = read_rows(path, VITALS_NAME), read_measurements(path)
+            line = one_liner(diagnose_numbers(self.run.config, *self.run.history(), *rows), path)
             if line is not None:
                 say(line)
 
@@ -289,20 +293,25 @@ class Trainer:
         with contextlib.suppress(OSError):
             self.run.append(VITALS_NAME, step, {"not_finite": words})
 
+    def _prepare_yardstick(self) -> Yardstick:
+        from minigan.evaluation.metrics import Yardstick
+
+        config = self.run.config
+        if self._yardstick is None:
+            drawn = config.data is None
+            self._yardstick = Yardstick(self.images, samples=METRICS_SAMPLES, seed=config.seed, drawn=drawn)
+        return self._yardstick
+
     def _measure_faces(self) -> None:
         """Append a row to metrics.jsonl, unless the faces are NaN: the check of the losses reports that."""
         from minigan.evaluation import metrics  # late: it brings Pillow and the painter of drawn faces
 
-        config = self.run.config
-        if self._yardstick is None:
-            self._yardstick = metrics.Yardstick(
-                self.images, samples=METRICS_SAMPLES, seed=config.seed, drawn=config.data is None
-            )
-        count = self._yardstick.samples
-        faces = metrics.draw_samples(self.gan.painter(), count, config.seed, self.backend)
+        yardstick = self._prepare_yardstick()
+        count = yardstick.samples
+        faces = metrics.draw_samples(self.gan.painter(), count, self.run.config.seed, self.backend)
         if faces is None:
             return
-        measures, _ = self._yardstick.measure(faces)
+        measures, _ = yardstick.measure(faces)
         row = {"samples": count, "measures": {name: m.to_dict() for name, m in measures.items()}}
         self.run.append(METRICS_NAME, self.step - 1, row)
         say(f"Step {self.step - 1}: {metrics.in_short(measures)}")

@@ -187,6 +187,32 @@ def test_metrics_show_what_the_log_cannot():
     assert made(metrics=[{"step": 3}]) == []
 
 
+def test_what_the_faces_were_like_long_ago_is_no_finding():
+    """They are measured after step 0, say, when all are the same grey; and a run goes on and on."""
+
+    def alike(step):
+        return [{"step": step, "measures": {"distance": {"value": 5, "real": 83, "noise": 0.1}}}]
+
+    assert made(20, metrics=alike(20)) == []
+    for step in (0, 100, 199):
+        assert made(400, metrics=alike(step)) == []
+    (finding,) = made(400, metrics=alike(250))
+    assert finding.code == "mode-collapse"
+    assert finding.evidence.endswith("(after 250 of 400 steps)")
+    (finding,) = made(400, metrics=alike(400))
+    assert "after" not in finding.evidence
+    del (now := alike(0))[0]["step"]  # `minigan.evaluate` has just measured
+    assert codes(made(400, metrics=now)) == ["mode-collapse"]
+
+
+def test_batches_of_one_image_have_no_spread():
+    one = replace(ARTICLE, batch_size=1)
+    lone = {"real_spread": 0.0, "fake_spread": 0.0}
+    assert made(config=one, vital=lone) == []
+    assert codes(made(vital=lone)) == ["data-range"]
+    assert codes(made(config=one, vital={**lone, "real_low": 0.5, "real_high": 0.55})) == ["data-range"]
+
+
 @pytest.mark.parametrize("value", ["x", None, [], {}, 10**400, -1, True], ids=lambda v: str(v)[:5])
 def test_rows_with_any_values_do_not_raise(value):
     history = np.tile(list(NORMAL.values()), (400, 1))

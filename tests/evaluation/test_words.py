@@ -26,6 +26,10 @@ def test_a_measure_in_words(name, value, real, label, shown, sentence):
     assert (told, form(value), words) == (label, shown, sentence)
 
 
+def test_two_halves_that_are_alike_by_chance_are_no_measure_of_chance():
+    assert describe("similarity", Measurement(0.205, 0.2, 0.0), 1000)[2] == "as varied as real images"
+
+
 def test_an_unknown_measure():
     with pytest.raises(KeyError):
         describe("beauty", Measurement(1, 1, 0), 1)

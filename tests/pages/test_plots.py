@@ -159,6 +159,13 @@ def test_running_median_ignores_an_outlier():
     np.testing.assert_array_equal(plots.running_median(values, 5), np.ones(50))
 
 
+def test_a_running_median_in_parts_is_the_same(monkeypatch):
+    values = np.random.default_rng(0).standard_normal(100)
+    whole = plots.running_median(values, 7)
+    monkeypatch.setattr(plots, "AT_A_TIME", 13)
+    np.testing.assert_array_equal(plots.running_median(values, 7), whole)
+
+
 # -------------------------------------------------------------------------- settings that are meant for another program
 PLOT = """
 import logging, sys

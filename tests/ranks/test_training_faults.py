@@ -286,6 +286,24 @@ def test_a_rank_that_cannot_open_the_images_ends_the_run(command):
 
 
 @linux
+def test_ranks_that_have_other_images_do_not_train(command):
+    """Each rank opens the images itself, perhaps another copy of them on another machine."""
+    site = (
+        f"{IN_A_RANK}    import minigan.data.open as opening\n"
+        "    plain = opening.open_images\n"
+        "    def others(*a, **k):\n"
+        "        import dataclasses\n"
+        "        return dataclasses.replace(plain(*a, **k), fingerprint='0' * 64)\n"
+        "    opening.open_images = others\n"
+    )
+    status, stdout, lines = command.run("--steps", 2, "--ranks", 2, site=site)
+    assert (status, stdout, len(lines)) == (1, "", 1)
+    assert "all ranks must have the same images, but rank 1 has others in" in lines[0]
+    assert "fingerprint 00000000 where rank 0's is" in lines[0]
+    assert not command.out.exists()
+
+
+@linux
 def test_a_rank_that_hangs_is_found(command):
     site = (
         "import sys\n"
