@@ -343,7 +343,7 @@ def borrowed_by(name: str, function: Any, surroundings: Mapping[str, Any]) -> li
     if _is_minigans(function):
         return [name]
     used = (surroundings.get(one) for one in _names_used(function, surroundings))
-    return sorted({str(getattr(thing, "__name__", name)) for thing in used if _is_minigans(thing)})
+    return sorted({str(getattr(thing, "__name__", type(thing).__name__)) for thing in used if _is_minigans(thing)})
 
 
 @contextlib.contextmanager
