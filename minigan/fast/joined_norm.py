@@ -131,8 +131,12 @@ def _suits(norm: Layer, activation: Layer) -> bool:
 
 def _nothing_replaced(layer: BatchNormalization | LeakyReLU) -> bool:
     """Whether neither a function in the layer's table nor a method of this one layer is somebody else's."""
-    own_methods = not any(hasattr(type(layer), name) for name in vars(layer))
-    return own_methods and _has_own_functions(layer.ops)
+    return has_own_methods(layer) and _has_own_functions(layer.ops)
+
+
+def has_own_methods(layer: Layer) -> bool:
+    """Whether all methods of a layer are those of its class."""
+    return not any(hasattr(type(layer), name) for name in vars(layer))
 
 
 @lru_cache(maxsize=64)

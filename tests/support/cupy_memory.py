@@ -2,8 +2,8 @@
 
 It behaves as CuPy 14 does where memory is short. A pool first looks for an unused block of its own, then asks CUDA. If
 CUDA has no more, the pool gives *all* its unused blocks back to CUDA and asks again, and a third time after a garbage
-collection; then it raises OutOfMemoryError. A pool with a limit raises it at once if the limit would be exceeded. Any
-other exception of the allocator just passes through.
+collection; then it raises OutOfMemoryError. It does the same if a limit of its own would be exceeded. Any other
+exception of the allocator just passes through.
 """
 
 import contextlib
@@ -119,6 +119,10 @@ class Pool:
         return _Block(self, memory)
 
     def _new(self, size):
+        for clean_up in (lambda: None, gc.collect):
+            if self._limit and self._total + size > self._limit:
+                clean_up()
+                self.free_all_blocks()
         if self._limit and self._total + size > self._limit:
             raise OutOfMemoryError(size, self._total, self._limit)
         for clean_up in (lambda: None, gc.collect):

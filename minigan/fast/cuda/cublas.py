@@ -73,6 +73,8 @@ def matmul(
         else:
             xp.matmul(a, b, out=out)
         return out
+    if a.dtype != b.dtype:
+        raise TypeError(f"matmul: on a GPU, both must have one dtype, got {a.dtype} and {b.dtype}")
     library.multiply(
         xp.ascontiguousarray(a),
         xp.ascontiguousarray(b),

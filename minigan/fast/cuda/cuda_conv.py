@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from minigan.fast.cuda import kernels
+from minigan.fast.joined_norm import has_own_methods
 from minigan.nn import im2col
 from minigan.nn.backend import Array, Shape
 from minigan.nn.conv_checks import check_forward, check_input_grad, check_weight_grad
@@ -149,6 +150,8 @@ def _suits(conv: Layer, activation: Layer) -> bool:
     return (
         type(conv) is Conv2D
         and type(activation) is LeakyReLU
+        and has_own_methods(conv)
+        and has_own_methods(activation)
         and not (conv.ops.plain or activation.ops.plain)
         and has_own(conv.ops, "conv2d")
         and has_own(activation.ops, "leaky_relu")

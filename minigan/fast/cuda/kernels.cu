@@ -5,8 +5,8 @@
 // Each kernel here therefore does in one pass what NumPy does in several. Three rules hold for all of them:
 //
 // * Channels come last in memory, so neighbouring threads take neighbouring channels: a warp reads one line.
-// * Nothing is added with atomics. Every output has one thread, and the order of a sum depends on shapes alone, so that
-//   a run repeats bit for bit.
+// * Nothing is added with atomics. Every output has one thread, and the order of a sum depends on shapes and on the card
+//   alone, so that a run repeats bit for bit.
 // * In an adjoint, one thread computes one pixel: it collects all numbers that belong to it, and scatters none.
 //
 // Legend: `minigan.nn.conv`. Where the transforms come from, with a derivation: `minigan/fast/cpu/winograd.py`.
@@ -677,8 +677,9 @@ __device__ real sum_of_block(real value, real* room) {
         __syncthreads();
         if (threadIdx.x < half) room[threadIdx.x] += room[threadIdx.x + half];
     }
+    const real sum = threadIdx.x == 0 ? room[0] : real(0);
     __syncthreads();  // before any thread writes to shared memory again
-    return room[0];
+    return sum;
 }
 
 // Mean binary cross-entropy of `count` logits; one block. See `minigan.nn.losses`.

@@ -152,7 +152,7 @@ def conv_forward(x: Array, w: Array, stride: int, pad: Pad, b: Array | None = No
     y = xp.empty((N, Ho, Wo, O), x.dtype)
     if suits((Kh, Kw), stride, pad, (H, W), (C, O)):
         u = _prepared(parameter)  # (9, 4C, O)
-        for n in _chunks(N, _tile_bytes(x, Ho, Wo)):
+        for n in _chunks(N, _tile_bytes(x, Ho, Wo, O)):
             v = _winograd_gather(x[n])  # (9, tiles, 4C)
             _winograd_output(matmul(v, u), b, alpha, y[n])
         return y
@@ -183,7 +183,7 @@ def conv_input_grad(
     dx = xp.empty((N, *size, C), dy.dtype)
     if suits((Kh, Kw), stride, pad, size, (C, O)):
         u = _prepared(parameter)  # (9, 4C, O)
-        for n in _chunks(N, _tile_bytes(dx, Ho, Wo)):
+        for n in _chunks(N, _tile_bytes(dx, Ho, Wo, O)):
             dm = _winograd_output_adjoint(dy[n])  # (9, tiles, O)
             _winograd_gather_adjoint(matmul(dm, u, transpose_b=True), b, alpha, dx[n])
         return dx
@@ -210,7 +210,7 @@ def conv_weight_grad(x: Array, dy: Array, stride: int, pad: Pad, kernel_size: Si
     _, Ho, Wo, O = dy.shape
     sum_of = _WeightGrad((*kernel_size, C, O), x)
     if suits(kernel_size, stride, pad, (H, W), (C, O)):
-        for n in _chunks(N, _tile_bytes(x, Ho, Wo)):
+        for n in _chunks(N, _tile_bytes(x, Ho, Wo, O)):
             sum_of.add_tiles(_winograd_gather(x[n]), _winograd_output_adjoint(dy[n]))
     elif suits_3x3(x, kernel_size, stride, pad, (C, O)):
         for n in _chunks(N, _tile_bytes_3x3(max(C, O), Ho, Wo, x.dtype)):
@@ -245,7 +245,7 @@ def conv_grads(x: Array, w: Array, dy: Array, stride: int, pad: Pad) -> tuple[Ar
     u = _prepared(w)
     x, dy = xp.ascontiguousarray(x), xp.ascontiguousarray(dy)
     dx, sum_of = xp.empty(x.shape, x.dtype), _WeightGrad(w.shape, x)
-    for n in _chunks(N, _tile_bytes(x, *dy.shape[1:3])):
+    for n in _chunks(N, _tile_bytes(x, *dy.shape[1:])):
         dm = _winograd_output_adjoint(dy[n])
         _winograd_gather_adjoint(matmul(dm, u, transpose_b=True), None, 1.0, dx[n])
         sum_of.add_tiles(_winograd_gather(x[n]), dm)
@@ -265,7 +265,7 @@ def conv_transpose_grads(x: Array, w: Array, dy: Array, stride: int, pad: Pad) -
     dx, sum_of = xp.empty(x.shape, x.dtype), _WeightGrad(w.shape, x)
     if suits(kernel_size, stride, pad, (H, W), (C, O)):
         u = _prepared(parameter)
-        for n in _chunks(N, _tile_bytes(dy, Ho, Wo)):
+        for n in _chunks(N, _tile_bytes(dy, Ho, Wo, O)):
             v = _winograd_gather(dy[n])
             _winograd_output(matmul(v, u), None, 1.0, dx[n])
             sum_of.add_tiles(v, _winograd_output_adjoint(x[n]))
@@ -334,6 +334,8 @@ class _WeightGrad:
             _sum_of_products(cols[None], dy[None], self._patches[None], accumulate=True)
 
     def result(self) -> Array:
+        if self._tiles is None and self._patches is None:  # no images
+            return self._xp.zeros(self._shape, self._dtype)
         if self._tiles is None:
             assert self._patches is not None
             parts = self._patches.shape[0]
@@ -423,6 +425,7 @@ def _block(*lengths: int) -> tuple[int, ...]:
 
 def _add_bias(y: Array, b: Array | None, alpha: float) -> None:
     """``y = LeakyReLU(y + b)`` in place; alpha = 1 for no LeakyReLU."""
+    alpha = float(alpha)
     if b is not None:
         C = y.shape[-1]
         _by_rows("bias_and_leaky_relu", y.size // C, C, y, b, y.size // C, C, alpha)
@@ -439,8 +442,9 @@ def _tiles(Ho: int, Wo: int) -> Size:
     return -(-Ho // 2), -(-Wo // 2)
 
 
-def _tile_bytes(x: Array, Ho: int, Wo: int) -> int:
-    return 9 * math.prod(_tiles(Ho, Wo)) * 4 * x.shape[3] * x.dtype.itemsize
+def _tile_bytes(x: Array, Ho: int, Wo: int, O: int) -> int:
+    """How much the tiles of one image take, or those of its output if that is more."""
+    return 9 * math.prod(_tiles(Ho, Wo)) * max(4 * x.shape[3], O) * x.dtype.itemsize
 
 
 def _patch_bytes(x: Array, Ho: int, Wo: int, kernel_size: Size) -> int:
@@ -460,13 +464,13 @@ def _winograd_gather(x: Array) -> Array:
 def _winograd_gather_adjoint(dv: Array, b: Array | None, alpha: float, dx: Array) -> None:
     N, H, W, C = dx.shape
     tall, wide = _tiles(H // 2, W // 2)
-    _by_tiles("winograd_gather_adjoint", N, tall, wide, C, 4, dv, b, dx, H, W, C, wide, alpha)
+    _by_tiles("winograd_gather_adjoint", N, tall, wide, C, 4, dv, b, dx, H, W, C, wide, float(alpha))
 
 
 def _winograd_output(m: Array, b: Array | None, alpha: float, y: Array) -> None:
     N, Ho, Wo, O = y.shape
     tall, wide = _tiles(Ho, Wo)
-    _by_tiles("winograd_output", N, tall, wide, O, 1, m, b, y, Ho, Wo, O, wide, alpha)
+    _by_tiles("winograd_output", N, tall, wide, O, 1, m, b, y, Ho, Wo, O, wide, float(alpha))
 
 
 def _winograd_output_adjoint(dy: Array) -> Array:
@@ -512,7 +516,7 @@ def _gather_3x3(x: Array, pad: Pad, Ho: int, Wo: int) -> Array:
 def _output_3x3(m: Array, b: Array | None, alpha: float, y: Array) -> None:
     N, Ho, Wo, O = y.shape
     tall, wide = _tiles_3x3(Ho, Wo)
-    _by_tiles("winograd3_output", N, tall, wide, O, 1, m, b, y, Ho, Wo, O, wide, alpha)
+    _by_tiles("winograd3_output", N, tall, wide, O, 1, m, b, y, Ho, Wo, O, wide, float(alpha))
 
 
 def _output_adjoint_3x3(dy: Array) -> Array:
@@ -569,6 +573,13 @@ def _slices(rows: int) -> tuple[int, int]:
     return -(-rows // rows_per_slice), rows_per_slice
 
 
+def _one_dtype(where: str, **arrays: Array) -> None:
+    """A kernel reads all arrays as numbers of one type, so others would be garbage."""
+    if len({a.dtype for a in arrays.values()}) > 1:
+        told = ", ".join(f"{name} is {a.dtype}" for name, a in arrays.items())
+        raise TypeError(f"{where}: on a GPU, arrays must have one dtype, but {told}; convert one with a.astype(...)")
+
+
 # -------------------------------------------------------------------------------------------------- batch normalization
 def batch_norm_forward(x: Array, gamma: Array, beta: Array, eps: float, alpha: float) -> tuple[Array, Array]:
     """Batch normalization with the batch's statistics, then LeakyReLU.
@@ -587,7 +598,8 @@ def batch_norm_forward(x: Array, gamma: Array, beta: Array, eps: float, alpha: f
     stats : Array of shape (3, C)
         Mean, biased variance, and 1 / sqrt(variance + eps).
     """
-    xp = xp_of(x, gamma, beta)
+    xp, eps, alpha = xp_of(x, gamma, beta), float(eps), float(alpha)
+    _one_dtype("batch_norm", x=x, gamma=gamma, beta=beta)
     x = xp.ascontiguousarray(x)
     C = x.shape[-1]
     rows = x.size // C
@@ -643,7 +655,8 @@ def batch_norm_backward(
     dx : Array or None
     dgamma, dbeta : Array of shape (C,)
     """
-    xp = xp_of(dy, x)
+    xp, alpha = xp_of(dy, x), float(alpha)
+    _one_dtype("batch_norm_backward", dy=dy, x=x, gamma=gamma)
     dy, x = xp.ascontiguousarray(dy), xp.ascontiguousarray(x)
     if beta is not None:
         y = None
@@ -664,7 +677,8 @@ def batch_norm_inference(
     x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, eps: float, alpha: float
 ) -> Array:
     """Batch normalization with given statistics, then LeakyReLU; parameters as `batch_norm_forward`."""
-    xp = xp_of(x, gamma, beta, mean, variance)
+    xp, eps, alpha = xp_of(x, gamma, beta, mean, variance), float(eps), float(alpha)
+    _one_dtype("batch_norm_inference", x=x, gamma=gamma, beta=beta, mean=mean, variance=variance)
     x = xp.ascontiguousarray(x)
     C = x.shape[-1]
     y = xp.empty(x.shape, x.dtype)
@@ -690,7 +704,7 @@ def update_moving_averages(
     """
     names = ("moving_mean", "biased_mean", "moving_variance", "biased_variance", "updates")
     arrays = [buffers[name] for name in names]
-    _run("moving_averages", (1,), (THREADS,), mean, variance, *arrays, mean.size, correction, momentum)
+    _run("moving_averages", (1,), (THREADS,), mean, variance, *arrays, mean.size, float(correction), float(momentum))
 
 
 # --------------------------------------------------------------------------------------------- activations and the loss
@@ -699,32 +713,34 @@ def leaky_relu_forward(x: Array, alpha: float) -> Array:
     xp = xp_of(x)
     x = xp.ascontiguousarray(x)
     y = xp.empty(x.shape, x.dtype)
-    _launch("leaky_relu_forward", x.size, x, y, np.int64(x.size), alpha)
+    _launch("leaky_relu_forward", x.size, x, y, np.int64(x.size), float(alpha))
     return y
 
 
 def leaky_relu_backward(dy: Array, y: Array, alpha: float) -> Array:
     """See `minigan.nn.ops.leaky_relu_backward`."""
     xp = xp_of(dy, y)
+    _one_dtype("leaky_relu_backward", dy=dy, y=y)
     dx = xp.empty(dy.shape, dy.dtype)
-    _launch("leaky_relu_backward", dy.size, xp.ascontiguousarray(dy), y, dx, np.int64(dy.size), alpha)
+    _launch("leaky_relu_backward", dy.size, xp.ascontiguousarray(dy), y, dx, np.int64(dy.size), float(alpha))
     return dx
 
 
 def tanh_backward(dy: Array, y: Array) -> Array:
     """See `minigan.nn.ops.tanh_backward`."""
     xp = xp_of(dy, y)
+    _one_dtype("tanh_backward", dy=dy, y=y)
     dx = xp.empty(dy.shape, dy.dtype)
     _launch("tanh_backward", dy.size, xp.ascontiguousarray(dy), y, dx, np.int64(dy.size))
     return dx
 
 
 def translate(x: Array, move: Array, sign: int) -> Array:
-    """Images moved by `sign` times `move`, an array (N, 2) of int64; see `minigan.gan.augment.translate_forward`."""
+    """Images moved by `sign` times `move`, whole numbers (N, 2); see `minigan.nn.ops.translate_forward`."""
     xp = xp_of(x, move)
     _, H, W, C = x.shape
     y = xp.empty(x.shape, x.dtype)
-    x, move = xp.ascontiguousarray(x), xp.ascontiguousarray(move)
+    x, move = xp.ascontiguousarray(x), xp.ascontiguousarray(move, np.int64)
     _launch("translate", x.size, x, move, y, H, W, C, sign, np.int64(x.size))
     return y
 
@@ -733,9 +749,8 @@ def bce_forward(z: Array, target: Array, low: float, high: float) -> Array:
     """Mean binary cross-entropy, see `minigan.nn.losses.bce_with_logits_forward`; logits are clipped to [low, high]."""
     xp = xp_of(z, target)
     loss = xp.empty((), z.dtype)
-    _run(
-        "bce_forward", (1,), (THREADS,), xp.ascontiguousarray(z), xp.ascontiguousarray(target), loss, z.size, low, high
-    )
+    z, target = xp.ascontiguousarray(z), xp.ascontiguousarray(target, z.dtype)
+    _run("bce_forward", (1,), (THREADS,), z, target, loss, z.size, float(low), float(high))
     return loss
 
 
@@ -743,7 +758,8 @@ def bce_backward(z: Array, target: Array, low: float, high: float, scale: float)
     """Gradient of `bce_forward` for z, times `scale`."""
     xp = xp_of(z, target)
     dz = xp.empty(z.shape, z.dtype)
-    _launch("bce_backward", z.size, xp.ascontiguousarray(z), xp.ascontiguousarray(target), dz, z.size, low, high, scale)
+    z, target = xp.ascontiguousarray(z), xp.ascontiguousarray(target, z.dtype)
+    _launch("bce_backward", z.size, z, target, dz, z.size, float(low), float(high), float(scale))
     return dz
 
 
@@ -797,7 +813,8 @@ class AdamSteps:
             self._t.fill(t - 1)
         decays = map(np.float64, (learning_rate, beta_1, beta_2))
         _kernel(xp, dtype.char, "adam_rate")((1,), (1,), (self._t, self._rate, *decays))
-        _run_on_all("adam", [params, grads, m, v], self._rate, beta_1, 1 - beta_1, beta_2, 1 - beta_2, epsilon)
+        factors = map(float, (beta_1, 1 - beta_1, beta_2, 1 - beta_2, epsilon))
+        _run_on_all("adam", [params, grads, m, v], self._rate, *factors)
         self._counted = t
 
 
@@ -818,7 +835,10 @@ def _by_rows(name: str, rows: int, C: int, *args: Any) -> None:
 
 
 def _run(name: str, grid: tuple[int, ...], block: tuple[int, ...], *args: Any) -> None:
-    """Queue a kernel. Types are not checked: int becomes C's int, float the arrays' type, None a null pointer."""
+    """Queue a kernel. Types are not checked: int becomes C's int, any float the arrays' type, None a null pointer.
+
+    So a number that a kernel takes for real, and that a user has given, has to be made a float first.
+    """
     _call(args[0], name, grid, block, args)
 
 
@@ -866,9 +886,14 @@ def _batches(arrays: Sequence[Array]) -> list[slice]:
 
 def _call(beside: Array, name: str, grid: tuple[int, ...], block: tuple[int, ...], args: tuple[Any, ...]) -> None:
     dtype = beside.dtype
-    as_c: dict[type, Any] = {int: np.int32, float: dtype.type, type(None): lambda _: np.uintp(0)}
+    real = dtype.type
+    as_c: dict[type, Any] = {int: np.int32, float: real, np.float64: real, np.float32: real, type(None): _null}
     kernel = _kernel(xp_of(beside), dtype.char, name)
     kernel(grid, block, tuple(as_c[type(a)](a) if type(a) in as_c else a for a in args))
+
+
+def _null(_: None) -> np.uintp:
+    return np.uintp(0)
 
 
 def _blocks(count: int, per_block: int) -> int:

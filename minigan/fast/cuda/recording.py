@@ -24,6 +24,11 @@ MEMORY_ALLOCATION = 2
 """CUDA's number for the error that it has no more memory, cudaErrorMemoryAllocation."""
 
 
+_streams: list[Any] = []
+"""All streams that something was recorded on. cuBLAS is told of a new stream only if it has another address than the
+one before, so no stream may get the address of an earlier one."""
+
+
 class Counting(Protocol):
     """An optimizer, as far as a recording needs to know it: `t` counts its updates."""
 
@@ -125,8 +130,8 @@ class Recording:
         # The step before has left as much memory unused as this one is going to need. Given back, it can be taken here.
         common.free_all_blocks()
         self._pool = _pool_for_recording(xp, common)
-        # cuBLAS remembers the stream that it was last used on by its address, so the stream lives as long as we do.
         self._stream = xp.cuda.Stream(non_blocking=True)
+        _streams.append(self._stream)
         with xp.cuda.using_allocator(self._pool.malloc), self._stream:
             self._stream.begin_capture()
             try:
@@ -136,6 +141,8 @@ class Recording:
                     self._stream.end_capture()
                 raise
             self._graph = self._stream.end_capture()
+        if common.get_limit():
+            common.set_limit(size=max(1, common.get_limit() - self._pool.total_bytes()))
 
     def memory_bytes(self) -> int:
         """Memory of its own."""
@@ -150,22 +157,29 @@ def _pool_for_recording(xp: Any, common: Any) -> Any:
     """A memory pool of which nothing goes back to CUDA, neither when an array is freed nor when memory is short.
 
     Memory that is freed to the common pool would be given to others, and a replay would write into it. And a pool that
-    gets no more memory from CUDA gives all its unused blocks back before it asks again. Here a block that is unused now
-    is one that kernels recorded before will use in every replay. CuPy's pool does so when it is told of CUDA's own
-    error, so it is told of another one.
+    gets no more memory, from CUDA or because of its own limit, gives all its unused blocks back before it asks again.
+    Here a block that is unused now is one that kernels recorded before will use in every replay. CuPy's pool does so
+    when it is told of CUDA's own error, so it is told of another one; and it has no limit of its own.
 
-    If the user has set a limit by CUPY_GPU_MEMORY_LIMIT, the new pool may take what the common one leaves of it.
+    If the user has set a limit by CUPY_GPU_MEMORY_LIMIT, the recording may take what the common pool leaves of it.
     """
+    limit = common.get_limit()
+    left = limit - common.total_bytes() if limit else None
 
     def allocate(size: int) -> Any:
+        nonlocal left
+        if left is not None and size > left:
+            raise MemoryError(f"the limit of {limit:,} bytes leaves {left:,}, and {size:,} more are needed")
         try:
-            return xp.cuda.MemoryPointer(xp.cuda.Memory(size), 0)
+            found = xp.cuda.MemoryPointer(xp.cuda.Memory(size), 0)
         except xp.cuda.runtime.CUDARuntimeError as error:
             if error.status != MEMORY_ALLOCATION:
                 raise
             raise MemoryError(f"the GPU has no {size:,} bytes more: {error}") from None
+        if left is not None:
+            left -= size
+        return found
 
     pool = xp.cuda.MemoryPool(allocate)
-    if common.get_limit():
-        pool.set_limit(size=max(1, common.get_limit() - common.total_bytes()))
+    pool.set_limit(size=0)  # a new pool takes the limit of the environment
     return pool

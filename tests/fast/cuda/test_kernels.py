@@ -473,6 +473,59 @@ def test_adam_counts_on_the_device(device):
             check(device, got, expected, np.float32)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", [int, np.float64, np.float32], ids=lambda kind: kind.__name__)
+def test_numbers_may_be_of_any_kind(device, dtype, kind):
+    """A whole number, such as 0 for Adam's beta_1, must not arrive as an int's bits, nor NumPy's as eight bytes."""
+    x, dy = (device.asarray(numbers(6, 5, dtype=dtype)) for _ in range(2))
+    gamma, beta = (device.asarray(numbers(5, dtype=dtype)) for _ in range(2))
+    for number in (0, 1):
+        given, usual = kind(number), float(number)
+        for call in (
+            lambda a: cuda.leaky_relu_forward(x, a),
+            lambda a: cuda.leaky_relu_backward(dy, x, a),
+            lambda a: cuda.batch_norm_forward(x, gamma, beta, a + 1, a)[0],
+            lambda a: cuda.batch_norm_inference(x, gamma, beta, beta, gamma * gamma, a + 1, a),
+            lambda a: cuda.bce_backward(x, dy, -16, 16, a),
+        ):
+            np.testing.assert_array_equal(*(device.to_host(call(a)) for a in (given, usual)))
+    after = []
+    for zero in (kind(0), 0.0):
+        p, m, v = ([device.asarray(np.ones(5, dtype))] for _ in range(3))
+        g = [device.asarray(np.full(5, 2, dtype))]
+        cuda.AdamSteps().run(p, g, m, v, t=1, learning_rate=0.01, beta_1=zero, beta_2=0.999, epsilon=zero)
+        after.append(np.stack([device.to_host(a[0]) for a in (p, m, v)]))
+    np.testing.assert_array_equal(*after)
+    assert (after[0][1] == 2).all()  # the moment is the gradient
+
+
+def test_arrays_of_other_dtypes_are_cast_or_refused(device):
+    """Read as numbers of the first array's type, they would be garbage."""
+    x, wide = (device.asarray(numbers(6, 4, dtype=dtype)) for dtype in (np.float32, np.float64))
+    row = device.asarray(numbers(4, dtype=np.float64))
+    labels = device.asarray(np.ones((6, 4)))
+    narrow = device.asarray(np.ones((6, 4), np.float32))
+    assert device.to_host(cuda.bce_forward(x, labels, *LIMITS)) == device.to_host(cuda.bce_forward(x, narrow, *LIMITS))
+    for call in (
+        lambda: cuda.batch_norm_forward(x, row, row, 1e-3, 0.2),
+        lambda: cuda.leaky_relu_backward(wide, x, 0.2),
+        lambda: cuda.tanh_backward(wide, x),
+        lambda: cublas.matmul(x, wide, transpose_b=True),
+    ):
+        with pytest.raises(TypeError, match=r"on a GPU, .* one dtype"):
+            call()
+    images = device.asarray(numbers(2, 4, 4, 3))
+    moves = np.array([[1, 0], [0, -1]])
+    moved = [device.to_host(cuda.translate(images, device.asarray(moves.astype(t)), 1)) for t in (np.int32, np.int64)]
+    np.testing.assert_array_equal(*moved)
+
+
+def test_a_batch_without_images_has_no_weight_gradient(device):
+    x, dy = device.asarray(np.zeros((0, 8, 8, 16))), device.asarray(np.zeros((0, 4, 4, 16)))
+    dw = cuda.conv_weight_grad(x, dy, 2, ((1, 1), (1, 1)), (4, 4))
+    np.testing.assert_array_equal(device.to_host(dw), np.zeros((4, 4, 16, 16)))
+
+
 def test_arrays_that_are_not_contiguous_are_refused(device):
     averages = [device.asarray(numbers(3, 4)).T]
     with pytest.raises(ValueError, match=r"must be contiguous, got strides \(8, 32\)"):

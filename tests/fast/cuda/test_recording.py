@@ -123,25 +123,49 @@ def test_what_the_step_before_has_left_unused_is_given_back_first():
 def test_a_recording_takes_what_the_users_limit_leaves():
     card = Card(limit=16 * MB)
     weights = card.array(6 * MB)
-    with pytest.raises(OutOfMemoryError, match="limit set to: 10,485,760 bytes"):
+    with pytest.raises(MemoryError, match="the limit of 16,777,216 bytes leaves 10,485,760, and 11,534,336 more are"):
         Recording(lambda: work(card, 11 * MB), card)
     gc.collect()
     recording = Recording(lambda: work(card, 8 * MB), card)
     assert card.memory.used <= 16 * MB
     recording.replay()
     assert weights.size == 6 * MB
+    with pytest.raises(OutOfMemoryError):  # nor may the rest of the program take what the recording has
+        card.array(4 * MB)
+    assert card.memory.used <= 16 * MB
+    recording.replay()
 
 
-def test_the_stream_lives_as_long_as_the_recording():
-    """cuBLAS goes on using the address of the stream that it was told last."""
-    card = Card()
+def test_a_users_limit_is_no_reason_to_give_memory_back():
+    """The second array would not fit beside the first within the limit; the pool must not free what is recorded."""
+    card = Card(limit=10 * MB)
+    with pytest.raises(MemoryError, match="the limit of"):
+        Recording(lambda: work(card, 4 * MB, 8 * MB), card)
+    recording = Recording(lambda: work(card, 4 * MB, 4 * MB), card)
+    recording.replay()
+
+
+def test_the_model_would_catch_a_pool_with_a_limit():
+    card = Card(limit=10 * MB)
+    with card.cuda.using_allocator(card.cuda.MemoryPool().malloc):
+        stream = card.Stream(non_blocking=True)
+        stream.begin_capture()
+        work(card, 4 * MB, 8 * MB)
+        graph = stream.end_capture()
+    with pytest.raises(AssertionError, match="memory that CUDA has back"):
+        graph.launch()
+
+
+def test_a_stream_lives_on():
+    """cuBLAS goes on using the address of the stream that it was told last, also of one whose recording has failed."""
+    card = Card(capacity=2 * MB)
     recording = Recording(lambda: work(card, MB), card)
-    gc.collect()
-    assert card.Stream.living == 1
     recording.replay()
     del recording
+    with pytest.raises(MemoryError):
+        Recording(lambda: work(card, 4 * MB), card)
     gc.collect()
-    assert card.Stream.living == 0
+    assert card.Stream.living == 2
 
 
 @pytest.mark.skipif(COMPILER is None, reason="there is no g++")
