@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 import minigan
-from minigan.evaluation.run_facts import RUNNING, RunFacts, gather, measures_of, state_of
+from minigan.evaluation.run_facts import RunFacts, gather, measures_of, state_of
 from minigan.evaluation.samples import draw_faces, random_noise
 from minigan.evaluation.words import describe
 from minigan.gan.step import METRICS
@@ -146,7 +146,6 @@ def _page(runs: Sequence[Compared]) -> str:
         dark={**html.DARK, **{f"run{k}": colour for k, colour in enumerate(_DARK)}},
         version=minigan.__version__,
         now=now,
-        running=RUNNING,
         runs=runs,
         last=LAST,
         overview=[_overview(run) for run in runs],

@@ -192,15 +192,15 @@ def thin_together(curves: Sequence[tuple[Array, Array]], *, places: int = PLACES
     first = np.arange(begin, end + 1, length)
     shape = (len(first), len(curves))
     low, high, median = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, np.nan)
+    widths = [min(window, len(steps) // 20 * 2 + 1) for steps, _ in curves]
     for k, (steps, values) in enumerate(curves):
-        edges = np.searchsorted(steps, np.append(first, end + 1))
-        width = min(window, len(steps) // 20 * 2 + 1)
+        edges, width = np.searchsorted(steps, np.append(first, end + 1)), widths[k]
         for place in np.flatnonzero(edges[:-1] < edges[1:]):
             a, b = int(edges[place]), int(edges[place + 1])
             more = max(0, width - (b - a))
             low[place, k], high[place, k] = values[a:b].min(), values[a:b].max()
             median[place, k] = np.median(values[max(0, a - more // 2) : b + more // 2])
-    return Thinned(first, np.minimum(first + length - 1, end), low, high, median, max(length, window))
+    return Thinned(first, np.minimum(first + length - 1, end), low, high, median, max(length, *widths))
 
 
 def axis(low: float, high: float, *, most: int = 6) -> list[float]:

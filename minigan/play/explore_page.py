@@ -1,6 +1,6 @@
 """The page on which a generator's faces are explored: one HTML text and a few scripts, for both ways to draw.
 
-The page asks one function for its faces, ``draw(z)``. There are two of them (``browser/engines.js``): one asks the
+The page asks one function for its faces, ``draw(faces)``. There are two of them (``browser/engines.js``): one asks the
 local server of `minigan.play.explore_server`, the other draws in the browser. All else is the same.
 """
 

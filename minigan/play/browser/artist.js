@@ -41,11 +41,12 @@ export class Artist {
         next.forEach(([canvas, wish], i) => {
           const image = this.remember(wish.key, pixels[i]);
           const now = this.wanted.get(canvas);
-          if (!now || now.key === wish.key) {
-            this.wanted.delete(canvas);
-            if (now) this.show(canvas, image);
-          } else if (now.urgent) {
-            this.show(canvas, image);  // while something is dragged: an image that is a little late is better than none
+          // While something is dragged, an image that is a little late is better than none.
+          if (now?.urgent && now.key !== wish.key) this.show(canvas, image);
+          for (const [each, other] of [...this.wanted]) {
+            if (other.key !== wish.key) continue;
+            this.wanted.delete(each);
+            this.show(each, image);
           }
         });
         this.onTrouble(null);
@@ -57,12 +58,14 @@ export class Artist {
     }
   }
 
-  /** The wishes to draw next, urgent ones first; canvases that have left the page want nothing any more. */
+  /** The wishes to draw next, urgent ones first, each face once; canvases that have left the page want nothing any more. */
   next() {
     for (const canvas of this.wanted.keys()) if (!canvas.isConnected) this.wanted.delete(canvas);
     const all = [...this.wanted], urgent = all.filter(([, wish]) => wish.urgent);
     const seen = all.filter(([canvas, wish]) => !wish.urgent && canvas.offsetParent !== null);
-    return (urgent.length ? urgent : seen.length ? seen : all).slice(0, this.atOnce);
+    const keys = new Set();
+    const chosen = (urgent.length ? urgent : seen.length ? seen : all).filter(([, { key }]) => !keys.has(key) && keys.add(key));
+    return chosen.slice(0, this.atOnce);
   }
 
   remember(key, pixels) {

@@ -34,6 +34,7 @@ export function filmView(page) {
   }
 
   function add(more) {
+    if (faces.length + more.length > MOST) page.say(`A film has ${MOST} faces at most.`);
     faces = [...faces, ...more].slice(0, MOST);
     show();
   }
@@ -60,13 +61,15 @@ export function filmView(page) {
     const next = async () => {
       const mine = playing, begun = performance.now();
       try {
-        page.artist.show(find("film"), await page.artist.image(all[i]));
+        const image = await page.artist.image(all[i]);
+        if (mine !== playing) return;  // it was stopped meanwhile
+        page.artist.show(find("film"), image);
       } catch (error) {
         page.artist.onTrouble(error);
         return stop();
       }
       i = (i + 1) % all.length;
-      if (mine === playing) playing = setTimeout(next, Math.max(0, 1000 / FRAMES_A_SECOND - (performance.now() - begun)));
+      playing = setTimeout(next, Math.max(0, 1000 / FRAMES_A_SECOND - (performance.now() - begun)));
     };
     playing = setTimeout(next, 0);
   }

@@ -62,8 +62,12 @@ export function mixView(page) {
     if (!move) return;
     event.preventDefault();
     moveTo(x + move[0], y + move[1]);
-    done();
+    page.parent.preview(mixed(x, y));
+    handle.dataset.moved = "";
   });
+  for (const end of ["keyup", "blur"]) {  // as when a drag ends: keys that repeat would fill the history
+    handle.addEventListener(end, () => { if ("moved" in handle.dataset) { delete handle.dataset.moved; done(); } });
+  }
 
   // ---- The corners ----
 
@@ -105,7 +109,7 @@ export function mixView(page) {
   find("mix-two").addEventListener("click", () => mix(2));
   find("mix-four").addEventListener("click", () => mix(4));
   find("mix-new").addEventListener("click", () => {
-    corners = corners.map((face, i) => (i < count() && tiles[i].tiles[0].locked ? face : random()));
+    corners = corners.map((face, i) => (tiles[i].tiles[0].locked ? face : random()));
     show();
   });
   return {

@@ -112,7 +112,7 @@ export class Parent {
   async share() {
     const link = this.page.data.engine === "browser";
     try {
-      await navigator.clipboard.writeText(link ? location.href : this.text());
+      await navigator.clipboard.writeText(link ? `${location.href.split("#")[0]}#${this.text()}` : this.text());
       this.page.say(link ? "Link copied." : "Text copied.");
     } catch {
       this.page.find("text").focus();

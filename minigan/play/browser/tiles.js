@@ -21,7 +21,7 @@ export class Tiles {
       this.tiles[i].canvas.removeAttribute("data-drawn");
       this.page.artist.paint(this.tiles[i].canvas, face);
     });
-    this.focusable(Math.min(this.current ?? 0, faces.length - 1));
+    this.focusable(Math.max(0, Math.min(this.current ?? 0, faces.length - 1)));  // also if there are none yet
     this.mark();
     if (focused >= faces.length) (this.tiles.at(-1)?.button ?? this.place.closest(".panel"))?.focus();
   }
