@@ -226,6 +226,9 @@ def judge(exercise: Exercise, given: Sequence[Any], *, seed: int = 0, **settings
     except NotImplementedError:
         return Verdict.not_yet()
     except Exception as error:
+        if isinstance(error, TypeError) and str(error).endswith("is not callable") and not all(map(callable, given)):
+            wrong = next(one for one in given if not callable(one))
+            return Verdict.wrong(f"a function is wanted, got {_brief(wrong)}", code="E12")
         finding = blame(error, given)
         if finding is None:  # a mistake of ours must not look like the student's
             raise

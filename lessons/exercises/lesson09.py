@@ -169,7 +169,7 @@ _LOOK_AT = {
 def _judge_faults(answers: Any) -> Verdict:
     if not isinstance(answers, Mapping) or sorted(answers) != sorted(_GUILT):
         return Verdict.wrong("it should be a dict with one answer for each of A to E", f"got {answers!r}")
-    unknown = [word for word in answers.values() if word not in FAULTS]
+    unknown = [word for word in answers.values() if word not in list(FAULTS)]
     if unknown:
         return Verdict.wrong(f"{unknown[0]!r} is not one of the words", "the words are " + ", ".join(FAULTS))
     wrong = [letter for letter, fault in _GUILT.items() if answers[letter] != fault]

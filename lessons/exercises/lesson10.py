@@ -246,6 +246,8 @@ def _judge_blind_probes(function: Callable[[Array], Any]) -> Verdict:
         for which, dy in zip(("first", "second"), probes, strict=True):
             if dy.shape != shape:
                 return Verdict.wrong(f"the {which} has the wrong shape", f"{dy.shape} instead of {shape}")
+            if not np.isfinite(dy).all():
+                return Verdict.wrong(f"the {which} is not finite", f"for x of shape {shape}")
             if (np.abs(dy).max(axis=0) < 1e-9).any():
                 return Verdict.wrong(f"the {which} is zero in some channel", "zero is blind, but no probe")
             dx = right_dx(dy, cache)
@@ -386,7 +388,7 @@ def _judge_missing(missing: Any) -> Verdict:
         return Verdict.wrong("missing is a dictionary with the entries a to e", f"yours: {missing!r}")
     if all(answer is None for answer in missing.values()):
         return Verdict.not_yet()
-    strange = [f"{name}: {answer!r}" for name, answer in missing.items() if answer not in _TRACE]
+    strange = [f"{name}: {answer!r}" for name, answer in missing.items() if answer not in list(_TRACE)]
     if strange:
         return Verdict.wrong("every answer is one of " + ", ".join(map(repr, _TRACE)), *strange)
     wrong = [

@@ -278,7 +278,7 @@ def _judge_by_hand(*given: Any) -> Verdict:
         if not isinstance(count, int | float | np.number):
             return Verdict.wrong(f"{name}: a number is wanted", f"yours: {count!r}"[:100])
         if count != right:
-            why = known.get(int(count), "")
+            why = known.get(int(count), "") if np.isfinite(count) else ""
             wrong.append(f"{name}: {count:,} is not right" + (f"; {why}" if why else ""))
     if wrong:
         return Verdict.wrong(f"{len(wrong)} of 4 counts {'is' if len(wrong) == 1 else 'are'} wrong", *wrong)
@@ -709,12 +709,18 @@ def _why_layer(name: str, k: int, yours: Any, wanted: Any, layers: Sequence[Any]
     if wants_norm and isinstance(yours, LeakyReLU):
         return "batch normalisation comes between the convolution and its LeakyReLU."
     if isinstance(yours, kernel) and isinstance(wanted, kernel):
+        if type(yours) is not type(wanted) and name == "discriminator":
+            return "the discriminator's convolutions are plain ones: they make the map smaller."
         if type(yours) is not type(wanted):
             return "the layer before the last is a plain convolution; all others of the generator are transposed."
-        if yours.padding != wanted.padding:
+        if yours.padding != wanted.padding and wanted.padding == "valid":
             return "on a 1 x 1 input the kernel itself becomes the 4 x 4 map: nothing may be cropped, so 'valid'."
+        if yours.padding != wanted.padding:
+            return "the side is to be halved, doubled or kept exactly: 'same'."
         if yours.strides != wanted.strides:
             return "look at the strides in the table."
+        if yours.params["kernel"].shape[:2] != wanted.params["kernel"].shape[:2]:
+            return "look at the kernels' sides in the table."
         return "channels: out of the layer before, into this one; half the side, twice the channels."
     if isinstance(yours, Dense) and not isinstance(wanted, Dense):
         return "a dense layer takes rows: Flatten comes first."
@@ -958,7 +964,6 @@ RECEPTIVE_FIELDS = Exercise(
         ([(3, 1), (4, 2), (5, 3), (2, 1)],),
         ([(7, 2), (1, 1), (3, 2)],),
         ([(2, 4)],),
-        ([],),
     ],
     mistakes=(
         Mistake(
@@ -1143,7 +1148,7 @@ class Forgetful(Sequential):
 
 
 class _HalfForgetful(Forgetful):
-    """Keeps the last layer's cache only."""
+    """Keeps the caches of the first two layers only."""
 
     def backward(
         self, dy: Array, caches: list[Any], *, input_grad: bool = False, param_grads: bool = True

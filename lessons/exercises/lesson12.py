@@ -387,7 +387,11 @@ def _expected(step: Step) -> dict[str, Any]:
 
 
 def _differences(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
-    return [name for name in b if not np.allclose(a[name], b[name], rtol=1e-3, atol=2e-5)]
+    return [
+        name
+        for name in b
+        if np.shape(a[name]) != np.shape(b[name]) or not np.allclose(a[name], b[name], rtol=1e-3, atol=2e-5)
+    ]
 
 
 def _judge_step(step: Any) -> Verdict:

@@ -52,7 +52,7 @@ def _unit(x: Any) -> Any:
 def _slerp_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     t = np.linspace(0, 1, 5)
     cases = [(rng.normal(0, 1, D), rng.normal(0, s, D), np.sort(rng.random(T))) for D, T, s in ((100, 7, 1), (5, 3, 3))]
-    same = np.array([0.6, -1.2, 0.4])
+    same = np.array([0.0, -2.0, 0.0])  # its cosine with itself is exactly 1, whoever computes it
     return [
         (np.array([1.0, 0.0]), np.array([0.0, 1.0]), t),
         (2 * np.eye(3)[0], np.eye(3)[2], t),
@@ -424,6 +424,11 @@ def _judge_truncate(function: Any) -> Verdict:
             if abs(new.std() - limit / 3**0.5) < 0.008
             else "",
             code="E30",
+        )
+    if not np.array_equal(result, function(z, limit, np.random.default_rng(1))):
+        return Verdict.wrong(
+            f"{name}: the same generator of random numbers gives another result the second time",
+            cause="draw from rng, and from nothing else.",
         )
     return Verdict.ok("all within the limit, and nothing else changed")
 

@@ -1020,18 +1020,24 @@ def hunted() -> tuple[Any, Any]:
     return rng.standard_normal((1, 12, 12, 8)).astype(np.float32), rng.standard_normal((4, 4, 8, 2)).astype(np.float32)
 
 
-_ANSWERS = {"A": 2, "B": 3, "C": 4, "D": 7, "E": 5}
+_ANSWERS: dict[str, Any] = {"A": 2, "B": 3, "C": 4, "D": 7, "E": (5, 1)}  # no call can tell 5 from 1
 _LOOK = {
     "A": "Give it an image with a single 1 in it, and a kernel with a single 1. Where is the 1 in the result?",
     "B": "It is right everywhere but in the outermost ring, and there too if the border of the image is 0.",
-    "C": "It is right in every even row and column. What is special about the second output of a pair?",
+    "C": "It is right where row and column are even, and nowhere else. What is special about a pair's second output?",
     "D": "Look at the scale: how large is the largest difference beside y itself?",
     "E": "Give it a kernel with a single 1, at (0, 1) say. Which pixels does it take?",
 }
 
 
 def _answers(right: dict[str, Any], allowed: Collection[Any], look: dict[str, str]) -> Callable[..., Verdict]:
-    """A judge for a dictionary of answers, which says how many are right and where to look for one that is not."""
+    """A judge for a dictionary of answers, which says how many are right and where to look for one that is not.
+
+    Of a tuple of answers, each is right.
+    """
+
+    def fits(answer: Any, one: Any) -> bool:
+        return bool(answer in one if isinstance(one, tuple) else answer == one)
 
     def judge(given: Any) -> Verdict:
         if not isinstance(given, dict) or set(given) != set(right):
@@ -1043,7 +1049,7 @@ def _answers(right: dict[str, Any], allowed: Collection[Any], look: dict[str, st
                 return Verdict.wrong(
                     f"{key}: {answer!r} is none of the answers", f"They are {', '.join(map(str, allowed))}."
                 )
-        wrong = [key for key in right if given[key] is not None and given[key] != right[key]]
+        wrong = [key for key, one in right.items() if given[key] is not None and not fits(given[key], one)]
         open_ = [key for key in right if given[key] is None]
         good = len(right) - len(wrong) - len(open_)
         if wrong:

@@ -284,7 +284,8 @@ notebook.show(
 # returns None; with `param_grads=False` it leaves its `grads` alone. Otherwise it adds into them by itself. Write a
 # class with the same two methods for a whole list:
 #
-# * `forward` returns the output of the last layer and **all caches**, in whatever form you like. It passes both
+# * `forward` returns the output of the last layer and **all caches**, in whatever form you like (`backward` may
+#   run twice on the same caches, so it leaves them as they are). It passes both
 #   switches on.
 # * `backward` takes `dy` and these caches. It passes `param_grads` on. Every layer but the first is always asked for
 #   its `dx`, since the layer in front needs it. The first layer is asked only if the caller wants it

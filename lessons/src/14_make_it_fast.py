@@ -722,7 +722,7 @@ check("slow_and_wrong", suspects)
 #
 # ### Exercise 14.11: six lines   *(5 minutes)*
 #
-# Here are six lines, run with x, w, y and loss on the GPU. What does each do?
+# Here are six lines, each run on its own, with all its arrays (x, w, y, loss, scale, and in C patches) on the GPU. What does each do?
 
 # %%
 for letter, line in lesson14.GPU_LINES.items():

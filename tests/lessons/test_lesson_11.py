@@ -244,6 +244,8 @@ def swap(layers, i, j):
         (None, lambda l, w, p: [p.conv_transpose(100, 8 * w, 4), *l[1:]], "'valid'"),
         (None, lambda l, w, p: [*l[:12], p.conv_transpose(w, w, 3), *l[13:]], "plain convolution"),
         (None, lambda l, w, p: [*l[:-1], p.batch_norm(3), l[-1]], "makes the pixels"),
+        (None, lambda l, w, p: [*l[:12], p.conv(w, w, 5), *l[13:]], "kernels' sides"),
+        (lambda l, w, p: [p.conv_transpose(3, w, 4, strides=2), *l[1:]], None, "the discriminator's convolutions are"),
     ],
 )
 def test_wrong_networks_are_told_why(d_edit, g_edit, word):

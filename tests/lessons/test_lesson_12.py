@@ -62,6 +62,13 @@ def test_a_step_with_another_result_or_none_is_told_so():
         raise NotImplementedError
 
     assert "return (on_real" in judge(EXERCISES["train_step"], [nothing]).finding.title
+
+    def both(gan, inputs):
+        on_real, _, on_generator, fakes = lesson12.train_step(gan, inputs)
+        twice = on_real._replace(logits=np.concatenate([on_real.logits, on_real.logits]))
+        return twice, twice, on_generator, fakes
+
+    assert judge(EXERCISES["train_step"], [both]).finding.code == "E80"
     verdict = judge(EXERCISES["train_step"], [unwritten])
     assert not verdict.passed
     assert verdict.finding is None

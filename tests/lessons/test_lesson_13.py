@@ -82,6 +82,17 @@ def test_wrong_truncations_are_named(function, told):
     assert told in verdict.finding.cause
 
 
+def test_a_truncation_draws_from_what_it_is_given():
+    others = np.random.default_rng()
+    finding = judge(EXERCISES["truncate"], [lambda z, limit, rng: lesson13.truncate(z, limit, others)]).finding
+    assert "draw from rng" in finding.cause
+
+
+def test_a_result_in_the_place_of_a_function_is_told():
+    for name in ("truncate", "slerp"):
+        assert "a function is wanted, got" in judge(EXERCISES[name], [np.ones(3)]).finding.title
+
+
 def test_truncations_of_another_form_are_refused():
     for function in (lambda z, limit, rng: z[0], lambda z, limit, rng: z.astype(float)):
         assert not judge(EXERCISES["truncate"], [function]).passed

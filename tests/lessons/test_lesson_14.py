@@ -215,6 +215,13 @@ def test_answers_are_counted_and_the_first_wrong_one_is_looked_at(name: str) -> 
     assert check(name, 3).finding is not None
 
 
+def test_two_causes_that_no_call_tells_apart_are_both_right() -> None:
+    """Pixels in the order of columns and taps in that of rows, or the reverse: the products are the same."""
+    assert check("slow_and_wrong", ANSWERS["slow_and_wrong"][0] | {"E": 1}).passed
+    assert not check("slow_and_wrong", ANSWERS["slow_and_wrong"][0] | {"E": 2}).passed
+    assert check("slow_and_wrong", ANSWERS["slow_and_wrong"][0] | {"E": [1]}).finding is not None
+
+
 def test_suspects_are_as_guilty_as_the_answers_say() -> None:
     x, w = (a.astype(float) for a in lesson14.hunted())
     right = conv_forward(x, w, stride=2, pad=1)
