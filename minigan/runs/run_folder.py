@@ -316,8 +316,9 @@ class Run:
         for name in SUMMARY_NAMES:
             if not (self.path / name).is_dir():
                 (self.path / name).unlink(missing_ok=True)
-        for place in (self.path, *(self.path / name for name in FOLDERS)):
-            atomic_files.remove_temporaries(place, of_others=True)  # `evaluate` may be writing there
+        atomic_files.remove_temporaries(self.path, of_others=True)  # `evaluate` and `report` may be writing there
+        for name in FOLDERS:
+            atomic_files.remove_temporaries(self.path / name)
         for name in (LOG_NAME, CSV_NAME, SPEED_NAME, VITALS_NAME, METRICS_NAME):
             self._cut_lines(name, step)
         steps, values = read_history(self.path)

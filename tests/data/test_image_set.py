@@ -274,11 +274,19 @@ def test_drawn_faces_in_order() -> None:
     assert images.skipped == []
 
 
+def make_old(folder: Path) -> None:
+    """Pretend that no other process has just written what is in the cache."""
+    old = time.time() - 2 * cache.BEING_WRITTEN_SECONDS
+    for path in folder.iterdir():
+        os.utime(path, (old, old))
+
+
 @pytest.mark.usefixtures("plain_faces")
 def test_fewer_faces_are_the_beginning_of_more(monkeypatch: pytest.MonkeyPatch, cache_folder: Path) -> None:
     few = drawn_set(130)
     fingerprint, pixels = few.fingerprint, np.array(few.images)
     del few
+    make_old(cache_folder)
     more = drawn_set(300)
     np.testing.assert_array_equal(more.images[:130], pixels)
     assert more.fingerprint != fingerprint
@@ -297,6 +305,7 @@ def test_seeds_sizes_and_versions_are_kept_apart(monkeypatch: pytest.MonkeyPatch
     drawn_set(5, seed=1, size=8)
     assert len(list(cache_folder.iterdir())) == 6
     np.testing.assert_array_equal(drawn_set(5, seed=11).images, expected_faces(5, seed=11))
+    make_old(cache_folder)
     monkeypatch.setattr(faces, "FACES_VERSION", faces.FACES_VERSION + 1)
     monkeypatch.setattr(faces, "draw_face", lambda index, *, seed, size: plain_face(index + 1, seed=seed, size=size))
     newer = drawn_set(5, seed=1)

@@ -354,9 +354,18 @@ def test_folder_of_a_killed_start_is_removed_after_a_day(data, tmp_path):
 
 def test_killed_in_its_last_report(run, peaceful):
     """Everything was saved except the report, which is half written."""
-    (run / ".minigan-report-x.html.tmp").write_bytes(b"half")
+    (run / f"{atomic_files._own_prefix()}report-x.html.tmp").write_bytes(b"half")
     assert call("--resume", run) == 0
     assert_equal_runs(peaceful, run)
+
+
+@posix
+def test_what_evaluate_is_writing_stays(run):
+    """It writes to the run folder without the run's lock, and holds what it is writing."""
+    with atomic_files.replacing(run / "evaluation.json") as temporary:
+        temporary.write_text("{}", encoding="utf-8")
+        assert call("--resume", run) == 0
+    assert (run / "evaluation.json").read_text(encoding="utf-8") == "{}"
 
 
 # ------------------------------------------------------------------------------------ two processes on one run folder

@@ -15,6 +15,7 @@ from minigan.nn import losses
 from minigan.nn.backend import Array, Backend, Shape, xp_of
 from minigan.nn.layers import Layer
 from minigan.nn.losses import LOGIT_MAX, LOGIT_MIN, BCECache
+from minigan.nn.losses import step_metrics as any_step_metrics
 from minigan.nn.ops.dense import DenseCache
 from minigan.nn.ops.table import Function
 
@@ -84,13 +85,13 @@ def bce_with_logits_backward(dloss: Array | float, cache: BCECache) -> Array:
     return kernels.bce_backward(*cache, LOGIT_MIN, LOGIT_MAX, dloss / cache.z.size)
 
 
-def step_metrics(three: Sequence[Array], z_real: Array, z_fake: Array) -> Array:
+def step_metrics(losses: Sequence[Array], z_real: Array, z_fake: Array) -> Array:
     """See `minigan.nn.losses.step_metrics`."""
     if (z_real.size, z_real.dtype) != (z_fake.size, z_fake.dtype):
-        return losses.step_metrics(three, z_real, z_fake)
+        return any_step_metrics(losses, z_real, z_fake)
     xp = xp_of(z_real, z_fake)
     # A student's loss may be of another dtype.
-    return kernels.step_metrics([xp.asarray(loss, z_real.dtype) for loss in three], z_real, z_fake)
+    return kernels.step_metrics([xp.asarray(loss, z_real.dtype) for loss in losses], z_real, z_fake)
 
 
 def translate_forward(x: Array, move: Array) -> tuple[Array, Array]:
