@@ -132,8 +132,7 @@ def open_run(path: Path) -> FinishedRun:
     if not networks:
         raise UserError(f"RUN: must keep a generator in models/, got {path}")
     steps, history = read_history(path)
-    known = steps < networks[-1][0]
-    return FinishedRun(path, config, about, steps[known], history[known], networks)
+    return FinishedRun(path, config, about, steps, history, networks).after(networks[-1][0])
 
 
 def command(config: RunConfig) -> str:

@@ -18,10 +18,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from finished_run import FINAL_SAMPLES, FinishedRun, command, commit, loss_medians, measure, open_run, render
+import numpy as np
+from finished_run import FINAL_SAMPLES, FinishedRun, command, commit, measure, open_run, render
 
 from minigan.evaluation.metrics import Measurement, Yardstick
 from minigan.evaluation.words import describe
+from minigan.gan.step import METRICS
 from minigan.runs.setting_declaration import option
 from minigan.system.atomic_files import write_text
 from minigan.system.cli import Parser, path_name, run_command, whole
@@ -31,7 +33,7 @@ from minigan.system.progress import ProgressBar
 
 MAY_DIFFER = ("seed", "steps", "ranks", "sample_every", "save_every", "metrics_every")
 LAST = 500
-"""Steps before a moment over which the medians of the losses are taken."""
+"""Steps before a moment over which the medians of the losses are taken; all of them if there are fewer."""
 
 LOSSES = {"d_real": "D real", "d_fake": "D fake", "g": "G", "d_x": "D(x)", "d_g_z": "D(G(z))", "accuracy": "right"}
 
@@ -88,12 +90,12 @@ def measured(runs: Sequence[FinishedRun], kept: Path) -> list[dict[str, Any]]:
     with ProgressBar(len(missing), "Measuring", "generators", shown=bool(missing)) as bar:
         for run in missing:
             yardstick = yardstick or run.yardstick(FINAL_SAMPLES, 0)
-            losses = loss_medians(run, LAST)[-1]
+            medians = dict(zip(METRICS, np.median(run.history[-LAST:], axis=0), strict=True))
             row = {
                 "seed": run.config.seed,
                 "step": run.done,
                 **measure(run.networks[-1][1], yardstick, 0),
-                "losses": {name: losses[name] for name in LOSSES},
+                "losses": {name: float(medians[name]) for name in LOSSES},
             }
             known[run.config.seed, run.done] = row
             write_text(kept, json.dumps(list(known.values()), indent=1, allow_nan=False) + "\n")
@@ -122,7 +124,7 @@ def page(
         session=session,
         images=f"{run.about['images']['count']:,}{' drawn faces' if run.drawn else ' images'}",
         samples=f"{tables[0][0]['samples']:,}",
-        last=min(LAST, moments[0]),
+        last=LAST,
         average=bool(run.config.ema),
         tables=[(f"{steps:,}", table(rows)) for steps, rows in zip(moments, tables, strict=True)],
     )

@@ -288,20 +288,23 @@ def reword(lesson: Lesson) -> None:
     Parameters
     ----------
     lesson : Lesson
-        If a code cell has changed as well, that is a problem, and nothing is written.
+        If a code cell has changed as well, or nothing is saved yet, that is a problem, and nothing is written.
     """
     import nbformat
 
+    number = lesson.source.stem[:2]
     fresh = solution_notebook(read_source(lesson.source), lesson.source.name)
+    lesson.ran = {kind: Ran(lesson.source.stem, kind, fresh) for kind in ("exercise", "solution")}
+    if not lesson.files["solution"].exists():
+        lesson.problems.append(f"has no notebook with outputs yet; run it: python lessons/build.py {number}")
+        return
     saved = nbformat.reads(lesson.files["solution"].read_text(encoding="utf-8"), as_version=4)
     new, old = ([cell for cell in notebook.cells if cell.cell_type == "code"] for notebook in (fresh, saved))
-    number = lesson.source.stem[:2]
     if [cell.source for cell in new] != [cell.source for cell in old]:
         lesson.problems.append(f"not only words have changed; run it: python lessons/build.py {number}")
     else:
         for cell, ran in zip(new, old, strict=True):
             cell["outputs"], cell["execution_count"] = ran.outputs, ran.execution_count
-    lesson.ran = {kind: Ran(lesson.source.stem, kind, fresh) for kind in ("exercise", "solution")}
     finish(lesson, write=True)
 
 
@@ -343,6 +346,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         files = hand_out(Path(arguments.for_students))
         print(f"{len(files)} files in {arguments.for_students}, to hand out: no solutions, no sources of the lessons")
         return 0
+    if arguments.words and (arguments.check or arguments.fast):
+        other = "--check" if arguments.check else "--fast"
+        raise UserError(f"--words: must be given without {other}: it runs nothing, and writes the notebooks")
     sources = chosen(arguments.lessons)
     _need_tools()
     for source in sources:  # a mistake in a source is told before minutes of running

@@ -375,8 +375,7 @@ def _judge_witness(given: Any) -> Verdict:
         else:
             wrong, expected = broken(*arrays), right(*arrays)
             rtol = 1e-4 if arrays[0].dtype == np.float32 else 1e-6
-            with np.errstate(all="ignore"):
-                differs = ~np.isclose(wrong, expected, rtol=rtol, atol=1e-12)
+            differs = ~np.isclose(wrong, expected, rtol=rtol, atol=1e-12)
             if not differs.any():
                 evidence.append(f"{name}: on this input it is right. Why? {hidden[0].upper()}{hidden[1:]}")
             elif len(arrays) == 2 and not differs[arrays[0] != 0].any():

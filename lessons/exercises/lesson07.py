@@ -348,10 +348,11 @@ def _judge_edges(w: Any) -> Verdict:
                 f"{name} does not see every colour",
                 f"red, green and blue ramps give {', '.join(f'{v:+.3g}' for v in own[:, o])}; all should be positive",
             )
-        if np.ptp(w[..., o], axis=2).max() > 1e-9:
+        apart = np.ptp(w[..., o], axis=2).max()
+        if apart > 1e-9:
             return Verdict.wrong(
                 f"{name} does not listen to all colours alike",
-                f"red, green and blue ramps give {', '.join(f'{v:+.3g}' for v in own[:, o])}, or flat areas something",
+                f"its weights for red, green and blue differ by up to {apart:.3g}",
                 "its nine numbers should be the same for red, green and blue",
             )
         lines = w[..., 0, o].sum(axis=1 - o)

@@ -34,5 +34,6 @@ def test_exercise(exercise: str, minigan_report: FileReport) -> None:
         pytest.fail(render_problem(minigan_report) or f"{exercise}   not checked: {outcome.note}", pytrace=False)
     text = render_finding(outcome, minigan_report.path)
     if minigan_report.seed:
-        text += f"\n  The test cases were drawn with --seed {minigan_report.seed}."
+        seed = minigan_report.seed
+        text += f"\n  The test cases were drawn with seed {seed}: python -m minigan.check FILE --seed {seed}"
     pytest.fail(text if outcome.status == FAILED else f"{text}\n  This is a mistake of minigan's.", pytrace=False)

@@ -63,7 +63,7 @@ run recovered from a loss above the second."""
 
 D_ROOM, G_ROOM = 0.08, 0.6
 """How much farther than in the recorded runs a median of a loss may lie. Three full runs of the same configuration, on
-different faces, are up to 0.03 (D) and 0.15 (G) apart; and one run's medians over 200 steps go up and down as much."""
+different faces, are up to 0.04 (D) and 0.15 (G) apart; and one run's medians over 200 steps go up and down as much."""
 
 _HEALTH_ROWS = 8
 

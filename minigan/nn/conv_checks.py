@@ -58,10 +58,11 @@ def check_arrays(where: str, **arrays: Array) -> None:
     for name, a in arrays.items():
         if a.ndim != 4:
             raise ValueError(f"{where}: {name} must have 4 axes, got {a.ndim} ({name}.shape={a.shape})")
-    _check_dtypes(where, **arrays)
+    check_dtypes(where, **arrays)
 
 
-def _check_dtypes(where: str, **arrays: Array) -> None:
+def check_dtypes(where: str, **arrays: Array) -> None:
+    """Raise TypeError unless all arrays have one dtype."""
     dtypes = {name: a.dtype for name, a in arrays.items()}
     if len(set(dtypes.values())) > 1:
         told = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
@@ -72,7 +73,7 @@ def _check_bias(where: str, b: Array | None, w: Array, channels: int) -> None:
     if b is None:
         return
     backend_of(w, b)
-    _check_dtypes(where, w=w, b=b)
+    check_dtypes(where, w=w, b=b)
     if b.shape != (channels,):
         raise ValueError(f"{where}: b must be of shape ({channels},), got {b.shape}")
 

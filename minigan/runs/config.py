@@ -1,8 +1,8 @@
 """The settings of a run, the two presets, and config.json, the file that holds the settings.
 
 A `RunConfig` and the images together determine every number of a run, unless it begins with the networks of another run
-or uses functions of a file of its own. The settings are written to config.json when the
-run begins, and read again when it is resumed.
+or uses functions of a file of its own. The settings are written to config.json when the run begins, and read again when
+it is resumed.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ import sys
 from typing import Any
 
 from minigan.nn.backend import Array, backend_of
+from minigan.nn.conv_checks import check_dtypes
 
 WORKSPACE_BYTES = 32 << 20
 """Scratch memory for cuBLAS; NVIDIA's figure for recent cards. We allocate it, so that a recorded graph need not."""
@@ -73,8 +74,7 @@ def matmul(
         else:
             xp.matmul(a, b, out=out)
         return out
-    if a.dtype != b.dtype:
-        raise TypeError(f"matmul: on a GPU, both must have one dtype, got {a.dtype} and {b.dtype}")
+    check_dtypes("matmul", a=a, b=b)
     library.multiply(
         xp.ascontiguousarray(a),
         xp.ascontiguousarray(b),

@@ -29,6 +29,7 @@ import numpy as np
 from minigan.fast.cuda.cublas import address, matmul
 from minigan.nn import share
 from minigan.nn.backend import Array, backend_of, xp_of
+from minigan.nn.conv_checks import check_dtypes
 from minigan.nn.geometry import Pad, Size, output_size
 
 CHUNK_BYTES = 1 << 29
@@ -573,13 +574,6 @@ def _slices(rows: int) -> tuple[int, int]:
     return -(-rows // rows_per_slice), rows_per_slice
 
 
-def _one_dtype(where: str, **arrays: Array) -> None:
-    """A kernel reads all arrays as numbers of one type, so others would be garbage."""
-    if len({a.dtype for a in arrays.values()}) > 1:
-        told = ", ".join(f"{name} is {a.dtype}" for name, a in arrays.items())
-        raise TypeError(f"{where}: on a GPU, arrays must have one dtype, but {told}; convert one with a.astype(...)")
-
-
 # -------------------------------------------------------------------------------------------------- batch normalization
 def batch_norm_forward(x: Array, gamma: Array, beta: Array, eps: float, alpha: float) -> tuple[Array, Array]:
     """Batch normalization with the batch's statistics, then LeakyReLU.
@@ -599,7 +593,7 @@ def batch_norm_forward(x: Array, gamma: Array, beta: Array, eps: float, alpha: f
         Mean, biased variance, and 1 / sqrt(variance + eps).
     """
     xp, eps, alpha = xp_of(x, gamma, beta), float(eps), float(alpha)
-    _one_dtype("batch_norm", x=x, gamma=gamma, beta=beta)
+    check_dtypes("batch_norm", x=x, gamma=gamma, beta=beta)
     x = xp.ascontiguousarray(x)
     C = x.shape[-1]
     rows = x.size // C
@@ -656,7 +650,7 @@ def batch_norm_backward(
     dgamma, dbeta : Array of shape (C,)
     """
     xp, alpha = xp_of(dy, x), float(alpha)
-    _one_dtype("batch_norm_backward", dy=dy, x=x, gamma=gamma)
+    check_dtypes("batch_norm_backward", dy=dy, x=x, gamma=gamma)
     dy, x = xp.ascontiguousarray(dy), xp.ascontiguousarray(x)
     if beta is not None:
         y = None
@@ -678,7 +672,7 @@ def batch_norm_inference(
 ) -> Array:
     """Batch normalization with given statistics, then LeakyReLU; parameters as `batch_norm_forward`."""
     xp, eps, alpha = xp_of(x, gamma, beta, mean, variance), float(eps), float(alpha)
-    _one_dtype("batch_norm_inference", x=x, gamma=gamma, beta=beta, mean=mean, variance=variance)
+    check_dtypes("batch_norm_inference", x=x, gamma=gamma, beta=beta, mean=mean, variance=variance)
     x = xp.ascontiguousarray(x)
     C = x.shape[-1]
     y = xp.empty(x.shape, x.dtype)
@@ -720,7 +714,7 @@ def leaky_relu_forward(x: Array, alpha: float) -> Array:
 def leaky_relu_backward(dy: Array, y: Array, alpha: float) -> Array:
     """See `minigan.nn.ops.leaky_relu_backward`."""
     xp = xp_of(dy, y)
-    _one_dtype("leaky_relu_backward", dy=dy, y=y)
+    check_dtypes("leaky_relu_backward", dy=dy, y=y)
     dx = xp.empty(dy.shape, dy.dtype)
     _launch("leaky_relu_backward", dy.size, xp.ascontiguousarray(dy), y, dx, np.int64(dy.size), float(alpha))
     return dx
@@ -729,7 +723,7 @@ def leaky_relu_backward(dy: Array, y: Array, alpha: float) -> Array:
 def tanh_backward(dy: Array, y: Array) -> Array:
     """See `minigan.nn.ops.tanh_backward`."""
     xp = xp_of(dy, y)
-    _one_dtype("tanh_backward", dy=dy, y=y)
+    check_dtypes("tanh_backward", dy=dy, y=y)
     dx = xp.empty(dy.shape, dy.dtype)
     _launch("tanh_backward", dy.size, xp.ascontiguousarray(dy), y, dx, np.int64(dy.size))
     return dx

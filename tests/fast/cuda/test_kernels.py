@@ -512,7 +512,7 @@ def test_arrays_of_other_dtypes_are_cast_or_refused(device):
         lambda: cuda.tanh_backward(wide, x),
         lambda: cublas.matmul(x, wide, transpose_b=True),
     ):
-        with pytest.raises(TypeError, match=r"on a GPU, .* one dtype"):
+        with pytest.raises(TypeError, match="arrays must have one dtype"):
             call()
     images = device.asarray(numbers(2, 4, 4, 3))
     moves = np.array([[1, 0], [0, -1]])
