@@ -8,6 +8,7 @@ from minigan.check.exercise_table import EXERCISES
 from minigan.check.outcomes import FAILED, NOT_CHECKED, NOT_IMPLEMENTED, PASSED, FileReport
 from minigan.check.plugin import OPTION
 from minigan.check.reports.text_report import render_finding, render_problem
+from minigan.system.command_lines import command
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -35,5 +36,5 @@ def test_exercise(exercise: str, minigan_report: FileReport) -> None:
     text = render_finding(outcome, minigan_report.path)
     if minigan_report.seed:
         seed = minigan_report.seed
-        text += f"\n  The test cases were drawn with seed {seed}: python -m minigan.check FILE --seed {seed}"
+        text += f"\n  The test cases were drawn with seed {seed}: {command('minigan.check', 'FILE', '--seed', seed)}"
     pytest.fail(text if outcome.status == FAILED else f"{text}\n  This is a mistake of minigan's.", pytrace=False)
