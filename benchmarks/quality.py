@@ -55,8 +55,8 @@ BLOCK = 10
 
 COMPARED, TOLERANCE = 3, 2e-3
 """In so many first steps, the losses of both must agree, up to this relative difference. Adam turns a gradient near
-zero into a step of full size whichever its sign, so rounding shows soon: in the article's configuration float32 is off by up
-to 6e-4 in the third step and 6e-3 in the fourth, in minigan, in its plain version, and in PyTorch."""
+zero into a step of full size whichever its sign, so rounding shows soon. In the article's configuration float32 is off
+by up to 6e-4 in the third step and 6e-3 in the fourth, in minigan, in its plain version, and in PyTorch."""
 
 EQUIVALENT = 0.10
 """Two programs are equivalent if the interval of their difference lies within this share of PyTorch's distance."""
