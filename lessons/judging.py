@@ -32,6 +32,9 @@ from minigan.system.errors import UserError
 SMALL = 12
 """Arrays of up to this many elements are printed in full."""
 
+LONGEST = 1000
+"""Characters of a line that quotes an answer."""
+
 _LESSONS = Path(__file__).resolve().parent
 _LIBRARY = Path(inspect.getfile(UserError)).resolve().parents[1]
 
@@ -74,7 +77,8 @@ class Verdict:
     @classmethod
     def wrong(cls, title: str, *evidence: str, cause: str = "", code: str = "", where: str = "") -> Verdict:
         """Not solved: what is wrong in one line, what was measured, and why it is probably so."""
-        return cls(FAILED, finding=Finding(code, "forward", title, tuple(evidence), cause, where=where))
+        told = tuple(map(_bounded, evidence))
+        return cls(FAILED, finding=Finding(code, "forward", _bounded(title), told, cause, where=where))
 
     @classmethod
     def not_yet(cls, said: str = "not implemented yet") -> Verdict:
@@ -106,7 +110,7 @@ def name_faults(truth: Mapping[str, str], words: Mapping[str, str], lead: str) -
     def judge(answer: Any) -> Verdict:
         if not isinstance(answer, Mapping) or set(answer) != set(truth):
             return Verdict.wrong(f"a dict with the keys {', '.join(truth)} is wanted, got {answer!r}", code="E11")
-        unknown = [word for word in answer.values() if word not in list(words)]
+        unknown = [word for word in answer.values() if not among(word, words)]
         if unknown:
             return Verdict.wrong(f"{unknown[0]!r} is none of {', '.join(words)}", code="E12")
         wrong = [letter for letter, word in answer.items() if word != truth[letter]]
@@ -219,6 +223,7 @@ def judge(exercise: Exercise, given: Sequence[Any], *, seed: int = 0, **settings
     try:
         with np.errstate(all="ignore"), bounded_prints():
             if exercise.judge is not None:
+                _check_count(exercise.name, exercise.judge, given, settings)
                 return exercise.judge(*given, **settings)
             if len(given) != 1:
                 raise ValueError(f"check: {exercise.name} takes one function, got {len(given)}")
@@ -233,6 +238,14 @@ def judge(exercise: Exercise, given: Sequence[Any], *, seed: int = 0, **settings
         if finding is None:  # a mistake of ours must not look like the student's
             raise
         return Verdict(FAILED, finding=finding)
+
+
+def _check_count(name: str, judge: Callable[..., Verdict], given: Sequence[Any], settings: Mapping[str, Any]) -> None:
+    """Raise a ValueError if a judge cannot take so many answers, or not these settings."""
+    try:
+        inspect.signature(judge).bind(*given, **settings)
+    except TypeError as error:
+        raise ValueError(f"check: {name} cannot take {len(given)} answers and these settings ({error})") from None
 
 
 def judge_layer(name: str, given: tuple[Any, ...], *, layout: str = "NHWC", seed: int = 0, method: str = "") -> Verdict:
@@ -520,7 +533,7 @@ def difference(yours: Any, right: Any, tolerance: float, label: str = "the resul
     """
     if isinstance(right, tuple | list):
         if not is_sequence(yours) or len(yours) != len(right):
-            return Difference(f"{label} must be a {_kind(right)}, got {_kind(yours)}", "E11")
+            return Difference(f"{label} must be a {kind_of(right)}, got {kind_of(yours)}", "E11")
         name = "result" if label == "the result" else f"{label}, entry"
         labels = [f"{name} {k} of {len(right)}" for k in range(1, len(right) + 1)]
         found = (difference(y, r, tolerance, text) for y, r, text in zip(yours, right, labels, strict=True))
@@ -528,25 +541,26 @@ def difference(yours: Any, right: Any, tolerance: float, label: str = "the resul
     if isinstance(right, Mapping):
         if not isinstance(yours, Mapping) or set(yours) != set(right):
             wanted = ", ".join(map(repr, right))
-            return Difference(f"{label} must be a dict with the keys {wanted}, got {_kind(yours)}", "E11")
+            return Difference(f"{label} must be a dict with the keys {wanted}, got {kind_of(yours)}", "E11")
         found = (difference(yours[key], right[key], tolerance, f"{label}[{key!r}]") for key in right)
         return next((one for one in found if one is not None), None)
     if isinstance(right, np.ndarray):
         return _array_difference(yours, right, tolerance, label)
     if isinstance(right, bool | np.bool_ | str) or right is None or not isinstance(right, int | float | np.number):
         if type(yours) is not type(right) and not _both_bool(yours, right):
-            return Difference(f"{label} must be {_kind(right)}, got {_kind(yours)}", "E12")
+            return Difference(f"{label} must be {kind_of(right)}, got {kind_of(yours)}", "E12")
         told = (f"yours {_brief(yours)}, expected {_brief(right)}",)
         return None if yours == right else Difference(f"{label} is wrong", "E30", told, values=True)
-    if isinstance(yours, bool) or not isinstance(yours, int | float | np.number | np.ndarray) or np.shape(yours) != ():
-        return Difference(f"{label} must be one number, got {_kind(yours)}", "E12")
-    return _array_difference(np.asarray(yours, float), np.asarray(right, float), tolerance, label)
+    value = number(yours)
+    if value is None:
+        return Difference(f"{label} must be one number, got {kind_of(yours)}", "E12")
+    return _array_difference(np.asarray(value), np.asarray(right, float), tolerance, label)
 
 
 def _array_difference(yours: Any, right: np.ndarray[Any, Any], tolerance: float, label: str) -> Difference | None:
     array = as_array(yours)
     if array is None or (isinstance(yours, np.generic | int | float) and right.shape != ()):
-        return Difference(f"{label} must be an array of shape {right.shape}, got {_kind(yours)}", "E12")
+        return Difference(f"{label} must be an array of shape {right.shape}, got {kind_of(yours)}", "E12")
     yours = array
     if yours.shape != right.shape:
         return Difference(f"{label} has shape {yours.shape}, expected {right.shape}", "E13")
@@ -592,6 +606,26 @@ def as_array(value: Any) -> np.ndarray[Any, Any] | None:
     return array if array.dtype.kind in "biuf" else None
 
 
+def numbers(value: Any) -> np.ndarray[Any, Any] | None:
+    """What was given as an array of float64; None if it is not made of numbers, or one is too large for that."""
+    try:
+        array = np.asarray(value)
+        return array.astype(float) if array.dtype.kind in "biuf" else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def number(value: Any) -> float | None:
+    """What was given as a number; None if it is no number (a truth value is none)."""
+    array = numbers(value)
+    return None if array is None or array.shape != () or isinstance(value, bool | np.bool_) else float(array)
+
+
+def among(answer: Any, choices: Iterable[Any]) -> bool:
+    """Whether an answer is one of some words or numbers. Something else, such as an array, is none of them."""
+    return isinstance(answer, str | int | float | np.generic) and answer in list(choices)
+
+
 def _both_bool(a: Any, b: Any) -> bool:
     return isinstance(a, bool | np.bool_) and isinstance(b, bool | np.bool_)
 
@@ -607,7 +641,8 @@ def _unchanged(before: Any, after: Any) -> bool:
 
 
 # ---------------------------------------------------------------------------------------------------------------- words
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """What a value is, in a few words."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape}"
     if isinstance(value, tuple | list):
@@ -623,6 +658,11 @@ def _is_small(value: Any) -> bool:
 
 def _number(value: float) -> str:
     return f"{value:+.4g}" if np.isfinite(value) else str(value)
+
+
+def _bounded(text: str) -> str:
+    """A text, cut if it is much too long: an answer may hold anything, and it is quoted."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
 
 
 def _brief(value: Any) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
-from lessons.judging import Exercise, Mistake, Verdict, blame, explanation
+from lessons.judging import Exercise, Mistake, Verdict, as_array, blame, explanation, numbers
 from lessons.judging import judge as judge_on_cases
 from minigan.nn.backend import NUMPY, Array, register, xp_of
 
@@ -197,8 +197,10 @@ _STRIDE_MISTAKES = (
 
 def _stride_tuple(given: Any) -> tuple[int, ...] | None:
     """Strides as a tuple of whole numbers; None if they are anything else."""
-    array = np.atleast_1d(np.asarray(given))
-    return tuple(array.tolist()) if array.ndim == 1 and array.dtype.kind in "iu" else None
+    array = as_array(given)
+    if array is None or array.ndim > 1 or array.dtype.kind not in "iu":
+        return None
+    return tuple(np.atleast_1d(array).tolist())
 
 
 def judge_strides(strides: Mapping[str, Any], copies: Any) -> Verdict:
@@ -617,10 +619,9 @@ def centre_rows_broken(x: Array) -> Array:
 
 def judge_trap(x: Any) -> Verdict:
     """An input for which the broken function gives a wrong result without complaint."""
-    try:
-        x = np.asarray(x, float)
-    except (TypeError, ValueError):
-        return Verdict.wrong(f"an array of numbers is wanted, got {type(x).__name__}")
+    given, x = x, numbers(x)
+    if x is None:
+        return Verdict.wrong(f"an array of numbers is wanted, got {type(given).__name__}")
     if x.ndim != 2 or x.size == 0:
         return Verdict.wrong(f"a matrix is wanted, got shape {x.shape}")
     if not np.isfinite(x).all():

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons.judging import Exercise, Mistake, Verdict, blame, is_sequence, judge
+from lessons.judging import Exercise, Mistake, Verdict, among, blame, is_sequence, judge, number
 from minigan.nn.backend import Array
 
 Check = Callable[..., bool]
@@ -712,18 +712,19 @@ def median_error(h: float, dtype: type, *, centred: bool = True) -> float:
 _GRIDS = {np.float64: 10.0 ** np.arange(-9, -1, 0.25), np.float32: 10.0 ** np.arange(-6, 0, 0.25)}
 
 
-def _judge_steps(*given: Any) -> Verdict:
-    if any(h is None for h in given):
+def _judge_steps(h64: Any, h32: Any) -> Verdict:
+    if h64 is None or h32 is None:
         return Verdict.not_yet()
-    evidence, names = [], ("float64", "float32")
-    for name, dtype, h in zip(names, (np.float64, np.float32), given, strict=True):
-        if isinstance(h, bool) or not isinstance(h, int | float | np.number) or not 0 < float(h) < 1:
+    evidence = []
+    for name, dtype, h in (("float64", np.float64, h64), ("float32", np.float32, h32)):
+        value = number(h)
+        if value is None or not 0 < value < 1:
             return Verdict.wrong(f"{name}: h is to be a number between 0 and 1, got {h!r}")
-        error = median_error(float(h), dtype)
+        error = median_error(value, dtype)
         best = min(median_error(float(other), dtype) for other in _GRIDS[dtype])
         if error <= 30 * best:
             continue
-        half = median_error(float(h) / 2, dtype)
+        half = median_error(value / 2, dtype)
         side = (
             "half the h would give a quarter of that: you are on the right arm of the V, truncation"
             if half < error
@@ -776,8 +777,7 @@ def _trust_cases() -> list[tuple[str, Any, Array, Array, Array, bool]]:
     ]
 
 
-def _judge_trust(*given: Any) -> Verdict:
-    (function,) = given
+def _judge_trust(function: Any) -> Verdict:
     for told, f, x, dy, v, wanted in _trust_cases():
         before = x.copy(), dy.copy(), v.copy()
         try:
@@ -789,8 +789,11 @@ def _judge_trust(*given: Any) -> Verdict:
         if not all(np.array_equal(a, b) for a, b in zip(before, (x, dy, v), strict=True)):
             return Verdict.wrong("it changes x, dy or v", f"on {told}")
         slope, trusted = answer
-        if np.ndim(trusted) or not isinstance(trusted, bool | np.bool_):
+        if not isinstance(trusted, bool | np.bool_):
             return Verdict.wrong("trusted is to be True or False", f"it is {trusted!r}")
+        value = number(slope)
+        if value is None:
+            return Verdict.wrong("slope is to be one number", f"it is {slope!r}")
         coarse, fine = directional_slope(f, x, dy, v, 1e-5), directional_slope(f, x, dy, v, 5e-6)
         measured = f"slope at h: {coarse:.6g}, at h/2: {fine:.6g}"
         if bool(trusted) != wanted:
@@ -799,13 +802,18 @@ def _judge_trust(*given: Any) -> Verdict:
             said = "trusts" if trusted else "does not trust"
             return Verdict.wrong(f"it {said} the slope of {told}", f"{measured}; {why}")
         room = 1e-6 * max(abs(fine), 1e-12) + 1e-14 * float(np.sum(np.abs(f(x) * dy))) / 1e-5
-        if wanted and not (np.ndim(slope) == 0 and abs(float(slope) - fine) <= room):
+        if wanted and not abs(value - fine) <= room:
             return Verdict.wrong(f"the slope is wrong for {told}", f"yours {slope!r}; {measured}")
     x, dy, v, h = np.array([0.7, -1.1]), np.array([1.0, 2.0]), np.array([1.0, 0.5]), 0.2
-    slope, _ = function(cube, x, dy, v, h)  # a step so long that one can tell which one was taken
+    answer = function(cube, x, dy, v, h)  # a step so long that one can tell which one was taken
+    slope = number(answer[0]) if is_sequence(answer) and len(answer) == 2 else None
+    if slope is None:
+        return Verdict.wrong(
+            f"it is to return two things, slope and trusted, for h = {h:g}, too", f"it returned {answer!r}"
+        )
     of = {step: directional_slope(cube, x, dy, v, step) for step in (h / 2, h, 2 * h)}
-    if abs(float(slope) - of[h / 2]) > 1e-9:
-        told = next((f"it is that of a step of {k:g}" for k, s in of.items() if abs(float(slope) - s) < 1e-9), "")
+    if not abs(slope - of[h / 2]) <= 1e-9:
+        told = next((f"it is that of a step of {k:g}" for k, s in of.items() if abs(slope - s) < 1e-9), "")
         return Verdict.wrong(
             "the slope is not the one from h / 2",
             f"with h = {h:g} yours {slope:.6g}, that from h / 2 {of[h / 2]:.6g}",
@@ -828,8 +836,7 @@ TRUSTED_SLOPE = Exercise(
 )
 
 
-def _judge_killers(*given: Any, stage: int = 3) -> Verdict:
-    (check,) = given
+def _judge_killers(check: Any, *, stage: int = 3) -> Verdict:
     if stage not in (1, 2, 3):
         raise ValueError(f"check: stage must be 1, 2 or 3, got {stage!r}")
     mutants = sum(mutant is not None for mutant, _ in of_stage(stage))
@@ -840,7 +847,7 @@ def _judge_killers(*given: Any, stage: int = 3) -> Verdict:
 
     def watched(forward: Any, backward: Any, arguments: tuple[Array, ...], rng: np.random.Generator) -> bool:
         answers.append(check(forward, backward, arguments, rng))
-        return bool(answers[-1])
+        return isinstance(answers[-1], bool | np.bool_) and bool(answers[-1])
 
     try:
         trials = survival(watched, stage=stage)
@@ -851,9 +858,9 @@ def _judge_killers(*given: Any, stage: int = 3) -> Verdict:
         if finding is None:
             raise
         return Verdict.wrong(finding.title, *finding.evidence, f"on {_nth(len(answers), stage)}", _ANSWER, code="E10")
-    odd = next((answer for answer in answers if not isinstance(answer, bool | np.bool_)), None)
-    if None in answers or odd is not None:
-        return Verdict.wrong(f"a check answers True or False, yours answers {odd!r}", code="E12")
+    odd = [answer for answer in answers if not isinstance(answer, bool | np.bool_)]
+    if odd:
+        return Verdict.wrong(f"a check answers True or False, yours answers {odd[0]!r}", code="E12")
     survivors = [t for t in trials if t.mutant is not None and not t.good]
     accused = [t for t in trials if t.mutant is None and not t.good]
     killed = mutants - len(survivors)
@@ -1007,18 +1014,17 @@ def only(forward: Any, arguments: tuple[Array, ...], k: int) -> Callable[[Array]
 SICK_CHECKS: dict[str, tuple[Check, int]] = {"A": (check_a, 1), "B": (check_b, 2), "C": (check_c, 4), "D": (check_d, 6)}
 
 
-def _judge_sick(*given: Any) -> Verdict:
-    (answers,) = given
+def _judge_sick(answers: Any) -> Verdict:
     if not isinstance(answers, dict) or set(answers) != set(SICK_CHECKS):
         return Verdict.wrong(f"the answer is a dict with the keys {', '.join(SICK_CHECKS)}", f"it is {answers!r}")
     if any(answer is None for answer in answers.values()):
         return Verdict.not_yet()
     wrong = []
     for name, (check, cause) in SICK_CHECKS.items():
+        if not among(answers[name], CAUSES):
+            return Verdict.wrong(f"{name}: an answer is one of the numbers 1 to {len(CAUSES)}, got {answers[name]!r}")
         if answers[name] == cause:
             continue
-        if answers[name] not in CAUSES:
-            return Verdict.wrong(f"{name}: an answer is one of the numbers 1 to {len(CAUSES)}, got {answers[name]!r}")
         trials = survival(check, seeds=3)
         survivors = [t for t in trials if t.mutant is not None and t.passed == t.seeds]
         accused = sum(t.mutant is None and t.passed == 0 for t in trials)

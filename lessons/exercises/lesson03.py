@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons.judging import Exercise, Verdict, difference, explanation, judge, judge_layer
+from lessons.judging import Exercise, Verdict, difference, explanation, judge, judge_layer, numbers
 from minigan.nn import ops
 from minigan.nn.backend import Array
 
@@ -338,10 +338,10 @@ HUNTED: dict[str, tuple[Callable[..., Array], Callable[..., Array], tuple[str, .
 """For each letter: the broken function, the right one, their arguments, and what hides the bug."""
 
 
-def _as_floats(answer: Any) -> Array:
-    """An array of float32 as it is, for some inputs are too large only there; all others in float64."""
-    array = np.asarray(answer)
-    return array if array.dtype == np.float32 else array.astype(float)
+def _as_floats(answer: Any) -> Array | None:
+    """An array of float32 as it is, for some inputs are too large only there; all others in float64; None if none."""
+    array = np.asarray(answer) if isinstance(answer, np.generic) else answer
+    return array if getattr(array, "dtype", None) == np.float32 else numbers(array)
 
 
 def _judge_witness(given: Any) -> Verdict:
@@ -361,9 +361,8 @@ def _judge_witness(given: Any) -> Verdict:
         if not isinstance(answer, tuple | list) or len(answer) != len(arguments):
             evidence.append(wanted)
             continue
-        try:
-            arrays = [_as_floats(a) for a in answer]
-        except (TypeError, ValueError):
+        arrays = [a for a in map(_as_floats, answer) if a is not None]
+        if len(arrays) != len(arguments):
             evidence.append(wanted)
             continue
         if not all(np.isfinite(a).all() and a.size for a in arrays):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons.judging import Exercise, Mistake, Verdict, is_sequence, judge, judge_layer, name_faults
+from lessons.judging import Exercise, Mistake, Verdict, is_sequence, judge, judge_layer, name_faults, number
 from minigan.nn import losses
 from minigan.nn.backend import Array
 from minigan.nn.ops import sigmoid_forward
@@ -66,7 +66,7 @@ def _judge_hand(answer: Any) -> Verdict:
     if any(value is None for value in answer.values()):
         return Verdict.not_yet("not answered yet")
     for name in right:
-        if isinstance(answer[name], bool) or not isinstance(answer[name], int | float | np.number):
+        if number(answer[name]) is None:
             return Verdict.wrong(f"{name}: one number is wanted, got {answer[name]!r}", code="E12")
     # A wrong base, or no logarithm at all, shows in all losses; one number alone may be anything.
     losses = [name for name in right if name.startswith("loss")]
@@ -114,10 +114,10 @@ def _judge_breaking(answer: Any) -> Verdict:
         pair = answer[key]
         if not is_sequence(pair) or len(pair) != 2:
             return Verdict.wrong(f"{key!r}: a pair (z, t) is wanted, got {pair!r}", code="E11")
-        try:
-            z, t = np.float32(pair[0]), np.float32(pair[1])
-        except (TypeError, ValueError):
+        exact = [number(one) for one in pair]
+        if any(one is None for one in exact):
             return Verdict.wrong(f"{key!r}: z and t are numbers, got {pair!r}", code="E12")
+        z, t = np.float32(exact)
         if not np.isfinite(z) or not 0 <= t <= 1:
             return Verdict.wrong(f"{key!r}: z must be finite and t between 0 and 1, got {pair!r}", code="E12")
         got, right = float(naive_bce(z, t)), float(stable_bce(np.float64(z), np.float64(t)))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons.judging import Exercise, Mistake, Verdict, name_faults
+from lessons.judging import Exercise, Mistake, Verdict, name_faults, number
 from minigan.nn.backend import Array
 
 STEEP = 100.0
@@ -100,7 +100,7 @@ def _judge_hand(answer: Any) -> Verdict:
         return Verdict.not_yet("not answered yet")
     for name, value in right.items():
         got = answer[name]
-        if isinstance(got, bool) or not isinstance(got, int | float | np.number):
+        if number(got) is None:
             return Verdict.wrong(f"{name}: one number is wanted, got {got!r}", code="E12")
         size = abs(got) if name.startswith("step") else got  # a step may be told with its sign
         if not abs(size - value) < 0.002 * max(1.0, value):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lessons import fast, plane_gan
-from lessons.judging import Exercise, Mistake, Verdict, is_sequence, name_faults
+from lessons.judging import Exercise, Mistake, Verdict, is_sequence, name_faults, number
 from minigan.nn.backend import Array
 from minigan.nn.losses import bce_with_logits_backward, bce_with_logits_forward
 
@@ -239,7 +239,7 @@ def _told_calls(calls: list[tuple[Any, ...]]) -> str:
 def _judge_round(function: Round) -> Verdict:
     for d_steps, g_steps in ((1, 1), (3, 1), (1, 2)):
         calls, result = _watched(function, d_steps, g_steps)
-        if not is_sequence(result) or len(result) != 3 or any(np.shape(loss) != () for loss in result):
+        if not is_sequence(result) or len(result) != 3 or any(number(loss) is None for loss in result):
             return Verdict.wrong(
                 f"gan_round must return three losses, d_real, d_fake and g, got {result!r}", code="E11"
             )

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons.judging import Exercise, Mistake, Verdict
+from lessons.judging import Exercise, Mistake, Verdict, among, numbers
 from minigan.nn.conv import conv_forward
 
 # N, H, W, C, O, K, stride, pad: all different; stride 2 and 3; N = 1; C = 1; kernel 1; rows that the stride leaves over
@@ -313,7 +313,9 @@ def edge_kernels() -> Any:
 def _judge_edges(w: Any) -> Verdict:
     if w is None:
         return Verdict.not_yet()
-    w = np.asarray(w, dtype=float)
+    given, w = w, numbers(w)
+    if w is None:
+        return Verdict.wrong("the kernels are an array of numbers", f"got {given!r}")
     if w.shape != (3, 3, 3, 2):
         return Verdict.wrong("the shape is wrong", f"yours {w.shape}, expected (3, 3, 3, 2): K, K, colours, kernels")
     p, q = np.mgrid[-1:2, -1:2].astype(float)
@@ -416,9 +418,9 @@ _WAYS_TO_TELL = {
 def _judge_hunt(answers: Any) -> Verdict:
     if answers is None:
         return Verdict.not_yet()
-    if not isinstance(answers, dict) or sorted(answers) != sorted(_GUILT):
+    if not isinstance(answers, dict) or set(answers) != set(_GUILT):
         return Verdict.wrong("it should be a dict with one answer for each of A to F", f"got {answers!r}")
-    unknown = [word for word in answers.values() if word not in CAUSES]
+    unknown = [word for word in answers.values() if not among(word, CAUSES)]
     if unknown:
         return Verdict.wrong(f"{unknown[0]!r} is not one of the words", "the words are " + ", ".join(CAUSES))
     wrong = [letter for letter, cause in _GUILT.items() if answers[letter] != cause]

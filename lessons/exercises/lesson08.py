@@ -411,11 +411,11 @@ def convicted(geometry: tuple[int, int, int, int, int]) -> list[str]:
 
 
 def _judge_culprits(answers: Any) -> Verdict:
-    if not isinstance(answers, Mapping) or sorted(answers) != sorted(CULPRITS):
+    if not isinstance(answers, Mapping) or set(answers) != set(CULPRITS):
         return Verdict.wrong("it should be a dict with one geometry for each of A to D", f"got {answers!r}")
     for letter, geometry in answers.items():
         five = geometry if isinstance(geometry, tuple | list) and len(geometry) == 5 else [None]
-        if not all(isinstance(n, int | np.integer) for n in five):
+        if not all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in five):
             return Verdict.wrong(f"{letter}: five whole numbers (H, W, K, stride, pad) are wanted", f"got {geometry!r}")
         H, W, K, S, P = geometry
         if not (1 <= K <= min(H, W) + 2 * P and max(H, W) <= 20 and S >= 1 and 0 <= P < K):

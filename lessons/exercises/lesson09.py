@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons.judging import Exercise, Mistake, Verdict
+from lessons.judging import Exercise, Mistake, Verdict, among, numbers
 
 
 def stamped(
@@ -50,9 +50,8 @@ def _plane(**how: Any) -> Any:
 
 
 def _judge_hand(answer: Any) -> Verdict:
-    try:
-        yours = np.asarray(answer, dtype=float)
-    except (TypeError, ValueError):
+    yours = numbers(answer)
+    if yours is None:
         return Verdict.wrong("five rows of five numbers are wanted", f"got {answer!r}")
     right = _plane()
     if yours.shape != right.shape:
@@ -167,9 +166,9 @@ _LOOK_AT = {
 
 
 def _judge_faults(answers: Any) -> Verdict:
-    if not isinstance(answers, Mapping) or sorted(answers) != sorted(_GUILT):
+    if not isinstance(answers, Mapping) or set(answers) != set(_GUILT):
         return Verdict.wrong("it should be a dict with one answer for each of A to E", f"got {answers!r}")
-    unknown = [word for word in answers.values() if word not in list(FAULTS)]
+    unknown = [word for word in answers.values() if not among(word, FAULTS)]
     if unknown:
         return Verdict.wrong(f"{unknown[0]!r} is not one of the words", "the words are " + ", ".join(FAULTS))
     wrong = [letter for letter, fault in _GUILT.items() if answers[letter] != fault]

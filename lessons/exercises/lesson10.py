@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import minigan
-from lessons.judging import Exercise, Mistake, Verdict, is_sequence
+from lessons.judging import Exercise, Mistake, Verdict, among, is_sequence, number, numbers
 from minigan.data.drawn.faces import draw_face
 from minigan.nn.backend import Array
 from minigan.nn.ops import moving_average as moving_average  # the reference of the lesson's pictures
@@ -81,11 +81,11 @@ def right_dx(dy: Array, cache: NormCache) -> Array:
 
 # -------------------------------------------------------------------------------------------------------- three numbers
 def _judge_three_numbers(mean: Any, var: Any, s: Any, y: Any) -> Verdict:
-    try:
-        mean, var, s = float(mean), float(var), float(s)
-        y = np.array(y, float)
-    except (TypeError, ValueError):
-        return Verdict.wrong("mean, var and s are numbers, y is three numbers", f"yours: {mean}, {var}, {s}, {y}")
+    given = mean, var, s, y
+    mean, var, s, y = number(mean), number(var), number(s), numbers(y)
+    if any(one is None for one in (mean, var, s, y)):
+        told = ", ".join(map(str, given))
+        return Verdict.wrong("mean, var and s are numbers, y is three numbers", f"yours: {told}")
 
     def near(a: Any, b: Any) -> bool:
         return bool(np.allclose(a, b, atol=0.02))
@@ -241,7 +241,9 @@ def _judge_blind_probes(function: Callable[[Array], Any]) -> Verdict:
         if not is_sequence(answer) or len(answer) != 2:
             kind = "None" if answer is None else f"one {type(answer).__name__}"
             return Verdict.wrong("two arrays are asked for", f"it returns {kind}; write `return first, second`")
-        probes = [np.asarray(dy, float) for dy in answer]
+        probes = [probe for probe in map(numbers, answer) if probe is not None]
+        if len(probes) != 2:
+            return Verdict.wrong("two arrays of numbers are asked for", f"it returns {answer!r}")
         _, cache = batch_norm_forward(x, np.ones(shape[1]), np.zeros(shape[1]), 1e-14)
         for which, dy in zip(("first", "second"), probes, strict=True):
             if dy.shape != shape:
@@ -309,7 +311,7 @@ def _judge_modes(modes: Any) -> Verdict:
     if all(mode is None for mode in modes.values()):
         return Verdict.not_yet()
     known = ("moving", "batch", "batch, still")
-    strange = [f"{name}: {mode!r}" for name, mode in modes.items() if mode not in known]
+    strange = [f"{name}: {mode!r}" for name, mode in modes.items() if not among(mode, known)]
     if strange:
         return Verdict.wrong("every mode is one of " + ", ".join(map(repr, known)), *strange)
     wrong = [
@@ -388,7 +390,7 @@ def _judge_missing(missing: Any) -> Verdict:
         return Verdict.wrong("missing is a dictionary with the entries a to e", f"yours: {missing!r}")
     if all(answer is None for answer in missing.values()):
         return Verdict.not_yet()
-    strange = [f"{name}: {answer!r}" for name, answer in missing.items() if answer not in list(_TRACE)]
+    strange = [f"{name}: {answer!r}" for name, answer in missing.items() if not among(answer, _TRACE)]
     if strange:
         return Verdict.wrong("every answer is one of " + ", ".join(map(repr, _TRACE)), *strange)
     wrong = [

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import minigan
-from lessons.judging import Exercise, Mistake, Verdict, explanation
+from lessons.judging import Exercise, Mistake, Verdict, among, explanation, is_sequence, number, numbers
 from minigan.data.drawn.faces import draw_face
 from minigan.nn.backend import Array, Shape
 from minigan.nn.initializers import GlorotUniform
@@ -137,11 +137,18 @@ D_MAPS = [(32, 32, 64), (16, 16, 128), (8, 8, 256), (4, 4, 512)]
 G_MAPS = [(4, 4, 512), (8, 8, 256), (16, 16, 128), (32, 32, 64), (32, 32, 64), (64, 64, 3)]
 
 
+def _shape_of(given: Any) -> tuple[int, ...] | None:
+    """A shape as a tuple of whole numbers; None if it is anything else."""
+    sizes = numbers(given)
+    if sizes is None or sizes.ndim != 1 or not (np.isfinite(sizes) & (sizes == np.round(sizes))).all():
+        return None
+    return tuple(map(int, sizes))
+
+
 def _judge_feature_maps(d_maps: Any, g_maps: Any) -> Verdict:
     for name, given, right in (("d_maps", d_maps, D_MAPS), ("g_maps", g_maps, G_MAPS)):
-        try:
-            maps = [tuple(int(n) for n in one) for one in given]
-        except (TypeError, ValueError):
+        maps = [_shape_of(one) for one in given] if is_sequence(given) else [None]
+        if None in maps:
             return Verdict.wrong(f"{name} is a list of shapes (H, W, C)", f"yours: {given!r}"[:200])
         if len(maps) != len(right):
             return Verdict.wrong(
@@ -275,7 +282,7 @@ def _judge_by_hand(*given: Any) -> Verdict:
         return Verdict.wrong("four counts are wanted", f"yours: {len(given)}")
     wrong = []
     for (name, right, known), count in zip(_BY_HAND, given, strict=True):
-        if not isinstance(count, int | float | np.number):
+        if number(count) is None:
             return Verdict.wrong(f"{name}: a number is wanted", f"yours: {count!r}"[:100])
         if count != right:
             why = known.get(int(count), "") if np.isfinite(count) else ""
@@ -1105,7 +1112,7 @@ def _judge_patients(answers: Any) -> Verdict:
         return Verdict.wrong("the answer is a dictionary with the entries a to e", f"yours: {answers!r}"[:200])
     if all(answer is None for answer in answers.values()):
         return Verdict.not_yet("not answered yet")
-    strange = [f"{name}: {answer!r}" for name, answer in answers.items() if answer not in ILLNESSES]
+    strange = [f"{name}: {answer!r}" for name, answer in answers.items() if not among(answer, ILLNESSES)]
     if strange:
         return Verdict.wrong("every answer is one of " + ", ".join(map(repr, ILLNESSES)), *strange)
     wrong = [

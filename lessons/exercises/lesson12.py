@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons.judging import Exercise, Mistake, Verdict, judge
+from lessons.judging import Exercise, Mistake, Verdict, among, judge
 from lessons.recorded_runs import LETTERS, runs
 from minigan.evaluation.diagnosis import ACCURACY, D_MOVE, DEAD_MOVE, G_MOVE, SPREAD
 from minigan.gan.step import GAN, Phase, StepInputs, build_gan, discriminator_step, draw_inputs, generator_step
@@ -881,7 +881,7 @@ def _form(answers: Any, known: Mapping[str, Any], choices: tuple[str, ...]) -> V
     unknown = [name for name in answers if name not in known]
     if unknown:
         return Verdict.wrong(f"{unknown[0]!r} is not one of {', '.join(known)}", code="E12")
-    odd = [one for one in answers.values() if one is not None and one not in choices]
+    odd = [one for one in answers.values() if one is not None and not among(one, choices)]
     if odd:
         return Verdict.wrong(
             f"{odd[0]!r} is no answer to choose from", f"choose from: {'; '.join(choices)}", code="E12"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lessons.exercises.lesson12 import answers_verdict
-from lessons.judging import Exercise, Mistake, Verdict
+from lessons.judging import Exercise, Mistake, Verdict, kind_of
 
 NEARLY_PARALLEL = 1e-6
 """Angles below this (in radians) are walked in a straight line: the sine would be 0 but for rounding."""
@@ -365,7 +365,7 @@ def _judge_truncate(function: Any) -> Verdict:
         )
     if not isinstance(result, np.ndarray) or result.shape != z.shape:
         return Verdict.wrong(
-            f"{name}: the result must be an array of shape {z.shape}, got {np.shape(result)}", code="E13"
+            f"{name}: the result must be an array of shape {z.shape}, got {kind_of(result)}", code="E13"
         )
     if result.dtype.kind != "f":
         return Verdict.wrong(f"{name}: the result has dtype {result.dtype}, expected {z.dtype}", code="E14")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lessons.judging import Exercise, Mistake, Verdict, as_array, explanation
+from lessons.judging import Exercise, Mistake, Verdict, among, as_array, explanation, numbers
 from minigan.nn.backend import xp_of
 
 K, S = 4, 2
@@ -594,7 +594,10 @@ def _judge_tile(
                     if len(side) == 1
                     else "Two rows of two outputs; np.stack puts two rows into one array.",
                 )
-            found.append(np.asarray(y, float))
+            values = numbers(y)
+            if values is None:
+                return Verdict.wrong("the result must be numbers", f"yours has dtype {y.dtype}")
+            found.append(values)
         wrong = [k for k, (d, g) in enumerate(cases) if not np.allclose(found[k], right(d, g))]
         if wrong:
             d, g = cases[wrong[0]]
@@ -949,10 +952,10 @@ _WINOGRAD = Exercise(
 
 # --------------------------------------------------------------------------------------------------------- break it
 def _lost(d: Any, g: Any) -> Verdict:
-    try:
-        d32, g32 = np.array(d, np.float32).reshape(3), np.array(g, np.float32).reshape(2)
-    except (TypeError, ValueError):
+    three, two = numbers(d), numbers(g)
+    if three is None or two is None or three.size != 3 or two.size != 2:
         return Verdict.wrong("d must be three numbers and g two", f"got d = {d!r}, g = {g!r}")
+    d32, g32 = three.reshape(3).astype(np.float32), two.reshape(2).astype(np.float32)
     if not (np.isfinite(d32).all() and np.isfinite(g32).all()):
         return Verdict.wrong(
             "finite numbers, please", "Infinity breaks everything; look for plain large and small numbers."
@@ -1045,7 +1048,7 @@ def _answers(right: dict[str, Any], allowed: Collection[Any], look: dict[str, st
         if all(answer is None for answer in given.values()):
             return Verdict.not_yet()
         for key, answer in given.items():
-            if answer is not None and answer not in allowed:
+            if answer is not None and not among(answer, allowed):
                 return Verdict.wrong(
                     f"{key}: {answer!r} is none of the answers", f"They are {', '.join(map(str, allowed))}."
                 )
