@@ -6,6 +6,8 @@ make such a finding. `minigan.check.calls.student_functions` uses them after eve
 
 from __future__ import annotations
 
+import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -99,9 +101,16 @@ def insist_on_array(
     return raw
 
 
+def without_large_integers(raw: Any) -> Any:
+    """What was returned; if it is a whole number that is too large for a float, then infinity."""
+    return math.inf if isinstance(raw, int) and abs(raw) > sys.float_info.max else raw
+
+
 def insist_on_number(function: str, raw: Any) -> Array:
     """Insist on a single finite number, which is a loss; return it as a float64 array without axes."""
-    if isinstance(raw, bool) or not isinstance(raw, int | float | np.number | np.ndarray):
+    raw = without_large_integers(raw)
+    is_number = isinstance(raw, int | float | np.number | np.ndarray) and np.asarray(raw).dtype.kind in "biuf"
+    if isinstance(raw, bool) or not is_number:
         raise Stop(not_an_array(function, "the loss", raw, "one number"))
     if np.shape(raw) != ():
         raise Stop(

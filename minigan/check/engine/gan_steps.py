@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from minigan.check.calls.contract import without_large_integers
 from minigan.check.calls.worlds import B, World, parts_of
 from minigan.check.mistakes.hints import RESULTS
 from minigan.check.mistakes.wrong_steps import Step, wrong_steps
@@ -103,7 +104,8 @@ def _bad_loss(name: str, loss: Any) -> Finding | None:
     if loss is None or isinstance(loss, tuple | list | dict):
         got = "None" if loss is None else f"a {type(loss).__name__} of {len(loss)}"
         return Finding("E11", "contract", f"{name} must return the loss alone, got {got}", where=name)
-    if not isinstance(loss, int | float | np.number | np.ndarray):
+    loss = without_large_integers(loss)
+    if not isinstance(loss, int | float | np.number | np.ndarray) or np.asarray(loss).dtype.kind not in "biufc":
         return Finding("E12", "contract", f"{name} must return one number, got a {type(loss).__name__}", where=name)
     if np.shape(loss) != ():
         return Finding("E13", "contract", f"{name} must return one number, got shape {np.shape(loss)}", where=name)

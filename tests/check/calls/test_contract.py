@@ -61,7 +61,18 @@ def test_a_loss_is_one_number(raw):
 
 
 @pytest.mark.parametrize(
-    ("raw", "code"), [(True, "E12"), ("0.5", "E12"), (np.ones(1), "E13"), (np.nan, "E15"), (-np.inf, "E15")]
+    ("raw", "code"),
+    [
+        (True, "E12"),
+        ("0.5", "E12"),
+        ([0.5], "E12"),
+        (np.array("0.5"), "E12"),
+        (np.array(1j), "E12"),
+        (np.ones(1), "E13"),
+        (np.nan, "E15"),
+        (-np.inf, "E15"),
+        (10**400, "E15"),
+    ],
 )
 def test_what_is_no_loss(raw, code):
     assert code_of(contract.insist_on_number, "f", raw) == code
