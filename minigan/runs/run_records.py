@@ -242,7 +242,8 @@ def read_measurements(path: Path) -> list[dict[str, Any]]:
     rows = [{**row, "step": row["step"] + 1} for row in read_rows(path, METRICS_NAME)]
     try:
         file = path / EVALUATION_NAME
-        row = json.loads(file.read_text(encoding="utf-8")) if file.stat().st_size < MAX_JSON_BYTES else None
+        text = file.read_text(encoding="utf-8") if file.stat().st_size < MAX_JSON_BYTES else "null"
+        row = json.loads(text, parse_int=_whole)
         if isinstance(row, dict) and type(row.get("step")) is int:
             rows.append(row)
     except (OSError, ValueError, RecursionError):  # there is none, or another program wrote it

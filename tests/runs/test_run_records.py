@@ -9,7 +9,16 @@ import pytest
 from minigan.gan.step import METRICS, build_gan
 from minigan.runs import checkpoint, run_records
 from minigan.runs.config import RunConfig, to_json
-from minigan.runs.layout import CONFIG_NAME, CSV_NAME, LOG_NAME, SPEED_NAME, SUMMARY_NAMES, VITALS_NAME
+from minigan.runs.layout import (
+    CONFIG_NAME,
+    CSV_NAME,
+    EVALUATION_NAME,
+    LOG_NAME,
+    METRICS_NAME,
+    SPEED_NAME,
+    SUMMARY_NAMES,
+    VITALS_NAME,
+)
 from minigan.system.errors import UserError
 
 CONFIG = RunConfig(image_size=32, width=1)
@@ -116,6 +125,25 @@ def test_the_step_of_a_line(name, line, step):
 def test_json_without_a_step_is_passed_over(tmp_path, line):
     (tmp_path / VITALS_NAME).write_text(line + '{"step": 3}\n' + line, encoding="utf-8")
     assert run_records.read_rows(tmp_path, VITALS_NAME) == [{"step": 3}]
+
+
+def test_measurements_of_two_files(tmp_path):
+    (tmp_path / METRICS_NAME).write_text(
+        '{"step": 499, "measures": {"swd": {"value": 2}}}\n{"step": 9}\n', encoding="utf-8"
+    )
+    (tmp_path / EVALUATION_NAME).write_text('{"step": 100, "measures": {}}', encoding="utf-8")
+    assert run_records.read_measurements(tmp_path) == [
+        {"step": 100, "measures": {}},
+        {"step": 500, "measures": {"swd": {"value": 2}}},
+    ]
+
+
+@pytest.mark.parametrize(
+    "row", ['{"step": 5, "measures": {"swd": {"value": 1%s}}}' % ("0" * 30), "[]", "{", "[" * 99_999]
+)
+def test_an_evaluation_that_cannot_be_used_is_passed_over(tmp_path, row):
+    (tmp_path / EVALUATION_NAME).write_text(row, encoding="utf-8")
+    assert run_records.read_measurements(tmp_path) == []
 
 
 def test_history_and_speed(tmp_path):
