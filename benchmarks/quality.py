@@ -435,7 +435,7 @@ step of the table.
 {losses}
 
 The losses are medians of the last quarter of the steps. The last column: the largest relative difference between the
-losses of both programs in the first and in the fifth step.
+losses of both programs in the first step and in step {len(next(iter(seeds.values()))["differences"])}.
 
 Machine: {machine["cpu"]}, {machine["cores"]} cores, {machine["system"]}, Python {machine["python"]}; {versions};
 minigan at commit {commits}. Command: `{record["command"]}`. Raw numbers: [quality.json](quality.json).
