@@ -47,7 +47,7 @@ def _loops(code: CodeType) -> bool:
 def without_loops(exercise: Exercise) -> Exercise:
     """An exercise that passes with a loop, but says that it can be done without."""
 
-    def judge(function: Any, seed: int = 0) -> Verdict:
+    def judge(function: Any, *, seed: int = 0) -> Verdict:
         verdict = exercise.judge(function) if exercise.judge else judge_on_cases(exercise, [function], seed=seed)
         if verdict.passed and has_loop(function):
             return Verdict.ok(f"{verdict.said}; and now without a loop?")

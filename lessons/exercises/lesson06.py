@@ -346,7 +346,7 @@ _KNOBS: Mapping[str, tuple[float, float]] = {
 }
 
 
-def _judge_rescue(settings: Any, seed: int = 0) -> Verdict:
+def _judge_rescue(settings: Any, *, seed: int = 0) -> Verdict:
     if not isinstance(settings, Mapping):
         return Verdict.wrong(f"a dict of settings is wanted, got {settings!r}", code="E12")
     for name, value in settings.items():

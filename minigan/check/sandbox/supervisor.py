@@ -443,6 +443,9 @@ class RemoteFunction:
         self.functions, self.name = functions, name
         self.__name__ = name.partition("/")[0]
 
+    def __repr__(self) -> str:
+        return f"the function {self.__name__}"
+
     def __call__(self, *arguments: Any, **settings: Any) -> Any:
         """Call it."""
         if wire.has_things(wire.packed((arguments, settings))[0]):
