@@ -175,13 +175,12 @@ def one_seed(
     -------
     dict
         "swd": by program, the distances at `checkpoints`; "real": the same of real images; "seconds": by program, of
-        the steps of each block; "at": seconds of the steps before each checkpoint; "differences": the largest relative
-        difference of the losses in each of the first steps; "losses": by program, the medians over the last quarter;
-        "commit": of minigan.
+        the steps of each block; "differences": the largest relative difference of the losses in each of the first
+        steps; "losses": by program, the medians over the last quarter; "commit": of minigan.
     """
     stops = checkpoints(steps)
     losses: dict[str, list[list[float]]] = {worker.name: [] for worker in workers}
-    row: dict[str, Any] = {kind: {worker.name: [] for worker in workers} for kind in ("swd", "seconds", "at")}
+    row: dict[str, Any] = {kind: {worker.name: [] for worker in workers} for kind in ("swd", "seconds")}
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         first = weights(seed, size)
@@ -198,7 +197,6 @@ def one_seed(
                 answer = worker.ask("learn", folder=folder)
                 losses[worker.name] += answer["losses"]
                 row["seconds"][worker.name].append(answer["seconds"] / (end - begin))
-                row["at"][worker.name].append(answer["seconds"])
             if begin < COMPARED:
                 row["differences"] = compare(losses, COMPARED)
             if end in stops:
@@ -208,10 +206,7 @@ def one_seed(
                     row["swd"][worker.name].append(float(f"{measured.value:.6g}"))
                     row["real"] = float(f"{measured.real:.6g}")
             bar.update(end - begin)
-    ends = [end for _, end in blocks(steps)]
-    for name, times in row["at"].items():
-        row["at"][name] = [round(sum(times[: ends.index(stop) + 1]), 3) for stop in stops]
-        row["seconds"][name] = [round(s, 5) for s in row["seconds"][name]]
+    row["seconds"] = {name: [round(s, 5) for s in times] for name, times in row["seconds"].items()}
     last = max(1, steps // 4)
     row["commit"] = records.commit()
     row["losses"] = {name: np.median(rows[-last:], axis=0).round(4).tolist() for name, rows in losses.items()}
@@ -426,7 +421,8 @@ step of the table.
 
 ![Distances over steps and over seconds](quality.png)
 
-*Thin: each seed. Thick: the mean.*
+*Thin: each seed. Thick: the mean. Seconds are steps times the median of the seconds per step, so that nothing else that
+the machine did counts.*
 
 {pace(record)} The programs took turns, and only the steps were timed, no measuring and no drawing.
 
@@ -443,7 +439,7 @@ minigan at commit {commits}. Command: `{record["command"]}`. Raw numbers: [quali
 
 
 def draw_figure(record: dict[str, Any], path: Path) -> None:
-    """SWD over steps and over seconds: each seed thin, the mean thick."""
+    """SWD over steps, and over steps times the median of the seconds per step: each seed thin, the mean thick."""
     with plain_matplotlib():
         from matplotlib.figure import Figure
 
@@ -451,13 +447,15 @@ def draw_figure(record: dict[str, Any], path: Path) -> None:
         axes = figure.subplots(1, 2, sharey=True)
         stops = checkpoints(record["settings"]["steps"])
         seeds = list(record["seeds"].values())
+        per_step = {name: spread(values).median for name, values in seconds_per_step(record)[0].items()}
         for name, colour, style in ((MINIGAN.name, "#c2410c", "-"), (TORCH.name, "#1d4ed8", "--")):
             for across, seconds in zip(axes, (False, True), strict=True):
-                lines = [(seed["at"][name] if seconds else stops, seed["swd"][name]) for seed in seeds]
-                for x, y in lines:
+                x = np.array(stops) * (per_step[name] if seconds else 1)
+                curves = [seed["swd"][name] for seed in seeds]
+                for y in curves:
                     across.plot(x, y, style, color=colour, linewidth=0.8, alpha=0.5)
-                mean_x, mean_y = (np.mean([line[k] for line in lines], axis=0) for k in (0, 1))
-                across.plot(mean_x, mean_y, style, color=colour, linewidth=2.5, marker="o", label=TITLES[name])
+                mean = np.mean(curves, axis=0)
+                across.plot(x, mean, style, color=colour, linewidth=2.5, marker="o", label=TITLES[name])
         real = statistics.mean(seed["real"] for seed in seeds)
         for across, label in zip(axes, ("training steps", "seconds of training"), strict=True):
             across.axhline(real, color="0.5", linewidth=1, linestyle=":")
