@@ -89,10 +89,10 @@ def test_the_faces_are_of_the_generator_that_comes_along():
 
 
 def test_a_full_run_takes_as_long_as_was_measured():
-    record = (ROOT / "docs" / "runs" / "better-drawn" / "README.md").read_text(encoding="utf-8")
-    hours = float(re.search(r"\| time \| ([\d.]+) hours", record)[1])
-    assert "10,000 steps take one to two hours" in ENGLISH
-    assert 1 <= hours <= 2
+    records = [path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "runs").glob("*/README.md")]
+    hours = [float(found[1]) for record in records if (found := re.search(r"\| time \| ([\d.]+) hours", record))]
+    assert "10,000 steps take one to two and a half hours" in ENGLISH
+    assert 1 <= min(hours) <= max(hours) <= 2.5
 
 
 # ------------------------------------------------------------------------------------------------------------- Russian
