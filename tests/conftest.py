@@ -4,6 +4,7 @@ import os
 import signal
 import time
 
+import numpy as np
 import pytest
 
 from minigan.nn import backend
@@ -26,6 +27,18 @@ else:
 def pytest_xdist_auto_num_workers(config):
     """Of ``--numprocesses auto``: pytest-xdist itself counts what the machine has, and not what is allowed."""
     return usable_cores()
+
+
+_first_states: dict[str, dict] = {}
+
+
+@pytest.fixture(autouse=True)
+def the_same_numbers(request):
+    """A file's random numbers (`RNG`) begin anew in each test: what it draws does not depend on the tests before it."""
+    module = getattr(request.node, "module", None)
+    rng = getattr(module, "RNG", None) or getattr(module, "rng", None)
+    if isinstance(rng, np.random.Generator):
+        rng.bit_generator.state = _first_states.setdefault(module.__name__, rng.bit_generator.state)
 
 
 @pytest.fixture(scope="session", autouse=True)
