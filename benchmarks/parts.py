@@ -2,7 +2,7 @@
 
 minigan and PyTorch, where it is installed, wait in processes of their own and take turns. What is left out holds in
 every rank, for one turn. What counts is the median of the ratios to the neighbouring step with all parts. Writes the
-raw numbers and, for the article's configuration, the plot of docs/performance.md.
+raw numbers and, for the article's configuration, the plot of docs/performance.md (or beside them, with --results).
 
     python benchmarks/parts.py
     python benchmarks/parts.py --torch-python OTHER/bin/python --pairs 15
@@ -22,14 +22,13 @@ from typing import Any
 import records
 import time_profile
 from left_out import GROUPS
-from measured_programs import HERE, MINIGAN, TORCH, Peer, Worker, Workers, in_turn
+from measured_programs import MINIGAN, TORCH, Peer, Worker, Workers, in_turn
 from records import Spread, spread
 from train_step import add_size, verify
 
 from minigan.system.atomic_files import replacing
 from minigan.system.console import say
 
-PICTURE = HERE.parent / "docs" / "pictures" / "performance.png"
 WHOLE, PLAIN, NONE = "all of it", "--plain", "--plain, on one rank"
 
 ALONE = Peer("minigan-1", "minigan, one rank", "minigan", {"threads": 1})
@@ -59,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.batch_size, arguments.width, arguments.image_size, arguments.pairs = 8, 4, 32, 2
     ratios = compare(arguments)
     if (arguments.batch_size, arguments.width, arguments.image_size) == (64, 64, 64):  # the article's
-        draw(ratios, PICTURE)
+        draw(ratios, records.picture(arguments.results, "performance.png"))
     return 0
 
 

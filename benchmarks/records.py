@@ -31,6 +31,7 @@ from minigan.system.console import one_line, say
 from minigan.system.errors import RunError, UserError
 
 RESULTS = HERE / "results"
+PICTURES = HERE.parent / "docs" / "pictures"
 SCHEMA = 1
 CPU_FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_tile", "asimd", "sve")
 """Instruction sets that decide how fast a float32 matrix product can be; those present are kept with the numbers."""
@@ -62,6 +63,11 @@ def parser(description: str) -> argparse.ArgumentParser:
     made.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs; the numbers mean nothing")
     made.add_argument("--results", type=Path, help=f"folder for the raw numbers (default {RESULTS.name}/ beside this)")
     return made
+
+
+def picture(results: Path | None, name: str) -> Path:
+    """Where a picture of the documentation goes: there, or beside raw numbers that go to a folder of their own."""
+    return (results or PICTURES) / name
 
 
 def add_threads(made: argparse.ArgumentParser) -> None:

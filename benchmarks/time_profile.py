@@ -3,7 +3,8 @@
 What `python benchmarks/parts.py --profile` does. minigan runs in a separate process, with its ranks, and looks at the
 clock around every statement that computes with arrays (`line_clock`); the times are those of rank 0. Beside them stands
 what the core can do at best, while all ranks do the same: a product of two matrices of 1024 x 1024 numbers, and a copy
-of 128 MB. Writes the raw numbers, and for the default sizes the picture of docs/performance.md.
+of 128 MB. Writes the raw numbers, and for the default sizes the picture of docs/performance.md (with --results, beside
+them).
 """
 
 from __future__ import annotations
@@ -12,17 +13,17 @@ import argparse
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import records
 from line_clock import ADAM, GROUPS, IM2COL, NORM, PRODUCTS, PYTHON
-from measured_programs import HERE, Workers
+from measured_programs import Workers
 from tqdm import tqdm
 
 from minigan.system.atomic_files import replacing
 from minigan.system.console import say
 
-PICTURE = HERE.parent / "docs" / "pictures" / "profile.png"
 LINES = 24
 """How many layers are printed for each size."""
 
@@ -79,7 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
     for title, profile in found.items():
         show(title, profile)
     if not arguments.quick:
-        draw(found)
+        draw(found, records.picture(arguments.results, "profile.png"))
 
 
 def times(seconds: float) -> int:
@@ -134,7 +135,7 @@ def show(title: str, profile: Profile) -> None:
         say(f"    {row['group']:14} {row['layer']:46} {ms:8.2f} ms {rate}")
 
 
-def draw(found: Mapping[str, Profile]) -> None:
+def draw(found: Mapping[str, Profile], path: Path) -> None:
     """One bar for each size, divided into groups."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -166,5 +167,5 @@ def draw(found: Mapping[str, Profile]) -> None:
         axes.set_xlabel("per cent of the time (products: their rate, in per cent of the best product on as many cores)")
         axes.tick_params(axis="y", length=0)
         figure.legend(loc="outside upper center", ncols=3, frameon=False)
-        with replacing(PICTURE) as temporary:
+        with replacing(path) as temporary:
             figure.savefig(temporary, format="png")

@@ -185,6 +185,16 @@ class Exercise:
         if (self.judge is None) == (self.reference is None or self.cases is None):
             raise ValueError(f"{self.name}: an exercise has either reference and cases, or judge")
 
+    def takes(self, given: Sequence[Any], settings: Mapping[str, Any]) -> bool:
+        """Whether `check` may be given so many functions or answers, and these settings of the judge's own."""
+        if self.judge is None:
+            return len(given) == 1
+        try:
+            inspect.signature(self.judge).bind(*given, **settings)
+        except TypeError:
+            return False
+        return True
+
     def difference(self, yours: Any, right: Any) -> Difference | None:
         """How a result differs from the right one, also in its dtype if the text asks for that."""
         found = difference(yours, right, self.tolerance)
@@ -216,17 +226,17 @@ def judge(exercise: Exercise, given: Sequence[Any], *, seed: int = 0, **settings
     Raises
     ------
     ValueError
-        If the number of functions does not fit.
+        If the number of functions or answers does not fit, or a setting.
     """
     if any(one is None for one in given) or not given:
         return Verdict.not_yet("not answered yet")
+    if not exercise.takes(given, settings):
+        told = "".join(f", {name}={value!r}" for name, value in settings.items())
+        raise ValueError(f"check: {exercise.name} cannot take {len(given)} functions or answers{told}")
     try:
         with np.errstate(all="ignore"), bounded_prints():
             if exercise.judge is not None:
-                _check_count(exercise.name, exercise.judge, given, settings)
                 return exercise.judge(*given, **settings)
-            if len(given) != 1:
-                raise ValueError(f"check: {exercise.name} takes one function, got {len(given)}")
             return _on_cases(exercise, given[0], seed)
     except NotImplementedError:
         return Verdict.not_yet()
@@ -238,14 +248,6 @@ def judge(exercise: Exercise, given: Sequence[Any], *, seed: int = 0, **settings
         if finding is None:  # a mistake of ours must not look like the student's
             raise
         return Verdict(FAILED, finding=finding)
-
-
-def _check_count(name: str, judge: Callable[..., Verdict], given: Sequence[Any], settings: Mapping[str, Any]) -> None:
-    """Raise a ValueError if a judge cannot take so many answers, or not these settings."""
-    try:
-        inspect.signature(judge).bind(*given, **settings)
-    except TypeError as error:
-        raise ValueError(f"check: {name} cannot take {len(given)} answers and these settings ({error})") from None
 
 
 def judge_layer(name: str, given: tuple[Any, ...], *, layout: str = "NHWC", seed: int = 0, method: str = "") -> Verdict:

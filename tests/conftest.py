@@ -34,7 +34,7 @@ _first_states: dict[str, dict] = {}
 
 @pytest.fixture(autouse=True)
 def the_same_numbers(request):
-    """A file's random numbers (`RNG`) begin anew in each test: what it draws does not depend on the tests before it."""
+    """The `RNG` or `rng` of a file begins anew in each test: what a test draws does not depend on those before it."""
     module = getattr(request.node, "module", None)
     rng = getattr(module, "RNG", None) or getattr(module, "rng", None)
     if isinstance(rng, np.random.Generator):

@@ -339,7 +339,7 @@ HUNTED: dict[str, tuple[Callable[..., Array], Callable[..., Array], tuple[str, .
 
 
 def _as_floats(answer: Any) -> Array | None:
-    """An array of float32 as it is, for some inputs are too large only there; all others in float64; None if none."""
+    """An array of float32 as it is, for some inputs are too large only there; others in float64; None if no numbers."""
     array = np.asarray(answer) if isinstance(answer, np.generic) else answer
     return array if getattr(array, "dtype", None) == np.float32 else numbers(array)
 

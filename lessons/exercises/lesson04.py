@@ -114,10 +114,10 @@ def _judge_breaking(answer: Any) -> Verdict:
         pair = answer[key]
         if not is_sequence(pair) or len(pair) != 2:
             return Verdict.wrong(f"{key!r}: a pair (z, t) is wanted, got {pair!r}", code="E11")
-        exact = [number(one) for one in pair]
-        if any(one is None for one in exact):
+        both = [number(one) for one in pair]
+        if None in both:
             return Verdict.wrong(f"{key!r}: z and t are numbers, got {pair!r}", code="E12")
-        z, t = np.float32(exact)
+        z, t = np.float32(both)
         if not np.isfinite(z) or not 0 <= t <= 1:
             return Verdict.wrong(f"{key!r}: z must be finite and t between 0 and 1, got {pair!r}", code="E12")
         got, right = float(naive_bce(z, t)), float(stable_bce(np.float64(z), np.float64(t)))

@@ -8,6 +8,7 @@ import sys
 import line_clock
 import numpy as np
 import pytest
+import records
 import time_profile
 from line_clock import GROUPS, PYTHON, LineClock, computes, group_of, profile
 from measured_ranks import SEED, Rank, Size, new_gan, new_images
@@ -132,11 +133,15 @@ def test_the_script_profiles_steps_of_all_ranks_and_faces(tmp_path):
     assert all(GROUPS[group] in told for group in ("im2col", "normalization", "adam"))
 
 
-def test_the_picture_has_a_bar_for_every_size(tmp_path, monkeypatch):
-    monkeypatch.setattr(time_profile, "PICTURE", tmp_path / "profile.png")
+def test_the_picture_has_a_bar_for_every_size(tmp_path):
     rows = [
         {"group": group, "layer": "", "seconds": 1.0, "flops": 1e9, "moved": 0} for group in GROUPS if group != PYTHON
     ]
     found = {"rows": rows, "gflops": 2.0, "copied": 1.0, "seconds": 10.0}
-    time_profile.draw({cell.title: found for cell in time_profile.CELLS})
+    time_profile.draw({cell.title: found for cell in time_profile.CELLS}, tmp_path / "profile.png")
     assert (tmp_path / "profile.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_numbers_of_another_folder_leave_the_documentations_pictures_alone(tmp_path):
+    assert records.picture(None, "profile.png").parent.parts[-2:] == ("docs", "pictures")
+    assert records.picture(tmp_path, "profile.png") == tmp_path / "profile.png"

@@ -108,7 +108,11 @@ def test_an_odd_answer_has_a_verdict(number, monkeypatch):
 
 
 def test_the_wrong_number_of_answers_is_refused():
-    with pytest.raises(ValueError, match="choose_h cannot take 1 answers"):
+    with pytest.raises(ValueError, match="choose_h cannot take 1 functions or answers"):
         judge(exercises.find("choose_h"), [1e-5])
-    with pytest.raises(ValueError, match="kill_the_mutants cannot take 2 answers"):
+    with pytest.raises(ValueError, match="kill_the_mutants cannot take 2 functions or answers"):
         judge(exercises.find("kill_the_mutants"), [len, len])
+    with pytest.raises(ValueError, match="softplus cannot take 2 functions or answers"):
+        judge(exercises.find("softplus"), [len, len])
+    with pytest.raises(ValueError, match="kill_the_mutants cannot take 1 functions or answers, step=2"):
+        judge(exercises.find("kill_the_mutants"), [len], step=2)
