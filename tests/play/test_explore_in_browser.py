@@ -296,6 +296,34 @@ def test_keys_move_lock_and_keep(opened):
     assert [k for k, (a, b) in enumerate(zip(before, after, strict=True)) if a == b] == [0]
 
 
+def test_letters_for_the_whole_page_can_be_turned_off(opened):
+    shortcut = "document.getElementById('undo').getAttribute('aria-keyshortcuts')"
+    first = text(opened)
+    click(opened, "#wall-tiles .tile:nth-child(2) .face")
+    assert opened.evaluate(shortcut) == "U"
+    click(opened, "#letters")
+    assert opened.evaluate(shortcut) is None
+    for again in range(2):
+        second = text(opened)
+        assert second != first
+        opened.evaluate("document.body.focus()")
+        for letter in "urf":
+            press(opened, letter)
+        assert (text(opened), opened.evaluate("document.getElementById('count').textContent")) == (second, "")
+        opened.evaluate("document.querySelector('#wall-tiles .face').focus()")
+        press(opened, "f")  # on a face that has the focus, the letter is still a key
+        assert opened.evaluate("document.getElementById('count').textContent") == "(1)"
+        press(opened, "f")
+        if not again:
+            opened.evaluate("location.reload()")
+            until(opened, "document.readyState === 'complete' && " + DRAWN)
+    click(opened, "#letters")
+    assert opened.evaluate(shortcut) == "U"
+    opened.evaluate("document.activeElement.blur()")
+    press(opened, "f")
+    assert opened.evaluate("document.getElementById('count').textContent") == "(1)"
+
+
 def test_tabs_by_keyboard(opened):
     opened.evaluate("document.getElementById('tab-wall').focus()")
     for panel in (*PANELS[1:], PANELS[0]):

@@ -55,8 +55,23 @@ find("app").hidden = false;
 page.parent.start();
 tabs(page, { wall: wallView(page), variations: variationsView(page), mix: mixView(page), path: filmView(page), favourites: favouritesView(page) });
 
+// Letters that are keys everywhere on the page can be turned off: who speaks to the browser may say one by chance.
+const letters = find("letters"), buttons = { u: find("undo"), r: find("redo"), f: find("keep") };
+
+function useLetters(on) {
+  letters.checked = on;
+  for (const [letter, button] of Object.entries(buttons)) {
+    if (on) button.setAttribute("aria-keyshortcuts", letter.toUpperCase());
+    else button.removeAttribute("aria-keyshortcuts");
+  }
+}
+
+useLetters(!store.isOff("letters"));
+letters.addEventListener("change", () => {
+  store.turn("letters", letters.checked);
+  useLetters(letters.checked);
+});
 document.addEventListener("keydown", (event) => {
-  if (event.target.matches("input:not([type=range])") || event.ctrlKey || event.altKey || event.metaKey) return;
-  const button = { u: "undo", r: "redo", f: "keep" }[event.key.toLowerCase()];
-  if (button) find(button).click();
+  if (!letters.checked || event.target.matches("input:not([type=range])") || event.ctrlKey || event.altKey || event.metaKey) return;
+  buttons[event.key.toLowerCase()]?.click();
 });

@@ -1,5 +1,5 @@
-// What the browser keeps from one visit to the next, for each generator by its weights: favourites and history. The texts of
-// faces are kept. Where nothing can be kept (a private window), the page works as well, until it is closed.
+// What the browser keeps from one visit to the next. For each generator, by its weights: favourites and history, as the texts
+// of faces. For all of them: what was turned off. Where nothing can be kept (a private window), the page works as well, until it is closed.
 import { faceOf, textOf } from "./face.js";
 
 export class Store {
@@ -25,6 +25,17 @@ export class Store {
   /** Tell a listener the list whenever another tab has written it. */
   onChange(name, listener) {
     window.addEventListener("storage", ({ key }) => { if (key === this.key(name)) listener(this.read(name)); });
+  }
+
+  /** Whether something was turned off, whichever generator was shown then. */
+  isOff(name) {
+    try { return localStorage.getItem(`minigan-explore-${name}`) === "off"; } catch { return false; }
+  }
+
+  turn(name, on) {
+    try {
+      localStorage.setItem(`minigan-explore-${name}`, on ? "on" : "off");
+    } catch { /* it cannot be kept */ }
   }
 
   key(name) {
