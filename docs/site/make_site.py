@@ -312,7 +312,7 @@ def write_explorer() -> None:
 
 def navigation(modules: Iterable[str]) -> list[Any]:
     """The site's table of contents."""
-    runs = sorted(path for path in markdown_files() if path.startswith("docs/runs/"))
+    records = [path for path in markdown_files() if path.startswith("docs/runs/")]
     use = ("better-training", "metrics", "prepare", "check", "gpu", "scaling", "safety", "troubleshooting")
     listed = {f"docs/{name}.md" for name in (*use, "architecture", "article", "performance")}
     others = [
@@ -332,7 +332,7 @@ def navigation(modules: Iterable[str]) -> list[Any]:
                 "docs/article.md",
                 "docs/performance.md",
                 "benchmarks/RESULTS.md",
-                {"Records": runs},
+                {"Records": sorted(records, key=lambda path: (path != "docs/runs/README.md", path))},
             ]
         },
         {"API": ["api/index.md", *({room: named(room, pages)} for room, pages in by_room(modules).items())]},
