@@ -23,6 +23,7 @@ CODES: dict[str, str] = {
     "E14": "an array has another dtype than the input",
     "E15": "an array holds NaN or infinity",
     "E16": "it cannot be called with the exercise's arguments",
+    "E17": "the default of an argument is not the exercise's",
     # hygiene
     "E20": "it modifies one of its inputs",
     "E21": "backward modifies dy",

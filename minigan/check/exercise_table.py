@@ -10,6 +10,7 @@ and `from_student` convert arrays according to their role.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -106,6 +107,16 @@ class Exercise:
     may_view: bool = False
     extremes: Callable[[], list[Case]] = list
     forward_lesson: int = 0
+
+    def arguments(self) -> dict[str, float | None]:
+        """Arguments of the first function, each with its default; None if it has none.
+
+        >>> EXERCISES["conv2d"].arguments()
+        {'x': None, 'w': None, 'b': None, 'stride': 1, 'pad': 0}
+        """
+        inside = self.signatures[0].partition("(")[2].partition(")")[0]
+        pairs = (argument.partition("=") for argument in inside.split(", "))
+        return {name: ast.literal_eval(default) if default else None for name, _, default in pairs}
 
 
 # -------------------------------------------------------------------------------------------------------------- layouts

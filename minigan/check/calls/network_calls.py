@@ -8,7 +8,6 @@ a network what it did in the check. The layout is converted by the same function
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -136,8 +135,10 @@ def _arguments(exercise: Exercise) -> tuple[list[str], list[str]]:
     >>> _arguments(EXERCISES["batch_norm"])
     (['x', 'gamma', 'beta'], ['eps'])
     """
-    inside = re.findall(r"\((.*?)\)", exercise.signatures[0])[0].split(", ")
-    return [a for a in inside if "=" not in a], [a.split("=")[0] for a in inside if "=" in a]
+    arguments = exercise.arguments().items()
+    return [name for name, default in arguments if default is None], [
+        name for name, default in arguments if default is not None
+    ]
 
 
 def _named(arguments: tuple[Any, ...], positional: list[str], by_name: list[str]) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from minigan.check.calls.student_functions import (
 )
 from minigan.check.calls.wrong_shapes import other_geometry
 from minigan.check.engine import gan_steps, precision
+from minigan.check.engine.defaults import insist_on_defaults
 from minigan.check.engine.hygiene import (
     check_memory_of_calls,
     modified_input,
@@ -151,6 +152,7 @@ def _try_other_layout(outcome: Outcome, name: str, functions: Functions, layout:
 def _climb_pair(subject: Subject, rng: np.random.Generator) -> None:
     exercise = subject.exercise
     cases = exercise.cases(rng)
+    insist_on_defaults(subject, cases[0])
     tried: list[Tried] = []
     for case in cases:
         try:
@@ -284,7 +286,9 @@ def _climb_rule(subject: Subject, rng: np.random.Generator) -> None:
     """One function of numbers: contract, hygiene, values."""
     exercise, name = subject.exercise, subject.exercise.functions[0]
     tried = []
-    for case in exercise.cases(rng):
+    cases = exercise.cases(rng)
+    insist_on_defaults(subject, cases[0])
+    for case in cases:
         given = student_arguments(subject, case, np.float64)
         results, answer = answered_rule(subject, case, given, np.float64)
         arguments = list(given)

@@ -94,6 +94,12 @@ def _(x: Any, gamma: Any, beta: Any, eps: float = 1e-3) -> Any:
     return gamma * cache.xhat + beta, cache
 
 
+@batch_norm.forward("the default of eps is 1e-5", "E17")
+def _(x: Any, gamma: Any, beta: Any, eps: float = 1e-5) -> Any:
+    """PyTorch's default; right whenever eps is given."""
+    return _batch_norm_forward(x, gamma, beta, eps)
+
+
 @batch_norm.forward("divided by the variance", "E36")
 def _(x: Any, gamma: Any, beta: Any, eps: float = 1e-3) -> Any:
     """The root is missing."""
@@ -596,6 +602,12 @@ def _(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, eps: float = 1e-3) -> 
     return gamma * (x - mean) / (np.sqrt(var) + eps) + beta
 
 
+@batch_norm_inference.step("the default of eps is 1e-5", "E17")
+def _(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, eps: float = 1e-5) -> Any:
+    """PyTorch's default; right whenever eps is given."""
+    return _inference(x, gamma, beta, mean, var, eps)
+
+
 @batch_norm_inference.step("the variance is taken for the standard deviation", "E36")
 def _(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, eps: float = 1e-3) -> Any:
     """The root is missing."""
@@ -657,6 +669,12 @@ def _(moving: Any, biased: Any, t: Any, value: Any, momentum: float = 0.5) -> An
     biased = (1 - momentum) * biased + momentum * value
     t = t + 1
     return biased / (1 - (1 - momentum) ** t), biased, t
+
+
+@moving_average.step("the default of momentum is 0.9", "E17")
+def _(moving: Any, biased: Any, t: Any, value: Any, momentum: float = 0.9) -> Any:
+    """Right whenever momentum is given; the article's momentum is 0.5."""
+    return _moving_average(moving, biased, t, value, momentum)
 
 
 @moving_average.step("1 - momentum is forgotten", "E74")

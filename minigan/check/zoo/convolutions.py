@@ -113,6 +113,12 @@ conv2d.forward("the stride moves rows only", "E33")(
 )
 
 
+@conv2d.forward("the default of pad is 1", "E17")
+def _(x: Any, w: Any, b: Any, stride: int = 1, pad: int = 1) -> Any:
+    """Made for the 3 x 3 kernels of one network, whose size it keeps."""
+    return _conv_forward(x, w, b, stride, pad)
+
+
 @conv2d.forward("the bias is added at every kernel position", "E32")
 def _(x: Any, w: Any, b: Any, stride: int = 1, pad: int = 0) -> Any:
     """Inside the loop over the kernel: K*K times, instead of once."""
@@ -581,6 +587,14 @@ conv2d_transpose.forward("rows and columns of the kernel are exchanged", "E31")(
     _transpose_forward_with(kernel=lambda w: w.transpose(1, 0, 2, 3))
 )
 # b is an argument and never used.
+
+
+@conv2d_transpose.forward("the default of stride is 2", "E17")
+def _(x: Any, w: Any, b: Any, stride: int = 2, pad: int = 0) -> Any:
+    """The generator's stride."""
+    return _transpose_forward(x, w, b, stride, pad)
+
+
 conv2d_transpose.forward("the bias is forgotten", "E32")(_transpose_forward_with(bias=lambda y, b: y))
 # Where stamps overlap the bias comes more than once.
 conv2d_transpose.forward("the bias is part of every stamp", "E32")(

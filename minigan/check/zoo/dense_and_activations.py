@@ -491,6 +491,12 @@ def _(x: Any) -> Any:
     return np.where(x > 0, x, 0.2 * x), (x, 0.2)
 
 
+@leaky_relu.forward("the default of alpha is 0.01", "E17")
+def _(x: Any, alpha: float = 0.01) -> Any:
+    """The usual default of other libraries; right whenever alpha is given."""
+    return _leaky_forward(x, alpha)
+
+
 @leaky_relu.backward("the slopes are exchanged", "E63")
 def _(dy: Any, cache: Any) -> Any:
     """Takes alpha for x > 0."""

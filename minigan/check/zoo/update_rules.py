@@ -131,6 +131,12 @@ def _(p: Any, g: Any, v: Any, lr: Any, beta: float = 0.9) -> Any:
     return p - lr * v, v
 
 
+@momentum.step("the default of beta is 0.5", "E17")
+def _(p: Any, g: Any, v: Any, lr: Any, beta: float = 0.5) -> Any:
+    """Adam's beta1 in the article, not this exercise's."""
+    return _momentum_step(p, g, v, lr, beta)
+
+
 @momentum.step("the learning rate is in v too", "E77", "E78")
 def _(p: Any, g: Any, v: Any, lr: Any, beta: float = 0.9) -> Any:
     """Two conventions mixed."""

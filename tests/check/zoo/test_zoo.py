@@ -98,7 +98,11 @@ def cases(exercise, dtype):
         return [((2 * draw(*s) + 1, draw(s[-1]), draw(s[-1])), kw) for s in shapes for kw in ({}, {"eps": 0.1})]
     if exercise == "batch_norm_inference":
         shapes = ((6, 3), (3, 4, 5, 2))
-        return [((draw(*s), draw(s[-1]), draw(s[-1]), draw(s[-1]), positive(s[-1])), {"eps": 0.1}) for s in shapes]
+        return [
+            ((draw(*s), draw(s[-1]), draw(s[-1]), draw(s[-1]), positive(s[-1])), kwargs)
+            for s in shapes
+            for kwargs in ({"eps": 0.1}, {})
+        ]
     if exercise == "moving_average":
         return [
             ((draw(3), np.zeros(3, dtype), 0, draw(3)), {}),
