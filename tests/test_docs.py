@@ -61,7 +61,7 @@ def test_every_record_is_in_the_index():
     records = ROOT / "docs" / "runs"
     index = (records / "README.md").read_text(encoding="utf-8")
     linked = {target.split("/")[0] for target in re.findall(r"\]\(([^)#]+)", index)}
-    assert {path.name for path in records.iterdir()} - {"README.md"} <= linked
+    assert {path.name for path in records.glob("[!.]*")} - {"README.md"} <= linked
 
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

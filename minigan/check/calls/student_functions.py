@@ -50,11 +50,13 @@ class Subject:
     """A student's functions for one exercise, called in their own layout.
 
     `functions` are callables by name, or `minigan.check.calls.answers.Functions`, which may run in another process.
+    `asks_defaults` says whether the function is also called without the arguments that may be left out.
     """
 
     exercise: Exercise
     functions: Mapping[str, Callable[..., Any] | None] | Functions
     layout: str = "NHWC"
+    asks_defaults: bool = True
     passed: list[str] = field(default_factory=list)
     note: str = ""
 

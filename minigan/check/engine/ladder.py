@@ -35,7 +35,7 @@ from minigan.check.calls.student_functions import (
 )
 from minigan.check.calls.wrong_shapes import other_geometry
 from minigan.check.engine import gan_steps, precision
-from minigan.check.engine.defaults import insist_on_defaults
+from minigan.check.engine.defaults import minding_defaults
 from minigan.check.engine.hygiene import (
     check_memory_of_calls,
     modified_input,
@@ -96,7 +96,7 @@ def run_exercise(
     """
     exercise = EXERCISES[name]
     calls = FunctionsHere(functions) if isinstance(functions, Mapping) else functions
-    subject = Subject(exercise, calls, layout)
+    subject = Subject(exercise, calls, layout, asks_defaults=not _is_retry)
     begin = time.perf_counter()
     outcome = Outcome(name, PASSED, lesson=exercise.lesson)
     try:
@@ -152,22 +152,8 @@ def _try_other_layout(outcome: Outcome, name: str, functions: Functions, layout:
 def _climb_pair(subject: Subject, rng: np.random.Generator) -> None:
     exercise = subject.exercise
     cases = exercise.cases(rng)
-    insist_on_defaults(subject, cases[0])
-    tried: list[Tried] = []
-    for case in cases:
-        try:
-            tried.append(_check_forward(subject, case))
-        except Stop as stop:
-            if all(t.passes for t in tried):
-                raise _with_geometry(stop, subject, cases) from None
-            # a wrong value is reported before a failure on a later case
-    if not all(t.passes for t in tried):
-        if len(tried) < len(cases) or not _forward_is_rounded(subject, tried, rng):
-            raise Stop(explain_forward(exercise, tried, exercise.functions[0], subject.layout))
-        subject.note = precision.NOTE
-    for case in exercise.extremes():
-        check_large_inputs(subject, case)
-    _check_float32_forward(subject, cases[0])
+    with minding_defaults(subject, cases[0]):
+        _climb_forward(subject, cases, rng)
     subject.passed.append("forward")
     backward = exercise.functions[1]
     if not subject.has(backward):
@@ -188,6 +174,25 @@ def _climb_pair(subject: Subject, rng: np.random.Generator) -> None:
     for case in exercise.extremes():
         check_large_gradients(subject, case)
     subject.passed.extend(exercise.gradients)
+
+
+def _climb_forward(subject: Subject, cases: list[Case], rng: np.random.Generator) -> None:
+    exercise = subject.exercise
+    tried: list[Tried] = []
+    for case in cases:
+        try:
+            tried.append(_check_forward(subject, case))
+        except Stop as stop:
+            if all(t.passes for t in tried):
+                raise _with_geometry(stop, subject, cases) from None
+            # a wrong value is reported before a failure on a later case
+    if not all(t.passes for t in tried):
+        if len(tried) < len(cases) or not _forward_is_rounded(subject, tried, rng):
+            raise Stop(explain_forward(exercise, tried, exercise.functions[0], subject.layout))
+        subject.note = precision.NOTE
+    for case in exercise.extremes():
+        check_large_inputs(subject, case)
+    _check_float32_forward(subject, cases[0])
 
 
 def _with_geometry(stop: Stop, subject: Subject, cases: list[Case]) -> Stop:
@@ -284,10 +289,15 @@ def _check_float32_backward(subject: Subject, case: Case, rng: np.random.Generat
 
 def _climb_rule(subject: Subject, rng: np.random.Generator) -> None:
     """One function of numbers: contract, hygiene, values."""
+    cases = subject.exercise.cases(rng)
+    with minding_defaults(subject, cases[0]):
+        _climb_values(subject, cases, rng)
+    subject.passed.append("values")
+
+
+def _climb_values(subject: Subject, cases: list[Case], rng: np.random.Generator) -> None:
     exercise, name = subject.exercise, subject.exercise.functions[0]
     tried = []
-    cases = exercise.cases(rng)
-    insist_on_defaults(subject, cases[0])
     for case in cases:
         given = student_arguments(subject, case, np.float64)
         results, answer = answered_rule(subject, case, given, np.float64)
@@ -314,7 +324,6 @@ def _climb_rule(subject: Subject, rng: np.random.Generator) -> None:
         subject.note = precision.NOTE
     case = exercise.cases(rng)[0]
     call_rule(subject, case, student_arguments(subject, case, np.float32), np.float32)
-    subject.passed.append("values")
 
 
 def _rule_is_rounded(subject: Subject, tried: list[TriedRule], rng: np.random.Generator) -> bool:

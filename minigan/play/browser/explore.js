@@ -72,6 +72,6 @@ letters.addEventListener("change", () => {
   useLetters(letters.checked);
 });
 document.addEventListener("keydown", (event) => {
-  if (!letters.checked || event.target.matches("input:not([type=range])") || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (!letters.checked || event.target.matches("input:not([type=range],[type=checkbox])") || event.ctrlKey || event.altKey || event.metaKey) return;
   buttons[event.key.toLowerCase()]?.click();
 });

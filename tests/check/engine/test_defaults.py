@@ -13,6 +13,7 @@ from minigan.check.outcomes import Stop
 from minigan.nn import ops
 
 LEAKY = EXERCISES["leaky_relu"]
+SINGLE = np.float32(0.2)
 
 
 def finding(function, name="leaky_relu"):
@@ -37,12 +38,16 @@ def test_the_signature_that_is_told_has_the_oracles_defaults(exercise):
 @pytest.mark.parametrize(
     ("name", "wrong", "seen"),
     [
-        ("conv2d", {"stride": 2, "pad": 0}, "y is (2, 2, 2, 4) without stride, and (2, 3, 4, 4) with stride=1"),
-        ("conv2d", {"stride": 1, "pad": 1}, "y is (2, 5, 6, 4) without pad, and (2, 3, 4, 4) with pad=0"),
+        (
+            "conv2d",
+            {"stride": 2, "pad": 0},
+            "y has the shape (2, 2, 2, 4) without stride, and (2, 3, 4, 4) with stride=1",
+        ),
+        ("conv2d", {"stride": 1, "pad": 1}, "y has the shape (2, 5, 6, 4) without pad, and (2, 3, 4, 4) with pad=0"),
         (
             "conv2d_transpose",
             {"stride": 2, "pad": 0},
-            "y is (2, 8, 10, 2) without stride, and (2, 6, 7, 2) with stride=1",
+            "y has the shape (2, 8, 10, 2) without stride, and (2, 6, 7, 2) with stride=1",
         ),
     ],
 )
@@ -59,7 +64,7 @@ def test_the_argument_with_the_wrong_default_is_named(name, wrong, seen):
 def test_where_results_differ_is_told():
     found = finding(lambda x, alpha=0.01: (np.where(x > 0, x, alpha * x), (x, alpha)))
     x = LEAKY.cases(np.random.default_rng(0))[0].arrays["x"]
-    place = tuple(int(i) for i in np.argwhere(x < 0)[0])
+    place = tuple(int(i) for i in np.unravel_index(np.argmin(x), x.shape))
     assert found.title == "leaky_relu_forward has another default for alpha than the exercise"
     assert found.evidence == (
         f"y at {place}: {0.01 * x[place]:+.6g} without alpha, {0.2 * x[place]:+.6g} with alpha=0.2",
@@ -68,6 +73,13 @@ def test_where_results_differ_is_told():
         "The exercise asks for leaky_relu_forward(x, alpha=0.2).",
         "def leaky_relu_forward(x, alpha=0.2):",
     )
+
+
+def test_the_lessons_own_way_does_not_replace_what_to_write():
+    method = {"y": ("Three steps.", "First the patches.", "y = ...")}
+    functions = {"leaky_relu_forward": lambda x, alpha=0.01: (np.where(x > 0, x, alpha * x), (x, alpha))}
+    hints = run_exercise("leaky_relu", functions, method=method).finding.hints
+    assert hints[2] == "def leaky_relu_forward(x, alpha=0.2):"
 
 
 def test_a_rule_names_the_result_that_differs():
@@ -90,9 +102,24 @@ def random_without_alpha(x, alpha=None):
     return x * (np.random.default_rng().random() if alpha is None else alpha), None
 
 
+def special_at_first():
+    calls = []
+
+    def forward(x, alpha=0.2):
+        calls.append(x)
+        return np.where(x > 0, x, alpha * x) + (len(calls) == 1), x
+
+    return forward
+
+
 @pytest.mark.parametrize(
     "function",
     [
+        special_at_first(),
+        lambda x, alpha=SINGLE: (np.where(x > 0, x, alpha * x), None),
+        lambda x, alpha=None: (x,) if alpha is None else (x, None),
+        lambda x, alpha=None: () if alpha is None else (x, None),
+        lambda x, alpha=0.1: x * alpha,
         lambda x, alpha=0.2: (np.where(x > 0, x, alpha * x), None),
         lambda x, alpha=None: (np.where(x > 0, x, (0.2 if alpha is None else alpha) * x), None),
         lambda x, alpha: (np.where(x > 0, x, alpha * x), None),  # no default
@@ -111,6 +138,29 @@ def test_what_is_no_wrong_default(function):
     assert finding(function) is None
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda p, g, v, lr, beta=0.8: (p - lr * v, 0.9 * v + g, beta),
+        lambda p, g, v, lr, beta=None: (p,) if beta is None else (p, v),
+        lambda p, g, v, lr, beta=None: p if beta is None else (p, v),
+    ],
+)
+def test_a_wrong_number_of_results_is_told_as_such(function):
+    assert finding(function, "momentum") is None
+    assert run_exercise("momentum", {"momentum_step": function}).finding.code == "E11"
+
+
+def test_a_right_function_of_the_other_layout_gets_the_layouts_advice():
+    def forward(x, w, b, stride=1, pad=1):
+        y, cache = ops.conv2d_forward(x.transpose(0, 2, 3, 1), w.transpose(2, 3, 1, 0), b, stride=stride, pad=pad)
+        return np.ascontiguousarray(y.transpose(0, 3, 1, 2)), cache
+
+    found = run_exercise("conv2d", {"conv2d_forward": forward}).finding
+    assert 'LAYOUT = "NCHW"' in found.hints[0]
+    assert run_exercise("conv2d", {"conv2d_forward": forward}, layout="NCHW").finding.code == "E17"
+
+
 def test_nan_without_the_argument_is_a_wrong_default():
     assert "+nan without alpha" in finding(nan_without_alpha).evidence[0]
 
@@ -126,4 +176,4 @@ def test_images_of_the_students_layout_count_in_their_order():
     subject = Subject(exercise, {"conv2d_forward": forward}, "NCHW")
     with pytest.raises(Stop) as stopped:
         insist_on_defaults(subject, exercise.cases(np.random.default_rng(0))[0])
-    assert stopped.value.finding.evidence == ("y is (2, 4, 5, 6) without pad, and (2, 4, 3, 4) with pad=0",)
+    assert stopped.value.finding.evidence == ("y has the shape (2, 4, 5, 6) without pad, and (2, 4, 3, 4) with pad=0",)
