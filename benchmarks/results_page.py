@@ -1,7 +1,8 @@
 """Make RESULTS.md, and its two plots, of the raw numbers in the results folder.
 
-Of every kind of measurement the newest file counts; for training steps, the newest of every size and backend. Older
-measurements on other machines have a section of their own. Nothing in RESULTS.md is written by hand.
+The page is about one machine (`main_machine`). Of every kind of measurement there the newest file counts; for training
+steps, the newest of every size and backend. Other machines have a section of their own, and so have GPUs, wherever they
+are. Nothing in RESULTS.md is written by hand.
 
     python benchmarks/results_page.py [--results FOLDER] [--out FILE]
 """
@@ -26,6 +27,9 @@ from minigan.system.console import one_line, say
 from minigan.system.errors import UserError
 
 Record = dict[str, Any]
+
+SECTIONS = ("train_step", "conv_kernels", "inference", "scaling", "side_by_side", "data_pipeline", "import_time")
+"""Kinds of measurement that have a section."""
 
 ARTICLE = {"batch_size": 64, "width": 64, "image_size": 64}
 MAX_IMPORT = 0.15
@@ -105,12 +109,29 @@ def machine_of(record: Record) -> tuple[str, int]:
     return record["machine"]["cpu"], record["machine"]["cores"]
 
 
+def main_machine(found: Sequence[Record]) -> tuple[str, int]:
+    """The machine on which most kinds of measurement were made; of several, the one that was last at work."""
+
+    def rank(machine: tuple[str, int]) -> tuple[int, str]:
+        own = [record for record in found if machine_of(record) == machine and not on_gpu(record)]
+        kinds = {record["benchmark"] for record in own} & set(SECTIONS)
+        return len(kinds), max((record["when"] for record in own), default="")
+
+    return max(map(machine_of, found), key=rank)
+
+
+def on_gpu(record: Record) -> bool:
+    """Whether a GPU was measured."""
+    return bool(record.get("settings", {}).get("backend") == "cupy")
+
+
 class _Report:
     """The text, section by section."""
 
     def __init__(self, found: Sequence[Record], results: Path, out: Path) -> None:
         self.found, self.results, self.out = found, results, out
-        self.newest = newest = newest_of_each(found)
+        main = main_machine(found)
+        self.newest = newest = newest_of_each(r for r in found if machine_of(r) == main or on_gpu(r))
         self.lines: list[str] = []
         self.say(
             "# Benchmark results",
@@ -140,8 +161,7 @@ class _Report:
         """GFLOP/s of the matrix product on all cores of the machine of a record, if it was measured there."""
         kernels = self.newest.get(("conv_kernels",))
         same = kernels is not None and machine_of(kernels) == machine_of(record)
-        on_gpu = record.get("settings", {}).get("backend") == "cupy"
-        return kernels.get("sgemm_gflops_all_cores", kernels["sgemm_gflops"]) if same and not on_gpu else None
+        return kernels.get("sgemm_gflops_all_cores", kernels["sgemm_gflops"]) if same and not on_gpu(record) else None
 
     def say(self, *paragraphs: str) -> None:
         for paragraph in paragraphs:
@@ -405,7 +425,7 @@ class _Report:
         for machine in dict.fromkeys(map(machine_of, self.found)):
             newest = newest_of_each(record for record in self.found if machine_of(record) == machine)
             for key, record in sorted(newest.items()):
-                if record is self.newest[key]:
+                if record is self.newest.get(key):
                     continue
                 if key[:2] == ("train_step", "numpy"):
                     batch_size, width, image_size = key[2:]

@@ -576,6 +576,24 @@ def test_other_machines_are_kept_apart(tmp_path):
     assert "1.8 s" not in other
 
 
+def test_the_page_is_about_the_machine_with_most_kinds_of_measurement(tmp_path):
+    """A few numbers from another machine, though newer, do not take the place of a whole page."""
+    imports = {
+        **step_record(),
+        "benchmark": "import_time",
+        "programs": {},
+        "seconds": {"numpy": [0.1], "minigan": [0.2]},
+    }
+    later = {**step_record(when="2026-01-02T10:00:00+00:00", own=1.6), "machine": {**MACHINE, "cpu": "Slide Rule"}}
+    main, other = written(tmp_path, step_record(), imports, later).split("## Other machines")
+    assert "Slide Rule" not in main
+    assert "| Slide Rule, 2 cores | step, batch 64" in other
+    as_many = {**imports, "machine": later["machine"], "when": "2026-01-03T10:00:00+00:00"}
+    (tmp_path / "again").mkdir()
+    text = written(tmp_path / "again", step_record(), imports, later, as_many)
+    assert "| Abacus 9, 2 cores | step, batch 64" in text.split("## Other machines")[1]
+
+
 def test_what_a_section_has_shown_is_not_told_twice(tmp_path):
     gpu = step_record(when="2026-01-02T10:00:00+00:00", backend="cupy", own=0.004, other=0.008)
     text = written(tmp_path, step_record(), {**gpu, "machine": {**MACHINE, "cpu": "Host of a card"}})
