@@ -63,9 +63,11 @@ def divide(gan: GAN, ranks: Ranks, batch_size: int) -> GAN:
     for state in _states(gan):
         for a in state.values():
             ranks.broadcast(a)
-    counts = np.array([gan.g_optimizer.t, gan.d_optimizer.t], np.int64)
-    ranks.broadcast(counts)
-    gan.g_optimizer.t, gan.d_optimizer.t = map(int, counts)
+    for adam in (gan.g_optimizer, gan.d_optimizer):
+        settings = np.array([adam.t, adam.learning_rate, adam.beta_1, adam.beta_2, adam.epsilon])
+        ranks.broadcast(settings)
+        adam.t = int(settings[0])
+        adam.learning_rate, adam.beta_1, adam.beta_2, adam.epsilon = map(float, settings[1:])
     places = [Flat(network.params()) for network in (gan.generator, gan.discriminator)]
     gradients = ranks.own((max(place.size for place in places),), places[0].dtype)
     gan.share = BatchShare(ranks, batch_size, gan.discriminator.input_shape, places[0].dtype)

@@ -155,7 +155,9 @@ def load_gan(path: Path) -> tuple[GAN, int]:
     """
     config, _ = open_config(path)
     expect_checkpoint(path, config)
-    gan = build_gan(image_size=config.image_size, width=config.width, ema=config.ema)
+    gan = build_gan(
+        image_size=config.image_size, width=config.width, ema=config.ema, g_learning_rate=config.g_learning_rate
+    )
     step, damaged = load_newest(path, config, gan)
     for _, reason in damaged:
         complain(f"minigan: warning: {one_line(reason)}; going back to the checkpoint before it{see('damaged')}")

@@ -213,13 +213,16 @@ def follow(ranks: Ranks, settings: dict[str, Any], step: int, fingerprint: str) 
         image_size=config.image_size,
         count=config.faces if config.data is None else None,
         progress=False,
+        try_again=False,  # rank 0 has just done that
     )
     if images.fingerprint != fingerprint:
         raise RunError(
             f"all ranks must have the same images, but rank {ranks.rank} has others in {one_line(images.source)}: "
             f"{len(images):,}, fingerprint {images.fingerprint[:8]} where rank 0's is {fingerprint[:8]}"
         )
-    gan = build_gan(image_size=config.image_size, width=config.width, plain=config.plain)
+    gan = build_gan(
+        image_size=config.image_size, width=config.width, g_learning_rate=config.g_learning_rate, plain=config.plain
+    )
     gan = divide(gan, ranks, config.batch_size)
     with (
         np.errstate(all="ignore"),
