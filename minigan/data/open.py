@@ -12,7 +12,12 @@ MAX_IMAGE_SIZE = 1024
 
 
 def open_images(
-    data: Path | str | None, *, image_size: int, count: int | None = None, progress: bool = True
+    data: Path | str | None,
+    *,
+    image_size: int,
+    count: int | None = None,
+    progress: bool = True,
+    try_again: bool = True,
 ) -> ImageSet:
     """Open a data set; the first time, its cache is built.
 
@@ -26,6 +31,8 @@ def open_images(
         How many faces to draw; only with ``data=None``.
     progress : bool
         Show a progress bar on stderr while the cache is built.
+    try_again : bool
+        Whether files of the folder that could not be read for the moment are tried again.
 
     Returns
     -------
@@ -51,4 +58,4 @@ def open_images(
         raise UserError(f"count is the number of faces to draw and cannot go with a folder, got {count}")
     from minigan.data.images.image_folder import open_folder
 
-    return open_folder(data, image_size, progress=progress)
+    return open_folder(data, image_size, progress=progress, try_again=try_again)

@@ -269,7 +269,7 @@ def _quality_charts(runs: Sequence[Compared]) -> list[Chart]:
             there.append(run)
     if not any(len(steps) > 1 for steps, _ in curves):
         return []
-    top = max(float(values.max()) for _, values in curves)
+    top = max(0.0, *(float(values.max()) for _, values in curves))
     note = "Sliced Wasserstein distance: the lower, the more small pieces of the faces look like those of real ones."
     return [_chart("Distance from real images", note, there, curves, 0.0, top, window=1)]
 

@@ -404,7 +404,7 @@ def _quality_charts(facts: RunFacts) -> list[Chart]:
             steps = np.array(sorted(found), np.int64)
             values = np.array([found[step] for step in sorted(found)])
             curves = [Curve(0, "samples", "one"), Curve(1, "real images", "goal")]
-            top = svg.axis(0.0, float(values.max()))[-1]
+            top = svg.axis(0.0, max(0.0, float(values.max())))[-1]
             charts.append(Chart(title, svg.thin(steps, values, window=1), curves, 0.0, top, note=note))
     return charts
 

@@ -40,7 +40,7 @@ from minigan.system.first_words import FirstWords
 from minigan.system.processes import begin_work, starting_workers
 
 MAX_RANKS = 64
-EXCHANGE = 1 << 16
+EXCHANGE = 1 << 17
 """Most bytes that a rank can put into a stack."""
 
 START_SECONDS = 60.0

@@ -26,8 +26,12 @@ _LAUNCHERS = ("OMPI_COMM_WORLD", "PMI", "PMIX", "MV2_COMM_WORLD")
 
 
 def launched_size() -> int | None:
-    """How many processes an MPI launcher has started, by its environment; None if there is none."""
-    return _launched("SIZE")
+    """How many processes an MPI launcher has started, by its environment; None if there is none, or only this one.
+
+    A batch system may say "one" to every process that it starts, whether or not it has to do with MPI.
+    """
+    size = _launched("SIZE")
+    return None if size == 1 else size
 
 
 def launched_rank() -> int:
@@ -46,7 +50,7 @@ class MPI(Ranks):
     Raises
     ------
     UserError
-        If mpi4py, or the MPI library that it needs, is not installed.
+        If mpi4py, or the MPI library that it needs, is not installed; if it is another library than the launcher's.
     """
 
     shares_memory = False
@@ -61,7 +65,12 @@ class MPI(Ranks):
             ) from None
         self._comm = library.COMM_WORLD
         self.rank, self.size = self._comm.Get_rank(), self._comm.Get_size()
-
+        launched = launched_size()
+        if launched is not None and launched != self.size:
+            raise UserError(
+                f"the MPI launcher has started {launched} processes, and mpi4py sees {self.size}: "
+                "they must belong to the same MPI library"
+            )
         self._owner = os.getpid(), threading.get_ident()
 
     def _wait(self, request: Any) -> None:

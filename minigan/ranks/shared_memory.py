@@ -19,6 +19,18 @@ ALIGN = 64
 """Bytes to which arrays are aligned: a line of the processor's cache."""
 
 
+class _Named(shared_memory.SharedMemory):
+    """Named memory that lasts as long as the arrays made of it, and not only as long as this object.
+
+    The library's own takes the memory away when its object goes, and whoever reads an array then crashes.
+    """
+
+    def __del__(self) -> None:
+        handle, self._fd = getattr(self, "_fd", -1), -1  # Windows has none
+        if handle >= 0:
+            os.close(handle)
+
+
 class SharedMemory:
     """A stretch of memory for this process and those that are started with it as an argument.
 
@@ -45,7 +57,7 @@ class SharedMemory:
                 os.close(self._fd)
                 raise
         else:
-            self._named = shared_memory.SharedMemory(create=True, size=size)
+            self._named = _Named(create=True, size=size)
             self.buffer = _buffer(self._named)
 
     def _map(self) -> None:

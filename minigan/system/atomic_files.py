@@ -147,7 +147,7 @@ def put_in_place(temporary: Path, path: Path) -> None:
     """
     _give_permissions(temporary, 0o666)
     flush_to_disk(temporary)
-    _rename(temporary, path)
+    rename(temporary, path)
     _release(temporary)
     _flush_folder(path.parent)
 
@@ -198,7 +198,7 @@ def has_temporaries(folder: Path) -> bool:
     return any(folder.glob(f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}"))
 
 
-def _rename(temporary: Path, path: Path) -> None:
+def rename(temporary: Path, path: Path) -> None:
     """Rename to `path`. Windows refuses while another process (a browser, a virus scanner) reads it: then try again."""
     for patience in (0.05, 0.1, 0.2, 0.4, 0.8, None):
         try:

@@ -454,6 +454,14 @@ def test_odd_metrics(long_run, name, row):
     assert "sliced Wasserstein distance" not in tree.text
 
 
+def test_measures_below_0_are_drawn(long_run):
+    """They cannot be; but a file may say so."""
+    rows = [{"step": k, "samples": 70, "measures": measures(swd=(-9, 10), distance=(-5, -8))} for k in (99, 199)]
+    (long_run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    _, tree = write(long_run)
+    assert "How good are the faces?" in tree.text
+
+
 # ------------------------------------------------------------------------------------------------------ safe from names
 def evil_run(folder):
     about = {

@@ -7,16 +7,19 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from places import ROOT, SUPPORT
 from rank_programs import check_exchanges, exchanges, room_for_three_steps, three_steps
 
+from minigan.gan.models import MAX_WIDTH
 from minigan.nn import share
 from minigan.ranks import local
 from minigan.ranks.interface import ALONE
-from minigan.ranks.mpi import launched_size
+from minigan.ranks.mpi import MPI, launched_size
+from minigan.system.errors import UserError
 
 
 def no_warning(line):
@@ -158,3 +161,42 @@ def test_an_mpi_launcher_is_known_by_its_environment(monkeypatch):
     assert launched_size() is None
     monkeypatch.setenv("PMI_SIZE", "3")
     assert launched_size() == 3
+    monkeypatch.setenv("PMI_SIZE", "1")  # a batch system says that of a single process, MPI or not
+    assert launched_size() is None
+
+
+def test_a_launcher_of_another_mpi_library_is_told(monkeypatch):
+    """Each process would take itself for rank 0, and train alone."""
+    world = SimpleNamespace(Get_rank=lambda: 0, Get_size=lambda: 1)
+    monkeypatch.setitem(sys.modules, "mpi4py", SimpleNamespace(MPI=SimpleNamespace(COMM_WORLD=world)))
+    monkeypatch.setenv("PMI_SIZE", "4")
+    with pytest.raises(UserError, match="has started 4 processes, and mpi4py sees 1: they must belong to the same MPI"):
+        MPI()
+
+
+def test_what_goes_over_the_whole_batch_has_room_at_every_width():
+    """Three float64 sums for each channel of the widest batch normalization."""
+    assert 3 * 8 * 8 * MAX_WIDTH <= local.EXCHANGE
+
+
+NAMED = """
+import os
+if hasattr(os, "memfd_create"):
+    del os.memfd_create
+import gc, pickle
+from minigan.ranks.shared_memory import SharedMemory
+memory = SharedMemory(1 << 20)
+array = memory.array(0, (1 << 17,), float)
+array[:] = 3
+other = pickle.loads(pickle.dumps(memory._named))
+memory.close()
+del memory, other
+gc.collect()
+assert array.sum() == 3 << 17
+"""
+
+
+def test_arrays_outlive_the_memory_that_they_were_made_of_where_it_has_a_name():
+    """As on macOS and Windows; it ended in a segmentation fault."""
+    done = subprocess.run([sys.executable, "-c", NAMED], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -146,7 +146,9 @@ def open_archive(path: Path) -> Iterator[Archive]:
     with contextlib.ExitStack() as stack:
         try:
             archive = _opened(path, stack)
-        except (zipfile.BadZipFile, NotImplementedError, struct.error) as error:
+        except UserError:
+            raise
+        except (zipfile.BadZipFile, NotImplementedError, struct.error, ValueError) as error:  # ValueError: a name
             raise UserError(f"the archive {printable(path)} is damaged ({printable(error)})") from None
         except OSError as error:
             raise UserError(f"{printable(path)} cannot be opened ({system_reason(error)})") from None
@@ -314,7 +316,7 @@ class _Zip:
     def members(self, folder: Path) -> Iterator[Member]:
         for position, info in enumerate(self._zip.infolist(), start=1):
             name = info.filename
-            if info.is_dir() or _is_hidden(name):
+            if name.endswith("/") or _is_hidden(name):
                 continue
             path = folder / str(position)
             reason = _objection(name, _kind(info.external_attr >> 16), info.file_size) or self._method(info)
@@ -417,6 +419,8 @@ def _objection(name: str, kind: str, size: int) -> str:
         return kind
     if PurePosixPath(plain).suffix.lower() in SUFFIXES:
         return "an archive in the archive, not opened"
+    if size < 0:
+        return "damaged in the archive (a negative size)"
     if size > MAX_BYTES:
         return f"too large: {size // 1_000_000} MB, limit is {MAX_BYTES // 1_000_000} MB"
     return ""

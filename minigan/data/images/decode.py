@@ -12,6 +12,7 @@ training resizes them before it puts white behind them.)
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
 import re
@@ -41,8 +42,9 @@ MAX_BYTES = 512_000_000
 _BIG_PIXELS = 16_000_000
 _one_big_image: contextlib.AbstractContextManager[object] = threading.Lock()  # larger images are decoded one at a time
 
-_NOT_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"}
-"""Formats that Pillow cannot decode by itself (for EPS it would start another program)."""
+_NOT_PIXELS = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"}
+"""Formats that Pillow cannot decode by itself (for EPS it would start another program); and FITS, which is no format of
+drawings, and which Pillow before 12.2 unpacks without a limit (CVE-2026-40192)."""
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -143,7 +145,8 @@ def read_image(path: Path, name: str, use: Callable[[Image.Image], Result]) -> R
     except Exception as error:
         is_candidate = is_candidate or isinstance(error, Image.DecompressionBombError)
         if isinstance(error, OSError) and error.errno is not None:
-            return Failure(_reason(error), is_candidate, may_pass=True)
+            forbidden = error.errno in (errno.EACCES, errno.EPERM) and os.name != "nt"  # its mode would have to change
+            return Failure(_reason(error), is_candidate, may_pass=not forbidden)
         if isinstance(error, MemoryError):
             return Failure(_reason(error), is_candidate, may_pass=True)
         is_unknown = isinstance(error, UnidentifiedImageError)

@@ -48,7 +48,7 @@ WRITTEN_BESIDE = frozenset({"report.html", "report.json", "pictures.csv", "DATAC
 _MOUNT_POINT = 0xA0000003  # Windows: the tag of a junction, which is a link to a directory
 
 
-def open_folder(path: Path | str, image_size: int, progress: bool = True) -> ImageSet:
+def open_folder(path: Path | str, image_size: int, progress: bool = True, *, try_again: bool = True) -> ImageSet:
     """Images of a folder and its subfolders.
 
     Hidden files and folders (their names start with a dot), ``__MACOSX`` and the files that `minigan.prepare` writes
@@ -63,6 +63,8 @@ def open_folder(path: Path | str, image_size: int, progress: bool = True) -> Ima
         Side length S to which images are brought.
     progress : bool
         Show a progress bar on stderr while files are decoded.
+    try_again : bool
+        Whether files that could not be read for the moment, when the cache was built, are tried again.
 
     Returns
     -------
@@ -86,7 +88,8 @@ def open_folder(path: Path | str, image_size: int, progress: bool = True) -> Ima
     readers = [FORMAT_VERSION, PIL.__version__, image_formats()]
     stem = prefix + _digest([readers, image_size, [file.key() for file in files]])
     cached = cache.load(stem)
-    undecoded = None if cached is None or "try_again" in cached.notes else _skipped_from(cached.notes)
+    outdated = cached is None or (try_again and "try_again" in cached.notes)
+    undecoded = None if cached is None or outdated else _skipped_from(cached.notes)
     if cached is None or undecoded is None:
         cached, undecoded = _build(folder, files, stem, image_size, progress)
         cache.remove_others(prefix, keep=stem)

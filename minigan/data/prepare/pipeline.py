@@ -30,7 +30,7 @@ from minigan.data.prepare.face_detector import Detector
 from minigan.data.prepare.prepared_file import Cut, PreparedFile, Settings, prepare_file
 from minigan.data.prepare.tally import Tally
 from minigan.data.printable_text import printable
-from minigan.system.atomic_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, remove_temporaries
+from minigan.system.atomic_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, remove_temporaries, rename
 from minigan.system.errors import RunError, UserError, cannot_write
 from minigan.system.lock import LOCK_NAME, FolderLock
 from minigan.system.processes import starting_workers
@@ -329,7 +329,8 @@ def _destination(target: Path) -> Iterator[Path]:
         if hasattr(os, "sync"):
             os.sync()  # once for all small files: after this, they are on the disk even if the power fails
         for path in sorted(made[0].iterdir()):
-            made.append(path.rename(target / path.name))
+            rename(path, target / path.name)
+            made.append(target / path.name)
         made[0].rmdir()
         is_done = True
     finally:

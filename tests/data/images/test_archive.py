@@ -294,9 +294,9 @@ def test_a_packed_tar_that_is_damaged(spool, compress):
     assert any("damaged" in reason for reason in reasons.values())
 
 
-def negative_size():
+def negative_size(last=b"\x00"):  # -256
     raw = bytearray(tarred(("a.png", b"1"), ("b.png", b"2")))
-    raw[124:136] = b"\xff" * 11 + b"\x00"  # -256
+    raw[124:136] = b"\xff" * 11 + last
     raw[148:156] = b"        "
     raw[148:156] = b"%06o\0 " % sum(raw[:512])
     return bytes(raw)
@@ -326,6 +326,25 @@ def test_tars_made_to_hurt(spool, make):
         assert str(error).isprintable()  # noqa: PT017 -- either will do
     else:
         assert contents.keys() <= {"a.png"}
+
+
+def test_a_member_of_negative_size_is_not_read(spool):
+    """The rest of the archive in one go, whatever the limits: that is what reading -1 bytes means."""
+    contents, reasons = read(negative_size(b"\xff"), spool)
+    assert contents == {}
+    assert reasons["a.png"] == "damaged in the archive (a negative size)"
+
+
+def test_a_name_that_is_marked_as_utf_8_and_is_not(spool):
+    raw = zipped((zip_info("\xe4.png", flag_bits=0x800), b"1"))
+    with pytest.raises(UserError, match="x is damaged .*utf-8"):
+        read(raw.replace("\xe4.png".encode(), b"\xff\xff.png"), spool)
+
+
+def test_a_member_without_a_name(spool):
+    raw = zipped(("x.png", b"1"), ("a.png", b"2"))
+    contents, _ = read(raw.replace(b"x.png", b"\0.png"), spool)
+    assert contents["a.png"] == b"2"
 
 
 # ---- Bombs ----

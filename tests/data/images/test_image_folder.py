@@ -710,6 +710,34 @@ def test_a_file_without_permission(data: Path, monkeypatch: pytest.MonkeyPatch) 
     assert reasons(read(data)) == {"good001.png": "cannot be opened (Permission denied)"}
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there, another program may have it open for a moment")
+def test_a_file_without_permission_does_not_cost_the_cache(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its mode is a part of the cache's name, so it need not be tried again."""
+    fill(data, 3)
+    refuse(monkeypatch, "good001.png")
+    read(data)
+    monkeypatch.setattr(folder_module, "_build", None)
+    assert reasons(read(data)) == {"good001.png": "cannot be opened (Permission denied)"}
+
+
+def test_what_failed_for_the_moment_is_tried_again_unless_somebody_just_has(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(data, 3)
+    plain = Path.open
+
+    def guarded(path: Path, *args: Any, **kwargs: Any) -> Any:
+        if path.name == "good001.png":
+            raise OSError(errno.EMFILE, "Too many open files", str(path))
+        return plain(path, *args, **kwargs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", guarded)
+        assert len(read(data)) == 2
+    assert len(open_folder(data, S, progress=False, try_again=False)) == 2
+    assert len(read(data)) == 3
+
+
 def test_a_file_without_permission_and_suffix(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(data, 1)
     (data / "x").write_bytes(b"what is in here?")
