@@ -296,7 +296,7 @@ def test_keys_move_lock_and_keep(opened):
     assert [k for k, (a, b) in enumerate(zip(before, after, strict=True)) if a == b] == [0]
 
 
-def test_letters_for_the_whole_page_can_be_turned_off(opened):
+def test_letters_for_the_whole_page_can_be_turned_off(opened, server):
     shortcut = "document.getElementById('undo').getAttribute('aria-keyshortcuts')"
     first = text(opened)
     click(opened, "#wall-tiles .tile:nth-child(2) .face")
@@ -315,8 +315,7 @@ def test_letters_for_the_whole_page_can_be_turned_off(opened):
         assert opened.evaluate("document.getElementById('count').textContent") == "(1)"
         press(opened, "f")
         if not again:
-            opened.evaluate("location.reload()")
-            until(opened, "document.readyState === 'complete' && " + DRAWN)
+            open_page(opened, server.address)
     click(opened, "#letters")
     assert opened.evaluate(shortcut) == "U"
     press(opened, "f")  # the switch itself has the focus

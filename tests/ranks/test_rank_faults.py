@@ -188,8 +188,8 @@ def test_a_wait_where_the_system_does_not_let_others_run(monkeypatch, gives):
 
 
 def test_more_than_a_place_holds_is_refused():
-    with start(exchanges, size=2) as ranks, pytest.raises(ValueError, match="65536 bytes"):
-        ranks.stack(np.zeros(10_000))
+    with start(exchanges, size=2) as ranks, pytest.raises(ValueError, match=f"{local.EXCHANGE} bytes"):
+        ranks.stack(np.zeros(local.EXCHANGE // 8 + 1))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

@@ -734,7 +734,7 @@ def test_whatever_happens_nothing_half_done_is_left(source, target, monkeypatch,
     elif moment == "writing":
         monkeypatch.setattr(Path, "write_bytes", failing(Path.write_bytes, 7))
     elif moment == "moving":
-        monkeypatch.setattr(Path, "rename", failing(Path.rename, 2))
+        monkeypatch.setattr(pipeline, "rename", failing(pipeline.rename, 2))
 
     def finish(tally, folder):
         if moment == "finishing":
