@@ -337,7 +337,7 @@ def test_a_member_of_negative_size_is_not_read(spool):
 
 def test_a_name_that_is_marked_as_utf_8_and_is_not(spool):
     raw = zipped((zip_info("\xe4.png", flag_bits=0x800), b"1"))
-    with pytest.raises(UserError, match="x is damaged .*utf-8"):
+    with pytest.raises(UserError, match=r"x is damaged .*utf-8"):
         read(raw.replace("\xe4.png".encode(), b"\xff\xff.png"), spool)
 
 
