@@ -94,6 +94,11 @@ class FinishedRun:
         """How long its steps took, as far as speed.csv says."""
         return sum(seconds for _, _, seconds in read_speed(self.path)) / 3600
 
+    @property
+    def session(self) -> dict[str, Any]:
+        """What the last session was made with: what it does not say is as in the one before."""
+        return {name: value for session in self.about["sessions"] for name, value in session.items()}
+
     @cached_property
     def images(self) -> ImageSet:
         """What it learned from."""

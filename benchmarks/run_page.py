@@ -96,7 +96,7 @@ def make(run: FinishedRun, folder: Path, made_with: str, title: str | None, note
     save_loss_plot(folder / "losses.png", run.steps, dict(zip(METRICS, run.history.T, strict=True)))
     shrink(folder / "losses.png")
     save_distances(folder / "distances.png", rows, run.config.image_size)
-    session = run.about["sessions"][-1]
+    session = run.session
     numbers = {
         "command": command(run.config),
         "commit": made_with,

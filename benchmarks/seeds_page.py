@@ -112,7 +112,7 @@ def page(
     """The page in Markdown, with a table for each moment; a table has a row of `measured` for each run."""
     run = runs[0]
     moments = [rows[0]["step"] for rows in tables]
-    session = run.about["sessions"][-1]
+    session = run.session
     return render(
         "seeds.md.jinja",
         title=title or f"{run.config.preset.capitalize()} configuration, {moments[-1]:,} steps with {len(runs)} seeds",

@@ -157,9 +157,12 @@ _ARTICLE_ON_REAL = {
 }
 """By the first step. 22,000: the author's own log; 13,803 and 15,851: minigan."""
 
-_ARTICLE_ON_DRAWN = _seen(
-    "the article's configuration on drawn faces (1,543 steps, 20,000 images)", d=0.41, g=(2.48, 2.77)
-)
+_DRAWN = "the article's configuration on drawn faces"
+_ARTICLE_ON_DRAWN = {
+    0: _seen(f"{_DRAWN}, steps 100 to 999 (two runs on 20,000 images)", d=0.41, g=(2.48, 2.77)),
+    1000: _seen(f"{_DRAWN}, steps 1,000 to 2,499 (two runs on 20,000 images)", d=0.39, g=(2.38, 2.71)),
+    2500: _seen(f"{_DRAWN}, from step 2,500 on (a full run on 20,000 images)", d=0.37, g=(2.29, 2.47)),
+}
 _OTHER_TRAINING = _seen(
     "runs with --translate or --g-learning-rate 0.0003 (19 of 1,000 to 5,600 steps, on drawn and on real faces)",
     d=0.62,
@@ -185,10 +188,9 @@ def band_of(config: RunConfig, step: int) -> Band:
         return _OTHER_TRAINING
     size = (config.image_size, config.width, config.batch_size)
     if size == (64, 64, 64):
-        if config.data is None:
-            return _ARTICLE_ON_DRAWN
+        bands = _ARTICLE_ON_DRAWN if config.data is None else _ARTICLE_ON_REAL
         begins = max(step - WINDOW, 0)  # the steps that are judged
-        return next(band for first, band in reversed(_ARTICLE_ON_REAL.items()) if begins >= first)
+        return next(band for first, band in reversed(bands.items()) if begins >= first)
     return _ANYTHING
 
 
