@@ -96,8 +96,8 @@ class FinishedRun:
 
     @property
     def session(self) -> dict[str, Any]:
-        """What the last session was made with: what it does not say is as in the one before."""
-        return {name: value for session in self.about["sessions"] for name, value in session.items()}
+        """See `last_session`."""
+        return last_session(self.about)
 
     @cached_property
     def images(self) -> ImageSet:
@@ -122,6 +122,17 @@ class FinishedRun:
     def yardstick(self, samples: int, seed: int) -> Yardstick:
         """Real images to measure against: as in the run itself with its own seed, as in `minigan.evaluate` with 0."""
         return Yardstick(self.images, samples=samples, seed=seed, drawn=self.drawn)
+
+
+def last_session(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run's last session was made with: versions, machine and so on. What it does not say is as before.
+
+    Parameters
+    ----------
+    about : mapping
+        What config.json says beside the settings.
+    """
+    return {name: value for session in about["sessions"] for name, value in session.items()}
 
 
 def open_run(path: Path) -> FinishedRun:

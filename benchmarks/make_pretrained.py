@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from finished_run import command, commit, render
+from finished_run import command, commit, last_session, render
 
 import minigan
 from minigan.evaluation.metrics import Measurement, Yardstick, draw_samples
@@ -125,7 +125,7 @@ def card(
     step: int,
 ) -> str:
     """The model card."""
-    session = about["sessions"][-1]
+    session = last_session(about)
     rows = []
     for name, m in measures.items():
         label, form, words = describe(name, m, samples)

@@ -304,3 +304,9 @@ def test_candidates_of_the_quick_preset_are_trained_measured_and_told(home, tmp_
     numbers = json.loads((tmp_path / "page.json").read_text(encoding="utf-8"))
     values = [row["measures"]["ema"]["swd"]["value"] for row in numbers["rows"] if row["name"] == "rate"]
     assert f"{np.mean(values):.1f} ({', '.join(f'{v:.1f}' for v in values)})" in table[3][8]
+
+
+def test_the_last_session_of_a_resumed_run_says_only_what_is_new():
+    begun = {"started": "10:00", "from_step": 0, "versions": {"numpy": "2"}, "machine": {"cores": 2}}
+    about = {"sessions": [begun, {"started": "11:00", "from_step": 150}]}
+    assert finished_run.last_session(about) == {**begun, "started": "11:00", "from_step": 150}
