@@ -136,7 +136,9 @@ def table(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     for name, first in rows[0]["measures"].items():
         label, form, _ = describe(name, Measurement(**first), 1)
         values = [row["measures"][name]["value"] for row in rows]
-        cells.append([label.strip(), *map(form, values), *spread(values), form(first["real"])])
+        in_percent = form(first["real"]).endswith("%")
+        told = [f"{x} %" for x in spread([100 * v for v in values])] if in_percent else spread(values)
+        cells.append([label.strip(), *map(form, values), *told, form(first["real"])])
     for name, label in LOSSES.items():
         values = [row["losses"][name] for row in rows]
         cells.append([f"{label}, median", *(f"{v:.3f}" for v in values), *spread(values), ""])
