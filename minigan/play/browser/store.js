@@ -1,5 +1,6 @@
 // What the browser keeps from one visit to the next. For each generator, by its weights: favourites and history, as the texts
-// of faces. For all of them: what was turned off. Where nothing can be kept (a private window), the page works as well, until it is closed.
+// of faces. For all of them: what was turned off. Where nothing can be kept (a private window), the page works as well, until
+// it is closed.
 import { faceOf, textOf } from "./face.js";
 
 export class Store {

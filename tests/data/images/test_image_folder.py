@@ -710,6 +710,15 @@ def test_a_file_without_permission(data: Path, monkeypatch: pytest.MonkeyPatch) 
     assert reasons(read(data)) == {"good001.png": "cannot be opened (Permission denied)"}
 
 
+def test_fits_is_not_read_whatever_the_file_is_called(data: Path) -> None:
+    """Older versions of Pillow unpack such a file without a limit."""
+    fill(data, 2)
+    cards = ("SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 2", "NAXIS1  = 40", "NAXIS2  = 40", "END")
+    header = "".join(card.ljust(80) for card in cards).ljust(2880)
+    (data / "x.png").write_bytes(header.encode() + bytes(2880))
+    assert reasons(read(data)).keys() == {"x.png"}
+
+
 @pytest.mark.skipif(os.name == "nt", reason="there, another program may have it open for a moment")
 def test_a_file_without_permission_does_not_cost_the_cache(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its mode is a part of the cache's name, so it need not be tried again."""
